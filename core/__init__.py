@@ -1,0 +1,1 @@
+"""What streams and records: chunks, requests, errors, framing, ground truth, the client."""

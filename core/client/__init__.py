@@ -1,0 +1,1 @@
+"""The two clients, sync and async, over one exchange."""

@@ -1,0 +1,1 @@
+"""Ground truth: the file format, the recorder and the readers."""

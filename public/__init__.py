@@ -1,0 +1,1 @@
+"""What `import vesselog` offers."""

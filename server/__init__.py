@@ -1,0 +1,1 @@
+"""The HTTP side: recordings served as the providers that made them."""

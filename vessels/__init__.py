@@ -1,0 +1,1 @@
+"""Provider adapters, one file per dialect. No I/O in here."""
