@@ -1,0 +1,133 @@
+"""Folders and packages are one, private recordings stay private, exported names are there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from house import PACKAGES, PYPROJECT, ROOMS, ROOT, module_name, sources
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so there is no commit for a private chat to slip into")
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_root_is_no_package() -> None:
+    """With an `__init__.py` it would break in a folder whose name is no identifier."""
+    assert not (ROOT / "__init__.py").exists()
+
+
+def test_every_package_folder_is_listed_and_every_listed_one_is_there() -> None:
+    listed = PYPROJECT["tool"]["setuptools"]["packages"]
+    assert sorted(PACKAGES) == listed == sorted(listed)
+    outside = {"tests", "docs", "examples", "benchmarks", "build", "dist"}
+    folders = {
+        path.parent.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("*/**/__init__.py")
+        if path.relative_to(ROOT).parts[0] not in outside
+        and not path.relative_to(ROOT).parts[0].startswith(".")
+    }
+    assert set(PACKAGES.values()) == folders
+    nested = {f"vesselog.{folder.replace('/', '.')}" for folder in folders - {"public"}}
+    assert set(PACKAGES) == {"vesselog", *nested}
+
+
+def test_no_python_file_is_outside_a_package() -> None:
+    """It would work in a checkout and be missing from the wheel."""
+    assert [
+        str(path.relative_to(ROOT))
+        for path in sources(*ROOMS)
+        if path.parent.relative_to(ROOT).as_posix() not in PACKAGES.values()
+    ] == []
+
+
+def test_there_are_no_symbolic_links() -> None:
+    """Windows and sdists do not keep them."""
+    assert [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_symlink()] == []
+
+
+def test_the_change_log_has_a_place_for_what_comes_next() -> None:
+    assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_shipped_recordings_are_listed_by_name() -> None:
+    """A private chat must not slip into a wheel: no patterns, and nothing else in the folder."""
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
+    listed = data.get("vesselog.recordings", [])
+    assert not PYPROJECT["tool"]["setuptools"]["include-package-data"]
+    assert not any(character in name for name in listed for character in "*?[")
+    there = sorted(
+        path.relative_to(ROOT / "recordings").as_posix()
+        for path in (ROOT / "recordings/samples").glob("**/*")
+    )
+    assert there == listed == sorted(listed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recordings/20261121T071700Z-0f.jsonl",
+        "recordings/chat-42.jsonl.torn",
+        "recordings/samples/chat.jsonl.torn",
+        "recordings/notes.txt",
+        "recordings/private/chat.jsonl",
+        "examples/recordings/chat-42.jsonl",
+    ],
+)
+def test_a_private_recording_is_ignored(name: str) -> None:
+    assert git("check-ignore", "--quiet", "--no-index", name).returncode == 0
+
+
+def test_only_what_is_shipped_is_committed() -> None:
+    listed = PYPROJECT["tool"]["setuptools"]["package-data"].get("vesselog.recordings", [])
+    allowed = {".gitignore", "README.md", "__init__.py", *listed}
+    committed = git("ls-files", "recordings").stdout.split("\n")
+    names = {name.removeprefix("recordings/") for name in committed if name}
+    assert {".gitignore", "__init__.py"} <= names <= allowed
+
+
+def exported(path: Path) -> list[str] | None:
+    """The `__all__` of a file, None where it has none."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return list(ast.literal_eval(value))
+            case _:
+                pass
+    return None
+
+
+WITH_ALL = [path for path in sources(*ROOMS) if exported(path) is not None]
+
+
+@pytest.mark.parametrize("path", WITH_ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_exported_name_is_there(path: Path) -> None:
+    module = importlib.import_module(module_name(path))
+    names = exported(path)
+    assert names
+    assert names == module.__all__
+    assert len(names) == len(set(names))
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("path", WITH_ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_exported_names_are_sorted(path: Path) -> None:
+    """Constants, then classes, then functions, as ruff sorts them."""
+
+    def order(name: str) -> tuple[bool, bool, str]:
+        return not name.isupper(), not name[0].isupper(), name
+
+    names = exported(path)
+    assert names == sorted(names or [], key=order)
+
+
+def test_some_files_export_names() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in WITH_ALL} >= {"core", "public"}
