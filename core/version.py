@@ -1,5 +1,5 @@
-"""The version of this library: in the package's metadata, and in every recording it makes."""
+"""The library's version, written out so that no import has to search the metadata for it."""
 
-__all__ = ["__version__"]
+__all__ = ["VERSION"]
 
-__version__ = "0.1.0"
+VERSION = "0.1.0"
