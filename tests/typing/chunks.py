@@ -1,14 +1,39 @@
-"""What a type checker knows of a chunk. Checked, never run."""
+"""What a type checker knows of chunks and completions. Checked, never run."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
-from vesselog.core.chunk import StreamChunk, Usage
+from pydantic import BaseModel
+
+from vesselog.core.chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
+from vesselog.core.completion import Completion, Metrics, ToolCall
 
 
-def text_of(chunk: StreamChunk) -> str:
-    """The text of a chunk is a string, its usage may be missing."""
+class Weather(BaseModel):
+    """What an answer is parsed into."""
+
+    city: str
+
+
+def of_a_chunk(chunk: StreamChunk) -> str:
+    """Text is always a string, what a provider may leave out may be None."""
     assert_type(chunk.seq, int)
+    assert_type(chunk.t, float)
+    assert_type(chunk.tool_calls, tuple[ToolCallDelta, ...])
+    assert_type(chunk.finish_reason, FinishReason | None)
     assert_type(chunk.usage, Usage | None)
+    assert_type(chunk.timings, Timings | None)
+    assert_type(chunk.raw, str)
+    assert_type(chunk.to_openai(), dict[str, Any])
     if chunk.usage is not None:
         assert_type(chunk.usage.output_tokens, int | None)
-    return chunk.text
+    return chunk.text + chunk.reasoning
+
+
+def of_a_completion(completion: Completion) -> Weather:
+    """A completion is parsed into the model that was asked for."""
+    assert_type(completion.text, str)
+    assert_type(completion.metrics, Metrics)
+    assert_type(completion.metrics.output_tokens_per_second, float | None)
+    assert_type([call.name for call in completion.tool_calls], list[str])
+    assert_type(completion.tool_calls, tuple[ToolCall, ...])
+    return completion.parse(Weather)

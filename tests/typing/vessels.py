@@ -1,0 +1,45 @@
+"""A vessel of a stranger's own is typed by what it inherits. Checked, never run."""
+
+from collections.abc import Iterable
+from typing import ClassVar, assert_type
+
+from vesselog.core.chunk import ChunkFields
+from vesselog.core.errors import ProviderError
+from vesselog.core.frame import Frame
+from vesselog.core.request import ChatRequest
+from vesselog.core.vessel import Decoder, Progress, Vessel, WireRequest
+
+
+class LabDecoder(Decoder):
+    """Every frame is a text."""
+
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """One chunk a frame."""
+        self.progress = Progress.FINISHED
+        return [{"text": "a", "usage": {"output_tokens": 1}}]
+
+
+class Lab(Vessel):
+    """A provider that does not exist."""
+
+    name: ClassVar[str] = "lab"
+    version: ClassVar[str] = "1"
+    default_base_url: ClassVar[str] = "http://127.0.0.1:1"
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The whole conversation goes as it is."""
+        return WireRequest(url=f"{self.base_url}/chat", body={"model": chat.model})
+
+    def decoder(self, request: WireRequest) -> Decoder:
+        """The same for every request."""
+        return LabDecoder()
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The text is the message."""
+        return ProviderError(text, status=status)
+
+
+def configured(environment: dict[str, str]) -> Lab:
+    """A copy is of the same class."""
+    assert_type(Lab().api_key, str | None)
+    return Lab(api_key=lambda: "made when it is asked for").configured(environment)
