@@ -1,1 +1,4 @@
-"""What streams and records: chunks, requests, errors, framing, ground truth, the client."""
+"""The core: chunks, requests, errors, framing, the exchange, ground truth, client, replay.
+
+It imports no other room of the library.
+"""

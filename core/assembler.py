@@ -1,0 +1,150 @@
+"""Adds chunks up to a completion, in time and memory linear in the answer."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any, TypeVar, cast
+
+from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
+from .completion import Choice, Completion, Metrics, Outcome, ToolCall
+from .jsontext import loads_exact
+
+__all__ = ["Assembler", "merge"]
+
+Reported = TypeVar("Reported", Usage, Timings)
+
+
+class _ToolCall:
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.name = ""
+        self.arguments = StringIO()
+
+    def add(self, delta: ToolCallDelta) -> None:
+        self.id = self.id or delta.id
+        self.name = self.name or delta.name or ""
+        if delta.arguments:
+            self.arguments.write(delta.arguments)
+
+    def build(self) -> ToolCall:
+        text = self.arguments.getvalue()
+        try:
+            # Exact, since a tool may be called with an integer of any size. No text means no arguments.
+            arguments = loads_exact(text) if text.strip() else {}
+        except ValueError:
+            arguments = None
+        return ToolCall(id=self.id, name=self.name, arguments=arguments, arguments_text=text)
+
+
+class _Choice:
+    def __init__(self) -> None:
+        self.text = StringIO()
+        self.reasoning = StringIO()
+        self.refusal = StringIO()
+        self.tool_calls: dict[str, _ToolCall] = {}
+        self.logprobs: Any = None
+        self.finish_reason: FinishReason | None = None
+        self.raw_finish_reason: str | None = None
+
+    def add(self, chunk: StreamChunk) -> None:
+        if chunk.text:
+            self.text.write(chunk.text)
+        if chunk.reasoning:
+            self.reasoning.write(chunk.reasoning)
+        if chunk.refusal:
+            self.refusal.write(chunk.refusal)
+        for delta in chunk.tool_calls:
+            call = self.tool_calls.get(delta.slot)
+            if call is None:
+                call = self.tool_calls[delta.slot] = _ToolCall()
+            call.add(delta)
+        if chunk.logprobs is not None:
+            self.logprobs = _joined(self.logprobs, chunk.logprobs)
+        if chunk.finish_reason is not None:
+            self.finish_reason = chunk.finish_reason
+            self.raw_finish_reason = chunk.raw_finish_reason
+
+    def build(self) -> dict[str, Any]:
+        return {
+            "text": self.text.getvalue(),
+            "reasoning": self.reasoning.getvalue(),
+            "refusal": self.refusal.getvalue(),
+            "tool_calls": tuple(call.build() for call in self.tool_calls.values()),
+            "logprobs": self.logprobs,
+            "finish_reason": self.finish_reason,
+            "raw_finish_reason": self.raw_finish_reason,
+        }
+
+
+class Assembler:
+    """`add` chunks in order; `completion` is what they make, at any time."""
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _Choice] = {}
+        self._usage: Usage | None = None
+        self._timings: Timings | None = None
+        self._response_id: str | None = None
+        self._model: str | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, chunk: StreamChunk) -> None:
+        """Take the next chunk of the answer."""
+        choice = self._choices.get(chunk.choice)
+        if choice is None:
+            choice = self._choices[chunk.choice] = _Choice()
+        choice.add(chunk)
+        if chunk.usage is not None:
+            self._usage = merge(self._usage, chunk.usage)
+        if chunk.timings is not None:
+            self._timings = merge(self._timings, chunk.timings)
+        if chunk.extra:
+            self._extra.update(chunk.extra)
+        self._response_id = self._response_id or chunk.response_id
+        self._model = self._model or chunk.model
+
+    def completion(
+        self,
+        *,
+        outcome: Outcome | None = None,
+        metrics: Metrics | None = None,
+        session: str | None = None,
+        call: int | None = None,
+    ) -> Completion:
+        """The answer so far."""
+        built = {index: choice.build() for index, choice in sorted(self._choices.items())}
+        others = tuple(Choice(index=index, **made) for index, made in built.items() if index != 0)
+        return Completion(
+            **built.get(0, {}),
+            choices=others,
+            usage=self._usage,
+            timings=self._timings,
+            response_id=self._response_id,
+            model=self._model,
+            extra=dict(self._extra),
+            outcome=outcome,
+            metrics=metrics or Metrics(),
+            session=session,
+            call=call,
+        )
+
+
+def merge(old: Reported | None, new: Reported) -> Reported:
+    """What is known from both: a later report wins, but does not unsay what it leaves out."""
+    if old is None:
+        return new
+    return old.model_copy(update=new.model_dump(exclude_none=True))
+
+
+def _joined(old: Any, new: Any) -> Any:
+    """Log probabilities of two chunks as those of one: lists are joined, keys are kept."""
+    if isinstance(old, list) and isinstance(new, list):
+        cast("list[Any]", old).extend(cast("list[Any]", new))
+        return cast("list[Any]", old)
+    if isinstance(old, dict) and isinstance(new, dict):
+        joined = dict(cast("dict[str, Any]", old))
+        for key, value in cast("dict[str, Any]", new).items():
+            joined[key] = _joined(joined.get(key), value)
+        return joined
+    if isinstance(new, list):
+        return list(cast("list[Any]", new))
+    return old if new is None else new

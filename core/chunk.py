@@ -1,0 +1,126 @@
+"""The universal stream chunk: one shape for what every provider sends.
+
+A field left out means that the provider said nothing about it: text is "", everything else is None or
+empty, and a count is None, never 0. Names follow OpenTelemetry's `gen_ai.*` where it has one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "ChunkFields",
+    "FinishReason",
+    "StreamChunk",
+    "Timings",
+    "ToolCallDelta",
+    "ToolCallDeltaFields",
+    "Usage",
+]
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ToolCallDelta(_Value):
+    """A piece of one tool call. Pieces with the same `slot` (and choice) belong together.
+
+    `slot` is given by the decoder; `index`, `id` and `name` are what the provider sent. `arguments` is a
+    fragment of the arguments' JSON text; fragments are joined in order.
+    """
+
+    slot: str
+    index: int | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+class Usage(_Value):
+    """Token counts as the provider reports them; a count it does not report is None."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Timings(_Value):
+    """Durations measured by the provider, in seconds; one it does not report is None."""
+
+    total: float | None = None
+    load: float | None = None
+    prompt_eval: float | None = None
+    eval: float | None = None
+
+
+class StreamChunk(_Value):
+    """What one frame of a provider's stream said, or a part of it.
+
+    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, on whole
+    microseconds, and is the same live and replayed. `raw` is the exact text of the frame that the chunk
+    came from; it is not part of the serialised chunk.
+    """
+
+    seq: int = 0
+    t: float = 0.0
+    choice: int = 0
+    role: str | None = None
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: Any = None
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    usage: Usage | None = None
+    timings: Timings | None = None
+    response_id: str | None = None
+    model: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    raw: str = Field(default="", exclude=True, repr=False)
+
+    def to_openai(self) -> dict[str, Any]:
+        """This chunk as a `chat.completion.chunk` object of the OpenAI API."""
+        from .openai_shape import chunk_to_openai  # noqa: PLC0415 - breaks the import cycle
+
+        return chunk_to_openai(self)
+
+
+class ToolCallDeltaFields(TypedDict, total=False):
+    """The fields of a `ToolCallDelta`, as a decoder gives them."""
+
+    slot: str
+    index: int | None
+    id: str | None
+    name: str | None
+    arguments: str | None
+
+
+class ChunkFields(TypedDict, total=False):
+    """What a decoder says about a chunk; the exchange adds `seq`, `t` and `raw`.
+
+    These are the fields of `StreamChunk` as plain JSON values, those left out that say nothing. They are
+    stored in the recording as they are, and checked when the chunk is made of them.
+    """
+
+    choice: int
+    role: str
+    text: str
+    reasoning: str
+    refusal: str
+    tool_calls: list[ToolCallDeltaFields]
+    logprobs: Any
+    finish_reason: FinishReason
+    raw_finish_reason: str
+    usage: dict[str, int | None]
+    timings: dict[str, float | None]
+    response_id: str
+    model: str
+    extra: dict[str, Any]

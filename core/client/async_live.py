@@ -1,0 +1,297 @@
+"""The async driver: one task owns a stream's connection from the first byte to the last.
+
+A cancelled caller never touches the connection: httpcore loses pool slots when it is cancelled at a bad
+moment (encode/httpcore#1093). The owner alone is cancelled, and only between the first event of the HTTP
+exchange and the closing of the response, which httpcore's trace tells. A caller that leaves goes at once; the
+owner follows as soon as it may, at the latest when the connect deadline passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+import httpx
+
+from ..errors import RecordingError
+from ..exchange import Step
+from .attempts import Attempts
+from .call import Call
+from .circumstances import Circumstances
+from .ledger import Entry
+from .plan import Plan
+
+__all__ = ["AsyncLiveSource"]
+
+# Steps read ahead of the caller. They are on disk already; this only bounds the memory of a slow caller.
+_READ_AHEAD = 256
+
+
+class AsyncLiveSource:
+    """One stream's connection to its server, retries inside; belongs to one event loop.
+
+    `open` returns when the headers are there; `read` gives the next recorded steps, none at the end.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        http: httpx.AsyncClient,
+        enter: Callable[[], Entry],
+        circumstances: Circumstances,
+        *,
+        cancellable: bool,
+        running: set[AsyncLiveSource],
+    ) -> None:
+        self._plan = plan
+        self._http = http
+        self._timeouts = circumstances.timeouts
+        self._attempts = Attempts(plan, enter, circumstances)
+        self._always_cancellable = cancellable
+        self._running = running
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._ready: list[Step] = []
+        self._begun = False
+        self._over = False
+        self._failure: BaseException | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._stopping: str | None = None
+        self._cancellable = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def facts(self) -> Attempts:
+        return self._attempts
+
+    async def open(self) -> None:
+        """Send the request; return when the answer has begun, or failed."""
+        self._attempts.enter()
+        self._task = self._loop.create_task(self._own(), name=f"vesselog {self._plan.name}")
+        self._running.add(self)
+        while not self._begun and not self._over:
+            await self._wait()
+        self._check()
+
+    async def read(self) -> list[Step]:
+        """The next steps, recorded; none when the answer is over."""
+        while not self._ready:
+            if self._over or self._attempts.outcome is not None:
+                self._check()
+                return []
+            await self._wait()
+        ready, self._ready = self._ready, []
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        return ready
+
+    def cancel(self) -> None:
+        """End the stream, from any task or thread."""
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            self.leave()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self.leave)
+
+    def leave(self) -> None:
+        """The caller wants no more: write the outcome, and let the owner follow."""
+        try:
+            if self._attempts.current is not None:
+                self._attempts.leave(self._attempts.current)
+        finally:
+            self._stop("cancelled")
+            self._wake()
+
+    async def finished(self) -> None:
+        """Wait until the connection is free."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def abandon(self) -> None:
+        """Nobody holds the stream any more."""
+        self._attempts.abandon()
+        if self._over or self._task is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._stop, "cancelled")
+        except RuntimeError:  # the loop is closed, its connections with it
+            self._attempts.drop()
+
+    async def _own(self) -> None:
+        try:
+            await self._attempt()
+            while self._stopping is None and (delay := self._attempts.retry_delay()) is not None:
+                self._attempts.waiting = self._cancellable = True
+                await asyncio.sleep(delay)
+                self._attempts.waiting = self._cancellable = False
+                await self._attempt()
+        except asyncio.CancelledError:
+            # Only the loop's own shutdown cancels a task that nobody else knows.
+            if self._stopping is None:
+                self._leave_quietly()
+                raise
+        except BaseException as failure:  # noqa: BLE001 - handed to the caller
+            self._failure = failure
+            self._leave_quietly()
+        finally:
+            self._over = True
+            self._running.discard(self)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._attempts.close()
+            self._wake()
+
+    async def _attempt(self) -> None:
+        call = self._attempts.begin()
+        self._cancellable = self._always_cancellable
+        self._set_timer()
+        response: httpx.Response | None = None
+        try:
+            response = await self._http.send(self._request(), stream=True)
+            call.respond(response.status_code, response.headers)
+            if response.is_success:
+                self._begun = True
+                self._wake()
+            await self._read_body(call, response)
+        except asyncio.CancelledError:
+            if self._stopping is None:
+                raise
+            self._put(self._attempts.stopped(call, self._stopping))
+        except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
+            self._put(self._attempts.failed(call, failure))
+        finally:
+            self._cancellable = False
+            if response is not None:
+                await response.aclose()
+
+    async def _read_body(self, call: Call, response: httpx.Response) -> None:
+        async with aclosing(_raw(response)) as body:
+            async for data in body:
+                steps = call.receive(data)
+                if steps:
+                    self._put(steps)
+                    self._hurry(call)
+                    if len(self._ready) > _READ_AHEAD:
+                        await self._wait_for_room(call)
+                if call.failed or call.outcome is not None:
+                    break
+        self._put(call.finish())
+
+    def _request(self) -> httpx.Request:
+        timeouts = self._timeouts
+        pool = timeouts.pool
+        if self._always_cancellable and pool is not None and timeouts.connect is not None:
+            pool += timeouts.connect  # aiohttp's clock for the pool runs on while it connects
+        timeout = {"connect": timeouts.connect, "read": None, "write": timeouts.write, "pool": pool}
+        return self._http.build_request(
+            self._plan.request.method,
+            self._plan.url,
+            headers=dict(self._plan.headers),
+            content=self._plan.request.content or None,
+            extensions={"timeout": timeout, "trace": self._trace},
+        )
+
+    async def _trace(self, event: str, _info: dict[str, Any]) -> None:
+        """httpcore tells how far it is: from its first HTTP event on it can be cancelled."""
+        if event.startswith(("http11.", "http2.")):
+            if event.endswith("response_closed.started"):
+                self._cancellable = False
+            elif not self._cancellable and event.endswith("send_request_headers.started"):
+                self._cancellable = True
+                if self._stopping is not None and self._task is not None:
+                    self._task.cancel()
+
+    def _stop(self, phase: str) -> None:
+        """Tell the owner to stop, now or as soon as it may be cancelled."""
+        if self._over or self._task is None or self._stopping is not None:
+            return
+        self._stopping = phase
+        if self._cancellable:
+            self._task.cancel()
+        else:
+            # A transport that tells nothing (not httpcore) is cancelled once no connecting can be under way.
+            timeouts = self._timeouts
+            latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
+            self._loop.call_later(latest, self._force)
+
+    def _force(self) -> None:
+        if not self._over and self._task is not None:
+            self._task.cancel()
+
+    def _set_timer(self) -> None:
+        """Look at the deadline again when it passes as it stands; it may have moved on by then."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        call = self._attempts.current
+        if call is None or call.outcome is not None or self._stopping is not None:
+            return
+        left, phase = call.left()
+        if left is not None and left <= 0:
+            self._stop(phase)
+        elif left is not None:
+            self._timer = self._loop.call_later(left, self._set_timer)
+
+    def _hurry(self, call: Call) -> None:
+        """Set the timer anew where the deadline now passes sooner than it was set for."""
+        left, _phase = call.left()
+        if left is not None and (self._timer is None or self._loop.time() + left < self._timer.when()):
+            self._set_timer()
+
+    def _put(self, steps: list[Step]) -> None:
+        if steps:
+            self._ready += steps
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def _wait(self) -> None:
+        self._reader = self._loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    async def _wait_for_room(self, call: Call) -> None:
+        call.pause()
+        before, self._cancellable = self._cancellable, True
+        self._room = self._loop.create_future()
+        try:
+            await self._room
+        finally:
+            self._cancellable = before
+            self._room = None
+            call.resume()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _leave_quietly(self) -> None:
+        if self._attempts.current is not None:
+            with suppress(RecordingError):
+                self._attempts.leave(self._attempts.current)
+
+
+def _raw(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The body as it comes; httpx would count and copy it again."""
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise TypeError("the http_client given is not an async one")
+    body = aiter(stream)
+    return body if isinstance(body, AsyncGenerator) else _generator(body)
+
+
+async def _generator(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async for data in body:
+        yield data

@@ -1,0 +1,142 @@
+"""A stream's attempts at its request: the calls in the session, what failed, and whether to try again.
+
+The sync and the async driver send and read; all that does not wait stands here, once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from ..completion import Metrics, Outcome
+from ..errors import RecordingError, VesselogError
+from ..exchange import Step
+from .call import Call
+from .circumstances import Circumstances
+from .failures import classify
+from .ledger import Entry
+from .plan import Plan
+
+__all__ = ["Attempts"]
+
+
+class Attempts:
+    """The calls of one stream; the facts told are those of the last one.
+
+    waiting: the last call failed and another attempt is to come.
+    """
+
+    def __init__(self, plan: Plan, enter: Callable[[], Entry], circumstances: Circumstances) -> None:
+        self._plan = plan
+        self._enter = enter
+        self._given = circumstances
+        self._chance = random.Random()  # noqa: S311 - spreads retries, protects nothing
+        self._entry: Entry | None = None
+        self._first: int | None = None
+        self._count = 0
+        self.current: Call | None = None
+        self.waiting = False
+        self._cancelled = False
+
+    @property
+    def session(self) -> str | None:
+        """The session's name."""
+        return self._entry.session if self._entry else None
+
+    @property
+    def path(self) -> Path | None:
+        """The session's file."""
+        return self._entry.path if self._entry else None
+
+    @property
+    def call(self) -> int | None:
+        """The last call's number in the session."""
+        return self.current.number if self.current else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the stream ended; None while it runs."""
+        if self._cancelled:
+            return "cancelled"
+        return self.current.outcome if self.current else None
+
+    @property
+    def error(self) -> VesselogError | None:
+        """Why the stream failed."""
+        return self.current.error if self.current and not self._cancelled else None
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """How the answer arrived so far."""
+        return self.current.metrics if self.current else None
+
+    def enter(self) -> None:
+        """Open the session. Raises RecordingError."""
+        self._entry = self._enter()
+
+    def begin(self) -> Call:
+        """The next attempt: its request line is on disk when this returns. Raises RecordingError."""
+        if self._entry is None:
+            self.enter()
+        assert self._entry is not None  # noqa: S101 - entered above
+        record = {**self._plan.record, "key": self._plan.key}
+        if self._first is not None:
+            record["retry_of"] = self._first
+        given = self._given
+        writer = self._entry.begin(record)
+        self.current = Call(self._plan, writer, given.timeouts, given.limits, given.clock)
+        self._first = self._first if self._first is not None else writer.call
+        self._count += 1
+        return self.current
+
+    def failed(self, call: Call, failure: Exception) -> list[Step]:
+        """Sending or reading raised: the steps that it leaves, and the verdict. A bug is raised again."""
+        if isinstance(failure, RecordingError):
+            call.fail(failure)
+            return []
+        if isinstance(failure, VesselogError):
+            return call.finish(failure)
+        given = self._given
+        error = classify(
+            failure, self._plan.origin, given.timeouts, given.limits, answering=call.answering
+        )
+        if error is None:
+            call.leave("error")
+            raise failure
+        return call.finish(error)
+
+    def stopped(self, call: Call, phase: str) -> list[Step]:
+        """A deadline passed or the stream was cancelled: the steps that are left, and the verdict."""
+        if phase == "cancelled":
+            self.leave(call)
+            return []
+        return call.finish(call.deadlines.expired(phase))
+
+    def leave(self, call: Call) -> None:
+        """The caller wants no more of it."""
+        if self.waiting:
+            self._cancelled = True
+        elif call.outcome is None:
+            call.leave("cancelled")
+
+    def retry_delay(self) -> float | None:
+        """Seconds to wait before the next attempt; None if there is to be none."""
+        if self.error is None:
+            return None
+        return self._given.retries.delay(self._count - 1, self.error, self._chance)
+
+    def close(self) -> None:
+        """Let the session go."""
+        if self._entry is not None:
+            self._entry.close()
+
+    def abandon(self) -> None:
+        """Nobody holds the stream any more; safe in a finaliser."""
+        if self.current is not None:
+            self.current.abandon()
+
+    def drop(self) -> None:
+        """Let the session go, from a finaliser."""
+        if self._entry is not None:
+            self._entry.drop()

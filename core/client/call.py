@@ -1,0 +1,181 @@
+"""One attempt at one request: what arrives is framed, decoded and recorded here, before anyone sees it.
+
+The sync and the async driver push bytes in and hand out the steps; everything else about a call is the same
+for both and stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import httpx
+
+from ..clock import Clock
+from ..completion import Metrics, Outcome
+from ..errors import ProviderError, RecordingError, TruncatedError, VesselogError
+from ..exchange import Exchange, Step
+from ..metrics import Meter
+from ..truth.session import Writer
+from ..vessel import Progress
+from .deadlines import Deadlines
+from .inflate import Inflater
+from .plan import Plan
+from .retry import parse_retry_after
+from .settings import Limits, Timeouts
+
+__all__ = ["Call"]
+
+
+class Call:
+    """The state of one attempt.
+
+    outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
+    """
+
+    def __init__(
+        self, plan: Plan, writer: Writer, timeouts: Timeouts, limits: Limits, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._begun = clock.monotonic()
+        self._exchange = Exchange(
+            plan.vessel, plan.request, max_frame_bytes=limits.max_frame_bytes, masker=plan.masker
+        )
+        self._masker = plan.masker
+        self._meter = Meter()
+        self._inflater: Inflater | None = None
+        self._headers: Mapping[str, str] = {}
+        self.status: int | None = None
+        self.deadlines = Deadlines(timeouts, self._begun / 1e6)
+        self.outcome: Outcome | None = None
+        self.error: VesselogError | None = None
+
+    @property
+    def number(self) -> int:
+        """The call's number in its session."""
+        return self._writer.call
+
+    @property
+    def answering(self) -> bool:
+        """Whether the response has begun."""
+        return self.status is not None
+
+    @property
+    def metrics(self) -> Metrics:
+        """How the answer arrived so far."""
+        return self._meter.metrics(self._clock.monotonic() - self._begun)
+
+    def left(self) -> tuple[float | None, str]:
+        """Seconds until the deadline, None for never, and the phase that then ends."""
+        end, phase = self.deadlines.next()
+        return (None if end is None else end - self._now()), phase
+
+    def pause(self) -> None:
+        """Nobody is reading from now on."""
+        self.deadlines.pause(self._now())
+
+    def resume(self) -> None:
+        """Reading goes on."""
+        self.deadlines.resume(self._now())
+
+    def respond(self, status: int, headers: httpx.Headers) -> None:
+        """The response's status and headers have arrived. Raises RecordingError."""
+        self.status = status
+        self._headers = headers
+        self._exchange.respond(status, headers.get("content-type", ""))
+        shown = {name: self._masker.text(value) for name, value in headers.items()}
+        self._writer.response(status, shown)
+        encoding = headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in {"", "identity"}:
+            self._inflater = Inflater(encoding)
+
+    def receive(self, data: bytes) -> list[Step]:
+        """Bytes of the body have arrived: the steps they complete, recorded. Raises RecordingError."""
+        if self._inflater is None:
+            return self._receive(data)
+        steps: list[Step] = []
+        for piece in self._inflater.pieces(data):
+            steps += self._receive(piece)
+            if self._exchange.error is not None:
+                break
+        return steps
+
+    def finish(self, failure: VesselogError | None = None) -> list[Step]:
+        """The body has ended, or reading it has failed: the last steps, recorded, and the verdict."""
+        if self.outcome is not None:
+            return []
+        with self._writer.turn() as t:
+            steps = list(self._exchange.finish((t - self._writer.started) / 1e6))
+            self._record(steps, t)
+        if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
+            self._fail(failure if failure is not None else self._exchange.error)
+        else:
+            self._end("complete")
+        return steps
+
+    def leave(self, outcome: Outcome) -> None:
+        """The caller wants no more of it."""
+        if self.outcome is None:
+            self._end(outcome)
+
+    def fail(self, error: VesselogError) -> None:
+        """Nothing more can come, and what the splitter still holds is of no use."""
+        if self.outcome is None:
+            self._fail(error)
+
+    def abandon(self) -> None:
+        """Nobody can ask for it any more. Safe in a finaliser."""
+        if self.outcome is None:
+            self.outcome = "abandoned"
+            self._writer.abandon()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a frame told that the answer has failed: `finish` and read no further."""
+        return self._exchange.error is not None
+
+    def _receive(self, data: bytes) -> list[Step]:
+        writer, exchange = self._writer, self._exchange
+        with writer.turn() as t:
+            exchange.feed(data, (t - writer.started) / 1e6)
+            steps = list(_pull_all(exchange))
+            if steps:
+                self._record(steps, t)
+        if exchange.whole or any(step.frame.data is not None for step in steps):
+            self.deadlines.data(self._now(), exchange.progress)
+        return steps
+
+    def _record(self, steps: list[Step], t: int) -> None:
+        if not steps:
+            return
+        self._writer.frames(steps, t)
+        for step in steps:
+            if step.chunks:
+                self._meter.add(step.chunks, t - self._writer.started)
+
+    def _fail(self, error: VesselogError | None) -> None:
+        if isinstance(error, ProviderError):
+            error.retry_after = parse_retry_after(self._headers.get("retry-after"))
+        self.error = error
+        if isinstance(error, RecordingError):
+            self.outcome = "error"  # the file takes no more lines, an `end` neither
+            return
+        self._end("truncated" if isinstance(error, TruncatedError) else "error", error)
+
+    def _end(self, outcome: Outcome, error: VesselogError | None = None) -> None:
+        self.outcome = outcome
+        usage = self._meter.usage
+        self._writer.end(
+            outcome,
+            error=error,
+            usage=usage.model_dump(exclude_none=True) if usage else None,
+            metrics=self.metrics.model_dump(exclude_none=True),
+        )
+
+    def _now(self) -> float:
+        return self._clock.monotonic() / 1e6
+
+
+def _pull_all(exchange: Exchange) -> Iterator[Step]:
+    while (step := exchange.pull()) is not None:
+        yield step

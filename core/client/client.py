@@ -1,0 +1,137 @@
+"""The sync client: one per process, shared by its threads."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx
+
+from ..completion import Completion
+from ..request import RequestFields
+from ..vessel import ModelInfo, WireRequest
+from .common import ClientSettings, Common, Messages, question, read_answer
+from .failures import classify
+from .http import sync_http_client
+from .live import LiveSource
+from .plan import Plan
+from .replaying import RecordedSource
+from .settings import Timeouts
+from .stream import Stream
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Streams from model servers; each chunk is on disk before it is handed out.
+
+    Make one for the process and close it by `with`. Threads may share it. `http_client` is an httpx.Client
+    of the caller's own: cancelling and deadlines then act at the next data. `verify` is an ssl.SSLContext,
+    or False to trust any certificate. The other settings are those of `ClientSettings`.
+    """
+
+    def __init__(
+        self,
+        *,
+        http_client: httpx.Client | None = None,
+        verify: ssl.SSLContext | bool = True,
+        **settings: Unpack[ClientSettings],
+    ) -> None:
+        self._common = Common(settings)
+        self._own = http_client is None
+        self._http = http_client or sync_http_client(self._common.circumstances.limits, verify)
+
+    def stream(
+        self,
+        model: str,
+        messages: Messages = None,
+        *,
+        session: str | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Stream:
+        """Ask `model` (an address, "vessel/model") for a streamed answer.
+
+        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those of
+        ChatRequest. A named `session` collects many calls in one file. Raises UsageError before anything
+        is sent; what goes wrong later is raised by the stream.
+        """
+        plan = self._common.chat(model, messages, {**fields, "stream": True}, headers)
+        return self._stream(plan, session, timeouts)
+
+    def complete(
+        self,
+        model: str,
+        messages: Messages = None,
+        *,
+        session: str | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> Completion:
+        """Ask for an answer in one piece. Takes what `stream` takes; also reads a stream if that comes."""
+        plan = self._common.chat(model, messages, {**fields, "stream": False}, headers)
+        with self._stream(plan, session, timeouts) as stream:
+            for _ in stream:
+                pass
+        return stream.completion
+
+    def send(
+        self,
+        vessel: str,
+        request: WireRequest,
+        *,
+        session: str | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Stream:
+        """Send a prepared request, its body exactly as given; `Stream.frames()` gives the answer's frames."""
+        return self._stream(self._common.wire(vessel, request, headers), session, timeouts)
+
+    def models(self, vessel: str) -> list[ModelInfo]:
+        """The models that a vessel's server offers. Not recorded."""
+        plan = self._common.models_plan(vessel)
+        return read_answer(plan, *self._ask(plan), plan.vessel.read_models)
+
+    def server_version(self, vessel: str) -> str:
+        """The version of a vessel's server. Not recorded."""
+        plan = self._common.version_plan(vessel)
+        return read_answer(plan, *self._ask(plan), plan.vessel.read_version)
+
+    def close(self) -> None:
+        """Close the connections. Streams that still run are recorded as cancelled when they are left."""
+        self._common.closed = True
+        if self._own:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        self._common.check_usable()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> Stream:
+        enter = self._common.enter(session)
+        if self._common.library is not None:
+            return Stream(RecordedSource(self._common.library, plan))
+        return Stream(LiveSource(plan, self._http, enter, self._common.given(timeouts)))
+
+    def _ask(self, plan: Plan) -> tuple[int, str]:
+        common = self._common.circumstances
+        try:
+            response = self._http.send(question(self._http, plan))
+        except Exception as failure:
+            error = classify(failure, plan.origin, common.timeouts, common.limits, answering=False)
+            if error is None:
+                raise
+            raise error from None
+        return response.status_code, response.text

@@ -1,0 +1,134 @@
+"""What httpx, httpcore and aiohttp raise, told apart by type and cause, as errors of this library.
+
+Their texts are not repeated: they may hold a URL with a key, or a header. The aiohttp transport reports a
+refused connection, a full pool and a server that died after the request all as ConnectTimeout; the cause
+tells them apart, since only the first two were certainly not sent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import httpx
+
+from ..errors import ConnectionFailedError, ProtocolError, StreamTimeoutError, VesselogError
+from .settings import Limits, Timeouts
+
+__all__ = ["classify"]
+
+
+def classify(
+    failure: BaseException, origin: str, timeouts: Timeouts, limits: Limits, *, answering: bool
+) -> VesselogError | None:
+    """The typed error for a transport's exception; None if it is no such thing, but a bug.
+
+    answering: the response had begun.
+    """
+    for cause in _causes(failure):
+        name = f"{type(cause).__module__.partition('.')[0]}.{type(cause).__name__}"
+        if name in _AIOHTTP_UNSENT:
+            return _not_connected(origin, cause)
+        if name == "aiohttp.ConnectionTimeoutError":
+            return _connect_timeout(origin, timeouts)
+        if name in _AIOHTTP_BROKEN:
+            return _broken(origin, answering=answering)
+    if isinstance(failure, httpx.PoolTimeout):
+        return StreamTimeoutError(
+            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} connections are in "
+            "use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+            phase="pool",
+            setting="max_connections",
+        )
+    if isinstance(failure, httpx.ConnectTimeout):
+        return _connect_timeout(origin, timeouts)
+    if isinstance(failure, httpx.WriteTimeout):
+        return StreamTimeoutError(
+            f"{origin} took nothing of the request for {timeouts.write:g} s; to wait longer, set "
+            "Timeouts(write=…)",
+            phase="write",
+            setting="write",
+        )
+    if isinstance(failure, httpx.ReadTimeout):
+        return StreamTimeoutError(
+            f"{origin} sent nothing before the injected http_client's read timeout",
+            phase="body" if answering else "first_chunk",
+            setting="http_client",
+        )
+    if isinstance(failure, (httpx.ConnectError, httpx.ProxyError)):
+        return _not_connected(origin, failure)
+    if isinstance(failure, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
+        return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
+    if isinstance(failure, (httpx.TransportError, OSError, EOFError)):
+        return _broken(origin, answering=answering)
+    return None
+
+
+# aiohttp's own names, since it is an extra. ClientConnectorError: refused, unreachable, unknown host.
+_AIOHTTP_UNSENT = frozenset(
+    {
+        "aiohttp.ClientConnectorError",
+        "aiohttp.ClientConnectorDNSError",
+        "aiohttp.ClientConnectorSSLError",
+        "aiohttp.ClientConnectorCertificateError",
+        "aiohttp.ClientProxyConnectionError",
+        "aiohttp.ClientHttpProxyError",
+    }
+)
+_AIOHTTP_BROKEN = frozenset(
+    {
+        "aiohttp.ServerDisconnectedError",
+        "aiohttp.ClientOSError",
+        "aiohttp.ClientConnectionResetError",
+        "aiohttp.ClientPayloadError",
+        "aiohttp.ClientConnectionError",
+        "aiohttp.ClientResponseError",
+        "aiohttp.TransferEncodingError",
+        "aiohttp.ContentLengthError",
+        "aiohttp.BadStatusLine",
+        "aiohttp.BadHttpMessage",
+        "aiohttp.LineTooLong",
+    }
+)
+
+
+def _causes(failure: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    cause: BaseException | None = failure
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def _not_connected(origin: str, failure: BaseException) -> ConnectionFailedError:
+    reason = next((_reason(cause) for cause in _causes(failure) if isinstance(cause, OSError)), "")
+    return ConnectionFailedError(
+        f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
+    )
+
+
+def _reason(error: OSError) -> str:
+    # The system's own words for the number: the exception's text may hold anything.
+    if isinstance(error, socket.gaierror):
+        return " (the host name is unknown)"
+    return f" ({os.strerror(error.errno)})" if error.errno else ""
+
+
+def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
+    return StreamTimeoutError(
+        f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set Timeouts(connect=…)",
+        phase="connect",
+        setting="connect",
+    )
+
+
+def _broken(origin: str, *, answering: bool) -> ConnectionFailedError:
+    if answering:
+        return ConnectionFailedError(
+            f"the connection to {origin} broke in the middle of the answer", phase="body"
+        )
+    return ConnectionFailedError(
+        f"{origin} closed the connection before it answered; the request was sent, and is not sent again",
+        phase="response",
+    )

@@ -1,0 +1,92 @@
+"""Makes the HTTP clients: one pool each, no redirects, no timeouts of their own."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import httpx
+
+from ..errors import ConfigurationError
+from .proxies import proxy_patterns
+from .settings import Limits
+from .transport import InterruptibleTransport
+
+__all__ = ["async_http_client", "sync_http_client"]
+
+
+def sync_http_client(limits: Limits, verify: ssl.SSLContext | bool) -> httpx.Client:
+    """An httpx client whose reads a stream's alarm can interrupt."""
+    context = _context(verify)
+    mounts = {
+        pattern: None if proxy is None else InterruptibleTransport(limits, context, httpx.Proxy(proxy))
+        for pattern, proxy in proxy_patterns().items()
+    }
+    return httpx.Client(
+        transport=InterruptibleTransport(limits, context),
+        mounts=mounts,
+        timeout=None,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def async_http_client(
+    limits: Limits, verify: ssl.SSLContext | bool, *, http2: bool, fast: bool
+) -> httpx.AsyncClient:
+    """An httpx client on httpcore, or with `fast` on aiohttp. Raises ConfigurationError without the extra."""
+    if fast and http2:
+        raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
+    context = _context(verify)
+    make = _aiohttp_transport() if fast else _httpcore_transport(http2=http2)
+
+    def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        pool = httpx.Limits(
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive,
+            keepalive_expiry=limits.keepalive_expiry,
+        )
+        return make(verify=context, limits=pool, proxy=proxy)
+
+    mounts = {
+        pattern: None if proxy is None else transport(httpx.Proxy(proxy))
+        for pattern, proxy in proxy_patterns().items()
+    }
+    return httpx.AsyncClient(
+        transport=transport(None),
+        mounts=mounts,
+        timeout=None,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    return httpx.create_ssl_context(verify=verify)
+
+
+def _httpcore_transport(*, http2: bool) -> Any:
+    if http2:
+        try:
+            import h2  # noqa: F401
+        except ImportError:
+            raise ConfigurationError(
+                "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
+            ) from None
+
+    def make(**settings: Any) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(http2=http2, trust_env=False, **settings)
+
+    return make
+
+
+def _aiohttp_transport() -> Any:
+    try:
+        from httpx_aiohttp import AiohttpTransport
+    except ImportError:
+        raise ConfigurationError(
+            "fast=True needs the fast extra: pip install 'vesselog[fast]'", setting="fast"
+        ) from None
+    return AiohttpTransport

@@ -1,0 +1,102 @@
+"""Lets a blocked sync stream be woken: by its deadline, or by `cancel()` from another thread.
+
+The alarm of a stream travels through httpx and httpcore as the stream's timeout, which they hand unread to
+the network backend (transport.py); there it decides how long a socket is waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+from collections.abc import Callable
+
+__all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "poll"]
+
+Deadline = Callable[[], tuple[float | None, str]]
+"""Gives the seconds left, None for no limit, and the name of the phase that then ends."""
+
+
+class Interrupted(Exception):
+    """Waiting ended before the socket was ready. phase: the deadline's, or "cancelled"."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
+class Alarm:
+    """Wakes one thread that waits for a socket."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._waiting, self._waking = socket.socketpair()
+        self._waking.setblocking(False)
+        self.cancelled = False
+
+    def ring(self) -> None:
+        """Wake the waiting thread for good, and let it not wait again. Safe from any thread."""
+        self.cancelled = True
+        # Closed: nobody waits any more. Full: it has rung already.
+        with contextlib.suppress(OSError):
+            self._waking.send(b"!")
+
+    def wait(self, sock: socket.socket | None, *, write: bool = False, limit: float | None = None) -> bool:
+        """Wait until the socket is ready. False after `limit` seconds; raises Interrupted."""
+        if self.cancelled:
+            raise Interrupted("cancelled")
+        left, phase = self._deadline()
+        if left is not None and left <= 0:
+            raise Interrupted(phase)
+        limited = limit is not None and (left is None or limit < left)
+        ready = poll(sock, self._waiting, write=write, seconds=limit if limited else left)
+        if self.cancelled:
+            raise Interrupted("cancelled")
+        if not ready and not limited:
+            raise Interrupted(phase)
+        return ready
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that long. Raises Interrupted."""
+        self.wait(None, limit=seconds)
+
+    def close(self) -> None:
+        """Free the alarm's own two sockets."""
+        self._waiting.close()
+        self._waking.close()
+
+
+class Wait(float):
+    """A timeout in seconds for httpx and httpcore that carries the alarm to the network backend."""
+
+    alarm: Alarm
+
+    @classmethod
+    def of(cls, alarm: Alarm, seconds: float) -> Wait:
+        """A timeout of `seconds`, which the alarm may end sooner."""
+        wait = cls(seconds)
+        wait.alarm = alarm
+        return wait
+
+
+def poll(
+    sock: socket.socket | None,
+    waiting: socket.socket | None = None,
+    *,
+    write: bool = False,
+    seconds: float | None,
+) -> bool:
+    """Wait until `sock` is ready or `waiting` was rung, None seconds meaning for ever; is `sock` ready?"""
+    if not hasattr(select, "poll"):  # Windows
+        readers = [each for each in (waiting, None if write else sock) if each is not None]
+        writers = [sock] if sock is not None and write else []
+        readable, writable, _ = select.select(readers, writers, [], seconds)
+        return bool(writable) or (sock is not None and sock in readable)
+    watched = select.poll()
+    if waiting is not None:
+        watched.register(waiting, select.POLLIN)
+    if sock is not None:
+        watched.register(sock, select.POLLOUT if write else select.POLLIN)
+    events = watched.poll(None if seconds is None else math.ceil(max(0.0, seconds) * 1000))
+    return sock is not None and any(number == sock.fileno() for number, _event in events)

@@ -1,0 +1,201 @@
+"""From a caller's words to a request that is ready to leave: everything that can be wrong is found here.
+
+Nothing is sent and nothing is written before a plan stands.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from ..errors import ConfigurationError, InvalidRequestError, UnknownVesselError
+from ..masking import Masker
+from ..registry import find_vessel, installed_vessels
+from ..request import chat_request
+from ..truth.key import request_key
+from ..version import VERSION
+from ..vessel import SHORTEST_SECRET, Vessel, WireRequest
+
+__all__ = ["Plan", "Planner"]
+
+_CREDENTIALS = ("authorization", "key", "token", "secret", "cookie", "signature")
+_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request, ready to leave.
+
+    name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker: knows the
+    key. key: the request key for replay. record: what the recording's request line says of it.
+    """
+
+    name: str
+    vessel: Vessel
+    request: WireRequest
+    url: httpx.URL
+    headers: Mapping[str, str]
+    masker: Masker
+    key: str
+    record: Mapping[str, Any]
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the server, for messages."""
+        return f"{self.url.scheme}://{self.url.netloc.decode('ascii').rpartition('@')[2]}"
+
+    def __repr__(self) -> str:
+        return f"Plan({self.name!r}, {self.origin!r})"
+
+
+class Planner:
+    """Makes plans from the client's own vessels, the installed ones and the environment."""
+
+    def __init__(
+        self, vessels: Mapping[str, Vessel], environment: Mapping[str, str], headers: Mapping[str, str]
+    ) -> None:
+        for name in vessels:
+            if not name or "/" in name:
+                raise ConfigurationError(f"a vessel cannot be named {name!r}: it is what stands before the /")
+        self._named = dict(vessels)
+        self._environment = environment
+        self._headers = dict(headers)
+        self._ready: dict[str, Vessel] = {}
+
+    def chat(
+        self, address: str, messages: Any, fields: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> Plan:
+        """A plan for a chat request to a model address, `vessel/model`."""
+        name, slash, model = address.partition("/")
+        if not slash or not model or not self._known(name):
+            raise self._bad_address(address, name)
+        vessel = self.vessel(name)
+        return self.wire(name, vessel.request(chat_request(model, messages, **fields)), headers)
+
+    def wire(self, name: str, request: WireRequest, headers: Mapping[str, str] | None = None) -> Plan:
+        """A plan for a request that is already in the vessel's dialect."""
+        vessel = self.vessel(name)
+        url = _url(request.url)
+        key = vessel.api_key
+        sent = {
+            "accept-encoding": "identity",
+            "user-agent": f"vesselog/{VERSION}",
+            **({"content-type": "application/json"} if request.content else {}),
+            **_lower(self._headers),
+            **_lower(vessel.headers),
+            **_lower(request.headers),
+            **(vessel.authorization(key) if key else {}),
+            **_lower(headers or {}),
+        }
+        if url.userinfo:
+            url, sent = _with_basic_auth(url, sent)
+        _check_headers(sent)
+        secret = key if key and len(key) >= SHORTEST_SECRET else None
+        if secret and url.scheme == "http" and not _is_private(url.host):
+            raise ConfigurationError(
+                f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
+            )
+        masker = Masker([*_secrets(sent, key), *_secrets(dict(url.params), None)])
+        public = masker.text(str(url))
+        return Plan(
+            name=name,
+            vessel=vessel,
+            request=request,
+            url=url,
+            headers=sent,
+            masker=masker,
+            key=request_key(url.path, request.body),
+            record={
+                "vessel": vessel.name,
+                "vessel_version": vessel.version,
+                "model": request.model,
+                "method": request.method,
+                "url": public,
+                "headers": {name: masker.text(value) for name, value in sent.items()},
+                "body": request.body,
+                "stream": request.stream,
+                **({"split_think": True} if request.split_think else {}),
+            },
+        )
+
+    def vessel(self, name: str) -> Vessel:
+        """The vessel of this name, configured from the environment where nothing else was given."""
+        ready = self._ready.get(name)
+        if ready is None:
+            named = self._named.get(name)
+            vessel = named if named is not None else find_vessel(name)()
+            ready = self._ready[name] = vessel.configured(self._environment)
+        return ready
+
+    def _known(self, name: str) -> bool:
+        return name in self._named or name in installed_vessels()
+
+    def _bad_address(self, address: str, name: str) -> InvalidRequestError | UnknownVesselError:
+        known = sorted({*self._named, *installed_vessels()})
+        listed = ", ".join(known)
+        if not address or not address.strip("/"):
+            return InvalidRequestError(f"give a model as vessel/model; vessels: {listed}")
+        if "/" in address and self._known(name):
+            return InvalidRequestError(f"{address!r} names no model: give {name}/MODEL")
+        hint = f"; did you mean ollama/{address}?" if "ollama" in known else ""
+        return UnknownVesselError(
+            f"{address!r} does not begin with a vessel (vessel/model); vessels: {listed}{hint}"
+        )
+
+
+def _secrets(fields: Mapping[str, str], key: str | None) -> list[str]:
+    """Everything that must not be seen: the key, and what carries credentials in headers or query."""
+    secrets = [key] if key else []
+    for name, value in fields.items():
+        if any(word in name.lower() for word in _CREDENTIALS):
+            secrets += [value, value.partition(" ")[2]]
+    return secrets
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(
+            "the base URL must be http:// or https:// and a host, as http://127.0.0.1:11434",
+            setting="base_url",
+        )
+    return url
+
+
+def _with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL, dict[str, str]]:
+    auth = httpx.BasicAuth(url.username, url.password)
+    signed = next(auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None))))
+    return signed.url, {"authorization": signed.headers["authorization"], **headers}
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        token = name.replace("-", "").replace("_", "")
+        if not (token.isascii() and token.isalnum()):
+            raise ConfigurationError(f"{name!r} is not a header name", setting="headers")
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(
+                f"the header {name} has a line end or another character that no header may have",
+                setting="headers",
+            )
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is this machine or on a private network, as far as its name tells."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+    return address.is_private or address.is_loopback or address.is_link_local
+

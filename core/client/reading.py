@@ -1,0 +1,119 @@
+"""What every stream does with its steps, sync or async, live or replayed: hand them out and add them up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from ..assembler import Assembler
+from ..chunk import StreamChunk
+from ..completion import Completion, Metrics, Outcome
+from ..errors import VesselogError
+from ..exchange import Step
+
+__all__ = ["Facts", "Reading"]
+
+
+class Facts(Protocol):
+    """What is known of a stream at any time."""
+
+    @property
+    def session(self) -> str | None: ...
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def call(self) -> int | None: ...
+    @property
+    def outcome(self) -> Outcome | None: ...
+    @property
+    def error(self) -> VesselogError | None: ...
+    @property
+    def metrics(self) -> Metrics | None: ...
+
+
+class Reading:
+    """Steps that are recorded and not yet handed out, and the sum of the chunks that were."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._steps: deque[Step] = deque()
+        self._chunks: deque[StreamChunk] = deque()
+        self._assembler = Assembler()
+        self._last_seq: int | None = None
+        self._raised = False
+
+    @property
+    def completion(self) -> Completion:
+        """The answer as far as it was handed out."""
+        return self._assembler.completion(
+            outcome=self.outcome,
+            metrics=self._facts.metrics,
+            session=self.session,
+            call=self.call,
+        )
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the answer ended; None while it runs."""
+        return self._facts.outcome
+
+    @property
+    def error(self) -> VesselogError | None:
+        """What went wrong, once it did."""
+        return self._facts.error
+
+    @property
+    def session(self) -> str | None:
+        """The name of the session that the stream is recorded in; None before it began, or unrecorded."""
+        return self._facts.session
+
+    @property
+    def path(self) -> Path | None:
+        """The recording's file."""
+        return self._facts.path
+
+    @property
+    def call(self) -> int | None:
+        """The call's number in its session."""
+        return self._facts.call
+
+    def _put(self, steps: Iterable[Step]) -> None:
+        self._steps.extend(steps)
+
+    def _take_chunk(self) -> StreamChunk | None:
+        """The next chunk; None when more has to be read."""
+        while not self._chunks:
+            if not self._steps:
+                return None
+            self._chunks.extend(self._steps.popleft().chunks)
+        chunk = self._chunks.popleft()
+        self._assembler.add(chunk)
+        self._last_seq = chunk.seq
+        return chunk
+
+    def _take_step(self) -> Step | None:
+        """The next frame with its chunks; None when more has to be read."""
+        if not self._steps:
+            return None
+        step = self._steps.popleft()
+        for chunk in step.chunks:
+            self._assembler.add(chunk)
+            self._last_seq = chunk.seq
+        return step
+
+    def _raise_at_the_end(self) -> None:
+        """Raise what went wrong, once, with what had arrived."""
+        error = self.error
+        if error is None or self._raised:
+            return
+        self._raised = True
+        error.completion = self.completion
+        error.session, error.call, error.seq = self.session, self.call, self._last_seq
+        raise error
+
+    def _raise_if_nothing_came(self) -> None:
+        """Raise what went wrong before there was a chunk to hand out."""
+        if not any(step.chunks for step in self._steps):
+            self._raise_at_the_end()

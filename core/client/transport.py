@@ -1,0 +1,216 @@
+"""The sync transport: httpcore's connection pool over sockets that a stream's alarm can interrupt.
+
+httpx fixes a body's read timeout when the body starts, and closing a response from another thread leaves its
+reader blocked. Here each wait for a socket asks the stream's alarm, so deadlines move and `cancel()` works
+from any thread, before the headers too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpcore
+import httpx
+
+from .interrupt import Wait, poll
+from .settings import Limits
+
+__all__ = ["InterruptibleTransport"]
+
+# Seconds that a read may sit inside OpenSSL, for the rest of a record, before the alarm is asked again.
+_SLICE = 0.25
+
+
+class InterruptibleTransport(httpx.BaseTransport):
+    """An httpx transport for HTTP/1.1, direct or through an HTTP proxy."""
+
+    def __init__(
+        self, limits: Limits, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None = None
+    ) -> None:
+        settings: dict[str, Any] = {
+            "ssl_context": ssl_context,
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive,
+            "keepalive_expiry": limits.keepalive_expiry,
+            "network_backend": _Backend(),
+        }
+        self._pool: httpcore.ConnectionPool
+        if proxy is None:
+            self._pool = httpcore.ConnectionPool(**settings)
+        else:
+            self._pool = httpcore.HTTPProxy(
+                proxy_url=_core_url(proxy.url),
+                proxy_auth=proxy.raw_auth,
+                proxy_headers=proxy.headers.raw,
+                proxy_ssl_context=proxy.ssl_context,
+                **settings,
+            )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; return with the response's headers."""
+        if not isinstance(request.stream, httpx.SyncByteStream):
+            raise TypeError("a sync transport takes a sync request body")
+        sent = httpcore.Request(
+            method=request.method,
+            url=_core_url(request.url),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _as_httpx():
+            response = self._pool.handle_request(sent)
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_httpx():
+            yield from self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connected socket whose reads ask the alarm that came as their timeout."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _as_core(httpcore.ReadTimeout, httpcore.ReadError):
+            if not isinstance(timeout, Wait):
+                self._socket.settimeout(timeout)
+                return self._socket.recv(max_bytes)
+            self._socket.settimeout(_SLICE)
+            while True:
+                if not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+                    timeout.alarm.wait(self._socket)
+                # After a slice in which only half a TLS record came: OpenSSL keeps it.
+                with contextlib.suppress(TimeoutError):
+                    return self._socket.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
+            self._socket.settimeout(timeout)
+            self._socket.sendall(buffer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        if isinstance(self._socket, ssl.SSLSocket):
+            self.close()
+            raise httpcore.ProxyError("an https:// proxy cannot carry https: give it as http://")
+        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+            try:
+                self._socket.settimeout(timeout)
+                return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+            except BaseException:
+                self.close()
+                raise
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "socket":
+            return self._socket
+        if info == "is_readable":
+            return self._socket.fileno() < 0 or poll(self._socket, seconds=0)
+        if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket):
+            return self._socket
+        if info == "server_addr":
+            return self._socket.getpeername()
+        if info == "client_addr":
+            return self._socket.getsockname()
+        return None
+
+
+class _Backend(httpcore.NetworkBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,  # noqa: ARG002 - never set by this transport
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - never set by this transport
+    ) -> httpcore.NetworkStream:
+        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+            sock = _connect(host, port, timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return _Stream(sock)
+
+
+def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
+    """Connect to the first address that answers; the alarm that came with the timeout may interrupt."""
+    if not isinstance(timeout, Wait):
+        return socket.create_connection((host, port), timeout)
+    failure: OSError = OSError("the host has no address")
+    for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            started = sock.connect_ex(address)
+            if started not in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
+                raise OSError(started, os.strerror(started))
+            if not timeout.alarm.wait(sock, write=True, limit=float(timeout)):
+                raise TimeoutError
+            refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if refused:
+                raise OSError(refused, os.strerror(refused))
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+@contextlib.contextmanager
+def _as_core(timeout: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except OSError as error:
+        raise broken(str(error)) from error
+
+
+@contextlib.contextmanager
+def _as_httpx() -> Iterator[None]:
+    """httpx names its transport errors as httpcore does; each becomes its namesake."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "httpcore":
+            raise
+        namesake: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+        raise namesake(str(error)) from error
+
+
+def _core_url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)

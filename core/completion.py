@@ -1,0 +1,100 @@
+"""The assembled answer: what a non-streaming call returns, and what a stream adds up to."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .chunk import FinishReason, Timings, Usage
+
+__all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
+
+Outcome = Literal["complete", "truncated", "error", "cancelled", "abandoned", "crashed"]
+
+ParsedModel = TypeVar("ParsedModel", bound=BaseModel)
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ToolCall(_Value):
+    """One tool call, assembled.
+
+    `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`, the text
+    as the provider sent it, is not JSON.
+    """
+
+    id: str | None = None
+    name: str = ""
+    arguments: Any = None
+    arguments_text: str = ""
+
+
+class Metrics(_Value):
+    """How the answer arrived, in seconds on the caller's clock since the request left.
+
+    The inter-chunk percentiles come from a histogram of fixed size and are right to about 5 %.
+    `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None when it
+    gives either not; `clock_output_tokens_per_second` divides by the time between first and last chunk.
+    """
+
+    time_to_first_chunk: float | None = None
+    duration: float = 0.0
+    chunks: int = 0
+    inter_chunk_p50: float | None = None
+    inter_chunk_p95: float | None = None
+    inter_chunk_max: float | None = None
+    output_tokens_per_second: float | None = None
+    clock_output_tokens_per_second: float | None = None
+
+
+class Choice(_Value):
+    """One of the answers to a request."""
+
+    index: int = 0
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    logprobs: Any = None
+
+
+class Completion(Choice):
+    """An answer, whole or as far as it came; the fields of `Choice` are those of the first choice.
+
+    `choices` holds the others when more than one was asked for. `outcome` is None while the call runs.
+    """
+
+    choices: tuple[Choice, ...] = ()
+    usage: Usage | None = None
+    timings: Timings | None = None
+    metrics: Metrics = Metrics()
+    outcome: Outcome | None = None
+    response_id: str | None = None
+    model: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    session: str | None = None
+    call: int | None = None
+
+    def parse(self, model: type[ParsedModel]) -> ParsedModel:
+        """The answer's text as an instance of `model`, as asked for by `response_format=model`.
+
+        Raises pydantic.ValidationError if the text is not such JSON.
+        """
+        return model.model_validate_json(self.text)
+
+    def to_message(self) -> dict[str, Any]:
+        """The answer as an assistant message, ready to be appended to the next request's messages."""
+        from .openai_shape import choice_to_message  # noqa: PLC0415 - breaks the import cycle
+
+        return choice_to_message(self)
+
+    def to_openai(self) -> dict[str, Any]:
+        """This answer as a `chat.completion` object of the OpenAI API."""
+        from .openai_shape import completion_to_openai  # noqa: PLC0415 - breaks the import cycle
+
+        return completion_to_openai(self)

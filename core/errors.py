@@ -1,0 +1,215 @@
+"""Everything that can go wrong, as one tree.
+
+    VesselogError
+    ├── UsageError                  the call was wrong; nothing was sent, nothing was written
+    │   ├── ConfigurationError      base URL, key, header, setting, missing extra
+    │   │   └── UnknownVesselError
+    │   ├── InvalidRequestError     messages, parameters, something the dialect cannot express
+    │   ├── SessionNameError
+    │   └── ClientStateError        closed, forked, or used from another event loop
+    ├── ConnectionFailedError       no connection, or it broke
+    ├── StreamTimeoutError          a deadline passed; `phase` and `setting` name it
+    ├── ProviderError               the provider said no: by HTTP status, or in band after a 200
+    ├── TruncatedError              the answer ended before its end
+    ├── ProtocolError               the answer cannot be read
+    └── RecordingError              the ground truth could not be written or read
+        ├── RecordingLockedError    another writer holds the session
+        ├── RecordingCorruptError   not a recording, or damaged in the middle
+        └── ReplayMissError         no recorded answer for this request
+
+An error never holds a secret. It can be pickled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .completion import Completion
+
+__all__ = [
+    "ClientStateError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "InvalidRequestError",
+    "ProtocolError",
+    "ProviderError",
+    "RecordingCorruptError",
+    "RecordingError",
+    "RecordingLockedError",
+    "ReplayMissError",
+    "SessionNameError",
+    "StreamTimeoutError",
+    "TruncatedError",
+    "UnknownVesselError",
+    "UsageError",
+    "VesselogError",
+    "error_from_record",
+]
+
+
+class VesselogError(Exception):
+    """Base of all errors of this library.
+
+    What a handler needs is on every error, None where it does not apply:
+
+    phase: what was under way: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
+    setting: the name of the setting that would change it, for deadlines and limits.
+    status: the HTTP status. code: the provider's own error code.
+    retryable: whether the same request may succeed later. retry_after: seconds that the server asks for.
+    completion: what had arrived. session, call, seq: where it is on disk (seq: of the last chunk).
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: str | None = None,
+        setting: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        completion: Completion | None = None,
+        session: str | None = None,
+        call: int | None = None,
+        seq: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.phase = phase
+        self.setting = setting
+        self.status = status
+        self.code = code
+        if retryable is not None:
+            self.retryable = retryable
+        self.retry_after = retry_after
+        self.completion = completion
+        self.session = session
+        self.call = call
+        self.seq = seq
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (type(self), self.message, dict(self.__dict__))
+
+    def to_record(self) -> dict[str, Any]:
+        """What a recording's `end` line keeps of this error."""
+        record = {
+            "type": type(self).__name__,
+            "phase": self.phase,
+            "status": self.status,
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+        }
+        return {key: value for key, value in record.items() if value is not None}
+
+
+class UsageError(VesselogError):
+    """The call was wrong: nothing was sent and nothing was written."""
+
+
+class ConfigurationError(UsageError):
+    """A setting is wrong: base URL, key, header, a missing extra."""
+
+
+class UnknownVesselError(ConfigurationError):
+    """No vessel of this name is installed or configured."""
+
+
+class InvalidRequestError(UsageError):
+    """The request is malformed, or asks for what the dialect cannot express."""
+
+
+class SessionNameError(UsageError):
+    """A session name is not 1 to 128 of the characters A-Z a-z 0-9 . _ -."""
+
+
+class ClientStateError(UsageError):
+    """The client is closed, was forked, or belongs to another event loop."""
+
+
+class ConnectionFailedError(VesselogError):
+    """There is no connection, or it broke before the answer's end."""
+
+    retryable = True
+
+
+class StreamTimeoutError(VesselogError):
+    """A deadline passed; `phase` says which and `setting` names what sets it."""
+
+    retryable = True
+
+
+class ProviderError(VesselogError):
+    """The provider refused or failed: an HTTP error status, or an error in band after a 200."""
+
+
+class TruncatedError(VesselogError):
+    """The body ended cleanly before the answer did."""
+
+    retryable = True
+
+
+class ProtocolError(VesselogError):
+    """The answer cannot be read: not the dialect, or past a bound."""
+
+
+class RecordingError(VesselogError):
+    """The ground truth could not be written or read."""
+
+
+class RecordingLockedError(RecordingError):
+    """Another writer holds the session."""
+
+    retryable = True
+
+
+class RecordingCorruptError(RecordingError):
+    """The file is not a recording, or is damaged before its end."""
+
+
+class ReplayMissError(RecordingError):
+    """No recorded answer (is left) for this request."""
+
+
+def error_from_record(record: dict[str, Any]) -> VesselogError:
+    """The error that `to_record` stored; an unknown type gives the base class."""
+    kind = _TYPES.get(record.get("type", ""), VesselogError)
+    return kind(
+        str(record.get("message", "")),
+        phase=record.get("phase"),
+        status=record.get("status"),
+        code=record.get("code"),
+        retryable=record.get("retryable"),
+    )
+
+
+def _unpickle(kind: type[VesselogError], message: str, state: dict[str, Any]) -> VesselogError:
+    error = kind(message)
+    error.__dict__.update(state)
+    return error
+
+
+_TYPES = {
+    kind.__name__: kind
+    for kind in (
+        ClientStateError,
+        ConfigurationError,
+        ConnectionFailedError,
+        InvalidRequestError,
+        ProtocolError,
+        ProviderError,
+        RecordingCorruptError,
+        RecordingError,
+        RecordingLockedError,
+        ReplayMissError,
+        SessionNameError,
+        StreamTimeoutError,
+        TruncatedError,
+        UnknownVesselError,
+        UsageError,
+    )
+}

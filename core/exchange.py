@@ -1,0 +1,257 @@
+"""One answer, without I/O: push bytes in, pull frames with their chunks out, and be told how it ended.
+
+The sync client, the async client, `verify`, `rederive`, `decode` and the server all drive this object.
+Frames are pulled one at a time: what is wrong with a frame is told with that frame, after all before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from .chunk import ChunkFields, StreamChunk
+from .errors import ProtocolError, TruncatedError, VesselogError
+from .frame import Frame
+from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
+from .masking import Masker
+from .surrogates import SurrogateMender
+from .thinking import ThinkSplitter
+from .validation import explain
+from .vessel import Progress, Vessel, WireRequest
+
+__all__ = ["Exchange", "Step"]
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_WHITE_SPACE = b" \t\r\n"
+
+
+@dataclass(slots=True)
+class Step:
+    """A frame and what was made of it: ready to be recorded, then yielded.
+
+    chunks: for the caller. fields: the same as plain JSON values, for the file, each with its `seq`.
+    partial: the frame is a remainder that its sender never finished. masked: a key was masked in it.
+    error: what is wrong from here on; the step is recorded first, then the error is raised.
+    """
+
+    frame: Frame
+    chunks: list[StreamChunk] = field(default_factory=list[StreamChunk])
+    fields: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    partial: bool = False
+    masked: bool = False
+    error: VesselogError | None = None
+
+
+class Exchange:
+    """The answer to one request.
+
+    `respond` with the status and content type, `feed` bytes and `pull` steps until None, then take the steps
+    of `finish` when the body has ended. `progress` says what may still come; `error` is set once the answer
+    has failed. Times `t` are in seconds since the request left; chunks get that of the bytes fed last.
+    """
+
+    def __init__(
+        self,
+        vessel: Vessel,
+        request: WireRequest,
+        *,
+        max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
+        masker: Masker | None = None,
+    ) -> None:
+        self._vessel = vessel
+        self._stream = request.stream
+        self._limit = max_frame_bytes
+        self._masker = masker or Masker()
+        self._decoder = vessel.decoder(request)
+        self._mender = SurrogateMender()
+        self._thinking = ThinkSplitter() if request.split_think else None
+        self._status = 200
+        self._content_type = ""
+        self._framing = Framing.BODY
+        self._splitter: Splitter | None = None
+        self._head = b""
+        self._first = True
+        self._seq = 0
+        self._t = 0.0
+        self.error: VesselogError | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the answer is."""
+        return self._decoder.progress
+
+    @property
+    def whole(self) -> bool:
+        """Whether the body is read as one frame, which ends with it."""
+        return self._splitter is not None and self._framing is Framing.BODY
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is 2xx; any other answer is read whole, as an error."""
+        return 200 <= self._status < 300
+
+    def respond(self, status: int, content_type: str = "") -> None:
+        """The status and the content type have arrived."""
+        self._status = status
+        self._content_type = content_type.lower()
+        if not self.succeeded:
+            self._begin(Framing.BODY)
+
+    def feed(self, data: bytes, t: float = 0.0) -> None:
+        """The next bytes of the body, received at `t`."""
+        self._t = t
+        if self._splitter is None:
+            data = self._head + data
+            framing = self._sniff(data)
+            if framing is None:
+                self._head = data
+                return
+            self._head = b""
+            self._begin(framing).feed(data)
+        else:
+            self._splitter.feed(data)
+
+    def pull(self) -> Step | None:
+        """The next frame with its chunks; None when more bytes are needed or the answer has failed."""
+        if self._splitter is None or self.error is not None:
+            return None
+        try:
+            raw = self._splitter.pull()
+        except ProtocolError as error:
+            self.error = error
+            return self._unread(self._splitter.rest(), partial=True)
+        return None if raw is None else self._decode(raw)
+
+    def finish(self, t: float = 0.0) -> Iterator[Step]:
+        """The body has ended: its last frame, and what was held back.
+
+        Sets `error` if that is too soon, or if the status is an error.
+        """
+        self._t = t
+        rest = self._head if self._splitter is None else self._splitter.rest()
+        if self.error is not None:
+            if rest:
+                yield self._unread(rest, partial=True)
+            return
+        if not self.succeeded:
+            text = self._masker.bytes(rest).decode(errors="replace")
+            self.error = self._vessel.failure(self._status, text)
+            if rest:
+                yield self._unread(rest)
+            return
+        if rest.strip(_WHITE_SPACE):
+            yield from self._last(rest)
+        elif rest:
+            yield self._unread(rest)
+        if self.error is not None:
+            return
+        if self.progress is Progress.OPEN:
+            self.error = self._truncated()
+        frame = Frame(b"", self._framing)
+        held = list(self._transform(self._decoder.flush(), frame, last=True))
+        if held:
+            step = Step(frame, error=self.error)
+            self._number(step, held)
+            yield step
+
+    def _begin(self, framing: Framing) -> Splitter:
+        self._framing = framing
+        self._splitter = Splitter(framing, self._limit)
+        return self._splitter
+
+    def _sniff(self, data: bytes) -> Framing | None:
+        """What the body is by its first byte, whatever its content type says; None if there is none yet."""
+        head = data.removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
+        if not head or _BYTE_ORDER_MARK.startswith(head):
+            return None
+        first = head[:1]
+        if first in b"{[":
+            if "ndjson" in self._content_type or "jsonl" in self._content_type:
+                return Framing.NDJSON
+            if not self._stream or "json" in self._content_type:
+                ndjson = self._stream and self._vessel.framing is Framing.NDJSON
+                return Framing.NDJSON if ndjson else Framing.BODY
+            return self._vessel.framing
+        # The fields of an event (data, event, error, id, retry) or a comment; else a page, a plain text …
+        return Framing.SSE if first in b":deir" else Framing.BODY
+
+    def _decode(self, raw: bytes) -> Step:
+        masked = self._masker.bytes(raw)
+        frame = Frame(masked, self._framing, first=self._first)
+        self._first = False
+        step = Step(frame, masked=masked is not raw)
+        before = self._decoder.progress
+        fields: list[ChunkFields] = []
+        error: VesselogError | None = None
+        try:
+            fields.extend(self._decoder.decode(frame))
+        except VesselogError as problem:
+            error = problem
+        except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
+            error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
+        if frame.odd or self._thinking is not None or self._mender.pending:
+            fields = list(self._transform(fields, frame))
+        try:
+            self._number(step, fields)
+        except ValidationError as problem:
+            error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
+        if error is not None and before is not Progress.OPEN:
+            frame.repair("error-after-the-end")
+        else:
+            step.error = self.error = error
+        return step
+
+    def _number(self, step: Step, fields: Iterable[ChunkFields]) -> None:
+        raw = step.frame.text
+        for each in fields:
+            numbered = {"seq": self._seq, **each}
+            step.chunks.append(StreamChunk(**numbered, t=self._t, raw=raw))  # type: ignore[arg-type]
+            step.fields.append(numbered)
+            self._seq += 1
+
+    def _transform(
+        self, fields: Iterable[ChunkFields], frame: Frame, *, last: bool = False
+    ) -> Iterator[ChunkFields]:
+        mended = self._mender.mend(fields, frame, last=last)
+        return mended if self._thinking is None else self._thinking.split(mended, frame, last=last)
+
+    def _unread(self, raw: bytes, *, partial: bool = False) -> Step:
+        masked = self._masker.bytes(raw)
+        frame = Frame(masked, self._framing)
+        return Step(frame, partial=partial, masked=masked is not raw, error=self.error)
+
+    def _last(self, rest: bytes) -> Iterator[Step]:
+        """The remainder: a frame without its terminator, several under a wrong name, or half a frame."""
+        step = self._decode(rest)
+        if not isinstance(step.error, ProtocolError):
+            yield step
+            return
+        self.error = None
+        begin = rest.lstrip(_WHITE_SPACE)[:1]
+        if self._framing is Framing.BODY and begin not in b"{[":
+            self.error = step.error
+            yield step
+        elif self._framing is Framing.BODY and b"\n" in rest.strip(_WHITE_SPACE):
+            self._begin(Framing.NDJSON).feed(rest)
+            while (line := self.pull()) is not None:
+                yield line
+            if self.error is None and self._splitter is not None:
+                yield from self._last(self._splitter.rest())
+        else:
+            self.error = step.error = self._truncated()
+            step.partial = True
+            yield step
+
+    def _truncated(self) -> TruncatedError:
+        if self._first:
+            return TruncatedError("the body is empty: the answer never began", phase="body")
+        return TruncatedError(
+            f"the body ended before the answer did, after {self._seq} chunks", phase="body"
+        )
+
+
+def _describe(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"[:200]

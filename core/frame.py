@@ -1,0 +1,99 @@
+"""One frame of the wire, as a decoder sees it.
+
+The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one `data:`
+line, which is nearly every event of a model's stream, takes a direct path with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from httpx_sse import EventSource
+
+from .framing import Framing
+from .jsontext import loads_exact
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Frame"]
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+class Frame:
+    """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
+
+    raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then false).
+    event: the SSE event's type ("message" unless it names one). data: the payload without its dress; None where there
+    is none (a comment, an empty line). repairs: the names of the deviations mended in it, in order.
+    """
+
+    __slots__ = ("data", "event", "odd", "raw", "repairs", "text", "valid")
+
+    def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
+        self.raw = raw
+        self.valid = True
+        self.odd = False
+        self.repairs: list[str] = []
+        self.event = "message"
+        self.data: str | None
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = raw.decode(errors="replace")
+            self.valid = False
+            self.repairs.append("invalid-utf-8")
+        self.text = text
+        if first and text.startswith(BYTE_ORDER_MARK):
+            text = text[1:]
+            self.repairs.append("byte-order-mark")
+        if framing is not Framing.SSE:
+            self.data = text.strip("\r\n \t") or None
+        elif text.startswith("data: ") and text.endswith("\n\n") and _one_line(text):
+            self.data = text[6:-2]
+        else:
+            self.event, self.data = _parse_event(text)
+
+    def json(self) -> Any:
+        """The payload, parsed. Raises ValueError if there is none or it is not JSON."""
+        data = self.data
+        if data is None:
+            raise ValueError("the frame has no data")
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            value = loads_exact(data)
+            self.odd = True
+            return value
+
+    def repair(self, name: str) -> None:
+        """Name a deviation that the decoder mended in this frame; a name is kept once."""
+        if name not in self.repairs:
+            self.repairs.append(name)
+
+
+def _one_line(text: str) -> bool:
+    return text.find("\n", 6) == len(text) - 2 and "\r" not in text
+
+
+class _OneEvent:
+    """What `EventSource` reads of a response, for the text of one complete event."""
+
+    def __init__(self, text: str) -> None:
+        self.headers = {"content-type": "text/event-stream"}
+        self._text = text
+
+    def iter_text(self) -> Iterator[str]:
+        yield self._text
+        # A last event without its blank line is an event, and any other ends before these.
+        yield "\n\n"
+
+
+def _parse_event(text: str) -> tuple[str, str | None]:
+    source = EventSource(cast("httpx.Response", _OneEvent(text)))
+    for event in source.iter_sse():
+        return event.event, event.data or None
+    return "message", None

@@ -1,0 +1,136 @@
+"""Bytes in, frames out, exactly: every byte of the body is in the raw text of one frame.
+
+NDJSON is split on LF alone. SSE is split behind each blank line; its line ends are LF, CRLF and CR
+(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is one
+frame. Where the network cut the bytes makes no difference to the frames. A frame is bounded, and the work
+is linear in the number of bytes however small the pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from .errors import ProtocolError
+
+__all__ = ["DEFAULT_MAX_FRAME_BYTES", "Framing", "Splitter"]
+
+# A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of whole
+# answers, below 1 MiB. The bound keeps one endless line from taking the process down.
+DEFAULT_MAX_FRAME_BYTES = 8 * 1024 * 1024
+
+
+class Framing(Enum):
+    """How a body is divided into frames."""
+
+    NDJSON = "ndjson"
+    SSE = "sse"
+    BODY = "body"
+
+
+class Splitter:
+    """Cuts a body into the exact bytes of its frames.
+
+    `feed` bytes, `pull` frames until None, and at the end take the `rest`: a last frame without its
+    terminator. Raises ProtocolError from `pull` once a frame is larger than `max_frame_bytes`; what was
+    received of it is still in `rest`.
+    """
+
+    def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
+        self._framing = framing
+        self._limit = max_frame_bytes
+        self._find = _BOUNDARIES[framing]
+        self._data = b""
+        self._position = 0
+        self._pieces: list[bytes] = []
+        self._pending = 0
+        self._tail = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self._position < len(self._data):
+            data = self._data[self._position :] + data
+        self._data = data
+        self._position = 0
+        if self._framing is Framing.SSE:
+            carriage_returns = b"\r" in data or b"\r" in self._tail
+            self._find = _blank_line_end if carriage_returns else _two_line_feeds_end
+
+    def pull(self) -> bytes | None:
+        """The next complete frame, or None if more bytes are needed."""
+        data, start = self._data, self._position
+        if self._pieces:
+            end = self._find(self._tail + data, 0)
+            if end >= 0:
+                end -= len(self._tail)
+        else:
+            end = self._find(data, start)
+        size = self._pending + (end if end >= 0 else len(data)) - start
+        if size > self._limit:
+            raise ProtocolError(
+                f"a frame is larger than {self._limit} bytes; raise max_frame_bytes if it is meant to be",
+                phase="body",
+                setting="max_frame_bytes",
+            )
+        if end < 0:
+            self._keep(data[start:])
+            return None
+        self._position = end
+        frame = data[start:end]
+        if self._pieces:
+            frame = b"".join((*self._pieces, frame))
+            self._forget()
+        return frame
+
+    def rest(self) -> bytes:
+        """What came after the last complete frame; the splitter is empty afterwards."""
+        rest = b"".join((*self._pieces, self._data[self._position :]))
+        self._forget()
+        self._data = b""
+        self._position = 0
+        return rest
+
+    def _forget(self) -> None:
+        self._pieces.clear()
+        self._pending = 0
+        self._tail = b""
+
+    def _keep(self, piece: bytes) -> None:
+        self._data = b""
+        self._position = 0
+        if piece:
+            self._pieces.append(piece)
+            self._pending += len(piece)
+            # No boundary is longer than 3 bytes, the last of which is still to come.
+            self._tail = (self._tail + piece[-3:])[-3:]
+
+
+def _line_end(data: bytes, start: int) -> int:
+    return data.find(b"\n", start) + 1 or -1
+
+
+# A blank line behind a line. CR behind LF waits for one more byte, since LF may follow; CR behind CR does
+# not, so that a server that ends its lines with CR alone is never a frame late: a LF that still follows
+# then begins the next frame, where it is an empty line and means nothing.
+_BLANK_LINE = re.compile(rb"\n(?:\n|\r\n|\r(?=[^\n]))|\r\r")
+
+
+def _blank_line_end(data: bytes, start: int) -> int:
+    match = _BLANK_LINE.search(data, start)
+    return match.end() if match else -1
+
+
+def _two_line_feeds_end(data: bytes, start: int) -> int:
+    end = data.find(b"\n\n", start)
+    return end + 2 if end >= 0 else -1
+
+
+def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like the others
+    return -1
+
+
+_BOUNDARIES = {
+    Framing.NDJSON: _line_end,
+    Framing.SSE: _blank_line_end,
+    Framing.BODY: _no_end,
+}

@@ -1,0 +1,38 @@
+"""Keeps a vessel's key out of what is recorded and shown.
+
+Servers echo keys in their answers. A key is masked where it stands in a value, before decoding and hashing;
+structure (a JSON property's name) and all other text stay as they came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .vessel import SHORTEST_SECRET
+
+__all__ = ["MASK", "Masker"]
+
+MASK = "[masked]"
+
+
+class Masker:
+    """Masks the given secrets; those shorter than 12 characters are placeholders and stay."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        # The longest first, so that a secret that contains another is masked whole.
+        alternatives = "|".join(re.escape(secret) for secret in sorted(found, key=len, reverse=True))
+        self._text = re.compile(f"(?:{alternatives})(?!\"\\s*:)") if found else None
+        self._bytes = re.compile(self._text.pattern.encode()) if self._text else None
+
+    def bytes(self, data: bytes) -> bytes:
+        """`data` with the secrets masked; the same object where there are none."""
+        if self._bytes is None:
+            return data
+        masked, count = self._bytes.subn(MASK.encode(), data)
+        return masked if count else data
+
+    def text(self, text: str) -> str:
+        """`text` with the secrets masked."""
+        return self._text.sub(MASK, text) if self._text else text

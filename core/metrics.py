@@ -1,0 +1,85 @@
+"""Measures how an answer arrives, in constant memory."""
+
+from __future__ import annotations
+
+from .assembler import merge
+from .chunk import StreamChunk, Timings, Usage
+from .completion import Metrics
+
+__all__ = ["Meter"]
+
+# Gaps fall into classes of a width of 1/16 of their lowest value: a percentile is right to about 3 %.
+_SUBDIVISION_BITS = 4
+
+
+class Meter:
+    """Counts chunks and the gaps between them; times are whole microseconds since the request left."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._last = 0
+        self._chunks = 0
+        self._longest = 0
+        self._classes: dict[int, int] = {}
+        self.usage: Usage | None = None
+        self.timings: Timings | None = None
+
+    def add(self, chunks: list[StreamChunk], t: int) -> None:
+        """Count chunks that arrived together at `t`."""
+        if self._first is None:
+            self._first = t
+        else:
+            gap = t - self._last
+            index = _class_of(gap)
+            self._classes[index] = self._classes.get(index, 0) + 1
+            self._longest = max(self._longest, gap)
+        if len(chunks) > 1:
+            self._classes[0] = self._classes.get(0, 0) + len(chunks) - 1
+        self._chunks += len(chunks)
+        self._last = t
+        for chunk in chunks:
+            if chunk.usage is not None:
+                self.usage = merge(self.usage, chunk.usage)
+            if chunk.timings is not None:
+                self.timings = merge(self.timings, chunk.timings)
+
+    def metrics(self, duration: int) -> Metrics:
+        """The figures so far, for an answer that took `duration` microseconds."""
+        tokens = self.usage.output_tokens if self.usage else None
+        measured = self.timings.eval if self.timings else None
+        streamed = (self._last - self._first) / 1e6 if self._first is not None else 0.0
+        gaps = self._chunks > 1
+        return Metrics(
+            time_to_first_chunk=None if self._first is None else self._first / 1e6,
+            duration=duration / 1e6,
+            chunks=self._chunks,
+            inter_chunk_p50=self._percentile(0.50) if gaps else None,
+            inter_chunk_p95=self._percentile(0.95) if gaps else None,
+            inter_chunk_max=self._longest / 1e6 if gaps else None,
+            output_tokens_per_second=tokens / measured if tokens and measured else None,
+            clock_output_tokens_per_second=tokens / streamed if tokens and streamed else None,
+        )
+
+    def _percentile(self, share: float) -> float:
+        wanted = share * sum(self._classes.values())
+        seen = 0
+        for index, count in sorted(self._classes.items()):
+            seen += count
+            if seen >= wanted:
+                return min(_middle_of(index), self._longest) / 1e6
+        return self._longest / 1e6
+
+
+def _class_of(gap: int) -> int:
+    exponent = gap.bit_length() - _SUBDIVISION_BITS - 1
+    if exponent <= 0:
+        return gap
+    return (exponent << _SUBDIVISION_BITS) + (gap >> exponent)
+
+
+def _middle_of(index: int) -> float:
+    exponent = (index >> _SUBDIVISION_BITS) - 1
+    if exponent <= 0:
+        return float(index)
+    lowest = ((index & 15) + 16) << exponent
+    return lowest + (1 << exponent) / 2

@@ -1,0 +1,245 @@
+"""What a caller asks for, in one shape for every provider.
+
+What the caller did not set is not sent. What is set is sent as it is, a zero too. A field that a dialect
+cannot express is refused by its vessel before anything is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .errors import InvalidRequestError
+from .validation import explain
+
+__all__ = [
+    "ChatRequest",
+    "FunctionCall",
+    "ImagePart",
+    "ImageURL",
+    "Message",
+    "Part",
+    "RequestFields",
+    "TextPart",
+    "Tool",
+    "ToolCallRequest",
+    "ToolFunction",
+    "chat_request",
+]
+
+
+class _Value(BaseModel):
+    # Keys that only one provider knows travel on untouched.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class TextPart(_Value):
+    """Text, as a part of a message."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImageURL(_Value):
+    """Where an image is: an http(s) address, or the image itself as a `data:` URL."""
+
+    url: str
+    detail: str | None = None
+
+
+class ImagePart(_Value):
+    """An image, as a part of a message."""
+
+    type: Literal["image_url"] = "image_url"
+    image_url: ImageURL
+
+    @classmethod
+    def from_bytes(cls, data: bytes, media_type: str = "image/png") -> ImagePart:
+        """The image file's content as a part."""
+        encoded = base64.b64encode(data).decode("ascii")
+        return cls(image_url=ImageURL(url=f"data:{media_type};base64,{encoded}"))
+
+
+class OtherPart(_Value):
+    """A part of a kind that only some providers know; passed through."""
+
+    type: str
+
+
+def _part(value: Any) -> Any:
+    kinds: dict[Any, type[_Value]] = {"text": TextPart, "image_url": ImagePart}
+    if isinstance(value, Mapping):
+        return kinds.get(value.get("type"), OtherPart).model_validate(value)
+    return value
+
+
+Part = Annotated[TextPart | ImagePart | OtherPart, BeforeValidator(_part)]
+
+
+class FunctionCall(_Value):
+    """A function's name and its arguments: JSON text, or the value itself."""
+
+    name: str
+    arguments: str | dict[str, Any] = ""
+
+
+class ToolCallRequest(_Value):
+    """A tool call that the assistant made earlier in the conversation."""
+
+    id: str | None = None
+    type: str = "function"
+    function: FunctionCall
+
+
+class Message(_Value):
+    """One message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | tuple[Part, ...] | None = None
+    tool_calls: tuple[ToolCallRequest, ...] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of all text parts."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content or () if isinstance(part, TextPart))
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The image parts."""
+        if isinstance(self.content, str):
+            return ()
+        return tuple(part for part in self.content or () if isinstance(part, ImagePart))
+
+
+class ToolFunction(_Value):
+    """A function that the model may call; `parameters` is a JSON schema."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(_Value):
+    """A tool that the model may call."""
+
+    type: str = "function"
+    function: ToolFunction | None = None
+
+
+class ChatRequest(BaseModel):
+    """A request for an answer, streamed or not.
+
+    Either `messages` (the chat route) or `prompt` (Ollama's generate, OpenAI's legacy completions) is given.
+    `response_format` is "json", a JSON schema, a provider's own object, or a pydantic model class, which is
+    taken as its schema. `options` and `extra_body` are passed through untouched and win over the named
+    fields: `options` goes where the provider keeps its sampling options, `extra_body` to the body's top.
+    `split_think` moves `<think>` tags in the answer's text to `reasoning`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+    stream: bool = True
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    functions: tuple[dict[str, Any], ...] | None = None
+    function_call: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | Literal["json"] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: str | tuple[str, ...] | None = None
+    seed: int | None = None
+    n: int | None = Field(default=None, ge=1)
+    logprobs: bool | int | None = None
+    think: bool | str | None = None
+    keep_alive: str | int | float | None = None
+    options: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+    split_think: bool = False
+
+    @field_validator("response_format", mode="before")
+    @classmethod
+    def _model_as_schema(cls, value: Any) -> Any:
+        if isinstance(value, type) and issubclass(value, BaseModel):
+            return {
+                "type": "json_schema",
+                "json_schema": {"name": value.__name__, "schema": value.model_json_schema()},
+            }
+        return value
+
+    @model_validator(mode="after")
+    def _messages_or_prompt(self) -> ChatRequest:
+        if (self.messages is None) == (self.prompt is None):
+            raise ValueError("give either messages or prompt")
+        if self.messages is not None and not self.messages:
+            raise ValueError("messages is empty: give at least one message")
+        return self
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the named fields that the caller set to something, as JSON values, in that order."""
+        values = self.model_dump(mode="json", include=set(names), exclude_none=True, by_alias=True)
+        return {name: values[name] for name in names if name in values}
+
+    def refuse(self, vessel: str, **reasons: str) -> None:
+        """Raise InvalidRequestError if one of the named fields is set: the dialect cannot express it."""
+        for name, reason in reasons.items():
+            if getattr(self, name) is not None:
+                raise InvalidRequestError(f"{vessel} does not take {name}: {reason}")
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of ChatRequest that a caller may give beside model and messages."""
+
+    prompt: str | None
+    tools: Sequence[Tool | Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    functions: Sequence[Mapping[str, Any]] | None
+    function_call: str | Mapping[str, Any] | None
+    response_format: Mapping[str, Any] | Literal["json"] | type[BaseModel] | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    n: int | None
+    logprobs: bool | int | None
+    think: bool | str | None
+    keep_alive: str | float | None
+    options: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
+    split_think: bool
+
+
+def chat_request(
+    model: str,
+    messages: str | Sequence[Message | Mapping[str, Any]] | None = None,
+    **fields: Any,
+) -> ChatRequest:
+    """Build a ChatRequest; a plain string is one user message.
+
+    Raises InvalidRequestError, which names the field but never repeats what was in it.
+    """
+    if isinstance(messages, str):
+        messages = [Message(role="user", content=messages)]
+    try:
+        return ChatRequest(model=model, messages=messages, **fields)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InvalidRequestError(f"bad request: {explain(error)}") from None

@@ -1,0 +1,87 @@
+"""Moves `<think>` tags out of the text, where the caller asked for it.
+
+Models whose server does not know their reasoning put it into the text: `<think>`, the reasoning, `</think>`,
+the answer (DeepSeek R1, Qwen 3 …). The tag counts only before any other text. Each frame in which text
+moved names the repair `think-tags`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .chunk import ChunkFields
+from .frame import Frame
+
+__all__ = ["ThinkSplitter"]
+
+_OPEN = "<think>"
+_CLOSE = "</think>"
+
+
+class _Choice:
+    """Where one choice is: looking for the opening tag, inside, or past it all."""
+
+    __slots__ = ("held", "tag")
+
+    def __init__(self) -> None:
+        self.tag = _OPEN
+        self.held = ""
+
+
+class ThinkSplitter:
+    """Splits the text of each choice into reasoning and text."""
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _Choice] = {}
+
+    def split(
+        self, chunks: Iterable[ChunkFields], frame: Frame, *, last: bool = False
+    ) -> Iterator[ChunkFields]:
+        """The chunks with the text between the tags as reasoning; with `last`, what is held back too."""
+        for chunk in chunks:
+            index = chunk.get("choice", 0)
+            choice = self._choices.setdefault(index, _Choice())
+            ending = "finish_reason" in chunk
+            if choice.tag and (chunk.get("text") or ending):
+                yield self._split(chunk, choice, frame, last=ending)
+            else:
+                yield chunk
+        if last:
+            for index, choice in self._choices.items():
+                if choice.held:
+                    yield self._split({"choice": index}, choice, frame, last=True)
+
+    def _split(self, chunk: ChunkFields, choice: _Choice, frame: Frame, *, last: bool) -> ChunkFields:
+        text = choice.held + chunk.get("text", "")
+        choice.held = ""
+        reasoning = ""
+        if choice.tag == _OPEN:
+            stripped = text.lstrip()
+            if stripped.startswith(_OPEN):
+                choice.tag = _CLOSE
+                text = stripped.removeprefix(_OPEN)
+                frame.repair("think-tags")
+            elif _OPEN.startswith(stripped) and not last:
+                choice.held, text = text, ""
+            else:
+                choice.tag = ""
+        if choice.tag == _CLOSE:
+            reasoning, tag, text = text.partition(_CLOSE)
+            if tag:
+                choice.tag = ""
+            elif not last:
+                kept = _prefix_at_end(reasoning)
+                choice.held = reasoning[len(reasoning) - kept :]
+                reasoning = reasoning[: len(reasoning) - kept]
+            frame.repair("think-tags")
+        split: ChunkFields = {**chunk, "text": text}
+        if not text:
+            del split["text"]
+        if reasoning:
+            split["reasoning"] = chunk.get("reasoning", "") + reasoning
+        return split
+
+
+def _prefix_at_end(text: str) -> int:
+    """How many characters at the end of `text` may be the beginning of the closing tag."""
+    return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)

@@ -1,0 +1,190 @@
+"""What a vessel is: an adapter for one provider's dialect, without any I/O.
+
+A vessel has three duties: build the HTTP request, name the framing of the answer, and make a decoder for
+it. It opens no socket and no file, reads no clock and no environment. See docs/writing-a-vessel.md.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, ClassVar, Self
+
+from .chunk import ChunkFields
+from .errors import ConfigurationError, ProviderError
+from .frame import Frame
+from .framing import Framing
+from .jsontext import dumps
+from .request import ChatRequest
+
+__all__ = ["Decoder", "ModelInfo", "Progress", "Vessel", "WireRequest"]
+
+# Shorter "keys" are placeholders (EMPTY, ollama, none …): not secret, and common words in answers.
+SHORTEST_SECRET = 12
+
+
+class Progress(IntEnum):
+    """How far an answer is, by the rules of its dialect.
+
+    OPEN: the end of the body now would be a truncation. FINISHED: the answer is whole; usage may still
+    follow. TERMINATED: the dialect's own last word has come.
+    """
+
+    OPEN = 0
+    FINISHED = 1
+    TERMINATED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """An HTTP request, ready to be sent but for the key.
+
+    url: the full address. body: the JSON value that is sent (None for GET). content: its exact bytes, made
+    from `body` unless given. stream: whether a stream was asked for. headers: beside the vessel's own.
+    """
+
+    url: str
+    body: dict[str, Any] | None = None
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    stream: bool = True
+    split_think: bool = False
+    content: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.body is not None and not self.content:
+            object.__setattr__(self, "content", dumps(self.body))
+
+    @property
+    def model(self) -> str | None:
+        """The model that the body asks for."""
+        return self.body.get("model") if self.body else None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that a server offers. size: bytes on its disk; modified: ISO 8601."""
+
+    name: str
+    size: int | None = None
+    modified: str | None = None
+    owner: str | None = None
+
+
+class Decoder(ABC):
+    """Turns the frames of one answer into chunk fields, in order. Made anew for each call.
+
+    `progress` says how far the answer is; the decoder moves it on and never back.
+    """
+
+    progress: Progress = Progress.OPEN
+
+    @abstractmethod
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The chunks that a frame holds: none, one or several.
+
+        Raises ProviderError for an error in band, after the chunks that come before it in the frame;
+        ValueError (as `frame.json()` does) for a frame that is not of the dialect. Deviations mended are
+        named by `frame.repair(name)`.
+        """
+
+    def flush(self) -> Iterable[ChunkFields]:
+        """What the decoder still held back when the body ended."""
+        return ()
+
+
+class Vessel(ABC):
+    """A provider adapter. Subclasses give `name`, `version`, `default_base_url` and the three duties.
+
+    base_url: the server's address: the host, the dialect's root, or the full endpoint. api_key: the key, or
+    a callable that gives it when a request is sent. headers: sent with each request of this vessel.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    default_base_url: ClassVar[str]
+    framing: ClassVar[Framing] = Framing.SSE
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Which environment variables may give which constructor argument, the first that is set winning."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+        self.headers: dict[str, str] = dict(headers or {})
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is."""
+        return self._base_url or self.default_base_url
+
+    @property
+    def api_key(self) -> str | None:
+        """The key, asked for anew where it is a callable."""
+        key = self._api_key() if callable(self._api_key) else self._api_key
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            raise ConfigurationError(
+                f"the {self.name} key has a space, a line end or another character that no key has; "
+                "it may have been copied with more than the key"
+            )
+        return key
+
+    def configured(self, environment: Mapping[str, str]) -> Self:
+        """A copy in which what was not given is taken from the environment variables named.
+
+        A key from the environment belongs to the server from the environment (or the default one): it is
+        not taken where the base URL was given as an argument.
+        """
+        given = copy.copy(self)
+        for argument, names in self.variables.items():
+            attribute = f"_{argument}"
+            if getattr(self, attribute) is not None:
+                continue
+            if argument == "api_key" and self._base_url is not None:
+                continue
+            value = next((environment[name] for name in names if environment.get(name)), None)
+            setattr(given, attribute, value)
+        return given
+
+    def authorization(self, key: str) -> dict[str, str]:
+        """The headers that carry the key."""
+        return {"authorization": f"Bearer {key}"}
+
+    @abstractmethod
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The HTTP request for `chat`. Raises InvalidRequestError for what the dialect cannot express."""
+
+    @abstractmethod
+    def decoder(self, request: WireRequest) -> Decoder:
+        """A fresh decoder for the answer to `request`, streamed or not."""
+
+    @abstractmethod
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error that an HTTP error status and its body tell of."""
+
+    def models_request(self) -> WireRequest | None:
+        """The request that lists the server's models, None where there is no such route."""
+        return None
+
+    def read_models(self, body: Any) -> list[ModelInfo]:
+        """The models in the parsed answer to `models_request`."""
+        raise NotImplementedError
+
+    def version_request(self) -> WireRequest | None:
+        """The request that asks for the server's version, None where there is no such route."""
+        return None
+
+    def read_version(self, body: Any) -> str:
+        """The version in the parsed answer to `version_request`."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r})"
