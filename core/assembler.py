@@ -29,7 +29,8 @@ class _ToolCall:
     def build(self) -> ToolCall:
         text = self.arguments.getvalue()
         try:
-            # Exact, since a tool may be called with an integer of any size. No text means no arguments.
+            # Exact, since a tool may be called with an integer of any size. No text means no
+            # arguments.
             arguments = loads_exact(text) if text.strip() else {}
         except ValueError:
             arguments = None

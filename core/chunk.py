@@ -1,7 +1,7 @@
 """The universal stream chunk: one shape for what every provider sends.
 
-A field left out means that the provider said nothing about it: text is "", everything else is None or
-empty, and a count is None, never 0. Names follow OpenTelemetry's `gen_ai.*` where it has one.
+A field left out means that the provider said nothing about it: text is "", everything else is None
+or empty, and a count is None, never 0. Names follow OpenTelemetry's `gen_ai.*` where it has one.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class _Value(BaseModel):
 class ToolCallDelta(_Value):
     """A piece of one tool call. Pieces with the same `slot` (and choice) belong together.
 
-    `slot` is given by the decoder; `index`, `id` and `name` are what the provider sent. `arguments` is a
-    fragment of the arguments' JSON text; fragments are joined in order.
+    `slot` is given by the decoder; `index`, `id` and `name` are what the provider sent. `arguments`
+    is a fragment of the arguments' JSON text; fragments are joined in order.
     """
 
     slot: str
@@ -63,9 +63,9 @@ class Timings(_Value):
 class StreamChunk(_Value):
     """What one frame of a provider's stream said, or a part of it.
 
-    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, on whole
-    microseconds, and is the same live and replayed. `raw` is the exact text of the frame that the chunk
-    came from; it is not part of the serialised chunk.
+    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, on
+    whole microseconds, and is the same live and replayed. `raw` is the exact text of the frame that
+    the chunk came from; it is not part of the serialised chunk.
     """
 
     seq: int = 0
@@ -106,8 +106,8 @@ class ToolCallDeltaFields(TypedDict, total=False):
 class ChunkFields(TypedDict, total=False):
     """What a decoder says about a chunk; the exchange adds `seq`, `t` and `raw`.
 
-    These are the fields of `StreamChunk` as plain JSON values, those left out that say nothing. They are
-    stored in the recording as they are, and checked when the chunk is made of them.
+    These are the fields of `StreamChunk` as plain JSON values, those left out that say nothing.
+    They are stored in the recording as they are, and checked when the chunk is made of them.
     """
 
     choice: int

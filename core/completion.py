@@ -22,8 +22,8 @@ class _Value(BaseModel):
 class ToolCall(_Value):
     """One tool call, assembled.
 
-    `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`, the text
-    as the provider sent it, is not JSON.
+    `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`,
+    the text as the provider sent it, is not JSON.
     """
 
     id: str | None = None
@@ -36,8 +36,9 @@ class Metrics(_Value):
     """How the answer arrived, in seconds on the caller's clock since the request left.
 
     The inter-chunk percentiles come from a histogram of fixed size and are right to about 5 %.
-    `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None when it
-    gives either not; `clock_output_tokens_per_second` divides by the time between first and last chunk.
+    `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None
+    when it gives either not; `clock_output_tokens_per_second` divides by the time between first and
+    last chunk.
     """
 
     time_to_first_chunk: float | None = None
@@ -66,7 +67,8 @@ class Choice(_Value):
 class Completion(Choice):
     """An answer, whole or as far as it came; the fields of `Choice` are those of the first choice.
 
-    `choices` holds the others when more than one was asked for. `outcome` is None while the call runs.
+    `choices` holds the others when more than one was asked for. `outcome` is None while the call
+    runs.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -88,7 +90,7 @@ class Completion(Choice):
         return model.model_validate_json(self.text)
 
     def to_message(self) -> dict[str, Any]:
-        """The answer as an assistant message, ready to be appended to the next request's messages."""
+        """The answer as an assistant message, for the messages of the next request."""
         from .openai_shape import choice_to_message  # noqa: PLC0415 - breaks the import cycle
 
         return choice_to_message(self)

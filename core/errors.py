@@ -56,8 +56,9 @@ class VesselogError(Exception):
     phase: what was under way: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
     setting: the name of the setting that would change it, for deadlines and limits.
     status: the HTTP status. code: the provider's own error code.
-    retryable: whether the same request may succeed later. retry_after: seconds that the server asks for.
-    completion: what had arrived. session, call, seq: where it is on disk (seq: of the last chunk).
+    retryable: whether the same request may succeed later. retry_after: seconds that the server asks
+    for. completion: what had arrived. session, call, seq: where it is on disk (seq: of the last
+    chunk).
     """
 
     retryable = False

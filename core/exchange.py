@@ -1,7 +1,8 @@
-"""One answer, without I/O: push bytes in, pull frames with their chunks out, and be told how it ended.
+"""One answer, without I/O: push bytes in, pull frames with their chunks out, learn how it ended.
 
-The sync client, the async client, `verify`, `rederive`, `decode` and the server all drive this object.
-Frames are pulled one at a time: what is wrong with a frame is told with that frame, after all before it.
+The sync client, the async client, `verify`, `rederive`, `decode` and the server all drive this
+object. Frames are pulled one at a time: what is wrong with a frame is told with that frame, after
+all before it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ _WHITE_SPACE = b" \t\r\n"
 class Step:
     """A frame and what was made of it: ready to be recorded, then yielded.
 
-    chunks: for the caller. fields: the same as plain JSON values, for the file, each with its `seq`.
-    partial: the frame is a remainder that its sender never finished. masked: a key was masked in it.
-    error: what is wrong from here on; the step is recorded first, then the error is raised.
+    chunks: for the caller. fields: the same as plain JSON values, for the file, each with its
+    `seq`. partial: the frame is a remainder that its sender never finished. masked: a key was
+    masked in it. error: what is wrong from here on; the step is recorded first, then the error is
+    raised.
     """
 
     frame: Frame
@@ -48,9 +50,10 @@ class Step:
 class Exchange:
     """The answer to one request.
 
-    `respond` with the status and content type, `feed` bytes and `pull` steps until None, then take the steps
-    of `finish` when the body has ended. `progress` says what may still come; `error` is set once the answer
-    has failed. Times `t` are in seconds since the request left; chunks get that of the bytes fed last.
+    `respond` with the status and content type, `feed` bytes and `pull` steps until None, then take
+    the steps of `finish` when the body has ended. `progress` says what may still come; `error` is
+    set once the answer has failed. Times `t` are in seconds since the request left; chunks get that
+    of the bytes fed last.
     """
 
     def __init__(
@@ -115,7 +118,10 @@ class Exchange:
             self._splitter.feed(data)
 
     def pull(self) -> Step | None:
-        """The next frame with its chunks; None when more bytes are needed or the answer has failed."""
+        """The next frame with its chunks.
+
+        None when more bytes are needed or the answer has failed.
+        """
         if self._splitter is None or self.error is not None:
             return None
         try:
@@ -163,7 +169,10 @@ class Exchange:
         return self._splitter
 
     def _sniff(self, data: bytes) -> Framing | None:
-        """What the body is by its first byte, whatever its content type says; None if there is none yet."""
+        """What the body is by its first byte, whatever its content type says.
+
+        None if there is none yet.
+        """
         head = data.removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
         if not head or _BYTE_ORDER_MARK.startswith(head):
             return None
@@ -175,7 +184,8 @@ class Exchange:
                 ndjson = self._stream and self._vessel.framing is Framing.NDJSON
                 return Framing.NDJSON if ndjson else Framing.BODY
             return self._vessel.framing
-        # The fields of an event (data, event, error, id, retry) or a comment; else a page, a plain text …
+        # The fields of an event (data, event, error, id, retry) or a comment; else a page, a plain
+        # text …
         return Framing.SSE if first in b":deir" else Framing.BODY
 
     def _decode(self, raw: bytes) -> Step:
@@ -224,7 +234,10 @@ class Exchange:
         return Step(frame, partial=partial, masked=masked is not raw, error=self.error)
 
     def _last(self, rest: bytes) -> Iterator[Step]:
-        """The remainder: a frame without its terminator, several under a wrong name, or half a frame."""
+        """The remainder.
+
+        A frame without its terminator, several under a wrong name, or half a frame.
+        """
         step = self._decode(rest)
         if not isinstance(step.error, ProtocolError):
             yield step

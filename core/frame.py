@@ -1,7 +1,8 @@
 """One frame of the wire, as a decoder sees it.
 
-The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one `data:`
-line, which is nearly every event of a model's stream, takes a direct path with the same result.
+The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one
+`data:` line, which is nearly every event of a model's stream, takes a direct path with the same
+result.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ BYTE_ORDER_MARK = "\ufeff"
 class Frame:
     """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
 
-    raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then false).
-    event: the SSE event's type ("message" unless it names one). data: the payload without its dress; None where there
-    is none (a comment, an empty line). repairs: the names of the deviations mended in it, in order.
+    raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
+    false). event: the SSE event's type ("message" unless it names one). data: the payload without
+    its dress; None where there is none (a comment, an empty line). repairs: the names of the
+    deviations mended in it, in order.
     """
 
     __slots__ = ("data", "event", "odd", "raw", "repairs", "text", "valid")

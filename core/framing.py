@@ -1,9 +1,9 @@
 """Bytes in, frames out, exactly: every byte of the body is in the raw text of one frame.
 
 NDJSON is split on LF alone. SSE is split behind each blank line; its line ends are LF, CRLF and CR
-(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is one
-frame. Where the network cut the bytes makes no difference to the frames. A frame is bounded, and the work
-is linear in the number of bytes however small the pieces.
+(https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is
+one frame. Where the network cut the bytes makes no difference to the frames. A frame is bounded,
+and the work is linear in the number of bytes however small the pieces.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from .errors import ProtocolError
 
 __all__ = ["DEFAULT_MAX_FRAME_BYTES", "Framing", "Splitter"]
 
-# A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of whole
-# answers, below 1 MiB. The bound keeps one endless line from taking the process down.
+# A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of
+# whole answers, below 1 MiB. The bound keeps one endless line from taking the process down.
 DEFAULT_MAX_FRAME_BYTES = 8 * 1024 * 1024
 
 
@@ -32,8 +32,8 @@ class Splitter:
     """Cuts a body into the exact bytes of its frames.
 
     `feed` bytes, `pull` frames until None, and at the end take the `rest`: a last frame without its
-    terminator. Raises ProtocolError from `pull` once a frame is larger than `max_frame_bytes`; what was
-    received of it is still in `rest`.
+    terminator. Raises ProtocolError from `pull` once a frame is larger than `max_frame_bytes`; what
+    was received of it is still in `rest`.
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
@@ -68,7 +68,8 @@ class Splitter:
         size = self._pending + (end if end >= 0 else len(data)) - start
         if size > self._limit:
             raise ProtocolError(
-                f"a frame is larger than {self._limit} bytes; raise max_frame_bytes if it is meant to be",
+                f"a frame is larger than {self._limit} bytes; if it is meant to be, raise "
+                "Limits(max_frame_bytes=…)",
                 phase="body",
                 setting="max_frame_bytes",
             )
@@ -109,9 +110,9 @@ def _line_end(data: bytes, start: int) -> int:
     return data.find(b"\n", start) + 1 or -1
 
 
-# A blank line behind a line. CR behind LF waits for one more byte, since LF may follow; CR behind CR does
-# not, so that a server that ends its lines with CR alone is never a frame late: a LF that still follows
-# then begins the next frame, where it is an empty line and means nothing.
+# A blank line behind a line. CR behind LF waits for one more byte, since LF may follow; CR behind
+# CR does not, so that a server that ends its lines with CR alone is never a frame late: a LF that
+# still follows then begins the next frame, where it is an empty line and means nothing.
 _BLANK_LINE = re.compile(rb"\n(?:\n|\r\n|\r(?=[^\n]))|\r\r")
 
 

@@ -16,7 +16,10 @@ __all__ = ["canonical", "dumps", "loads", "loads_exact"]
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse `text`; raise ValueError if it is not JSON even by the standard module's wider rules."""
+    """Parse `text`.
+
+    Raise ValueError if it is not JSON even by the standard module's wider rules.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -24,7 +27,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def loads_exact(text: str | bytes) -> Any:
-    """Parse with the standard module, which keeps integers of any size exact (orjson rounds them)."""
+    """Parse with the standard module: integers of any size stay exact (orjson rounds them)."""
     try:
         return json.loads(text)
     except RecursionError:

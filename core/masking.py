@@ -1,7 +1,7 @@
 """Keeps a vessel's key out of what is recorded and shown.
 
-Servers echo keys in their answers. A key is masked where it stands in a value, before decoding and hashing;
-structure (a JSON property's name) and all other text stay as they came.
+Servers echo keys in their answers. A key is masked where it stands in a value, before decoding and
+hashing; structure (a JSON property's name) and all other text stay as they came.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         # The longest first, so that a secret that contains another is masked whole.
-        alternatives = "|".join(re.escape(secret) for secret in sorted(found, key=len, reverse=True))
-        self._text = re.compile(f"(?:{alternatives})(?!\"\\s*:)") if found else None
+        alternatives = "|".join(
+            re.escape(secret) for secret in sorted(found, key=len, reverse=True)
+        )
+        self._text = re.compile(f'(?:{alternatives})(?!"\\s*:)') if found else None
         self._bytes = re.compile(self._text.pattern.encode()) if self._text else None
 
     def bytes(self, data: bytes) -> bytes:

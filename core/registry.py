@@ -28,8 +28,8 @@ def installed_vessels() -> dict[str, EntryPoint]:
         other = found.get(entry.name)
         if other is not None and other.value != entry.value:
             raise ConfigurationError(
-                f"two packages offer a vessel named {entry.name!r}: {_owner(other)} and {_owner(entry)}; "
-                "uninstall one of them"
+                f"two packages offer a vessel named {entry.name!r}: {_owner(other)} and "
+                f"{_owner(entry)}; uninstall one of them"
             )
         found[entry.name] = entry
     return found or _without_metadata()

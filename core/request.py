@@ -1,7 +1,7 @@
 """What a caller asks for, in one shape for every provider.
 
-What the caller did not set is not sent. What is set is sent as it is, a zero too. A field that a dialect
-cannot express is refused by its vessel before anything is sent.
+What the caller did not set is not sent. What is set is sent as it is, a zero too. A field that a
+dialect cannot express is refused by its vessel before anything is sent.
 """
 
 from __future__ import annotations
@@ -144,11 +144,12 @@ class Tool(_Value):
 class ChatRequest(BaseModel):
     """A request for an answer, streamed or not.
 
-    Either `messages` (the chat route) or `prompt` (Ollama's generate, OpenAI's legacy completions) is given.
-    `response_format` is "json", a JSON schema, a provider's own object, or a pydantic model class, which is
-    taken as its schema. `options` and `extra_body` are passed through untouched and win over the named
-    fields: `options` goes where the provider keeps its sampling options, `extra_body` to the body's top.
-    `split_think` moves `<think>` tags in the answer's text to `reasoning`.
+    Either `messages` (the chat route) or `prompt` (Ollama's generate, OpenAI's legacy completions)
+    is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
+    model class, which is taken as its schema. `options` and `extra_body` are passed through
+    untouched and win over the named fields: `options` goes where the provider keeps its sampling
+    options, `extra_body` to the body's top. `split_think` moves `<think>` tags in the answer's text
+    to `reasoning`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -194,12 +195,15 @@ class ChatRequest(BaseModel):
         return self
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Those of the named fields that the caller set to something, as JSON values, in that order."""
+        """Those of the named fields that the caller set, as JSON values, in that order."""
         values = self.model_dump(mode="json", include=set(names), exclude_none=True, by_alias=True)
         return {name: values[name] for name in names if name in values}
 
     def refuse(self, vessel: str, **reasons: str) -> None:
-        """Raise InvalidRequestError if one of the named fields is set: the dialect cannot express it."""
+        """Raise InvalidRequestError if one of the named fields is set.
+
+        The dialect cannot express it.
+        """
         for name, reason in reasons.items():
             if getattr(self, name) is not None:
                 raise InvalidRequestError(f"{vessel} does not take {name}: {reason}")

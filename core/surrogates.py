@@ -1,7 +1,8 @@
 """Joins characters that a provider cut into lone surrogates.
 
-JSON can carry half of a surrogate pair, and some servers put the halves of one character into two chunks.
-Halves that meet are joined; a half that stays alone becomes U+FFFD. Both are declared repairs.
+JSON can carry half of a surrogate pair, and some servers put the halves of one character into two
+chunks. Halves that meet are joined; a half that stays alone becomes U+FFFD. Both are declared
+repairs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _TEXTS = ("text", "reasoning", "refusal")
 
 
 class SurrogateMender:
-    """Holds back a leading half at the end of a piece of text until the next piece of the same text."""
+    """Holds back a leading half at the end of a text until its next piece comes."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, str], str] = {}
@@ -35,7 +36,7 @@ class SurrogateMender:
         for chunk in chunks:
             yield self._mend(chunk, frame)
         if last:
-            for (choice, kind), _half in self._held.items():
+            for choice, kind in self._held:
                 frame.repair("lone-surrogate")
                 if kind in _TEXTS:
                     yield cast("ChunkFields", {"choice": choice, kind: "\ufffd"})
@@ -51,7 +52,10 @@ class SurrogateMender:
                 mended[key] = self._join((choice, key), cast("str", value), frame)
             elif key == "tool_calls":
                 mended[key] = [
-                    {**_scrub(call, frame), "arguments": self._join((choice, call["slot"]), arguments, frame)}
+                    {
+                        **_scrub(call, frame),
+                        "arguments": self._join((choice, call["slot"]), arguments, frame),
+                    }
                     if isinstance(arguments := call.get("arguments"), str)
                     else _scrub(call, frame)
                     for call in cast("list[dict[str, Any]]", value)
@@ -90,7 +94,10 @@ def _scrub(value: Any, frame: Frame) -> Any:
         return _whole(value, frame)
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
-        return {_whole(key, frame): item if key == "arguments" else _scrub(item, frame) for key, item in items}
+        return {
+            _whole(key, frame): item if key == "arguments" else _scrub(item, frame)
+            for key, item in items
+        }
     if isinstance(value, list):
         return [_scrub(item, frame) for item in cast("list[Any]", value)]
     return value

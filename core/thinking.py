@@ -1,8 +1,8 @@
 """Moves `<think>` tags out of the text, where the caller asked for it.
 
-Models whose server does not know their reasoning put it into the text: `<think>`, the reasoning, `</think>`,
-the answer (DeepSeek R1, Qwen 3 …). The tag counts only before any other text. Each frame in which text
-moved names the repair `think-tags`.
+Models whose server does not know their reasoning put it into the text: `<think>`, the reasoning,
+`</think>`, the answer (DeepSeek R1, Qwen 3 …). The tag counts only before any other text. Each
+frame in which text moved names the repair `think-tags`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class ThinkSplitter:
     def split(
         self, chunks: Iterable[ChunkFields], frame: Frame, *, last: bool = False
     ) -> Iterator[ChunkFields]:
-        """The chunks with the text between the tags as reasoning; with `last`, what is held back too."""
+        """The chunks with the text between the tags as reasoning.
+
+        With `last`, what is held back too.
+        """
         for chunk in chunks:
             index = chunk.get("choice", 0)
             choice = self._choices.setdefault(index, _Choice())
@@ -51,7 +54,9 @@ class ThinkSplitter:
                 if choice.held:
                     yield self._split({"choice": index}, choice, frame, last=True)
 
-    def _split(self, chunk: ChunkFields, choice: _Choice, frame: Frame, *, last: bool) -> ChunkFields:
+    def _split(
+        self, chunk: ChunkFields, choice: _Choice, frame: Frame, *, last: bool
+    ) -> ChunkFields:
         text = choice.held + chunk.get("text", "")
         choice.held = ""
         reasoning = ""

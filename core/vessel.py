@@ -1,7 +1,8 @@
 """What a vessel is: an adapter for one provider's dialect, without any I/O.
 
-A vessel has three duties: build the HTTP request, name the framing of the answer, and make a decoder for
-it. It opens no socket and no file, reads no clock and no environment. See docs/writing-a-vessel.md.
+A vessel has three duties: build the HTTP request, name the framing of the answer, and make a
+decoder for it. It opens no socket and no file, reads no clock and no environment. See
+docs/writing-a-vessel.md.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ SHORTEST_SECRET = 12
 class Progress(IntEnum):
     """How far an answer is, by the rules of its dialect.
 
-    OPEN: the end of the body now would be a truncation. FINISHED: the answer is whole; usage may still
-    follow. TERMINATED: the dialect's own last word has come.
+    OPEN: the end of the body now would be a truncation. FINISHED: the answer is whole; usage may
+    still follow. TERMINATED: the dialect's own last word has come.
     """
 
     OPEN = 0
@@ -42,8 +43,9 @@ class Progress(IntEnum):
 class WireRequest:
     """An HTTP request, ready to be sent but for the key.
 
-    url: the full address. body: the JSON value that is sent (None for GET). content: its exact bytes, made
-    from `body` unless given. stream: whether a stream was asked for. headers: beside the vessel's own.
+    url: the full address. body: the JSON value that is sent (None for GET). content: its exact
+    bytes, made from `body` unless given. stream: whether a stream was asked for. headers: beside
+    the vessel's own.
     """
 
     url: str
@@ -86,9 +88,9 @@ class Decoder(ABC):
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks that a frame holds: none, one or several.
 
-        Raises ProviderError for an error in band, after the chunks that come before it in the frame;
-        ValueError (as `frame.json()` does) for a frame that is not of the dialect. Deviations mended are
-        named by `frame.repair(name)`.
+        Raises ProviderError for an error in band, after the chunks that come before it in the
+        frame; ValueError (as `frame.json()` does) for a frame that is not of the dialect.
+        Deviations mended are named by `frame.repair(name)`.
         """
 
     def flush(self) -> Iterable[ChunkFields]:
@@ -97,10 +99,11 @@ class Decoder(ABC):
 
 
 class Vessel(ABC):
-    """A provider adapter. Subclasses give `name`, `version`, `default_base_url` and the three duties.
+    """A provider adapter: subclasses give `name`, `version`, `default_base_url` and the duties.
 
-    base_url: the server's address: the host, the dialect's root, or the full endpoint. api_key: the key, or
-    a callable that gives it when a request is sent. headers: sent with each request of this vessel.
+    base_url: the server's address: the host, the dialect's root, or the full endpoint. api_key: the
+    key, or a callable that gives it when a request is sent. headers: sent with each request of this
+    vessel.
     """
 
     name: ClassVar[str]
@@ -108,7 +111,7 @@ class Vessel(ABC):
     default_base_url: ClassVar[str]
     framing: ClassVar[Framing] = Framing.SSE
     variables: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Which environment variables may give which constructor argument, the first that is set winning."""
+    """Which environment variables give which argument; the first that is set wins."""
 
     def __init__(
         self,
@@ -132,16 +135,16 @@ class Vessel(ABC):
         key = self._api_key() if callable(self._api_key) else self._api_key
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             raise ConfigurationError(
-                f"the {self.name} key has a space, a line end or another character that no key has; "
-                "it may have been copied with more than the key"
+                f"the {self.name} key has a space, a line end or another character that no key "
+                "has; it may have been copied with more than the key"
             )
         return key
 
     def configured(self, environment: Mapping[str, str]) -> Self:
         """A copy in which what was not given is taken from the environment variables named.
 
-        A key from the environment belongs to the server from the environment (or the default one): it is
-        not taken where the base URL was given as an argument.
+        A key from the environment belongs to the server from the environment (or the default one):
+        it is not taken where the base URL was given as an argument.
         """
         given = copy.copy(self)
         for argument, names in self.variables.items():
@@ -160,7 +163,10 @@ class Vessel(ABC):
 
     @abstractmethod
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The HTTP request for `chat`. Raises InvalidRequestError for what the dialect cannot express."""
+        """The HTTP request for `chat`.
+
+        Raises InvalidRequestError for what the dialect cannot express.
+        """
 
     @abstractmethod
     def decoder(self, request: WireRequest) -> Decoder:

@@ -29,11 +29,11 @@ __all__ = ["AsyncClient"]
 class AsyncClient:
     """Streams from model servers; each chunk is on disk before it is handed out.
 
-    Make one for the process and close it by `async with`. It belongs to the event loop that it is first used
-    in. `fast=True` puts aiohttp under httpx (the `fast` extra: a third of the cost per chunk, no HTTP/2);
-    `http2=True` speaks HTTP/2 over TLS (the `http2` extra). `http_client` is an httpx.AsyncClient of the
-    caller's own. `verify` is an ssl.SSLContext, or False to trust any certificate. The other settings are
-    those of `ClientSettings`.
+    Make one for the process and close it by `async with`. It belongs to the event loop that it is
+    first used in. `fast=True` puts aiohttp under httpx (the `fast` extra: a third of the cost per
+    chunk, no HTTP/2); `http2=True` speaks HTTP/2 over TLS (the `http2` extra). `http_client` is an
+    httpx.AsyncClient of the caller's own. `ssl_context` says which certificates are
+    trusted. The other settings are those of `ClientSettings`.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class AsyncClient:
         http2: bool = False,
         fast: bool = False,
         http_client: httpx.AsyncClient | None = None,
-        verify: ssl.SSLContext | bool = True,
+        ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
         self._common = Common(settings)
         self._own = http_client is None
         self._cancellable = fast
         self._http = http_client or async_http_client(
-            self._common.circumstances.limits, verify, http2=http2, fast=fast
+            self._common.circumstances.limits, ssl_context, http2=http2, fast=fast
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: set[AsyncLiveSource] = set()
@@ -66,9 +66,9 @@ class AsyncClient:
     ) -> AsyncStream:
         """Ask `model` (an address, "vessel/model") for a streamed answer.
 
-        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those of
-        ChatRequest. A named `session` collects many calls in one file. Raises UsageError before anything
-        is sent; what goes wrong later is raised by the stream.
+        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
+        of ChatRequest. A named `session` collects many calls in one file. Raises UsageError before
+        anything is sent; what goes wrong later is raised by the stream.
         """
         plan = self._common.chat(model, messages, {**fields, "stream": True}, headers)
         return self._stream(plan, session, timeouts)
@@ -83,7 +83,10 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> Completion:
-        """Ask for an answer in one piece. Takes what `stream` takes; also reads a stream if that comes."""
+        """Ask for an answer in one piece.
+
+        Takes what `stream` takes; also reads a stream if that comes.
+        """
         plan = self._common.chat(model, messages, {**fields, "stream": False}, headers)
         async with self._stream(plan, session, timeouts) as stream:
             async for _ in stream:
@@ -99,7 +102,10 @@ class AsyncClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncStream:
-        """Send a prepared request, its body exactly as given; `AsyncStream.frames()` gives the answer's frames."""
+        """Send a prepared request, its body exactly as given.
+
+        `AsyncStream.frames()` gives the answer's frames.
+        """
         return self._stream(self._common.wire(vessel, request, headers), session, timeouts)
 
     async def models(self, vessel: str) -> list[ModelInfo]:
@@ -165,8 +171,12 @@ class AsyncClient:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise ClientStateError("an AsyncClient is used inside an event loop: asyncio.run(...)") from None
+            raise ClientStateError(
+                "an AsyncClient is used inside an event loop: asyncio.run(...)"
+            ) from None
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise ClientStateError("this AsyncClient belongs to another event loop: make one for each")
+            raise ClientStateError(
+                "this AsyncClient belongs to another event loop: make one for each"
+            )

@@ -1,9 +1,10 @@
 """The async driver: one task owns a stream's connection from the first byte to the last.
 
-A cancelled caller never touches the connection: httpcore loses pool slots when it is cancelled at a bad
-moment (encode/httpcore#1093). The owner alone is cancelled, and only between the first event of the HTTP
-exchange and the closing of the response, which httpcore's trace tells. A caller that leaves goes at once; the
-owner follows as soon as it may, at the latest when the connect deadline passes.
+A cancelled caller never touches the connection: httpcore loses pool slots when it is cancelled at a
+bad moment (encode/httpcore#1093). The owner alone is cancelled, and only between the first event of
+the HTTP exchange and the closing of the response, which httpcore's trace tells. A caller that
+leaves goes at once; the owner follows as soon as it may, at the latest when the connect deadline
+passes.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from .plan import Plan
 
 __all__ = ["AsyncLiveSource"]
 
-# Steps read ahead of the caller. They are on disk already; this only bounds the memory of a slow caller.
+# Steps read ahead of the caller. They are on disk already; this only bounds the memory of a slow
+# caller.
 _READ_AHEAD = 256
 
 
 class AsyncLiveSource:
     """One stream's connection to its server, retries inside; belongs to one event loop.
 
-    `open` returns when the headers are there; `read` gives the next recorded steps, none at the end.
+    `open` returns when the headers are there; `read` gives the next recorded steps, none at the
+    end.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class AsyncLiveSource:
 
     @property
     def facts(self) -> Attempts:
+        """What is known of the stream."""
         return self._attempts
 
     async def open(self) -> None:
@@ -216,7 +220,8 @@ class AsyncLiveSource:
         if self._cancellable:
             self._task.cancel()
         else:
-            # A transport that tells nothing (not httpcore) is cancelled once no connecting can be under way.
+            # A transport that tells nothing (not httpcore) is cancelled once no connecting can be
+            # under way.
             timeouts = self._timeouts
             latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
             self._loop.call_later(latest, self._force)
@@ -242,7 +247,9 @@ class AsyncLiveSource:
     def _hurry(self, call: Call) -> None:
         """Set the timer anew where the deadline now passes sooner than it was set for."""
         left, _phase = call.left()
-        if left is not None and (self._timer is None or self._loop.time() + left < self._timer.when()):
+        if left is not None and (
+            self._timer is None or self._loop.time() + left < self._timer.when()
+        ):
             self._set_timer()
 
     def _put(self, steps: list[Step]) -> None:

@@ -46,10 +46,10 @@ class AsyncSource(Protocol):
 class AsyncStream(Reading):
     """One answer, chunk by chunk: each is on disk before it is handed out.
 
-    The request leaves at `async with` (which raises if there is no connection or an error status), or at
-    the first chunk when iterated directly. Iteration ends with the answer, or raises what went wrong after
-    all chunks that arrived. Leaving early, by break, exception or a cancelled task, is recorded as
-    `cancelled`.
+    The request leaves at `async with` (which raises if there is no connection or an error status),
+    or at the first chunk when iterated directly. Iteration ends with the answer, or raises what
+    went wrong after all chunks that arrived. Leaving early, by break, exception or a cancelled
+    task, is recorded as `cancelled`.
     """
 
     def __init__(self, source: AsyncSource) -> None:
@@ -87,7 +87,10 @@ class AsyncStream(Reading):
                 raise StopAsyncIteration
 
     async def frames(self) -> AsyncGenerator[Step]:
-        """The answer frame by frame instead: each with its exact bytes and the chunks made of it."""
+        """The answer frame by frame instead.
+
+        Each with its exact bytes and the chunks made of it.
+        """
         while True:
             step = self._take_step()
             if step is not None:
@@ -96,7 +99,10 @@ class AsyncStream(Reading):
                 return
 
     def cancel(self) -> None:
-        """End the stream, from any task or thread: iteration then ends, the outcome is `cancelled`."""
+        """End the stream, from any task or thread.
+
+        Iteration then ends, the outcome is `cancelled`.
+        """
         self._source.cancel()
 
     async def aclose(self) -> None:

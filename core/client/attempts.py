@@ -1,4 +1,4 @@
-"""A stream's attempts at its request: the calls in the session, what failed, and whether to try again.
+"""A stream's attempts at its request: its calls, what failed, and whether to try again.
 
 The sync and the async driver send and read; all that does not wait stands here, once.
 """
@@ -27,7 +27,9 @@ class Attempts:
     waiting: the last call failed and another attempt is to come.
     """
 
-    def __init__(self, plan: Plan, enter: Callable[[], Entry], circumstances: Circumstances) -> None:
+    def __init__(
+        self, plan: Plan, enter: Callable[[], Entry], circumstances: Circumstances
+    ) -> None:
         self._plan = plan
         self._enter = enter
         self._given = circumstances
@@ -76,7 +78,10 @@ class Attempts:
         self._entry = self._enter()
 
     def begin(self) -> Call:
-        """The next attempt: its request line is on disk when this returns. Raises RecordingError."""
+        """The next attempt: its request line is on disk when this returns.
+
+        Raises RecordingError.
+        """
         if self._entry is None:
             self.enter()
         assert self._entry is not None  # noqa: S101 - entered above
@@ -91,7 +96,10 @@ class Attempts:
         return self.current
 
     def failed(self, call: Call, failure: Exception) -> list[Step]:
-        """Sending or reading raised: the steps that it leaves, and the verdict. A bug is raised again."""
+        """Sending or reading raised: the steps that it leaves, and the verdict.
+
+        A bug is raised again.
+        """
         if isinstance(failure, RecordingError):
             call.fail(failure)
             return []
@@ -107,7 +115,10 @@ class Attempts:
         return call.finish(error)
 
     def stopped(self, call: Call, phase: str) -> list[Step]:
-        """A deadline passed or the stream was cancelled: the steps that are left, and the verdict."""
+        """A deadline passed or the stream was cancelled.
+
+        The steps that are left, and the verdict.
+        """
         if phase == "cancelled":
             self.leave(call)
             return []

@@ -1,7 +1,7 @@
-"""One attempt at one request: what arrives is framed, decoded and recorded here, before anyone sees it.
+"""One attempt at one request: what arrives is framed, decoded and recorded here, then seen.
 
-The sync and the async driver push bytes in and hand out the steps; everything else about a call is the same
-for both and stands here.
+The sync and the async driver push bytes in and hand out the steps; everything else about a call is
+the same for both and stands here.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ class Call:
             self._inflater = Inflater(encoding)
 
     def receive(self, data: bytes) -> list[Step]:
-        """Bytes of the body have arrived: the steps they complete, recorded. Raises RecordingError."""
+        """Bytes of the body have arrived: the steps they complete, recorded.
+
+        Raises RecordingError.
+        """
         if self._inflater is None:
             return self._receive(data)
         steps: list[Step] = []
@@ -101,7 +104,10 @@ class Call:
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
-        """The body has ended, or reading it has failed: the last steps, recorded, and the verdict."""
+        """The body has ended, or reading it has failed.
+
+        The last steps, recorded, and the verdict.
+        """
         if self.outcome is not None:
             return []
         with self._writer.turn() as t:

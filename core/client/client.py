@@ -27,21 +27,22 @@ __all__ = ["Client"]
 class Client:
     """Streams from model servers; each chunk is on disk before it is handed out.
 
-    Make one for the process and close it by `with`. Threads may share it. `http_client` is an httpx.Client
-    of the caller's own: cancelling and deadlines then act at the next data. `verify` is an ssl.SSLContext,
-    or False to trust any certificate. The other settings are those of `ClientSettings`.
+    Make one for the process and close it by `with`. Threads may share it. `http_client` is an
+    httpx.Client of the caller's own: cancelling and deadlines then act at the next data.
+    `ssl_context` says which certificates are trusted. The other settings are those of
+    `ClientSettings`.
     """
 
     def __init__(
         self,
         *,
         http_client: httpx.Client | None = None,
-        verify: ssl.SSLContext | bool = True,
+        ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
         self._common = Common(settings)
         self._own = http_client is None
-        self._http = http_client or sync_http_client(self._common.circumstances.limits, verify)
+        self._http = http_client or sync_http_client(self._common.circumstances.limits, ssl_context)
 
     def stream(
         self,
@@ -55,9 +56,9 @@ class Client:
     ) -> Stream:
         """Ask `model` (an address, "vessel/model") for a streamed answer.
 
-        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those of
-        ChatRequest. A named `session` collects many calls in one file. Raises UsageError before anything
-        is sent; what goes wrong later is raised by the stream.
+        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
+        of ChatRequest. A named `session` collects many calls in one file. Raises UsageError before
+        anything is sent; what goes wrong later is raised by the stream.
         """
         plan = self._common.chat(model, messages, {**fields, "stream": True}, headers)
         return self._stream(plan, session, timeouts)
@@ -72,7 +73,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> Completion:
-        """Ask for an answer in one piece. Takes what `stream` takes; also reads a stream if that comes."""
+        """Ask for an answer in one piece.
+
+        Takes what `stream` takes; also reads a stream if that comes.
+        """
         plan = self._common.chat(model, messages, {**fields, "stream": False}, headers)
         with self._stream(plan, session, timeouts) as stream:
             for _ in stream:
@@ -88,7 +92,10 @@ class Client:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Stream:
-        """Send a prepared request, its body exactly as given; `Stream.frames()` gives the answer's frames."""
+        """Send a prepared request, its body exactly as given.
+
+        `Stream.frames()` gives the answer's frames.
+        """
         return self._stream(self._common.wire(vessel, request, headers), session, timeouts)
 
     def models(self, vessel: str) -> list[ModelInfo]:
@@ -102,7 +109,10 @@ class Client:
         return read_answer(plan, *self._ask(plan), plan.vessel.read_version)
 
     def close(self) -> None:
-        """Close the connections. Streams that still run are recorded as cancelled when they are left."""
+        """Close the connections.
+
+        Streams that still run are recorded as cancelled when they are left.
+        """
         self._common.closed = True
         if self._own:
             self._http.close()

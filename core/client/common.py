@@ -1,4 +1,4 @@
-"""What the sync and the async client share: their settings, and the way from a caller's words to a plan."""
+"""What both clients share: their settings, and the way from a caller's words to a plan."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class ClientSettings(TypedDict, total=False):
 
     recordings: the folder that sessions are written to ("recordings"); None to record nothing.
     durability: what a chunk survives once it was handed out ("process": the death of this process).
-    replay: a recording, or a folder of them; all answers then come from there, none from the network.
-    vessels: vessels under names of the caller's own, before the installed ones.
-    headers: sent with each request. timeouts, limits, retries: see their classes.
-    environment: where hosts and keys are looked up (os.environ). clock: for tests.
+    replay: a recording, or a folder of them; all answers then come from there, none from the
+    network. vessels: vessels under names of the caller's own, before the installed ones. headers:
+    sent with each request. timeouts, limits, retries: see their classes. environment: where hosts
+    and keys are looked up (os.environ). clock: for tests.
     """
 
     recordings: str | os.PathLike[str] | None
@@ -86,12 +86,16 @@ class Common:
             raise ClientStateError("the client is closed")
         if os.getpid() != self._process:
             raise ClientStateError(
-                "the client was made before a fork: its connections and files belong to the parent; "
-                "make a client in the child"
+                "the client was made before a fork: its connections and files belong to the "
+                "parent; make a client in the child"
             )
 
     def chat(
-        self, model: str, messages: Messages, fields: Mapping[str, Any], headers: Mapping[str, str] | None
+        self,
+        model: str,
+        messages: Messages,
+        fields: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
     ) -> Plan:
         """The plan for a chat request."""
         self.check_usable()
@@ -109,19 +113,31 @@ class Common:
 
     def given(self, timeouts: Timeouts | None) -> Circumstances:
         """The circumstances of one call."""
-        return self.circumstances if timeouts is None else replace(self.circumstances, timeouts=timeouts)
+        return (
+            self.circumstances
+            if timeouts is None
+            else replace(self.circumstances, timeouts=timeouts)
+        )
 
     def models_plan(self, vessel: str) -> Plan:
-        """The plan for asking a server for its models. Raises ConfigurationError if it cannot be asked."""
+        """The plan for asking a server for its models.
+
+        Raises ConfigurationError if it cannot be asked.
+        """
         return self._question(vessel, "models", self._planner.vessel(vessel).models_request())
 
     def version_plan(self, vessel: str) -> Plan:
-        """The plan for asking a server for its version. Raises ConfigurationError if it cannot be asked."""
+        """The plan for asking a server for its version.
+
+        Raises ConfigurationError if it cannot be asked.
+        """
         return self._question(vessel, "version", self._planner.vessel(vessel).version_request())
 
     def _question(self, vessel: str, subject: str, request: WireRequest | None) -> Plan:
         if request is None:
-            raise ConfigurationError(f"a server of the vessel {vessel!r} cannot be asked for its {subject}")
+            raise ConfigurationError(
+                f"a server of the vessel {vessel!r} cannot be asked for its {subject}"
+            )
         return self.wire(vessel, request, None)
 
 
@@ -143,7 +159,10 @@ def question(http: httpx.Client | httpx.AsyncClient, plan: Plan) -> httpx.Reques
 
 
 def read_answer(plan: Plan, status: int, text: str, read: Callable[[Any], Read]) -> Read:
-    """What a server answered to a question, read by its vessel. Raises ProviderError and ProtocolError."""
+    """What a server answered to a question, read by its vessel.
+
+    Raises ProviderError and ProtocolError.
+    """
     if not 200 <= status < 300:
         raise plan.vessel.failure(status, plan.masker.text(text))
     try:

@@ -1,7 +1,9 @@
-"""When waiting for an answer ends, told apart by phase. No clock in here: times are handed in, in seconds.
+"""When waiting for an answer ends, told apart by phase.
 
-Only waiting counts. Time in which the caller does something else with what it got is no silence of the
-server, so the driver says when it stops reading and when it goes on.
+No clock in here: times are handed in, in seconds.
+
+Only waiting counts. Time in which the caller does something else with what it got is no silence of
+the server, so the driver says when it stops reading and when it goes on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What httpx, httpcore and aiohttp raise, told apart by type and cause, as errors of this library.
 
-Their texts are not repeated: they may hold a URL with a key, or a header. The aiohttp transport reports a
-refused connection, a full pool and a server that died after the request all as ConnectTimeout; the cause
-tells them apart, since only the first two were certainly not sent.
+Their texts are not repeated: they may hold a URL with a key, or a header. The aiohttp transport
+reports a refused connection, a full pool and a server that died after the request all as
+ConnectTimeout; the cause tells them apart, since only the first two were certainly not sent.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def classify(
             return _broken(origin, answering=answering)
     if isinstance(failure, httpx.PoolTimeout):
         return StreamTimeoutError(
-            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} connections are in "
-            "use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} connections "
+            "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
             phase="pool",
             setting="max_connections",
         )
@@ -64,7 +64,8 @@ def classify(
     return None
 
 
-# aiohttp's own names, since it is an extra. ClientConnectorError: refused, unreachable, unknown host.
+# aiohttp's own names, since it is an extra. ClientConnectorError: refused, unreachable, unknown
+# host.
 _AIOHTTP_UNSENT = frozenset(
     {
         "aiohttp.ClientConnectorError",
@@ -117,7 +118,8 @@ def _reason(error: OSError) -> str:
 
 def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
     return StreamTimeoutError(
-        f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set Timeouts(connect=…)",
+        f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
+        "Timeouts(connect=…)",
         phase="connect",
         setting="connect",
     )
@@ -129,6 +131,7 @@ def _broken(origin: str, *, answering: bool) -> ConnectionFailedError:
             f"the connection to {origin} broke in the middle of the answer", phase="body"
         )
     return ConnectionFailedError(
-        f"{origin} closed the connection before it answered; the request was sent, and is not sent again",
+        f"{origin} closed the connection before it answered; the request had been sent, and is not "
+        "sent again",
         phase="response",
     )

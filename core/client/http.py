@@ -15,29 +15,34 @@ from .transport import InterruptibleTransport
 __all__ = ["async_http_client", "sync_http_client"]
 
 
-def sync_http_client(limits: Limits, verify: ssl.SSLContext | bool) -> httpx.Client:
+def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> httpx.Client:
     """An httpx client whose reads a stream's alarm can interrupt."""
-    context = _context(verify)
+    context = ssl_context or httpx.create_ssl_context()
     mounts = {
-        pattern: None if proxy is None else InterruptibleTransport(limits, context, httpx.Proxy(proxy))
+        pattern: None
+        if proxy is None
+        else InterruptibleTransport(limits, context, httpx.Proxy(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.Client(
         transport=InterruptibleTransport(limits, context),
         mounts=mounts,
-        timeout=None,
+        timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
     )
 
 
 def async_http_client(
-    limits: Limits, verify: ssl.SSLContext | bool, *, http2: bool, fast: bool
+    limits: Limits, ssl_context: ssl.SSLContext | None, *, http2: bool, fast: bool
 ) -> httpx.AsyncClient:
-    """An httpx client on httpcore, or with `fast` on aiohttp. Raises ConfigurationError without the extra."""
+    """An httpx client on httpcore, or with `fast` on aiohttp.
+
+    Raises ConfigurationError without the extra.
+    """
     if fast and http2:
         raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
-    context = _context(verify)
+    context = ssl_context or httpx.create_ssl_context()
     make = _aiohttp_transport() if fast else _httpcore_transport(http2=http2)
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
@@ -55,22 +60,16 @@ def async_http_client(
     return httpx.AsyncClient(
         transport=transport(None),
         mounts=mounts,
-        timeout=None,
+        timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
     )
 
 
-def _context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    return httpx.create_ssl_context(verify=verify)
-
-
 def _httpcore_transport(*, http2: bool) -> Any:
     if http2:
         try:
-            import h2  # noqa: F401
+            import h2  # noqa: F401, PLC0415 - an extra
         except ImportError:
             raise ConfigurationError(
                 "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
@@ -84,7 +83,7 @@ def _httpcore_transport(*, http2: bool) -> Any:
 
 def _aiohttp_transport() -> Any:
     try:
-        from httpx_aiohttp import AiohttpTransport
+        from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(
             "fast=True needs the fast extra: pip install 'vesselog[fast]'", setting="fast"

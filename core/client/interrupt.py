@@ -1,7 +1,7 @@
 """Lets a blocked sync stream be woken: by its deadline, or by `cancel()` from another thread.
 
-The alarm of a stream travels through httpx and httpcore as the stream's timeout, which they hand unread to
-the network backend (transport.py); there it decides how long a socket is waited for.
+The alarm of a stream travels through httpx and httpcore as the stream's timeout, which they hand
+unread to the network backend (transport.py); there it decides how long a socket is waited for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Deadline = Callable[[], tuple[float | None, str]]
 """Gives the seconds left, None for no limit, and the name of the phase that then ends."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - a message between threads, no error
     """Waiting ended before the socket was ready. phase: the deadline's, or "cancelled"."""
 
     def __init__(self, phase: str) -> None:
@@ -42,7 +42,9 @@ class Alarm:
         with contextlib.suppress(OSError):
             self._waking.send(b"!")
 
-    def wait(self, sock: socket.socket | None, *, write: bool = False, limit: float | None = None) -> bool:
+    def wait(
+        self, sock: socket.socket | None, *, write: bool = False, limit: float | None = None
+    ) -> bool:
         """Wait until the socket is ready. False after `limit` seconds; raises Interrupted."""
         if self.cancelled:
             raise Interrupted("cancelled")
@@ -87,7 +89,10 @@ def poll(
     write: bool = False,
     seconds: float | None,
 ) -> bool:
-    """Wait until `sock` is ready or `waiting` was rung, None seconds meaning for ever; is `sock` ready?"""
+    """Wait until `sock` is ready or `waiting` was rung, None seconds meaning for ever.
+
+    Is `sock` ready?
+    """
     if not hasattr(select, "poll"):  # Windows
         readers = [each for each in (waiting, None if write else sock) if each is not None]
         writers = [sock] if sock is not None and write else []

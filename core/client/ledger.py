@@ -1,7 +1,7 @@
 """Which session a call is written to, and when a session's file is let go.
 
-A stream without a name has a file of its own. Streams of one name share one writer while any of them runs;
-with the last one the file is closed, so that another process may go on with it.
+A stream without a name has a file of its own. Streams of one name share one writer while any of
+them runs; with the last one the file is closed, so that another process may go on with it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,16 @@ class Ledger:
             check_session_name(name)
 
     def open(self, name: str | None) -> Entry:
-        """A place to write the calls of one stream to. Raises RecordingLockedError, RecordingError."""
+        """A place to write the calls of one stream to.
+
+        Raises RecordingLockedError, RecordingError.
+        """
         if self._folder is None:
             return Entry(self, None, None, self._clock)
         if name is None:
-            session = Session.open(self._folder, None, durability=self._durability, clock=self._clock)
+            session = Session.open(
+                self._folder, None, durability=self._durability, clock=self._clock
+            )
             return Entry(self, session, None, self._clock)
         with self._lock:
             self._release_dropped()
@@ -94,7 +99,9 @@ class Ledger:
 class Entry:
     """One stream's hold on its session."""
 
-    def __init__(self, ledger: Ledger, session: Session | None, name: str | None, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, session: Session | None, name: str | None, clock: Clock
+    ) -> None:
         self._ledger = ledger
         self._session = session
         self._name = name

@@ -16,19 +16,24 @@ from .plan import Plan
 
 __all__ = ["LiveSource"]
 
-# For httpx and httpcore, which want a number where there is no limit. The alarm knows the real deadline.
+# For httpx and httpcore, which want a number where there is no limit. The alarm knows the real
+# deadline.
 _FOR_EVER = 1e9
 
 
 class LiveSource:
     """One stream's connection to its server, retries inside.
 
-    `open` sends the request and waits for the headers; `read` gives the next recorded steps, none at the
-    end.
+    `open` sends the request and waits for the headers; `read` gives the next recorded steps, none
+    at the end.
     """
 
     def __init__(
-        self, plan: Plan, http: httpx.Client, enter: Callable[[], Entry], circumstances: Circumstances
+        self,
+        plan: Plan,
+        http: httpx.Client,
+        enter: Callable[[], Entry],
+        circumstances: Circumstances,
     ) -> None:
         self._plan = plan
         self._http = http
@@ -41,6 +46,7 @@ class LiveSource:
 
     @property
     def facts(self) -> Attempts:
+        """What is known of the stream."""
         return self._attempts
 
     def open(self) -> None:

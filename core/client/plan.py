@@ -1,6 +1,7 @@
-"""From a caller's words to a request that is ready to leave: everything that can be wrong is found here.
+"""From a caller's words to a request that is ready to leave.
 
-Nothing is sent and nothing is written before a plan stands.
+Everything that can be wrong with the words is found here, before anything else happens:
+nothing is sent and nothing is written before a plan stands.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", 
 class Plan:
     """One request, ready to leave.
 
-    name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker: knows the
-    key. key: the request key for replay. record: what the recording's request line says of it.
+    name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker:
+    knows the key. key: the request key for replay. record: what the recording's request line says
+    of it.
     """
 
     name: str
@@ -56,18 +58,27 @@ class Planner:
     """Makes plans from the client's own vessels, the installed ones and the environment."""
 
     def __init__(
-        self, vessels: Mapping[str, Vessel], environment: Mapping[str, str], headers: Mapping[str, str]
+        self,
+        vessels: Mapping[str, Vessel],
+        environment: Mapping[str, str],
+        headers: Mapping[str, str],
     ) -> None:
         for name in vessels:
             if not name or "/" in name:
-                raise ConfigurationError(f"a vessel cannot be named {name!r}: it is what stands before the /")
+                raise ConfigurationError(
+                    f"a vessel cannot be named {name!r}: it is what stands before the /"
+                )
         self._named = dict(vessels)
         self._environment = environment
         self._headers = dict(headers)
         self._ready: dict[str, Vessel] = {}
 
     def chat(
-        self, address: str, messages: Any, fields: Mapping[str, Any], headers: Mapping[str, str] | None
+        self,
+        address: str,
+        messages: Any,
+        fields: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
     ) -> Plan:
         """A plan for a chat request to a model address, `vessel/model`."""
         name, slash, model = address.partition("/")
@@ -76,7 +87,9 @@ class Planner:
         vessel = self.vessel(name)
         return self.wire(name, vessel.request(chat_request(model, messages, **fields)), headers)
 
-    def wire(self, name: str, request: WireRequest, headers: Mapping[str, str] | None = None) -> Plan:
+    def wire(
+        self, name: str, request: WireRequest, headers: Mapping[str, str] | None = None
+    ) -> Plan:
         """A plan for a request that is already in the vessel's dialect."""
         vessel = self.vessel(name)
         url = _url(request.url)
@@ -148,7 +161,10 @@ class Planner:
 
 
 def _secrets(fields: Mapping[str, str], key: str | None) -> list[str]:
-    """Everything that must not be seen: the key, and what carries credentials in headers or query."""
+    """Everything that must not be seen.
+
+    The key, and what carries credentials in headers or query.
+    """
     secrets = [key] if key else []
     for name, value in fields.items():
         if any(word in name.lower() for word in _CREDENTIALS):
@@ -175,7 +191,9 @@ def _url(text: str) -> httpx.URL:
 
 def _with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL, dict[str, str]]:
     auth = httpx.BasicAuth(url.username, url.password)
-    signed = next(auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None))))
+    signed = next(
+        auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None)))
+    )
     return signed.url, {"authorization": signed.headers["authorization"], **headers}
 
 
@@ -198,4 +216,3 @@ def _is_private(host: str) -> bool:
     except ValueError:
         return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
     return address.is_private or address.is_loopback or address.is_link_local
-

@@ -1,4 +1,4 @@
-"""What every stream does with its steps, sync or async, live or replayed: hand them out and add them up."""
+"""What every stream does with its steps, live or replayed: hand them out and add them up."""
 
 from __future__ import annotations
 
@@ -20,17 +20,34 @@ class Facts(Protocol):
     """What is known of a stream at any time."""
 
     @property
-    def session(self) -> str | None: ...
+    def session(self) -> str | None:
+        """The session's name; None when nothing is recorded."""
+        ...
+
     @property
-    def path(self) -> Path | None: ...
+    def path(self) -> Path | None:
+        """The session's file; None when nothing is recorded."""
+        ...
+
     @property
-    def call(self) -> int | None: ...
+    def call(self) -> int | None:
+        """The call's number in its session."""
+        ...
+
     @property
-    def outcome(self) -> Outcome | None: ...
+    def outcome(self) -> Outcome | None:
+        """How the answer ended; None while it runs."""
+        ...
+
     @property
-    def error(self) -> VesselogError | None: ...
+    def error(self) -> VesselogError | None:
+        """Why it failed."""
+        ...
+
     @property
-    def metrics(self) -> Metrics | None: ...
+    def metrics(self) -> Metrics | None:
+        """How it arrived so far."""
+        ...
 
 
 class Reading:
@@ -66,7 +83,10 @@ class Reading:
 
     @property
     def session(self) -> str | None:
-        """The name of the session that the stream is recorded in; None before it began, or unrecorded."""
+        """The name of the session that the stream is recorded in.
+
+        None before it began, or unrecorded.
+        """
         return self._facts.session
 
     @property

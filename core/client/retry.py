@@ -1,7 +1,7 @@
 """When a request is sent again: never where the provider may already be working on it.
 
-A connection that could not be made, and the statuses 408, 429, 502, 503 and 504, are worth another try.
-A request that was sent and then lost its connection is not: it may have been paid for.
+A connection that could not be made, and the statuses 408, 429, 502, 503 and 504, are worth another
+try. A request that was sent and then lost its connection is not: it may have been paid for.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _STATUSES = frozenset({408, 429, 502, 503, 504})
 class Retries:
     """How often and how soon.
 
-    count: tries after the first. backoff: seconds before the first of them, doubled each time, with up to a
-    quarter taken off at random so that many clients do not come back together. longest: the most seconds
-    ever waited, also where the server's Retry-After asks for more.
+    count: tries after the first. backoff: seconds before the first of them, doubled each time, with
+    up to a quarter taken off at random so that many clients do not come back together. longest: the
+    most seconds ever waited, also where the server's Retry-After asks for more.
     """
 
     count: int = 2
@@ -32,7 +32,10 @@ class Retries:
     longest: float = 60.0
 
     def delay(self, attempt: int, error: VesselogError, chance: random.Random) -> float | None:
-        """Seconds to wait after the failed `attempt` (from 0); None if it must not be tried again."""
+        """Seconds to wait after the failed `attempt` (from 0).
+
+        None if it must not be tried again.
+        """
         if attempt >= self.count or not _worth_another_try(error):
             return None
         if error.retry_after is not None:
@@ -44,7 +47,9 @@ class Retries:
 def _worth_another_try(error: VesselogError) -> bool:
     if isinstance(error, ProviderError):
         return error.status in _STATUSES
-    return isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect"
+    return (
+        isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect"
+    )
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:

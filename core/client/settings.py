@@ -13,12 +13,12 @@ __all__ = ["Limits", "Timeouts"]
 class Timeouts:
     """Deadlines in seconds; None means no limit, except where a number is needed.
 
-    connect: until the connection stands, TLS included. write: between two parts of the request sent.
-    pool: for a free connection, when all `max_connections` are in use. first_chunk: from the request to the
-    first data; a cold model may load for minutes. idle: between data; keep-alive comments do not count.
-    total: for the whole call, its retries apart. grace: after the answer's end, for the usage and the
-    dialect's last word. drain: after that last word, for the end of the body, so that the connection can be
-    used again.
+    connect: until the connection stands, TLS included. write: between two parts of the request
+    sent. pool: for a free connection, when all `max_connections` are in use. first_chunk: from the
+    request to the first data; a cold model may load for minutes. idle: between data; keep-alive
+    comments do not count. total: for the whole call, its retries apart. grace: after the answer's
+    end, for the usage and the dialect's last word. drain: after that last word, for the end of the
+    body, so that the connection can be used again.
     """
 
     connect: float | None = 10.0
@@ -35,7 +35,7 @@ class Timeouts:
             value = getattr(self, each.name)
             if value is not None and not value >= 0:
                 raise ConfigurationError(
-                    f"Timeouts({each.name}={value!r}): give seconds, 0 or more, or None for no limit",
+                    f"Timeouts({each.name}={value!r}): give seconds, or None for no limit",
                     setting=each.name,
                 )
 
@@ -44,8 +44,8 @@ class Timeouts:
 class Limits:
     """Bounds on what a client holds.
 
-    max_connections: open at once, over all servers. max_keepalive: of them idle ones kept for reuse, for
-    `keepalive_expiry` seconds. max_frame_bytes: the largest frame that is read.
+    max_connections: open at once, over all servers. max_keepalive: of them idle ones kept for
+    reuse, for `keepalive_expiry` seconds. max_frame_bytes: the largest frame that is read.
     """
 
     max_connections: int = 1000
@@ -56,5 +56,9 @@ class Limits:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if not value >= (0 if each.name.startswith("keepalive") or "keepalive" in each.name else 1):
-                raise ConfigurationError(f"Limits({each.name}={value!r}) is too small", setting=each.name)
+            if not value >= (
+                0 if each.name.startswith("keepalive") or "keepalive" in each.name else 1
+            ):
+                raise ConfigurationError(
+                    f"Limits({each.name}={value!r}) is too small", setting=each.name
+                )

@@ -46,9 +46,10 @@ class Source(Protocol):
 class Stream(Reading):
     """One answer, chunk by chunk: each is on disk before it is handed out.
 
-    The request leaves at `with` (which raises if there is no connection or an error status), or at the
-    first chunk when iterated directly. Iteration ends with the answer, or raises what went wrong after all
-    chunks that arrived. Leaving early, by break or exception, is recorded as `cancelled`.
+    The request leaves at `with` (which raises if there is no connection or an error status), or at
+    the first chunk when iterated directly. Iteration ends with the answer, or raises what went
+    wrong after all chunks that arrived. Leaving early, by break or exception, is recorded as
+    `cancelled`.
     """
 
     def __init__(self, source: Source) -> None:
@@ -71,8 +72,8 @@ class Stream(Reading):
         self.close()
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        # A new generator each time, which the stream itself does not hold: a stream that is dropped in
-        # mid-loop is then freed at once, and recorded as abandoned.
+        # A new generator each time, which the stream itself does not hold: a stream that is dropped
+        # in mid-loop is then freed at once, and recorded as abandoned.
         while True:
             chunk = self._take_chunk()
             if chunk is not None:
@@ -86,7 +87,10 @@ class Stream(Reading):
         raise StopIteration
 
     def frames(self) -> Iterator[Step]:
-        """The answer frame by frame instead: each with its exact bytes and the chunks made of it."""
+        """The answer frame by frame instead.
+
+        Each with its exact bytes and the chunks made of it.
+        """
         while True:
             step = self._take_step()
             if step is not None:
@@ -95,7 +99,10 @@ class Stream(Reading):
                 return
 
     def cancel(self) -> None:
-        """End the stream, from any thread: iteration then ends normally, the outcome is `cancelled`."""
+        """End the stream, from any thread.
+
+        Iteration then ends normally, the outcome is `cancelled`.
+        """
         self._source.cancel()
 
     def close(self) -> None:

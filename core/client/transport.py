@@ -1,8 +1,8 @@
 """The sync transport: httpcore's connection pool over sockets that a stream's alarm can interrupt.
 
-httpx fixes a body's read timeout when the body starts, and closing a response from another thread leaves its
-reader blocked. Here each wait for a socket asks the stream's alarm, so deadlines move and `cancel()` works
-from any thread, before the headers too.
+httpx fixes a body's read timeout when the body starts, and closing a response from another thread
+leaves its reader blocked. Here each wait for a socket asks the stream's alarm, so deadlines move
+and `cancel()` works from any thread, before the headers too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from .settings import Limits
 
 __all__ = ["InterruptibleTransport"]
 
-# Seconds that a read may sit inside OpenSSL, for the rest of a record, before the alarm is asked again.
+# Seconds that a read may sit inside OpenSSL, for the rest of a record, before the alarm is asked
+# again.
 _SLICE = 0.25
 
 
@@ -128,7 +129,9 @@ class _Stream(httpcore.NetworkStream):
         with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
                 self._socket.settimeout(timeout)
-                return _Stream(ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+                return _Stream(
+                    ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+                )
             except BaseException:
                 self.close()
                 raise
@@ -163,11 +166,16 @@ class _Backend(httpcore.NetworkBackend):
 
 
 def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
-    """Connect to the first address that answers; the alarm that came with the timeout may interrupt."""
+    """Connect to the first address that answers.
+
+    The alarm that came with the timeout may interrupt.
+    """
     if not isinstance(timeout, Wait):
         return socket.create_connection((host, port), timeout)
     failure: OSError = OSError("the host has no address")
-    for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _name, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
@@ -208,9 +216,13 @@ def _as_httpx() -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "httpcore":
             raise
-        namesake: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+        namesake: type[httpx.TransportError] = getattr(
+            httpx, type(error).__name__, httpx.TransportError
+        )
         raise namesake(str(error)) from error
 
 
 def _core_url(url: httpx.URL) -> httpcore.URL:
-    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
