@@ -56,9 +56,7 @@ class Limits:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if not value >= (
-                0 if each.name.startswith("keepalive") or "keepalive" in each.name else 1
-            ):
+            if not value >= (0 if "keepalive" in each.name else 1):
                 raise ConfigurationError(
                     f"Limits({each.name}={value!r}) is too small", setting=each.name
                 )

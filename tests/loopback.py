@@ -1,0 +1,263 @@
+"""A model server on loopback that does what a test tells it to, byte by byte.
+
+A script is a function that gets the `Conversation` of one request and answers it. Scripts block on
+events, never on time.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["Conversation", "LoopbackServer", "ollama_lines", "sse"]
+
+
+@dataclass
+class Request:
+    """What the client sent."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Hangup(Exception):  # noqa: N818 - ends a script
+    """The client closed the connection."""
+
+
+@dataclass
+class Conversation:
+    """One request and the means to answer it."""
+
+    server: LoopbackServer
+    connection: int
+    request: Request
+    _socket: socket.socket
+    closed: bool = False
+
+    def head(
+        self, status: int = 200, content_type: str = "application/x-ndjson", **headers: str
+    ) -> None:
+        """The status line and headers of a chunked answer."""
+        lines = [
+            f"HTTP/1.1 {status} Scripted",
+            f"content-type: {content_type}",
+            "transfer-encoding: chunked",
+        ]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.raw(("\r\n".join(lines) + "\r\n\r\n").encode())
+
+    def whole(
+        self, body: bytes, status: int = 200, content_type: str = "application/json", **headers: str
+    ) -> None:
+        """An answer in one piece."""
+        lines = [
+            f"HTTP/1.1 {status} Scripted",
+            f"content-type: {content_type}",
+            f"content-length: {len(body)}",
+        ]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.raw(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+
+    def chunk(self, data: bytes) -> None:
+        """One piece of a chunked body."""
+        self.raw(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def end(self) -> None:
+        """The clean end of a chunked body."""
+        self.raw(b"0\r\n\r\n")
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are."""
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            raise Hangup from None
+
+    def cut(self) -> None:
+        """Close the connection without an end."""
+        self.closed = True
+        self._socket.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        """Close the connection by RST."""
+        self.closed = True
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def wait_for_hangup(self) -> None:
+        """Block until the client closes the connection."""
+        self.closed = True
+        try:
+            while self._socket.recv(4096):
+                pass
+        except OSError:
+            pass
+
+    def stream(self, frames: Iterable[bytes], content_type: str = "application/x-ndjson") -> None:
+        """A whole chunked answer, one piece a frame."""
+        self.head(content_type=content_type)
+        for frame in frames:
+            self.chunk(frame)
+        self.end()
+
+
+Script = Callable[[Conversation], None]
+
+
+@dataclass
+class LoopbackServer:
+    """Answers each request by the next script; the last script goes on for ever."""
+
+    scripts: list[Script]
+    tls: ssl.SSLContext | None = None
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    open_connections: int = 0
+    failures: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._sockets: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._served = 0
+        self.port = self._listener.getsockname()[1]
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        thread = threading.Thread(target=self._accept, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.released.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            sockets = list(self._sockets)
+        for each in sockets:
+            _shut(each)
+        for thread in self._threads:
+            thread.join(10)
+        assert not self.failures, self.failures
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        """Block until the server's state is such; fails after 10 seconds."""
+        with self._lock:
+            assert self._lock.wait_for(true, 10), "the server never got there"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with self._lock:
+            self.connections += 1
+            self.open_connections += 1
+            number = self.connections
+            self._sockets.add(connection)
+            self._lock.notify_all()
+        try:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            reader = connection.makefile("rb")
+            while (request := _read_request(reader)) is not None:
+                with self._lock:
+                    script = self.scripts[min(self._served, len(self.scripts) - 1)]
+                    self._served += 1
+                    self.requests.append(request)
+                    self._lock.notify_all()
+                conversation = Conversation(self, number, request, connection)
+                script(conversation)
+                if conversation.closed:
+                    break
+        except (Hangup, OSError):
+            pass
+        except BaseException as failure:  # noqa: BLE001 - told by __exit__
+            self.failures.append(failure)
+        finally:
+            connection.close()
+            with self._lock:
+                self.open_connections -= 1
+                self._sockets.discard(connection)
+                self._lock.notify_all()
+
+
+def _read_request(reader: Any) -> Request | None:
+    try:
+        start = reader.readline().decode()
+    except OSError:
+        return None
+    if not start.strip():
+        return None
+    method, path, _version = start.split()
+    headers: dict[str, str] = {}
+    while (line := reader.readline().strip().decode()) != "":
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    body = reader.read(int(headers.get("content-length", 0)))
+    return Request(method, path, headers, body)
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+def ollama_lines(*texts: str, model: str = "m") -> list[bytes]:
+    """The frames of an `/api/chat` answer."""
+    lines: list[dict[str, Any]] = [
+        {"model": model, "message": {"role": "assistant", "content": text}, "done": False}
+        for text in texts
+    ]
+    lines.append(
+        {
+            "model": model,
+            "message": {"role": "assistant", "content": ""},
+            "done": True,
+            "done_reason": "stop",
+            "prompt_eval_count": 3,
+            "eval_count": len(texts),
+            "eval_duration": 1_000_000,
+            "total_duration": 2_000_000,
+        }
+    )
+    return [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines]
+
+
+def sse(*events: Any, done: bool = True) -> list[bytes]:
+    """Server-sent events of these JSON values, with `[DONE]` behind them."""
+    frames = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    return [*frames, b"data: [DONE]\n\n"] if done else frames
