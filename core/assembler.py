@@ -31,7 +31,7 @@ class _ToolCall:
         try:
             # Exact, since a tool may be called with an integer of any size. No text means no
             # arguments.
-            arguments = loads_exact(text) if text.strip() else {}
+            arguments: Any = loads_exact(text) if text.strip() else {}
         except ValueError:
             arguments = None
         return ToolCall(id=self.id, name=self.name, arguments=arguments, arguments_text=text)
@@ -148,4 +148,4 @@ def _joined(old: Any, new: Any) -> Any:
         return joined
     if isinstance(new, list):
         return list(cast("list[Any]", new))
-    return old if new is None else new
+    return cast("Any", old if new is None else new)

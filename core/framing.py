@@ -40,7 +40,7 @@ class Splitter:
         self._framing = framing
         self._limit = max_frame_bytes
         self._find = _BOUNDARIES[framing]
-        self._data = b""
+        self._data: bytes = b""
         self._position = 0
         self._pieces: list[bytes] = []
         self._pending = 0

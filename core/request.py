@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 from pydantic import (
     BaseModel,
@@ -80,7 +80,8 @@ class OtherPart(_Value):
 def _part(value: Any) -> Any:
     kinds: dict[Any, type[_Value]] = {"text": TextPart, "image_url": ImagePart}
     if isinstance(value, Mapping):
-        return kinds.get(value.get("type"), OtherPart).model_validate(value)
+        part = cast("Mapping[str, Any]", value)
+        return kinds.get(part.get("type"), OtherPart).model_validate(part)
     return value
 
 
@@ -184,7 +185,7 @@ class ChatRequest(BaseModel):
                 "type": "json_schema",
                 "json_schema": {"name": value.__name__, "schema": value.model_json_schema()},
             }
-        return value
+        return cast("Any", value)
 
     @model_validator(mode="after")
     def _messages_or_prompt(self) -> ChatRequest:

@@ -10,7 +10,7 @@ __all__ = ["explain"]
 def explain(error: ValidationError) -> str:
     """Which fields are wrong and why; what was in them may be private and is left out."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    described = []
+    described: list[str] = []
     for problem in problems:
         place = ".".join(str(step) for step in problem["loc"])
         text = problem["msg"].removeprefix("Value error, ")

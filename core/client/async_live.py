@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -296,7 +296,9 @@ def _raw(response: httpx.Response) -> AsyncGenerator[bytes]:
     if not isinstance(stream, httpx.AsyncByteStream):
         raise TypeError("the http_client given is not an async one")
     body = aiter(stream)
-    return body if isinstance(body, AsyncGenerator) else _generator(body)
+    if isinstance(body, AsyncGenerator):
+        return cast("AsyncGenerator[bytes]", body)
+    return _generator(body)
 
 
 async def _generator(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -51,7 +52,8 @@ def async_http_client(
             max_keepalive_connections=limits.max_keepalive,
             keepalive_expiry=limits.keepalive_expiry,
         )
-        return make(verify=context, limits=pool, proxy=proxy)
+        made: httpx.AsyncBaseTransport = make(verify=context, limits=pool, proxy=proxy)
+        return made
 
     mounts = {
         pattern: None if proxy is None else transport(httpx.Proxy(proxy))
@@ -68,12 +70,10 @@ def async_http_client(
 
 def _httpcore_transport(*, http2: bool) -> Any:
     if http2:
-        try:
-            import h2  # noqa: F401, PLC0415 - an extra
-        except ImportError:
+        if find_spec("h2") is None:
             raise ConfigurationError(
                 "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
-            ) from None
+            )
 
     def make(**settings: Any) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(http2=http2, trust_env=False, **settings)

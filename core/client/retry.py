@@ -40,7 +40,7 @@ class Retries:
             return None
         if error.retry_after is not None:
             return min(error.retry_after, self.longest)
-        wait = self.backoff * 2**attempt * (1 - 0.25 * chance.random())
+        wait = self.backoff * 2.0**attempt * (1 - 0.25 * chance.random())
         return min(wait, self.longest)
 
 

@@ -12,8 +12,8 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -62,7 +62,7 @@ class InterruptibleTransport(httpx.BaseTransport):
             url=_core_url(request.url),
             headers=request.headers.raw,
             content=request.stream,
-            extensions=request.extensions,
+            extensions=cast("dict[str, Any]", request.extensions),
         )
         with _as_httpx():
             response = self._pool.handle_request(sent)
@@ -199,7 +199,7 @@ def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _as_core(timeout: type[Exception], broken: type[Exception]) -> Iterator[None]:
+def _as_core(timeout: type[Exception], broken: type[Exception]) -> Generator[None]:
     try:
         yield
     except TimeoutError as error:
@@ -209,7 +209,7 @@ def _as_core(timeout: type[Exception], broken: type[Exception]) -> Iterator[None
 
 
 @contextlib.contextmanager
-def _as_httpx() -> Iterator[None]:
+def _as_httpx() -> Generator[None]:
     """httpx names its transport errors as httpcore does; each becomes its namesake."""
     try:
         yield
