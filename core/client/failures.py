@@ -35,7 +35,7 @@ def classify(
             return _broken(origin, answering=answering)
     if isinstance(failure, httpx.PoolTimeout):
         return StreamTimeoutError(
-            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} connections "
+            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
             "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
             phase="pool",
             setting="max_connections",

@@ -69,11 +69,10 @@ def async_http_client(
 
 
 def _httpcore_transport(*, http2: bool) -> Any:
-    if http2:
-        if find_spec("h2") is None:
-            raise ConfigurationError(
-                "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
-            )
+    if http2 and find_spec("h2") is None:
+        raise ConfigurationError(
+            "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
+        )
 
     def make(**settings: Any) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(http2=http2, trust_env=False, **settings)

@@ -62,7 +62,7 @@ class InterruptibleTransport(httpx.BaseTransport):
             url=_core_url(request.url),
             headers=request.headers.raw,
             content=request.stream,
-            extensions=cast("dict[str, Any]", request.extensions),
+            extensions=request.extensions,
         )
         with _as_httpx():
             response = self._pool.handle_request(sent)
@@ -70,7 +70,7 @@ class InterruptibleTransport(httpx.BaseTransport):
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=response.extensions,
+            extensions=cast("dict[str, Any]", response.extensions),
         )
 
     def close(self) -> None:
