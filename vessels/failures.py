@@ -1,0 +1,148 @@
+"""What providers' errors say, in all the shapes they come in: error bodies, and errors in a stream.
+
+Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "error": "text"}`, flat `{"object",
+"message", "type", "param", "code"}`, `{"detail"}` (FastAPI's too), `{"code", "message", "type"}`,
+`{"errors": […]}`, any of them in a list of one, plain text and HTML. A code may be a number.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..core.errors import ProviderError
+from ..core.jsontext import dumps, loads
+
+__all__ = ["error_in_band", "error_of_event", "error_of_status", "is_retryable"]
+
+# Enough to say what is wrong; some servers answer with the whole prompt or a page of HTML.
+LONGEST_MESSAGE = 500
+
+_MESSAGES = (
+    "message",
+    "error",
+    "detail",
+    "errors",
+    "msg",
+    "reason",
+    "description",
+    "title",
+    "error_description",
+)
+_CODES = ("code", "status_code", "type", "status")
+_PASSING = frozenset(
+    {
+        *("api_connection_error", "internal_error", "internal_server_error", "overloaded"),
+        *("overloaded_error", "rate_limit_error", "rate_limit_exceeded", "rate_limited"),
+        *("server_error", "service_unavailable", "timeout", "too_many_requests"),
+    }
+)
+_INVISIBLE = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def is_retryable(status: int) -> bool:
+    """Whether the same request may succeed later, by its HTTP status."""
+    return status in {408, 429} or (status >= 500 and status != 501)
+
+
+def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
+    """The error of an HTTP error status and its body."""
+    try:
+        value = loads(text)
+    except ValueError:
+        message, code = _plain(text), None
+    else:
+        message, code = _read(value)
+    said = f": {message}" if message else ""
+    return ProviderError(
+        f"{vessel} answered {status}{said}",
+        phase="response",
+        status=status,
+        code=code,
+        retryable=is_retryable(status),
+    )
+
+
+def error_in_band(vessel: str, error: Any) -> ProviderError:
+    """The error that a provider put into an answer which had begun as a success."""
+    message, code = _read(error)
+    number = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 0
+    return ProviderError(
+        f"{vessel} failed while answering: {message or 'it does not say why'}",
+        phase="body",
+        code=code,
+        retryable=is_retryable(number) or code in _PASSING,
+    )
+
+
+def error_of_event(event: Mapping[str, Any]) -> Any:
+    """The error in an event of the OpenAI dialect, None if there is none."""
+    if error := event.get("error"):
+        return error
+    groq = event.get("x_groq")
+    if isinstance(groq, Mapping) and (error := cast("Mapping[str, Any]", groq).get("error")):
+        return error
+    if event.get("object") == "error":
+        return event
+    if "choices" not in event and any(
+        isinstance(event.get(key), str) for key in ("message", "detail")
+    ):
+        return event
+    return None
+
+
+def _read(value: Any) -> tuple[str, str | None]:
+    """Message and code of an error value."""
+    if isinstance(value, str):
+        return _plain(value), None
+    if isinstance(value, list):
+        read = [_read(item) for item in cast("list[Any]", value)[:3]]
+        return _short("; ".join(message for message, _ in read if message)), next(
+            (code for _, code in read if code), None
+        )
+    if not isinstance(value, Mapping):
+        return "", None
+    fields = cast("Mapping[str, Any]", value)
+    code = next((str(fields[key]) for key in _CODES if _is_code(fields.get(key))), None)
+    inner = next((fields[key] for key in _MESSAGES if fields.get(key)), None)
+    if isinstance(inner, str):
+        message = inner
+    elif inner is not None:
+        message, inner_code = _read(inner)
+        code = inner_code or code
+    else:
+        message = dumps(value).decode()
+    return _short(message + _upstream(fields)), code
+
+
+def _is_code(value: Any) -> bool:
+    return (
+        isinstance(value, str | int)
+        and not isinstance(value, bool)
+        and value not in {"", 0, "error"}
+    )
+
+
+def _upstream(fields: Mapping[str, Any]) -> str:
+    """What the provider behind a gateway said (OpenRouter: `metadata.raw`)."""
+    metadata = fields.get("metadata")
+    raw = cast("Mapping[str, Any]", metadata).get("raw") if isinstance(metadata, Mapping) else None
+    return f" ({raw})" if raw and isinstance(raw, str) else ""
+
+
+def _plain(text: str) -> str:
+    """Text without the tags of HTML; of a page, its title."""
+    if "<" in text and (title := _TITLE.search(text)):
+        text = title[1]
+    elif text.lstrip().startswith("<"):
+        text = _TAG.sub(" ", _INVISIBLE.sub(" ", text))
+    return _short(html.unescape(text))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1]}…"

@@ -1,0 +1,157 @@
+"""Reads answers of Ollama's own API: the lines of a stream, or one whole object.
+
+https://github.com/ollama/ollama/blob/main/docs/api.md. An answer is whole at `done: true`.
+Durations are in nanoseconds on the wire. Tool calls come whole, their arguments as objects. A
+model that is loaded or unloaded answers with one object whose `done_reason` says so. What is told
+once is in repeats.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
+from ..core.frame import Frame
+from ..core.vessel import Decoder, Progress
+from .failures import error_in_band
+from .payloads import values_in
+from .repeats import Told
+from .tool_calls import ToolCalls
+
+__all__ = ["OllamaDecoder"]
+
+_COUNTS = {"input_tokens": "prompt_eval_count", "output_tokens": "eval_count"}
+_DURATIONS = {
+    "total": "total_duration",
+    "load": "load_duration",
+    "prompt_eval": "prompt_eval_duration",
+    "eval": "eval_duration",
+}
+_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+_KNOWN = frozenset(
+    {
+        *_COUNTS.values(),
+        *_DURATIONS.values(),
+        *("created_at", "done", "done_reason", "error", "logprobs", "message", "model", "response"),
+        *("thinking", "tool_calls"),
+    }
+)
+_KNOWN_IN_MESSAGE = frozenset({"content", "role", "thinking", "tool_calls"})
+_PLAIN = {"text", "role", "model", "extra"}
+
+
+class OllamaDecoder(Decoder):
+    """The decoder of one answer. vessel: its name, for errors."""
+
+    def __init__(self, vessel: str) -> None:
+        self._vessel = vessel
+        self._told = Told()
+        self._tool_calls = ToolCalls()
+        self._plain: Any = None
+
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The chunk of a line, or of a whole answer."""
+        data = frame.data
+        if data is None:
+            return ()
+        try:
+            value = frame.json()
+        except ValueError:
+            return self._glued(data, frame)
+        try:
+            # Nearly every line is like the one before it but for its time and its text.
+            del value["created_at"]
+            message = value["message"]
+            text = message["content"]
+            if type(text) is str and text:
+                message["content"] = ""
+                if value == self._plain:
+                    return ({"text": text},)
+                message["content"] = text
+        except (KeyError, TypeError):
+            return self._line(value, frame)
+        chunks = self._line(value, frame)
+        if len(chunks) == 1 and chunks[0].keys() <= _PLAIN and not frame.repairs:
+            message["content"] = ""
+            self._plain = value
+        return chunks
+
+    def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
+        values = values_in(data)
+        frame.repair("glued-lines")
+        for value in values:
+            yield from self._line(value, frame)
+
+    def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
+        if not isinstance(value, dict):
+            raise ValueError(f"a line is {type(value).__name__}, not an object")  # noqa: TRY004
+        line = cast("dict[str, Any]", value)
+        if line.get("error"):
+            raise error_in_band(self._vessel, line)
+        if "choices" in line:
+            raise ValueError("this is the OpenAI dialect, not Ollama's own")
+        sent = line.get("message") or {}
+        if not isinstance(sent, dict):
+            raise ValueError(f"message is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
+        message = cast("dict[str, Any]", sent)
+        told = self._told
+        fields: ChunkFields = {}
+        role = message.get("role")
+        if role and isinstance(role, str) and told.is_news("role", role):
+            fields["role"] = role
+        if text := _text(message.get("content")) + _text(line.get("response")):
+            fields["text"] = text
+        if reasoning := _text(message.get("thinking")) + _text(line.get("thinking")):
+            fields["reasoning"] = reasoning
+        if calls := self._calls(message.get("tool_calls") or line.get("tool_calls"), frame):
+            fields["tool_calls"] = calls
+        if line.get("logprobs"):
+            # A list on this wire; the universal form is that of the OpenAI dialect.
+            fields["logprobs"] = {"content": line["logprobs"]}
+        self._end(line, fields)
+        model = line.get("model")
+        if model and isinstance(model, str) and told.is_news("model", model):
+            fields["model"] = model
+        extra = told.unknown(line, _KNOWN)
+        extra.update(told.unknown(message, _KNOWN_IN_MESSAGE, "message"))
+        if extra:
+            fields["extra"] = extra
+        return [fields] if fields else []
+
+    def _calls(self, calls: Any, frame: Frame) -> list[ToolCallDeltaFields]:
+        if not calls:
+            return []
+        if not isinstance(calls, list):
+            raise ValueError(f"tool_calls is {type(calls).__name__}")  # noqa: TRY004 - the wire's
+        made = [self._tool_calls.add(call, frame, whole=True) for call in cast("list[Any]", calls)]
+        return [delta for delta in made if delta is not None]
+
+    def _end(self, line: dict[str, Any], fields: ChunkFields) -> None:
+        counts = {
+            name: count for name, key in _COUNTS.items() if type(count := line.get(key)) is int
+        }
+        if counts:
+            fields["usage"] = cast("dict[str, int | None]", counts)
+        durations = {
+            name: duration / 1e9
+            for name, key in _DURATIONS.items()
+            if isinstance(duration := line.get(key), int | float)
+        }
+        if durations:
+            fields["timings"] = cast("dict[str, float | None]", durations)
+        if line.get("done") is True:
+            reason = line.get("done_reason")
+            # Old servers give none; whether the answer was cut by its length is then unknown.
+            if reason and isinstance(reason, str):
+                fields["finish_reason"] = _FINISH.get(reason, "other")
+                fields["raw_finish_reason"] = reason
+            self.progress = Progress.TERMINATED
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"a text is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
+    return value

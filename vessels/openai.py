@@ -1,0 +1,172 @@
+"""The OpenAI dialect: `/chat/completions` and the legacy `/completions`.
+
+https://platform.openai.com/docs/api-reference/chat/create and …/completions/create. `messages`
+goes to the chat route, `prompt` to completions. `options` and `extra_body` both go to the body's
+top, `extra_body` last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self, cast
+
+from ..core.errors import InvalidRequestError, ProviderError
+from ..core.request import ChatRequest
+from ..core.version import VERSION
+from ..core.vessel import ModelInfo, Vessel, WireRequest
+from .addresses import route_url
+from .failures import error_of_status
+from .openai_answer import OpenAIDecoder
+from .tool_calls import arguments_text
+
+__all__ = ["OpenAI"]
+
+_CHAT, _COMPLETIONS, _MODELS = "/chat/completions", "/completions", "/models"
+_ROUTES = (_CHAT, _COMPLETIONS, _MODELS)
+_SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "seed", "n")
+_TOOLS = ("tools", "tool_choice", "functions", "function_call")
+# What `type` says in a JSON schema; in a provider's own object it names the kind of format.
+_SCHEMA_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
+
+
+class OpenAI(Vessel):
+    """OpenAI, or a server that speaks its dialect.
+
+    organization, project: sent as OpenAI-Organization and OpenAI-Project. ask_usage: whether a
+    stream is asked for its token counts (`stream_options.include_usage`); a few old servers refuse
+    the question. max_tokens is sent under that name; newer OpenAI models want
+    `extra_body={"max_completion_tokens": …}`.
+    """
+
+    name = "openai"
+    version = VERSION
+    default_base_url = "https://api.openai.com/v1"
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "api_key": ("OPENAI_API_KEY",),
+        "base_url": ("OPENAI_BASE_URL",),
+        "organization": ("OPENAI_ORG_ID",),
+        "project": ("OPENAI_PROJECT_ID",),
+    }
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        ask_usage: bool = True,
+    ) -> None:
+        super().__init__(base_url=base_url, api_key=api_key, headers=headers)
+        self._organization = organization
+        self._project = project
+        self._ask_usage = ask_usage
+
+    def configured(self, environment: Mapping[str, str]) -> Self:
+        """As for every vessel; organization and project stay with the server, as the key does."""
+        given = super().configured(environment)
+        if self._base_url is not None:
+            vars(given).update(_organization=self._organization, _project=self._project)
+        return given
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The request for `chat`. Raises InvalidRequestError for keep_alive and a boolean think."""
+        chat.refuse(self.name, keep_alive="how long a model stays loaded is the server's affair")
+        body: dict[str, Any] = {"model": chat.model}
+        if chat.messages is not None:
+            route = _CHAT
+            body["messages"] = _messages(chat)
+            body |= chat.given(*_SAMPLING, *_TOOLS)
+            body |= _chat_logprobs(chat.logprobs)
+        else:
+            route = _COMPLETIONS
+            reason = "completions continue a text; give messages"
+            chat.refuse(self.name, **dict.fromkeys(_TOOLS, reason))
+            body["prompt"] = chat.prompt
+            body |= chat.given(*_SAMPLING)
+            if chat.logprobs is not None and chat.logprobs is not False:
+                body["logprobs"] = int(chat.logprobs)
+        if chat.response_format is not None:
+            body["response_format"] = _response_format(chat.response_format)
+        if isinstance(chat.think, str):
+            body["reasoning_effort"] = chat.think
+        elif chat.think is not None:
+            raise InvalidRequestError(
+                f"{self.name} takes think as an effort (low, medium, high); what else there is "
+                "goes into extra_body"
+            )
+        body["stream"] = chat.stream
+        if chat.stream and self._ask_usage:
+            body["stream_options"] = {"include_usage": True}
+        body |= {**chat.given("options").get("options", {}), **(chat.extra_body or {})}
+        return WireRequest(
+            url=self._url(route),
+            body=body,
+            headers=self._identity(),
+            stream=bool(body["stream"]),
+            split_think=chat.split_think,
+        )
+
+    def decoder(self, request: WireRequest) -> OpenAIDecoder:
+        """A decoder that knows how many choices were asked for."""
+        asked = (request.body or {}).get("n")
+        return OpenAIDecoder(self.name, asked if isinstance(asked, int) else 1)
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error of a status and its body, whatever its shape."""
+        return error_of_status(self.name, status, text)
+
+    def models_request(self) -> WireRequest | None:
+        """GET /models."""
+        return WireRequest(
+            url=self._url(_MODELS), method="GET", headers=self._identity(), stream=False
+        )
+
+    def read_models(self, body: Any) -> list[ModelInfo]:
+        """The models listed under `data`; some servers give the bare list."""
+        listed = cast("dict[str, Any]", body).get("data") if isinstance(body, dict) else body
+        if not isinstance(listed, list):
+            raise ValueError("the answer lists no models")  # noqa: TRY004 - it is the wire's
+        models = [cast("dict[str, Any]", each) for each in cast("list[Any]", listed)]
+        return [
+            ModelInfo(each["id"], modified=_time(each.get("created")), owner=each.get("owned_by"))
+            for each in models
+        ]
+
+    def _url(self, route: str) -> str:
+        return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
+
+    def _identity(self) -> dict[str, str]:
+        identity = {"openai-organization": self._organization, "openai-project": self._project}
+        return {name: value for name, value in identity.items() if value}
+
+
+def _messages(chat: ChatRequest) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = chat.given("messages")["messages"]
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            # The dialect has arguments as text; no arguments are an empty object.
+            call["function"]["arguments"] = arguments_text(call["function"]["arguments"]) or "{}"
+    return messages
+
+
+def _chat_logprobs(asked: int | None) -> dict[str, Any]:
+    if asked is None or isinstance(asked, bool):
+        return {} if asked is None else {"logprobs": asked}
+    return {"logprobs": True, "top_logprobs": asked}
+
+
+def _response_format(asked: dict[str, Any] | str) -> dict[str, Any]:
+    if isinstance(asked, str):
+        return {"type": "json_object"}
+    if "type" in asked and asked["type"] not in _SCHEMA_TYPES:
+        return asked
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": asked}}
+
+
+def _time(created: Any) -> str | None:
+    if not isinstance(created, int | float) or not 0 < created < 1e11:
+        return None
+    return datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,247 @@
+"""Reads answers in the OpenAI dialect: events of chunks, whole and legacy completions.
+
+Facts: https://platform.openai.com/docs/api-reference/chat-streaming, and what compatible servers
+do.
+
+An answer is whole when each choice (as many as were asked for, and each that began) has a finish
+reason, or when `[DONE]` came after something was said. What is told once and what goes to `extra`
+is in repeats.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields
+from ..core.errors import ProviderError
+from ..core.frame import Frame
+from ..core.vessel import Decoder, Progress
+from .failures import error_in_band, error_of_event
+from .openai_choice import OpenAIChoice
+from .openai_usage import find_usage, read_timings, read_usage
+from .payloads import DONE, values_in
+from .repeats import Told
+
+__all__ = ["OpenAIDecoder"]
+
+# Fields of random length, which hide the length of a token from who watches the network.
+_PADDING = ("obfuscation", "p", "padding")
+_KNOWN = frozenset(
+    {
+        *("choices", "created", "error", "id", "model", "object", "time_info", "timings", "usage"),
+        *("x_groq", *_PADDING),
+    }
+)
+_PLAIN = {"text", "role", "response_id", "model", "extra"}
+
+
+class OpenAIDecoder(Decoder):
+    """The decoder of one answer.
+
+    vessel: its name, for errors. expected: how many choices were asked for.
+    """
+
+    def __init__(self, vessel: str, expected: int = 1) -> None:
+        self._vessel = vessel
+        self._expected = expected
+        self._choices: dict[int, OpenAIChoice] = {}
+        self._told = Told()
+        self._plain: Any = None
+
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The chunks of an event, or of a whole answer."""
+        data = frame.data
+        if data is None:
+            return self._without_data(frame)
+        if data == DONE or frame.event == "error":
+            return self._not_json(data, frame)
+        try:
+            value = frame.json()
+        except ValueError:
+            return self._not_json(data, frame)
+        try:
+            # Nearly every event is like the one before it but for its text.
+            (choice,) = value["choices"]
+            delta = choice["delta"]
+            text = delta["content"]
+            if type(text) is str and text:
+                delta["content"] = ""
+                value.pop("obfuscation", None)
+                value.pop("p", None)
+                if value == self._plain:
+                    return ({"text": text},)
+                delta["content"] = text
+        except (KeyError, TypeError, ValueError):
+            return self._value(value, frame)
+        chunks = self._value(value, frame)
+        if type(chunks) is list and len(chunks) == 1 and chunks[0].keys() <= _PLAIN:
+            delta["content"] = ""
+            self._plain = None if frame.repairs else value
+        return chunks
+
+    def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
+        """A comment; or what a strict parser drops: an `error:` field, or JSON without `data:`."""
+        text = frame.text.strip("\ufeff \t\r\n")
+        if frame.event == "error":
+            raise error_in_band(self._vessel, None)
+        if text[:1] in {"{", "["}:
+            frame.repair("data-without-field-name")
+            return self._values(text, frame)
+        for line in text.replace("\r", "\n").split("\n"):
+            if line.startswith("error:"):
+                frame.repair("error-as-field")
+                return self._error_text(line[6:].strip())
+        return ()
+
+    def _not_json(self, data: str, frame: Frame) -> Iterable[ChunkFields]:
+        if data.strip() == DONE:
+            self._terminate(frame)
+            return ()
+        if data.startswith(":"):
+            frame.repair("comment-as-data")
+            return ()
+        if frame.event == "error":
+            return self._error_text(data)
+        return self._values(data, frame)
+
+    def _error_text(self, text: str) -> Iterable[ChunkFields]:
+        try:
+            (value,) = values_in(text)
+        except ValueError:
+            value = text
+        raise error_in_band(self._vessel, value)
+
+    def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
+        values = values_in(text)
+        if len(values) > 1:
+            frame.repair("glued-events")
+        for value in values:
+            if value == DONE:
+                self._terminate(frame)
+            else:
+                yield from self._value(value, frame)
+
+    def _terminate(self, frame: Frame) -> None:
+        if any(choice.said or choice.finish is not None for choice in self._choices.values()):
+            if len(self._choices) < self._expected:
+                frame.repair("fewer-choices")
+            self.progress = Progress.TERMINATED
+
+    def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
+        if isinstance(value, list):
+            return [
+                chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
+            ]
+        if not isinstance(value, dict):
+            raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
+        event = cast("dict[str, Any]", value)
+        choices = event.get("choices")
+        if choices is None:
+            event, choices = self._without_choices(event, frame)
+        if not isinstance(choices, list):
+            raise ValueError(f"choices is {type(choices).__name__}")  # noqa: TRY004 - it is the wire's
+        chunks: list[ChunkFields] = []
+        error = error_of_event(event)
+        for position, choice in enumerate(cast("list[Any]", choices)):
+            if choice is None:
+                frame.repair("null-choice")
+                continue
+            fields, failed = self._choice(choice, position, event, frame)
+            error = error or failed
+            if fields.keys() - {"choice"}:
+                chunks.append(fields)
+        self._whole_event(event, chunks, frame)
+        if error is not None:
+            return _chunks_then(chunks, error_in_band(self._vessel, error))
+        states = self._choices.values()
+        if len(states) < self._expected and any(state.whole for state in states):
+            frame.repair("fewer-choices")
+            self._expected = len(states)
+        finished = all(state.finish is not None for state in states)
+        if finished and len(states) >= self._expected and self.progress is Progress.OPEN:
+            self.progress = Progress.FINISHED
+        return chunks
+
+    def _without_choices(
+        self, event: dict[str, Any], frame: Frame
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """An event about the answer as a whole, an error, or an answer in an envelope."""
+        if "choices" in event:
+            frame.repair("null-choices")
+        elif isinstance(inner := event.get("data"), dict):
+            envelope = cast("dict[str, Any]", inner)
+            if isinstance(envelope.get("choices"), list):
+                frame.repair("answer-in-envelope")
+                return envelope, envelope["choices"]
+            return self._without_choices(envelope, frame)
+        elif not error_of_event(event):
+            kind = event.get("object")
+            if kind and not str(kind).startswith(("chat.completion", "text_completion")):
+                raise ValueError(f"an object of the kind {kind!r} is no answer")
+        return event, []
+
+    def _choice(
+        self, choice: Any, position: int, event: dict[str, Any], frame: Frame
+    ) -> tuple[ChunkFields, Any]:
+        if not isinstance(choice, dict):
+            raise ValueError(f"a choice is {type(choice).__name__}")  # noqa: TRY004 - it is the wire's
+        sent = cast("dict[str, Any]", choice)
+        index = sent.get("index")
+        if type(index) is not int or index < 0:
+            frame.repair("missing-choice-index")
+            index = position
+        state = self._choices.get(index)
+        if state is None:
+            state = self._choices[index] = OpenAIChoice(index, self._told)
+        streamed = event.get("object") == "chat.completion.chunk"
+        return state.read(sent, frame, streamed=streamed)
+
+    def _whole_event(self, event: dict[str, Any], chunks: list[ChunkFields], frame: Frame) -> None:
+        """Add what is not about one choice: to the first chunk, or as a chunk of its own."""
+        fields: ChunkFields = {}
+        told = self._told
+        identifier = event.get("id")
+        if identifier and isinstance(identifier, str) and told.is_news("id", identifier):
+            fields["response_id"] = identifier
+        model = event.get("model")
+        if model and isinstance(model, str) and told.is_news("model", model):
+            fields["model"] = model
+        extra = told.unknown(event, _KNOWN)
+        created = event.get("created")
+        if created and told.before("created") is None and told.is_news("created", created):
+            extra["created"] = created
+        self._measures(event, fields, extra, frame)
+        if chunks:
+            extra.update(chunks[0].get("extra", {}))
+        if extra:
+            fields["extra"] = extra
+        if chunks:
+            chunks[0].update(fields)
+        elif fields:
+            chunks.append(fields)
+
+    def _measures(
+        self, event: dict[str, Any], fields: ChunkFields, extra: dict[str, Any], frame: Frame
+    ) -> None:
+        """Token counts, costs and durations, where they say something new."""
+        told = self._told
+        usage, misplaced = find_usage(event)
+        if misplaced:
+            frame.repair("usage-elsewhere")
+        if usage:
+            if told.before("usage") is not None:
+                frame.repair("usage-cumulative")
+            counts, rest = read_usage(usage)
+            if counts and told.is_news("usage", counts):
+                fields["usage"] = counts
+            if rest := told.unknown(rest, (), "usage"):
+                extra["usage"] = rest
+        timings = read_timings(event, usage)
+        if timings and told.is_news("timings", timings):
+            fields["timings"] = timings
+
+
+def _chunks_then(chunks: list[ChunkFields], error: ProviderError) -> Iterator[ChunkFields]:
+    yield from chunks
+    raise error

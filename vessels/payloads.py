@@ -1,0 +1,45 @@
+r"""The JSON values in one payload, where a server glued several together.
+
+Some gateways lose the line end between two events, so that one payload holds `{…}{…}`, `{…}\n{…}`
+or `{…}data: {…}`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+__all__ = ["DONE", "values_in"]
+
+DONE = "[DONE]"
+
+_BETWEEN = re.compile(r"(?:\s|data:)*")
+_READ = json.JSONDecoder().raw_decode
+
+
+def values_in(text: str) -> list[Any]:
+    """The values one behind the other, `DONE` for the terminator of an event stream.
+
+    Raises ValueError if anything else is between them, or one of them is cut: its text would be
+    lost.
+    """
+    values: list[Any] = []
+    position = _skip(text, 0)
+    while position < len(text):
+        if text.startswith(DONE, position):
+            values.append(DONE)
+            position += len(DONE)
+        else:
+            try:
+                value, position = _READ(text, position)
+            except RecursionError:
+                raise ValueError("JSON is nested too deeply") from None
+            values.append(value)
+        position = _skip(text, position)
+    return values
+
+
+def _skip(text: str, position: int) -> int:
+    match = _BETWEEN.match(text, position)
+    return match.end() if match else position

@@ -1,0 +1,151 @@
+"""Which tool call a piece belongs to.
+
+The dialect says: by `index`. Servers leave it out, send -1, count from 1, or send 0 for each of
+several calls; they repeat id and name in every piece, send them apart, or the name in fragments.
+The slot given here is the call's number in order of appearance, from "0". Each deviation mended is
+named on the frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ..core.chunk import ToolCallDeltaFields
+from ..core.frame import Frame
+from ..core.jsontext import dumps, loads
+
+__all__ = ["ToolCalls", "arguments_text"]
+
+
+class _Call:
+    __slots__ = ("arguments", "id", "index", "name", "slot")
+
+    def __init__(self, slot: str, index: int | None) -> None:
+        self.slot = slot
+        self.index = index
+        self.id: str | None = None
+        self.name = ""
+        self.arguments: list[str] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are a whole JSON value."""
+        try:
+            loads("".join(self.arguments))
+        except ValueError:
+            return False
+        return True
+
+
+class ToolCalls:
+    """The tool calls of one choice."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+
+    def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
+        """The fields of a piece as sent; None if it says nothing new.
+
+        whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
+        """
+        if not isinstance(sent, dict):
+            raise ValueError(f"a tool call is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
+        piece = cast("dict[str, Any]", sent)
+        called = piece.get("function")
+        function = cast("dict[str, Any]", called) if isinstance(called, dict) else {}
+        index = _index(piece.get("index", function.get("index")))
+        identifier = _word(piece.get("id"))
+        name = _word(function.get("name"))
+        arguments = arguments_text(function.get("arguments"))
+        if whole:
+            call = self._begin(index)
+        else:
+            if index is None:
+                frame.repair("missing-tool-index")
+            if arguments and not isinstance(function["arguments"], str):
+                frame.repair("tool-arguments-not-text")
+            call = self._find(index, identifier, name, arguments, frame)
+        return self._told(call, identifier, name, arguments, frame)
+
+    def _begin(self, index: int | None) -> _Call:
+        call = _Call(str(len(self._calls)), index)
+        self._calls.append(call)
+        return call
+
+    def _find(
+        self,
+        index: int | None,
+        identifier: str | None,
+        name: str | None,
+        arguments: str,
+        frame: Frame,
+    ) -> _Call:
+        rivals = [call for call in reversed(self._calls) if index in {None, call.index}]
+        if identifier is not None:
+            for call in rivals:
+                if call.id == identifier:
+                    frame.repair("id-repeated")
+                    return call
+        if not rivals:
+            return self._begin(index)
+        call = rivals[0]
+        if identifier is not None and call.id is not None:
+            # A piece that only carries arguments on is no new call, whatever its id.
+            if name is None and arguments:
+                frame.repair("tool-id-changed")
+                return call
+            another = True
+        elif identifier is not None:
+            another = name is not None and bool(call.name and call.arguments)
+        elif name is not None:
+            another = bool(call.arguments) and (name != call.name or call.is_whole)
+            another = another or (index is None and bool(call.name) and name != call.name)
+        else:
+            another = False
+        if not another:
+            return call
+        if index is not None:
+            frame.repair("tool-index-repeated")
+        return self._begin(index)
+
+    def _told(
+        self, call: _Call, identifier: str | None, name: str | None, arguments: str, frame: Frame
+    ) -> ToolCallDeltaFields | None:
+        told: ToolCallDeltaFields = {"slot": call.slot}
+        if call.index is not None and not (call.id or call.name or call.arguments):
+            told["index"] = call.index
+        if identifier is not None and call.id is None:
+            told["id"] = call.id = identifier
+        if name is not None and (new := _new_part(call, name, frame)):
+            told["name"] = new
+            call.name += new
+        if arguments:
+            told["arguments"] = arguments
+            call.arguments.append(arguments)
+        return told if len(told) > 1 else None
+
+
+def arguments_text(arguments: Any) -> str:
+    """A call's arguments as JSON text, whether they were sent as text or as the value itself."""
+    if arguments is None:
+        return ""
+    return arguments if isinstance(arguments, str) else dumps(arguments).decode()
+
+
+def _index(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int) and value != "" else None
+
+
+def _new_part(call: _Call, name: str, frame: Frame) -> str:
+    """What a later name adds to the one that is known."""
+    if not call.name:
+        return name
+    if name == call.name or call.arguments:
+        frame.repair("tool-name-repeated")
+        return ""
+    frame.repair("tool-name-in-pieces")
+    return name.removeprefix(call.name)
