@@ -1,0 +1,148 @@
+"""Appends to a session's file: whole lines or nothing, and nothing more once a write failed.
+
+Lines go out in one unbuffered `os.write`. Before it the appender notes what it is about to do. If
+the write fails or is short, the file is cut back and the appender refuses everything from then on.
+If the write is interrupted (a KeyboardInterrupt may come between any two steps), the file's size
+tells afterwards whether the lines are there, so that the counters never disagree with the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import RecordingError
+from .durability import Durability
+from .files import is_at
+
+__all__ = ["Appender", "Landing"]
+
+# How often the file is looked for under its name: writes to a deleted file succeed, and are lost.
+_LOOK_EVERY = 1_000_000
+
+
+class Landing(Protocol):
+    """Is told that its lines are in the file. Told twice, it must count them once."""
+
+    def landed(self) -> None:
+        """The lines are in the file."""
+        ...
+
+
+class Appender:
+    """One open, locked file. Used by one thread at a time.
+
+    n: the number of the file's last line. size: the file's size in bytes. refusal: why it takes no
+    more.
+    """
+
+    def __init__(
+        self, fd: int, path: Path, level: Durability, *, n: int = 0, size: int = 0
+    ) -> None:
+        self._fd = fd
+        self._path = path
+        self._level = level
+        self._intent: tuple[int, int, Landing | None] | None = None
+        self._looked = 0
+        self.n = n
+        self.size = size
+        self.refusal: str | None = None
+
+    def ready(self, t: int) -> int:
+        """The number of the last line, made sure of. Raises RecordingError if no more are taken."""
+        if self._intent is not None:
+            self._reconcile()
+        if t - self._looked >= _LOOK_EVERY:
+            self._looked = t
+            self.look()
+        if self.refusal is not None:
+            raise RecordingError(self.refusal)
+        return self.n
+
+    def append(self, data: bytes, n: int, landing: Landing | None = None) -> None:
+        """Write whole lines, the last being number `n`, after `ready`. Raises RecordingError."""
+        length = len(data)
+        self._intent = (n, self.size + length, landing)
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            raise self._undo(error.strerror or str(error)) from error
+        if written != length:
+            raise self._undo(f"only {written} of {length} bytes were written: is the disk full?")
+        self._land()
+        try:
+            self._level.written(self._fd)
+        except OSError as error:
+            raise self._refuse(f"cannot sync: {error.strerror}") from error
+
+    def created(self) -> None:
+        """The file is new and has its first lines. Raises RecordingError."""
+        try:
+            self._level.created(self._fd, self._path.parent)
+        except OSError as error:
+            raise self._refuse(f"cannot sync: {error.strerror}") from error
+
+    def look(self) -> None:
+        """Refuse more lines if the file was deleted or replaced."""
+        if self.refusal is None and not is_at(self._fd, self._path):
+            self._refuse("the file was deleted or replaced while it was written")
+
+    def close(self) -> None:
+        """Close the file, which drops its lock. Does nothing the second time."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            if self.refusal is None:
+                self._level.closing(fd)
+        except OSError as error:
+            raise self._refuse(f"cannot sync: {error.strerror}") from error
+        finally:
+            os.close(fd)
+        self._refuse("the session is closed")
+
+    def close_in_child(self) -> None:
+        """Close a forked child's copy; the lock stays with the parent."""
+        self._intent = None
+        self.refusal = f"cannot record to {self._path}: the session belongs to the parent process"
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _land(self) -> None:
+        if self._intent is not None:
+            self.n, self.size, landing = self._intent
+            if landing is not None:
+                landing.landed()
+            self._intent = None
+
+    def _reconcile(self) -> None:
+        """An append was interrupted: let the file's size say what became of it."""
+        intent = self._intent
+        if intent is None:
+            return
+        try:
+            size = os.fstat(self._fd).st_size
+        except OSError as error:
+            self._undo(error.strerror or str(error))
+            return
+        if size == intent[1]:
+            self._land()
+        elif size == self.size:
+            self._intent = None
+        else:
+            self._undo("a write was interrupted half-way")
+
+    def _undo(self, reason: str) -> RecordingError:
+        self._intent = None
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError:
+            reason += "; half a line may be left at the end"
+        return self._refuse(reason)
+
+    def _refuse(self, reason: str) -> RecordingError:
+        if self.refusal is None:
+            self.refusal = f"cannot record to {self._path}: {reason}"
+        return RecordingError(self.refusal)

@@ -1,0 +1,129 @@
+"""What the ground truth asks of the operating system: exclusive locks, whole appends, syncs.
+
+Locks are `flock` locks: they belong to the open file, not to the process, so that two sessions of
+one process exclude each other too, and closing some other descriptor of the file does not drop them
+(as it does with `lockf`). On Windows (untried) msvcrt locks one byte far behind the data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from pathlib import Path
+
+from ..errors import RecordingError
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "create_file",
+    "has_writer",
+    "is_at",
+    "lock_file",
+    "open_file",
+    "sync_file",
+    "sync_folder",
+    "try_lock",
+]
+
+_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_PRIVATE = 0o600
+
+# A reader asks whether there is a writer by taking a shared lock for a moment: so a refusal counts
+# only when it lasts.
+_PATIENCE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.005
+
+_WINDOWS_LOCK_OFFSET = 1 << 62
+
+
+def create_file(path: Path) -> int:
+    """A descriptor of a new file that only its owner may read. Raises FileExistsError."""
+    return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, _PRIVATE)
+
+
+def open_file(path: Path) -> int:
+    """A descriptor for appending to an existing file. Raises FileNotFoundError."""
+    return os.open(path, _FLAGS)
+
+
+def is_at(fd: int, path: Path) -> bool:
+    """Whether the open file is still the one that has this path."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116 - beside its like
+    except FileNotFoundError:
+        return False
+
+
+def lock_file(fd: int) -> bool:
+    """Take the exclusive lock, dropped by closing; False if another holds it for 100 ms."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not try_lock(fd):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def has_writer(path: Path) -> bool:
+    """Whether a session holds the file open for writing. Raises OSError if it cannot be opened."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return not try_lock(fd, shared=True)
+    finally:
+        os.close(fd)
+
+
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Take the lock if it is free. Raises OSError where the file system has no locks."""
+    if sys.platform == "win32":
+        return _try_lock_on_windows(fd)
+    if fcntl is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise RecordingError("this platform has no file locks, which recording needs")
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+            return False
+        raise
+    return True
+
+
+def _try_lock_on_windows(fd: int) -> bool:
+    if sys.platform != "win32":
+        raise AssertionError
+    import msvcrt  # noqa: PLC0415 - exists only there
+
+    os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+    try:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def sync_file(fd: int) -> None:
+    """Have the file's content on the medium when this returns. Raises OSError."""
+    if sys.platform == "darwin":
+        # fsync leaves the data in the drive's cache there, and fdatasync does not exist.
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif sys.platform == "win32":
+        os.fsync(fd)
+    else:
+        os.fdatasync(fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's entries on the medium: without it a new file may vanish whole."""
+    if sys.platform == "win32":
+        return  # folders cannot be opened there; NTFS keeps its own journal
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync_file(fd)
+    finally:
+        os.close(fd)

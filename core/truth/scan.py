@@ -1,0 +1,130 @@
+"""Reads the lines of a recording, and tells a torn tail from damage.
+
+A torn tail is everything behind the last line that can be read, when no line that can be read
+follows: a writer died in mid-write there. Anything unreadable with a readable line behind it is
+damage. A line that can be read but does not match its check was edited, or its bits have rotted;
+the scan passes it on with that mark, and whoever scans decides. Memory is that of the longest line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from ..errors import RecordingCorruptError, RecordingError
+from .line import FORMAT_VERSION, check_line, parse_line
+
+__all__ = ["ScannedLine", "Torn", "check_header", "open_recording", "scan"]
+
+# A frame of 8 MiB in which every byte is written as a six-byte escape, in `raw` and again in
+# `chunks`, makes a line of 100 MiB. What is longer is no line, and is not read into memory as one.
+_LONGEST_LINE = 1 << 28
+_HEADER_START = b'{"type":"session"'
+_BUFFER_BYTES = 1 << 18
+
+
+class ScannedLine(NamedTuple):
+    """A line, where it is, and whether its check holds (None: it has none).
+
+    number: from 1. offset: of its first byte. end: of the first byte behind its LF.
+    """
+
+    number: int
+    offset: int
+    end: int
+    fields: dict[str, Any]
+    check: bool | None
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return f"line {self.number} (byte {self.offset})"
+
+
+class Torn(NamedTuple):
+    """A torn tail: where it begins and how many bytes it has."""
+
+    offset: int
+    size: int
+
+
+def open_recording(path: Path) -> BinaryIO:
+    """The file, opened for reading. Raises RecordingError that says what is wrong."""
+    try:
+        return path.open("rb", buffering=_BUFFER_BYTES)
+    except IsADirectoryError:
+        raise RecordingError(f"{path} is a folder, not a recording") from None
+    except FileNotFoundError:
+        raise RecordingError(f"there is no recording {path}") from None
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+
+
+def scan(
+    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0
+) -> Iterator[ScannedLine | Torn]:
+    """The lines from `offset` on, the file's header among them; a torn tail comes last.
+
+    number: how many lines stand before `offset`. Raises RecordingCorruptError for damage and for a
+    file that is no recording.
+    """
+    file.seek(offset)
+    while raw := _read(file, path):
+        number += 1
+        start, offset = offset, offset + len(raw)
+        if raw.endswith(b"\n"):
+            body = raw[:-1]
+            fields = parse_line(body)
+            if fields is not None:
+                line = ScannedLine(number, start, offset, fields, check_line(body))
+                if number == 1:
+                    check_header(fields, path)
+                yield line
+                continue
+            if number > 1 and not body.strip() and _more(file):
+                continue  # an empty line that an editor left
+        if number == 1 and (raw.endswith(b"\n") or not _may_be_header(raw)):
+            raise RecordingCorruptError(f"{path} is not a recording: it has no session header")
+        yield _torn(file, path, number, start, raw)
+        return
+
+
+def check_header(fields: dict[str, Any], path: Path) -> None:
+    """Raise RecordingCorruptError unless this is the header of a recording that can be read."""
+    version = fields.get("vesselog")
+    if fields["type"] != "session" or not isinstance(version, int) or version < 1:
+        raise RecordingCorruptError(f"{path} is not a recording: it has no session header")
+    if version > FORMAT_VERSION:
+        raise RecordingCorruptError(
+            f"{path} has format version {version}; this library reads up to {FORMAT_VERSION}"
+        )
+
+
+def _read(file: BinaryIO, path: Path) -> bytes:
+    try:
+        return file.readline(_LONGEST_LINE)
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _more(file: BinaryIO) -> bool:
+    return file.tell() < os.fstat(file.fileno()).st_size
+
+
+def _may_be_header(start: bytes) -> bool:
+    return start.startswith(_HEADER_START) or _HEADER_START.startswith(start)
+
+
+def _torn(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> Torn:
+    """What cannot be read begins at `offset`: it is a torn tail unless a line follows."""
+    size = len(raw)
+    while later := _read(file, path):
+        if later.endswith(b"\n") and parse_line(later) is not None:
+            raise RecordingCorruptError(
+                f"{path} is damaged at line {number} (byte {offset}): "
+                "readable lines follow what cannot be read"
+            )
+        size += len(later)
+    return Torn(offset, size)

@@ -1,0 +1,90 @@
+"""A stored frame, and the chunks that are stored with it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from ..chunk import StreamChunk
+from ..errors import RecordingCorruptError
+from ..validation import explain
+
+__all__ = ["StoredFrame", "payload_of"]
+
+
+def payload_of(fields: dict[str, Any]) -> bytes:
+    """The exact bytes of the frame in a `frame` line. Raises ValueError if they cannot be read."""
+    raw = fields.get("raw")
+    if isinstance(raw, str):
+        return raw.encode()
+    encoded = fields.get("raw_b64")
+    if isinstance(encoded, str):
+        return b64decode(encoded, validate=True)
+    raise ValueError("a frame line without its raw text")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One `frame` line.
+
+    t: microseconds in the session's time. started: of the call's request. raw: the exact bytes.
+    fields: the chunks as they are stored. place: where the line is, for messages.
+    """
+
+    n: int
+    call: int
+    t: int
+    started: int
+    raw: bytes
+    partial: bool
+    masked: bool
+    repairs: tuple[str, ...]
+    fields: tuple[dict[str, Any], ...]
+    place: str
+
+    @classmethod
+    def of(cls, line: dict[str, Any], started: int, place: str) -> StoredFrame:
+        """The frame of a line. Raises RecordingCorruptError if it cannot be one."""
+        try:
+            return cls(
+                n=int(line["n"]),
+                call=int(line["call"]),
+                t=int(line["t"]),
+                started=started,
+                raw=payload_of(line),
+                partial=line.get("partial") is True,
+                masked=line.get("masked") is True,
+                repairs=tuple(line.get("repairs", ())),
+                fields=tuple(cast("list[dict[str, Any]]", line.get("chunks", ()))),
+                place=place,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordingCorruptError(f"{place} is no frame: {error!r}") from None
+
+    @property
+    def text(self) -> str:
+        """The frame as text, invalid UTF-8 replaced."""
+        return self.raw.decode(errors="replace")
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """The chunks that were made of it then. Raises RecordingCorruptError."""
+        if not self.fields:
+            return
+        text = self.text
+        t = (self.t - self.started) / 1e6
+        for each in self.fields:
+            try:
+                chunk = StreamChunk(**{**each, "t": t, "raw": text})
+            except ValidationError as error:
+                raise RecordingCorruptError(
+                    f"{self.place} holds a chunk that cannot be read: {explain(error)}"
+                ) from None
+            except TypeError as error:
+                raise RecordingCorruptError(
+                    f"{self.place} holds a chunk that cannot be read: {error}"
+                ) from None
+            yield chunk

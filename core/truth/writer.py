@@ -1,0 +1,271 @@
+"""Writes one call of a session: its response, its frames as they come, its end.
+
+What `frames` returned from is in the file, and may be shown to the caller. A RecordingError means
+that nothing of it may be shown.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from ..clock import Clock
+from ..completion import Outcome
+from ..errors import RecordingError, VesselogError
+from ..exchange import Step
+from .headers import recordable
+from .line import build_line, seal
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["CallWriter", "Ending", "Unrecorded", "Writer"]
+
+
+class Writer(Protocol):
+    """Takes what happens in one call."""
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, None where nothing is recorded."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """The session's file, None where nothing is recorded."""
+        ...
+
+    @property
+    def call(self) -> int:
+        """The call's number in the session, from 1."""
+        ...
+
+    @property
+    def started(self) -> int:
+        """When the request was written, in the session's microseconds."""
+        ...
+
+    def turn(self) -> AbstractContextManager[int]:
+        """`with` it as the session's one writer; gives the time `t` for what is written inside."""
+        ...
+
+    def frames(self, steps: Sequence[Step], t: int) -> None:
+        """Write all of these in one go, inside a turn that began at `t`. Raises RecordingError."""
+        ...
+
+    def response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Write the response's line. Raises RecordingError."""
+        ...
+
+    def end(
+        self,
+        outcome: Outcome,
+        *,
+        error: VesselogError | None = None,
+        usage: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write how the call ended; only the first end counts. Raises RecordingError."""
+        ...
+
+    def abandon(self) -> None:
+        """End the call as abandoned. Never blocks, never raises: safe in a finaliser."""
+        ...
+
+
+class CallWriter:
+    """The writer of a recorded call; made by `Session.begin`."""
+
+    def __init__(self, session: Session, call: int, started: int) -> None:
+        self._ended = False
+        self._unlanded: tuple[bytes, int] | None = None
+        self._session = session
+        self._digest = sha256()
+        self._frames = 0
+        self._bytes = 0
+        self.call = call
+        self.started = started
+        self.begun = False
+        self.finished = False
+
+    @property
+    def session(self) -> str | None:
+        """The session's name."""
+        return self._session.name
+
+    @property
+    def path(self) -> Path | None:
+        """The session's file."""
+        return self._session.path
+
+    def turn(self) -> AbstractContextManager[int]:
+        """The session's turn."""
+        return self._session.turn
+
+    def frames(self, steps: Sequence[Step], t: int) -> None:
+        """Write the lines of these frames in one go. Raises RecordingError."""
+        appender = self._session.appender
+        n = appender.ready(t)
+        if self._ended:
+            raise RecordingError(f"call {self.call} of {self._session.path} has ended")
+        call = self.call
+        lines: list[bytes] = []
+        for step in steps:
+            n += 1
+            frame = step.frame
+            fields: dict[str, Any] = {"type": "frame", "n": n, "call": call, "t": t}
+            if frame.valid:
+                fields["raw"] = frame.text
+            else:
+                fields["raw_b64"] = b64encode(frame.raw).decode("ascii")
+            if step.partial:
+                fields["partial"] = True
+            if step.masked:
+                fields["masked"] = True
+            if frame.repairs:
+                fields["repairs"] = frame.repairs
+            if step.fields:
+                fields["chunks"] = step.fields
+            if frame.odd:
+                lines.append(build_line(fields, exact=True))
+                continue
+            try:
+                lines.append(seal(orjson.dumps(fields)))
+            except TypeError:
+                lines.append(build_line(fields, exact=True))
+        if len(lines) == 1:
+            self._unlanded = (steps[0].frame.raw, 1)
+            appender.append(lines[0], n, self)
+        elif lines:
+            self._unlanded = (b"".join([step.frame.raw for step in steps]), len(lines))
+            appender.append(b"".join(lines), n, self)
+
+    def response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Write the response's line, without headers that may be secret. Raises RecordingError."""
+        with self._session.turn as t:
+            appender = self._session.appender
+            n = appender.ready(t) + 1
+            fields = {
+                "type": "response",
+                "n": n,
+                "call": self.call,
+                "t": t,
+                "status": status,
+                "headers": recordable(headers),
+            }
+            appender.append(build_line(fields), n)
+
+    def end(
+        self,
+        outcome: Outcome,
+        *,
+        error: VesselogError | None = None,
+        usage: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write how the call ended; only the first end counts. Raises RecordingError."""
+        if self._ended:
+            return
+        told: dict[str, Any] = {"outcome": outcome}
+        if error is not None:
+            told["error"] = error.to_record()
+        ending = Ending(self, told, {"usage": usage, "metrics": metrics})
+        # Queued before anything else: an interrupt from here on cannot lose it.
+        self._session.queue(ending)
+        self._ended = True
+        self._session.finish(ending)
+
+    def abandon(self) -> None:
+        """End the call as abandoned, now or when the session is next free. Safe in a finaliser."""
+        if not self._ended:
+            self._session.queue(Ending(self, {"outcome": "abandoned"}, {}))
+            self._ended = True
+            self._session.settle()
+
+    def tally(self) -> dict[str, Any]:
+        """What was recorded of the payload so far."""
+        return {
+            "frames": self._frames,
+            "bytes": self._bytes,
+            "sha256": self._digest.hexdigest(),
+        }
+
+    def landed(self) -> None:
+        """The request, or the frames written last, are in the file."""
+        self.begun = True
+        unlanded, self._unlanded = self._unlanded, None
+        if unlanded is not None:
+            payload, count = unlanded
+            self._frames += count
+            self._bytes += len(payload)
+            self._digest.update(payload)
+
+    def __del__(self) -> None:
+        self.abandon()
+
+
+class Ending:
+    """A call's `end` line that is to be written. error: why it could not be."""
+
+    def __init__(
+        self, writer: CallWriter, told: Mapping[str, Any], figures: Mapping[str, Any]
+    ) -> None:
+        self.writer = writer
+        self._told = told
+        self._figures = {name: dict(value) for name, value in figures.items() if value}
+        self.error: RecordingError | None = None
+
+    def line(self, n: int, t: int) -> bytes:
+        """The line."""
+        fields = {"type": "end", "n": n, "call": self.writer.call, "t": t}
+        return build_line({**fields, **self._told, **self.writer.tally(), **self._figures})
+
+    def landed(self) -> None:
+        """The line is in the file."""
+        self.writer.finished = True
+
+
+class Unrecorded:
+    """The writer where nothing is recorded: it only tells the time."""
+
+    session: str | None = None
+    path: Path | None = None
+
+    def __init__(self, clock: Clock, call: int = 1) -> None:
+        self._clock = clock
+        self.call = call
+        self.started = clock.monotonic()
+
+    def turn(self) -> AbstractContextManager[int]:
+        """The time is all that it gives."""
+        return self
+
+    def __enter__(self) -> int:
+        return self._clock.monotonic()
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def frames(self, steps: Sequence[Step], t: int) -> None:
+        """Nothing is written."""
+
+    def response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Nothing is written."""
+
+    def end(
+        self,
+        outcome: Outcome,
+        *,
+        error: VesselogError | None = None,
+        usage: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Nothing is written."""
+
+    def abandon(self) -> None:
+        """Nothing is written."""
