@@ -7,13 +7,14 @@ all before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from .chunk import ChunkFields, StreamChunk
-from .errors import ProtocolError, TruncatedError, VesselogError
+from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
 from .masking import Masker
@@ -75,7 +76,8 @@ class Exchange:
         self._content_type = ""
         self._framing = Framing.BODY
         self._splitter: Splitter | None = None
-        self._head = b""
+        self._head = bytearray()
+        self._looked_at = 0
         self._first = True
         self._seq = 0
         self._t = 0.0
@@ -107,13 +109,11 @@ class Exchange:
         """The next bytes of the body, received at `t`."""
         self._t = t
         if self._splitter is None:
-            data = self._head + data
-            framing = self._sniff(data)
-            if framing is None:
-                self._head = data
-                return
-            self._head = b""
-            self._begin(framing).feed(data)
+            self._head += data
+            framing = self._sniff(bytes(self._head[self._looked_at :]))
+            if framing is not None or len(self._head) > self._limit:
+                self._begin(framing or Framing.BODY).feed(bytes(self._head))
+                self._head.clear()
         else:
             self._splitter.feed(data)
 
@@ -137,11 +137,10 @@ class Exchange:
         Sets `error` if that is too soon, or if the status is an error.
         """
         self._t = t
-        rest = self._head if self._splitter is None else self._splitter.rest()
         if self.error is not None:
-            if rest:
-                yield self._unread(rest, partial=True)
+            yield from self._behind_the_error()
             return
+        rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
         if not self.succeeded:
             text = self._masker.bytes(rest).decode(errors="replace")
             self.error = self._vessel.failure(self._status, text)
@@ -160,8 +159,18 @@ class Exchange:
         held = list(self._transform(self._decoder.flush(), frame, last=True))
         if held:
             step = Step(frame, error=self.error)
-            self._number(step, held)
+            self._number(frame, held, step.chunks, step.fields)
             yield step
+
+    def _behind_the_error(self) -> Iterator[Step]:
+        """What had already arrived when the answer failed: kept, but not decoded."""
+        if self._splitter is None:
+            return
+        with suppress(ProtocolError):
+            while (raw := self._splitter.pull()) is not None:
+                yield self._unread(raw)
+        if rest := self._splitter.rest():
+            yield self._unread(rest, partial=True)
 
     def _begin(self, framing: Framing) -> Splitter:
         self._framing = framing
@@ -174,6 +183,9 @@ class Exchange:
         None if there is none yet.
         """
         head = data.removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
+        if not head:
+            # White space keeps a connection alive while a model loads; it is looked at once.
+            self._looked_at = len(self._head)
         if not head or _BYTE_ORDER_MARK.startswith(head):
             return None
         first = head[:1]
@@ -189,10 +201,9 @@ class Exchange:
         return Framing.SSE if first in b":deir" else Framing.BODY
 
     def _decode(self, raw: bytes) -> Step:
-        masked = self._masker.bytes(raw)
+        masked = raw if self._masker.idle else self._masker.bytes(raw)
         frame = Frame(masked, self._framing, first=self._first)
         self._first = False
-        step = Step(frame, masked=masked is not raw)
         before = self._decoder.progress
         fields: list[ChunkFields] = []
         error: VesselogError | None = None
@@ -204,22 +215,33 @@ class Exchange:
             error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
         if frame.odd or self._thinking is not None or self._mender.pending:
             fields = list(self._transform(fields, frame))
+        chunks: list[StreamChunk] = []
+        stored: list[dict[str, object]] = []
         try:
-            self._number(step, fields)
+            self._number(frame, fields, chunks, stored)
         except ValidationError as problem:
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
-        if error is not None and before is not Progress.OPEN:
-            frame.repair("error-after-the-end")
-        else:
-            step.error = self.error = error
-        return step
+        if error is not None:
+            if _is_late(error, before, chunks):
+                frame.repair("error-after-the-end")
+                error = None
+            else:
+                self.error = error
+        return Step(frame, chunks, stored, masked=masked is not raw, error=error)
 
-    def _number(self, step: Step, fields: Iterable[ChunkFields]) -> None:
-        raw = step.frame.text
+    def _number(
+        self,
+        frame: Frame,
+        fields: Iterable[ChunkFields],
+        chunks: list[StreamChunk],
+        stored: list[dict[str, object]],
+    ) -> None:
+        """Give each chunk its number and time, for the caller and for the file."""
+        t, raw = self._t, frame.text
         for each in fields:
             numbered = {"seq": self._seq, **each}
-            step.chunks.append(StreamChunk(**numbered, t=self._t, raw=raw))  # type: ignore[arg-type]
-            step.fields.append(numbered)
+            chunks.append(StreamChunk.model_validate({**numbered, "t": t, "raw": raw}))
+            stored.append(numbered)
             self._seq += 1
 
     def _transform(
@@ -240,14 +262,17 @@ class Exchange:
         """
         step = self._decode(rest)
         if not isinstance(step.error, ProtocolError):
+            step.partial = "error-after-the-end" in step.frame.repairs
+            yield step
+            return
+        begin = rest.lstrip(_WHITE_SPACE)[:1]
+        page = self._framing is Framing.BODY and begin not in b"{["
+        if page or step.chunks or _is_json(step.frame):
+            # Whole, and not of the dialect.
             yield step
             return
         self.error = None
-        begin = rest.lstrip(_WHITE_SPACE)[:1]
-        if self._framing is Framing.BODY and begin not in b"{[":
-            self.error = step.error
-            yield step
-        elif self._framing is Framing.BODY and b"\n" in rest.strip(_WHITE_SPACE):
+        if self._framing is Framing.BODY and b"\n" in rest.strip(_WHITE_SPACE):
             self._begin(Framing.NDJSON).feed(rest)
             while (line := self.pull()) is not None:
                 yield line
@@ -264,6 +289,24 @@ class Exchange:
         return TruncatedError(
             f"the body ended before the answer did, after {self._seq} chunks", phase="body"
         )
+
+
+def _is_late(error: VesselogError, before: Progress, chunks: Sequence[StreamChunk]) -> bool:
+    """Whether an error came after the answer's end, and so changes nothing.
+
+    What the provider says beside a further piece of the answer shows that the end was none.
+    """
+    if before is Progress.FINISHED and isinstance(error, ProviderError):
+        return not chunks
+    return before is not Progress.OPEN
+
+
+def _is_json(frame: Frame) -> bool:
+    try:
+        frame.json()
+    except ValueError:
+        return False
+    return True
 
 
 def _describe(problem: Exception) -> str:

@@ -59,6 +59,8 @@ class Splitter:
     def pull(self) -> bytes | None:
         """The next complete frame, or None if more bytes are needed."""
         data, start = self._data, self._position
+        if start == len(data):
+            return None
         if self._pieces:
             end = self._find(self._tail + data, 0)
             if end >= 0:

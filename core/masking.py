@@ -17,7 +17,10 @@ MASK = "[masked]"
 
 
 class Masker:
-    """Masks the given secrets; those shorter than 12 characters are placeholders and stay."""
+    """Masks the given secrets; those shorter than 12 characters are placeholders and stay.
+
+    idle: there is nothing to mask.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
@@ -25,6 +28,7 @@ class Masker:
         alternatives = "|".join(
             re.escape(secret) for secret in sorted(found, key=len, reverse=True)
         )
+        self.idle = not found
         self._text = re.compile(f'(?:{alternatives})(?!"\\s*:)') if found else None
         self._bytes = re.compile(self._text.pattern.encode()) if self._text else None
 

@@ -42,10 +42,11 @@ class Meter:
         self._chunks += len(chunks)
         self._last = t
         for chunk in chunks:
-            if chunk.usage is not None:
-                self.usage = merge(self.usage, chunk.usage)
-            if chunk.timings is not None:
-                self.timings = merge(self.timings, chunk.timings)
+            usage, timings = chunk.usage, chunk.timings
+            if usage is not None:
+                self.usage = merge(self.usage, usage)
+            if timings is not None:
+                self.timings = merge(self.timings, timings)
 
     def metrics(self, duration: int) -> Metrics:
         """The figures so far, for an answer that took `duration` microseconds."""

@@ -6,7 +6,7 @@ the same for both and stands here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import httpx
 
@@ -37,7 +37,7 @@ class Call:
     ) -> None:
         self._writer = writer
         self._clock = clock
-        self._begun = clock.monotonic()
+        self._begun = clock.monotonic() / 1e6
         self._exchange = Exchange(
             plan.vessel, plan.request, max_frame_bytes=limits.max_frame_bytes, masker=plan.masker
         )
@@ -46,7 +46,7 @@ class Call:
         self._inflater: Inflater | None = None
         self._headers: Mapping[str, str] = {}
         self.status: int | None = None
-        self.deadlines = Deadlines(timeouts, self._begun / 1e6)
+        self.deadlines = Deadlines(timeouts, self._begun)
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
 
@@ -63,7 +63,7 @@ class Call:
     @property
     def metrics(self) -> Metrics:
         """How the answer arrived so far."""
-        return self._meter.metrics(self._clock.monotonic() - self._begun)
+        return self._meter.metrics(round((self._now() - self._begun) * 1e6))
 
     def left(self) -> tuple[float | None, str]:
         """Seconds until the deadline, None for never, and the phase that then ends."""
@@ -112,7 +112,8 @@ class Call:
             return []
         with self._writer.turn() as t:
             steps = list(self._exchange.finish((t - self._writer.started) / 1e6))
-            self._record(steps, t)
+            if steps:
+                self._record(steps, t)
         if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
             self._fail(failure if failure is not None else self._exchange.error)
         else:
@@ -144,20 +145,23 @@ class Call:
         writer, exchange = self._writer, self._exchange
         with writer.turn() as t:
             exchange.feed(data, (t - writer.started) / 1e6)
-            steps = list(_pull_all(exchange))
+            steps: list[Step] = []
+            heard = exchange.whole
+            while (step := exchange.pull()) is not None:
+                steps.append(step)
+                heard = heard or step.frame.data is not None
             if steps:
                 self._record(steps, t)
-        if exchange.whole or any(step.frame.data is not None for step in steps):
-            self.deadlines.data(self._now(), exchange.progress)
+        if heard:
+            self.deadlines.data(self._begun + (t - writer.started) / 1e6, exchange.progress)
         return steps
 
     def _record(self, steps: list[Step], t: int) -> None:
-        if not steps:
-            return
         self._writer.frames(steps, t)
+        since = t - self._writer.started
         for step in steps:
             if step.chunks:
-                self._meter.add(step.chunks, t - self._writer.started)
+                self._meter.add(step.chunks, since)
 
     def _fail(self, error: VesselogError | None) -> None:
         if isinstance(error, ProviderError):
@@ -180,8 +184,3 @@ class Call:
 
     def _now(self) -> float:
         return self._clock.monotonic() / 1e6
-
-
-def _pull_all(exchange: Exchange) -> Iterator[Step]:
-    while (step := exchange.pull()) is not None:
-        yield step

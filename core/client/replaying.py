@@ -1,0 +1,124 @@
+"""Streams whose answers come from recordings: the same steps, none of the network.
+
+The chunks are those that are stored, as fast as they are asked for; `replay` is the way to hear them at
+their own pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..completion import Metrics, Outcome
+from ..errors import VesselogError
+from ..exchange import Step
+from ..frame import Frame
+from ..truth.library import ReplayLibrary
+from ..truth.recording import RecordedCall, outcome_of
+from ..vessel import Vessel
+from .plan import Plan
+
+__all__ = ["AsyncRecordedSource", "RecordedSource"]
+
+
+class _RecordedFacts:
+    """What is known of a replayed stream: the recording's own words, once they were reached."""
+
+    def __init__(self) -> None:
+        self.recorded: RecordedCall | None = None
+        self.outcome: Outcome | None = None
+        self.error: VesselogError | None = None
+
+    @property
+    def session(self) -> str | None:
+        return self.recorded.session if self.recorded else None
+
+    @property
+    def path(self) -> Path | None:
+        return self.recorded.path if self.recorded else None
+
+    @property
+    def call(self) -> int | None:
+        return self.recorded.number if self.recorded else None
+
+    @property
+    def metrics(self) -> Metrics | None:
+        return self.recorded.metrics if self.recorded else None
+
+
+class RecordedSource:
+    """One recorded answer, found by the request's key."""
+
+    def __init__(self, library: ReplayLibrary, plan: Plan) -> None:
+        self._library = library
+        self._plan = plan
+        self._facts = _RecordedFacts()
+        self._steps: Iterator[Step] = iter(())
+
+    @property
+    def facts(self) -> _RecordedFacts:
+        """What is known of the stream."""
+        return self._facts
+
+    def open(self) -> None:
+        """Find the answer. Raises ReplayMissError."""
+        recorded = self._library.answer(self._plan.key, self._plan.record).call
+        self._facts.recorded = recorded
+        self._steps = _steps(recorded, self._plan.vessel)
+
+    def read(self) -> list[Step]:
+        """The next frame's step; none when the answer is over."""
+        facts = self._facts
+        if facts.outcome is not None:
+            return []
+        step = next(self._steps, None)
+        if step is not None:
+            return [step]
+        if facts.recorded is not None:
+            facts.error = facts.recorded.error
+            facts.outcome = outcome_of(facts.recorded.end) or "truncated"
+        return []
+
+    def cancel(self) -> None:
+        """End the stream, from any thread."""
+        self.leave()
+
+    def leave(self) -> None:
+        """The caller wants no more."""
+        self._facts.outcome = self._facts.outcome or "cancelled"
+
+    def abandon(self) -> None:
+        """Nobody holds the stream any more: there is nothing to free."""
+
+
+class AsyncRecordedSource:
+    """The same for an async stream."""
+
+    def __init__(self, library: ReplayLibrary, plan: Plan) -> None:
+        self._source = RecordedSource(library, plan)
+        self.facts = self._source.facts
+        self.cancel = self._source.cancel
+        self.leave = self._source.leave
+        self.abandon = self._source.abandon
+
+    async def open(self) -> None:
+        """Find the answer. Raises ReplayMissError."""
+        self._source.open()
+
+    async def read(self) -> list[Step]:
+        """The next frame's step; none when the answer is over."""
+        # Let the loop go: a stream that never waits starves everything else.
+        await asyncio.sleep(0)
+        return self._source.read()
+
+
+def _steps(recorded: RecordedCall, vessel: Vessel) -> Iterator[Step]:
+    for stored in recorded.frames():
+        yield Step(
+            Frame(stored.raw, vessel.framing),
+            list(stored.chunks()),
+            list(stored.fields),
+            partial=stored.partial,
+            masked=stored.masked,
+        )
