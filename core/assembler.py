@@ -22,7 +22,7 @@ class _ToolCall:
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id
-        self.name = self.name or delta.name or ""
+        self.name += delta.name or ""
         if delta.arguments:
             self.arguments.write(delta.arguments)
 

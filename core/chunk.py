@@ -30,8 +30,9 @@ class _Value(BaseModel):
 class ToolCallDelta(_Value):
     """A piece of one tool call. Pieces with the same `slot` (and choice) belong together.
 
-    `slot` is given by the decoder; `index`, `id` and `name` are what the provider sent. `arguments`
-    is a fragment of the arguments' JSON text; fragments are joined in order.
+    `slot` is given by the decoder; `index` and `id` are what the provider sent. `name` and
+    `arguments` (JSON text) may be fragments, which are joined in order; the decoder leaves out what
+    a provider repeats.
     """
 
     slot: str

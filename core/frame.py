@@ -55,7 +55,7 @@ class Frame:
         if framing is not Framing.SSE:
             self.data = text.strip("\r\n \t") or None
         elif text.startswith("data: ") and text.endswith("\n\n") and _one_line(text):
-            self.data = text[6:-2]
+            self.data = text[6:-2] or None
         else:
             self.event, self.data = _parse_event(text)
 

@@ -13,7 +13,9 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
+from ..core.jsontext import loads_exact
 from ..core.vessel import Decoder, Progress
+from .alike import Alike
 from .failures import error_in_band
 from .payloads import values_in
 from .repeats import Told
@@ -38,7 +40,6 @@ _KNOWN = frozenset(
     }
 )
 _KNOWN_IN_MESSAGE = frozenset({"content", "role", "thinking", "tool_calls"})
-_PLAIN = {"text", "role", "model", "extra"}
 
 
 class OllamaDecoder(Decoder):
@@ -48,7 +49,7 @@ class OllamaDecoder(Decoder):
         self._vessel = vessel
         self._told = Told()
         self._tool_calls = ToolCalls()
-        self._plain: Any = None
+        self._alike = Alike()
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunk of a line, or of a whole answer."""
@@ -60,25 +61,24 @@ class OllamaDecoder(Decoder):
         except ValueError:
             return self._glued(data, frame)
         try:
-            # Nearly every line is like the one before it but for its time and its text.
-            del value["created_at"]
-            message = value["message"]
-            text = message["content"]
-            if type(text) is str and text:
-                message["content"] = ""
-                if value == self._plain:
-                    return ({"text": text},)
-                message["content"] = text
-        except (KeyError, TypeError):
+            value.pop("created_at", None)
+            place = value.get("message", value)
+            fields = self._alike.read(value, place)
+        except (AttributeError, TypeError):
             return self._line(value, frame)
+        if fields is not None:
+            return (fields,)
+        if place.get("tool_calls"):
+            # Arguments are values here, and a tool may be called with an integer of any size.
+            value = loads_exact(data)
+            place = value.get("message", value)
         chunks = self._line(value, frame)
-        if len(chunks) == 1 and chunks[0].keys() <= _PLAIN and not frame.repairs:
-            message["content"] = ""
-            self._plain = value
+        self._alike.learn(value, place, chunks, frame)
         return chunks
 
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
         values = values_in(data)
+        frame.odd = True
         frame.repair("glued-lines")
         for value in values:
             yield from self._line(value, frame)

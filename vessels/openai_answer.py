@@ -17,6 +17,7 @@ from ..core.chunk import ChunkFields
 from ..core.errors import ProviderError
 from ..core.frame import Frame
 from ..core.vessel import Decoder, Progress
+from .alike import Alike
 from .failures import error_in_band, error_of_event
 from .openai_choice import OpenAIChoice
 from .openai_usage import find_usage, read_timings, read_usage
@@ -26,14 +27,13 @@ from .repeats import Told
 __all__ = ["OpenAIDecoder"]
 
 # Fields of random length, which hide the length of a token from who watches the network.
-_PADDING = ("obfuscation", "p", "padding")
+_PADDING = ("obfuscation", "p")
 _KNOWN = frozenset(
     {
         *("choices", "created", "error", "id", "model", "object", "time_info", "timings", "usage"),
         *("x_groq", *_PADDING),
     }
 )
-_PLAIN = {"text", "role", "response_id", "model", "extra"}
 
 
 class OpenAIDecoder(Decoder):
@@ -47,7 +47,7 @@ class OpenAIDecoder(Decoder):
         self._expected = expected
         self._choices: dict[int, OpenAIChoice] = {}
         self._told = Told()
-        self._plain: Any = None
+        self._alike = Alike()
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event, or of a whole answer."""
@@ -61,23 +61,18 @@ class OpenAIDecoder(Decoder):
         except ValueError:
             return self._not_json(data, frame)
         try:
-            # Nearly every event is like the one before it but for its text.
             (choice,) = value["choices"]
             delta = choice["delta"]
-            text = delta["content"]
-            if type(text) is str and text:
-                delta["content"] = ""
-                value.pop("obfuscation", None)
-                value.pop("p", None)
-                if value == self._plain:
-                    return ({"text": text},)
-                delta["content"] = text
-        except (KeyError, TypeError, ValueError):
+            for padding in _PADDING:
+                value.pop(padding, None)
+            fields = self._alike.read(value, delta)
+        except (AttributeError, KeyError, TypeError, ValueError):
             return self._value(value, frame)
+        if fields is not None:
+            return (fields,)
         chunks = self._value(value, frame)
-        if type(chunks) is list and len(chunks) == 1 and chunks[0].keys() <= _PLAIN:
-            delta["content"] = ""
-            self._plain = None if frame.repairs else value
+        if isinstance(chunks, list):
+            self._alike.learn(value, delta, chunks, frame)
         return chunks
 
     def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -114,6 +109,7 @@ class OpenAIDecoder(Decoder):
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
         values = values_in(text)
+        frame.odd = True
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:
@@ -235,7 +231,7 @@ class OpenAIDecoder(Decoder):
             counts, rest = read_usage(usage)
             if counts and told.is_news("usage", counts):
                 fields["usage"] = counts
-            if rest := told.unknown(rest, (), "usage"):
+            if rest := told.unknown(rest, frozenset(), "usage"):
                 extra["usage"] = rest
         timings = read_timings(event, usage)
         if timings and told.is_news("timings", timings):

@@ -94,7 +94,7 @@ class OpenAIChoice:
             fields["tool_calls"] = calls
         if choice.get("logprobs") is not None:
             fields["logprobs"] = choice["logprobs"]
-        self.said = self.said or any(source.get(key) for key in _SPEECH) or bool(text)
+        self.said = self.said or bool(text) or any(source.get(key) for key in _SPEECH)
         self._finish(choice, fields, frame, whole=whole)
         extra = told.unknown(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         extra.update(told.unknown(choice, _KNOWN_IN_CHOICE, self._index))

@@ -7,7 +7,8 @@ are small.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..core.jsontext import dumps
@@ -36,9 +37,11 @@ class Told:
         return self._told.get(key)
 
     def unknown(
-        self, fields: Mapping[str, Any], known: Collection[str], place: Hashable = None
+        self, fields: Mapping[str, Any], known: AbstractSet[str], place: Hashable = None
     ) -> dict[str, Any]:
         """Those of the fields that are not known, say something new, and are small."""
+        if fields.keys() <= known:
+            return {}
         return {
             key: value
             for key, value in fields.items()
