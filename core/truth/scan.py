@@ -71,35 +71,48 @@ def scan(
     file that is no recording.
     """
     file.seek(offset)
+    doubted = -1
     while raw := _read(file, path):
+        if not raw.endswith(b"\n") and len(raw) < _LONGEST_LINE:
+            # The end of the file: of a torn one, or of one that is being written.
+            if number == 0 and not _may_be_header(raw):
+                raise _no_header(path)
+            yield Torn(offset, len(raw))
+            return
         number += 1
         start, offset = offset, offset + len(raw)
-        if raw.endswith(b"\n"):
-            body = raw[:-1]
-            fields = parse_line(body)
-            if fields is not None:
-                line = ScannedLine(number, start, offset, fields, check_line(body))
-                if number == 1:
-                    check_header(fields, path)
-                yield line
-                continue
-            if number > 1 and not body.strip() and _more(file):
-                continue  # an empty line that an editor left
-        if number == 1 and (raw.endswith(b"\n") or not _may_be_header(raw)):
-            raise RecordingCorruptError(f"{path} is not a recording: it has no session header")
-        yield _torn(file, path, number, start, raw)
-        return
+        body = raw.removesuffix(b"\n")
+        fields = parse_line(body)
+        if fields is not None:
+            if number == 1:
+                check_header(fields, path)
+            yield ScannedLine(number, start, offset, fields, check_line(body))
+        elif number == 1:
+            raise _no_header(path)
+        elif doubted != start:
+            # A writer may have cut off a torn tail, and written on, between two reads of this file.
+            doubted = start
+            number, offset = number - 1, start
+            file.seek(0, os.SEEK_END)  # lets go of what is buffered
+            file.seek(start)
+        elif body.strip() or not _more(file):
+            yield _torn(file, path, number, start, raw)
+            return
 
 
 def check_header(fields: dict[str, Any], path: Path) -> None:
     """Raise RecordingCorruptError unless this is the header of a recording that can be read."""
     version = fields.get("vesselog")
     if fields["type"] != "session" or not isinstance(version, int) or version < 1:
-        raise RecordingCorruptError(f"{path} is not a recording: it has no session header")
+        raise _no_header(path)
     if version > FORMAT_VERSION:
         raise RecordingCorruptError(
             f"{path} has format version {version}; this library reads up to {FORMAT_VERSION}"
         )
+
+
+def _no_header(path: Path) -> RecordingCorruptError:
+    return RecordingCorruptError(f"{path} is not a recording: it has no session header")
 
 
 def _read(file: BinaryIO, path: Path) -> bytes:

@@ -106,7 +106,7 @@ class Session:
                 n = 1
             t = self.turn.now()
             self._calls += 1
-            writer = CallWriter(self, self._calls, t)
+            writer = CallWriter(self, appender, self._calls, t)
             self._running.add(writer.call)
             try:
                 line = _request_line(request, n + 1, writer.call, t)

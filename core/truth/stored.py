@@ -11,6 +11,9 @@ from pydantic import ValidationError
 
 from ..chunk import StreamChunk
 from ..errors import RecordingCorruptError
+from ..exchange import Step
+from ..frame import Frame
+from ..framing import Framing
 from ..validation import explain
 
 __all__ = ["StoredFrame", "payload_of"]
@@ -88,3 +91,16 @@ class StoredFrame:
                     f"{self.place} holds a chunk that cannot be read: {error}"
                 ) from None
             yield chunk
+
+    def step(self) -> Step:
+        """The frame with its chunks in the form in which a live one is handed out."""
+        framing = Framing.NDJSON if self.raw.lstrip()[:1] in {b"{", b"["} else Framing.SSE
+        frame = Frame(self.raw, framing)
+        frame.repairs = list(self.repairs)
+        return Step(
+            frame,
+            chunks=list(self.chunks()),
+            fields=[dict(each) for each in self.fields],
+            partial=self.partial,
+            masked=self.masked,
+        )

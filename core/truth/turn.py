@@ -27,7 +27,7 @@ class Turn:
     def __init__(
         self, clock: Clock, t: int, waiting: Callable[[], Any], settle: Callable[[], None]
     ) -> None:
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._waiting = waiting
         self._settle = settle
         self._renew_lock()
@@ -35,12 +35,12 @@ class Turn:
 
     def start(self, t: int) -> None:
         """Let it be `t` now."""
-        self._zero = self._clock.monotonic() - t
+        self._zero = self._monotonic() - t
         self._last = t
 
     def now(self) -> int:
         """The time; called inside a turn."""
-        t = self._clock.monotonic() - self._zero
+        t = self._monotonic() - self._zero
         if t < self._last:
             return self._last
         self._last = t
@@ -48,7 +48,11 @@ class Turn:
 
     def __enter__(self) -> int:
         self._lock.acquire()
-        return self.now()
+        t = self._monotonic() - self._zero
+        if t < self._last:
+            return self._last
+        self._last = t
+        return t
 
     def __exit__(
         self,
@@ -56,7 +60,8 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.leave()
+        while self._owned():
+            self._lock.release()
         if self._waiting():
             self._settle()
 

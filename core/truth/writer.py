@@ -23,6 +23,7 @@ from .headers import recordable
 from .line import build_line, seal
 
 if TYPE_CHECKING:
+    from .appending import Appender
     from .session import Session
 
 __all__ = ["CallWriter", "Ending", "Unrecorded", "Writer"]
@@ -82,10 +83,11 @@ class Writer(Protocol):
 class CallWriter:
     """The writer of a recorded call; made by `Session.begin`."""
 
-    def __init__(self, session: Session, call: int, started: int) -> None:
+    def __init__(self, session: Session, appender: Appender, call: int, started: int) -> None:
         self._ended = False
         self._unlanded: tuple[bytes, int] | None = None
         self._session = session
+        self._appender = appender
         self._digest = sha256()
         self._frames = 0
         self._bytes = 0
@@ -110,7 +112,7 @@ class CallWriter:
 
     def frames(self, steps: Sequence[Step], t: int) -> None:
         """Write the lines of these frames in one go. Raises RecordingError."""
-        appender = self._session.appender
+        appender = self._appender
         n = appender.ready(t)
         if self._ended:
             raise RecordingError(f"call {self.call} of {self._session.path} has ended")
@@ -149,8 +151,7 @@ class CallWriter:
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
         with self._session.turn as t:
-            appender = self._session.appender
-            n = appender.ready(t) + 1
+            n = self._appender.ready(t) + 1
             fields = {
                 "type": "response",
                 "n": n,
@@ -159,7 +160,7 @@ class CallWriter:
                 "status": status,
                 "headers": recordable(headers),
             }
-            appender.append(build_line(fields), n)
+            self._appender.append(build_line(fields), n)
 
     def end(
         self,

@@ -1,0 +1,171 @@
+"""Follows one call, in whatever process it is written: what is stored already, then what comes.
+
+The file is looked at every few milliseconds, which works on every system and between containers.
+Nothing is kept open between two looks. An answer whose writer is gone ends as interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..chunk import StreamChunk
+from ..errors import RecordingError, VesselogError
+from .files import has_writer
+from .recording import ending_error, number_of, time_of
+from .scan import ScannedLine, Torn, open_recording, scan
+from .stored import StoredFrame
+
+__all__ = ["Follow", "follow"]
+
+# How many lines are taken from the file before chunks are handed out.
+_LINES_AT_ONCE = 1_000
+
+
+def follow(
+    path: str | os.PathLike[str],
+    *,
+    call: int | None = None,
+    after: int = -1,
+    poll: float = 0.02,
+    sleep: Callable[[float], None] = time.sleep,
+    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Follow:
+    """The chunks of one call, to be iterated with `for` or `async for`, until the call's end.
+
+    call: its number; without it the one begun last. after: the `seq` behind which to begin. poll:
+    seconds between two looks at the file. Raises RecordingError if there is no such file or call.
+    """
+    return Follow(
+        Path(path), call=call, after=after, poll=poll, sleep=sleep, async_sleep=async_sleep
+    )
+
+
+class Follow:
+    """Made by `follow`; iterated once.
+
+    call: the number of the call. interrupted: it has no end, and nobody is left to write one.
+    outcome, error: how the call ended, None before that.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        call: int | None,
+        after: int,
+        poll: float,
+        sleep: Callable[[float], None],
+        async_sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._path = path
+        self._after = after
+        self._poll = poll
+        self._sleep = sleep
+        self._async_sleep = async_sleep
+        self._offset = 0
+        self._number = 0
+        self._started: int | None = None
+        self._end: dict[str, Any] | None = None
+        self.interrupted = False
+        self.call = call
+        if call is None:
+            self._find_last()
+
+    @property
+    def outcome(self) -> str | None:
+        """How the call ended; "interrupted" if nobody wrote that."""
+        if self._end is not None:
+            return str(self._end.get("outcome", ""))
+        return "interrupted" if self.interrupted else None
+
+    @property
+    def error(self) -> VesselogError | None:
+        """The error with which the call ended, or None. Following does not raise it."""
+        outcome = self.outcome
+        return None if outcome is None else ending_error(outcome, self._end)
+
+    def __iter__(self) -> Iterator[StreamChunk]:
+        while True:
+            chunks, wait = self._look()
+            yield from chunks
+            if self.outcome is not None:
+                return
+            if wait:
+                self._sleep(self._poll)
+
+    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        while True:
+            chunks, wait = self._look()
+            for chunk in chunks:
+                yield chunk
+                # A reader that never waits would leave its loop no time to notice that it is not
+                # wanted.
+                await self._async_sleep(0)
+            if self.outcome is not None:
+                return
+            if wait:
+                await self._async_sleep(self._poll)
+
+    def _look(self) -> tuple[list[StreamChunk], bool]:
+        """What is new, and whether there is nothing more to be read for now."""
+        lines = self._read()
+        # Asked only after nothing was found, and then looked again: the writer may have written its
+        # end and gone between the two.
+        if not lines and not self._has_writer():
+            lines = self._read()
+            if not lines:
+                self.interrupted = True
+                self._check_found()
+        chunks = [chunk for line in lines for chunk in self._take(line)]
+        return chunks, len(lines) < _LINES_AT_ONCE
+
+    def _take(self, line: ScannedLine) -> Iterator[StreamChunk]:
+        fields = line.fields
+        if self._end is not None or fields.get("call") != self.call or self.call is None:
+            return
+        if fields["type"] == "request":
+            self._started = time_of(line, self._path)
+        elif fields["type"] == "end":
+            self._end = fields
+        elif fields["type"] == "frame" and self._started is not None:
+            frame = StoredFrame.of(fields, self._started, f"{self._path}, {line.place}")
+            for chunk in frame.chunks():
+                if chunk.seq > self._after:
+                    yield chunk
+
+    def _read(self) -> list[ScannedLine]:
+        """The next complete lines. What is not complete is read again with the next look."""
+        lines: list[ScannedLine] = []
+        with open_recording(self._path) as file:
+            for line in scan(file, self._path, offset=self._offset, number=self._number):
+                if isinstance(line, Torn):
+                    break
+                lines.append(line)
+                self._offset, self._number = line.end, line.number
+                if len(lines) == _LINES_AT_ONCE:
+                    break
+        return lines
+
+    def _find_last(self) -> None:
+        """Begin at the request that stands last in the file, if there is one yet."""
+        with open_recording(self._path) as file:
+            for line in scan(file, self._path):
+                if not isinstance(line, Torn) and line.fields["type"] == "request":
+                    self.call = number_of(line, self._path)
+                    self._offset, self._number = line.offset, line.number - 1
+
+    def _has_writer(self) -> bool:
+        try:
+            return has_writer(self._path)
+        except OSError as error:
+            raise RecordingError(f"cannot read {self._path}: {error.strerror}") from error
+
+    def _check_found(self) -> None:
+        if self._started is None:
+            missing = "no call" if self.call is None else f"no call {self.call}"
+            raise RecordingError(f"{self._path} has {missing}")

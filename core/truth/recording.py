@@ -1,0 +1,270 @@
+"""Reads a recording, lazily and in constant memory.
+
+Everything comes from the file as it was stored; nothing is decoded again. A torn tail is left out,
+damage before it raises RecordingCorruptError. A line that does not match its check still reads,
+since recordings may be edited by hand; the logger says so once, and `verify` fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import ValidationError
+
+from ..assembler import Assembler
+from ..chunk import StreamChunk
+from ..completion import Completion, Metrics, Outcome
+from ..errors import (
+    RecordingCorruptError,
+    TruncatedError,
+    VesselogError,
+    error_from_record,
+)
+from .scan import ScannedLine, Torn, open_recording, scan
+from .stored import StoredFrame
+
+__all__ = ["RecordedCall", "Recording"]
+
+_LOGGER = logging.getLogger("vesselog")
+_OUTCOMES = frozenset(get_args(Outcome))
+
+
+class Recording:
+    """The recording at `path`; it may still be written.
+
+    header: the first line, empty if the file has none yet. session: the session's name. Raises
+    RecordingError if the file cannot be read, RecordingCorruptError if it is no recording.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._told = False
+        first = next(self.scanned(), None)
+        self.header: dict[str, Any] = {} if first is None else first.fields
+        self.session = str(self.header.get("session", self.path.stem))
+
+    @property
+    def torn(self) -> int:
+        """How many bytes at the end are a torn tail, which nothing else shows. Reads the file."""
+        with open_recording(self.path) as file:
+            for line in scan(file, self.path):
+                if isinstance(line, Torn):
+                    return line.size
+        return 0
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """All lines as they are stored, the header and those of unknown types too."""
+        return (line.fields for line in self.scanned())
+
+    def calls(self) -> Iterator[RecordedCall]:
+        """The calls, in the order of their requests."""
+        for line in self.scanned():
+            if line.fields["type"] == "request":
+                yield RecordedCall(self, line)
+
+    def frames(self) -> Iterator[StoredFrame]:
+        """The frames of all calls, in the order in which they came."""
+        started: dict[object, int] = {}
+        for line in self.scanned():
+            fields = line.fields
+            call = fields.get("call")
+            if fields["type"] == "request":
+                started[call] = time_of(line, self.path)
+            elif fields["type"] == "end":
+                started.pop(call, None)
+            elif fields["type"] == "frame":
+                if call not in started:
+                    raise RecordingCorruptError(
+                        f"{self.path} is damaged at {line.place}: a frame of no running call"
+                    )
+                yield StoredFrame.of(fields, started[call], self.where(line))
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """The chunks of all calls, in the order in which they came."""
+        for frame in self.frames():
+            yield from frame.chunks()
+
+    def where(self, line: ScannedLine) -> str:
+        """A line's place, with the file's name."""
+        return f"{self.path}, {line.place}"
+
+    def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
+        """The lines from `offset` on, before which `number` lines stand."""
+        with open_recording(self.path) as file:
+            for line in scan(file, self.path, offset=offset, number=number):
+                if isinstance(line, Torn):
+                    return
+                if line.check is not True and not self._told:
+                    self._tell(line)
+                yield line
+
+    def _tell(self, line: ScannedLine) -> None:
+        checked = self.header if line.number > 1 else line.fields
+        if line.check is False or checked.get("crc32") is True:
+            self._told = True
+            _LOGGER.warning(
+                "%s does not match its check: it was edited, or is damaged", self.where(line)
+            )
+
+    def __repr__(self) -> str:
+        return f"Recording({str(self.path)!r})"
+
+
+class RecordedCall:
+    """One call of a recording. number: its number. request: its request line."""
+
+    def __init__(self, recording: Recording, line: ScannedLine) -> None:
+        self._recording = recording
+        self._line = line
+        self._response: dict[str, Any] | None = None
+        self._end: dict[str, Any] | None = None
+        self.request: dict[str, Any] = line.fields
+        self.number = number_of(line, recording.path)
+        self.started = time_of(line, recording.path)
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return self._recording.session
+
+    @property
+    def path(self) -> Path:
+        """The recording's file."""
+        return self._recording.path
+
+    @property
+    def retry_of(self) -> int | None:
+        """The number of the call that this one repeats."""
+        first = self.request.get("retry_of")
+        return first if isinstance(first, int) else None
+
+    @property
+    def response(self) -> dict[str, Any] | None:
+        """The response line, None if there is none (yet)."""
+        if self._response is None:
+            self._response = self._first("response")
+        return self._response
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        """The end line, None if there is none (yet)."""
+        if self._end is None:
+            self._end = self._first("end")
+        return self._end
+
+    @property
+    def outcome(self) -> str:
+        """How the call ended; "interrupted" when there is no end line."""
+        end = self.end
+        return "interrupted" if end is None else str(end.get("outcome", ""))
+
+    @property
+    def error(self) -> VesselogError | None:
+        """What the caller is told after the chunks; None if the call ended well or was left.
+
+        An answer whose writer died before its end is a TruncatedError.
+        """
+        end = self.end
+        error = ending_error(self.outcome, end)
+        if error is not None:
+            error.session = self.session
+            error.call = self.number
+        return error
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """How the answer arrived, as it was measured then."""
+        return metrics_of(self.end)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The call's lines, from its request to its end."""
+        return (line.fields for line in self._scanned())
+
+    def frames(self) -> Iterator[StoredFrame]:
+        """The call's frames."""
+        for line in self._scanned():
+            if line.fields["type"] == "frame":
+                yield StoredFrame.of(line.fields, self.started, self._recording.where(line))
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """The call's chunks, equal to those that the caller saw then."""
+        for frame in self.frames():
+            yield from frame.chunks()
+
+    def completion(self) -> Completion:
+        """The answer as far as it came; its outcome is None if the call has no end."""
+        assembler = Assembler()
+        for chunk in self.chunks():
+            assembler.add(chunk)
+        return assembler.completion(
+            outcome=outcome_of(self.end),
+            metrics=self.metrics,
+            session=self.session,
+            call=self.number,
+        )
+
+    def _first(self, kind: str) -> dict[str, Any] | None:
+        return next((line for line in self.lines() if line["type"] == kind), None)
+
+    def _scanned(self) -> Iterator[ScannedLine]:
+        # A file edited by hand may repeat a number: what belongs together ends with the end.
+        for line in self._recording.scanned(self._line.offset, self._line.number - 1):
+            if line.fields.get("call") == self.number:
+                yield line
+                if line.fields["type"] == "end":
+                    return
+
+    def __repr__(self) -> str:
+        return f"RecordedCall({str(self.path)!r}, {self.number})"
+
+
+def time_of(line: ScannedLine, path: Path) -> int:
+    """The line's time in microseconds. Raises RecordingCorruptError."""
+    return _integer(line, "t", path)
+
+
+def number_of(line: ScannedLine, path: Path) -> int:
+    """The number of the line's call. Raises RecordingCorruptError."""
+    return _integer(line, "call", path)
+
+
+def outcome_of(end: dict[str, Any] | None) -> Outcome | None:
+    """The outcome in an end line, None if there is no end or it is of a kind unknown here."""
+    outcome = None if end is None else end.get("outcome")
+    return cast("Outcome", outcome) if outcome in _OUTCOMES else None
+
+
+def metrics_of(end: dict[str, Any] | None) -> Metrics | None:
+    """The metrics in an end line."""
+    if end is None or not isinstance(end.get("metrics"), dict):
+        return None
+    try:
+        return Metrics.model_validate(end["metrics"])
+    except ValidationError:
+        return None
+
+
+def ending_error(outcome: str, end: dict[str, Any] | None) -> VesselogError | None:
+    """The error with which a call ended, built anew from its end line."""
+    record = None if end is None else end.get("error")
+    if isinstance(record, dict):
+        return error_from_record(cast("dict[str, Any]", record))
+    if outcome in {"complete", "cancelled", "abandoned"}:
+        return None
+    if outcome in {"crashed", "interrupted"}:
+        return TruncatedError(
+            "the recording ends before the answer does: its writer was stopped, or still writes",
+            phase="body",
+        )
+    return TruncatedError(f"the recorded answer ended as {outcome!r}", phase="body")
+
+
+def _integer(line: ScannedLine, key: str, path: Path) -> int:
+    value = line.fields.get(key)
+    if not isinstance(value, int):
+        raise RecordingCorruptError(f"{path} is damaged at {line.place}: it has no {key!r}")
+    return value

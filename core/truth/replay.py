@@ -1,0 +1,188 @@
+"""Plays a recording: the stored chunks, at the pace at which they once came.
+
+Time passes only while a call is running; the pauses between calls, and while nobody wrote, are left
+out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Literal
+
+from ..assembler import Assembler
+from ..chunk import StreamChunk
+from ..clock import SYSTEM_CLOCK, Clock
+from ..completion import Completion
+from ..errors import ConfigurationError, RecordingError, VesselogError
+from .recording import Recording, ending_error, metrics_of, outcome_of, time_of
+from .stored import StoredFrame
+
+__all__ = ["Replay", "replay"]
+
+
+def replay(
+    path: str | os.PathLike[str],
+    speed: float | Literal["max"] = 1.0,
+    *,
+    call: int | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+    sleep: Callable[[float], None] = time.sleep,
+    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Replay:
+    """The chunks of a recording, to be iterated with `for` or `async for`.
+
+    speed: 1.0 is the original pace, 2.0 twice as fast; 0 or "max" is as fast as the file can be
+    read. call: the number of one call; without it all calls are played, in the order in which their
+    chunks came. After the chunks the error is raised with which the call (the last one) ended, if
+    it did. Raises RecordingError, RecordingCorruptError, and ConfigurationError for a bad speed.
+    """
+    pace = 0.0 if speed == "max" else speed
+    if isinstance(pace, str) or not math.isfinite(pace) or pace < 0:
+        raise ConfigurationError(
+            f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
+        )
+    return Replay(
+        Recording(path),
+        speed=float(pace),
+        call=call,
+        clock=clock,
+        sleep=sleep,
+        async_sleep=async_sleep,
+    )
+
+
+class Replay:
+    """The stored chunks, played anew by each iteration. Made by `replay`."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        speed: float,
+        call: int | None,
+        clock: Clock,
+        sleep: Callable[[float], None],
+        async_sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._recording = recording
+        self._speed = speed
+        self._wanted = call
+        self._clock = clock
+        self._sleep = sleep
+        self._async_sleep = async_sleep
+        self._begun: int | None = None
+        self._call: int | None = None
+        self._seq: int | None = None
+        self._assembler = Assembler()
+        self._end: dict[str, Any] | None = None
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return self._recording.session
+
+    @property
+    def call(self) -> int | None:
+        """The number of the call that is played, or was played last."""
+        return self._call
+
+    @property
+    def completion(self) -> Completion:
+        """The answer of the call (the last one) as far as it was played.
+
+        Its outcome is None before the end.
+        """
+        return self._assembler.completion(
+            outcome=outcome_of(self._end),
+            metrics=metrics_of(self._end),
+            session=self.session,
+            call=self._call,
+        )
+
+    @property
+    def error(self) -> VesselogError | None:
+        """The error with which the call ended; known after the last chunk."""
+        outcome = "interrupted" if self._end is None else str(self._end.get("outcome", ""))
+        error = ending_error(outcome, self._end)
+        if error is not None:
+            error.completion = self.completion
+            error.session, error.call, error.seq = self.session, self._call, self._seq
+        return error
+
+    def __iter__(self) -> Iterator[StreamChunk]:
+        for chunk, call, due in self._play():
+            wait = self._wait(due)
+            if wait > 0:
+                self._sleep(wait)
+            self._take(chunk, call)
+            yield chunk
+        self._finish()
+
+    async def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        for chunk, call, due in self._play():
+            # Even without a wait: a loop that is never let go cannot notice that its client left.
+            await self._async_sleep(max(self._wait(due), 0.0))
+            self._take(chunk, call)
+            yield chunk
+        self._finish()
+
+    def _take(self, chunk: StreamChunk, call: int) -> None:
+        if call == self._call:
+            self._assembler.add(chunk)
+            self._seq = chunk.seq
+
+    def _finish(self) -> None:
+        if self._call is None:
+            return
+        error = self.error
+        if error is not None:
+            raise error
+
+    def _wait(self, due: int) -> float:
+        """Seconds until a chunk is due that came `due` microseconds after the first request."""
+        if self._speed == 0:
+            return 0.0
+        now = self._clock.monotonic()
+        if self._begun is None:
+            self._begun = now
+        return (self._begun + due / self._speed - now) / 1e6
+
+    def _play(self) -> Iterator[tuple[StreamChunk, int, int]]:
+        """The chunks with their calls and times, the time left out in which no call was running."""
+        self._begun = self._call = None
+        running: dict[object, int] = {}
+        skipped = last = 0
+        for line in self._recording.scanned():
+            fields = line.fields
+            kind, call = fields["type"], fields.get("call")
+            if kind == "session":
+                continue
+            t = time_of(line, self._recording.path)
+            if kind == "open" or not running:
+                skipped += t - last
+            last = t
+            if self._wanted is not None and call != self._wanted:
+                continue
+            if kind == "request":
+                running[call] = t
+                self._begin(call)
+            elif kind == "frame" and call in running:
+                frame = StoredFrame.of(fields, running[call], self._recording.where(line))
+                for chunk in frame.chunks():
+                    yield chunk, frame.call, t - skipped
+            elif kind == "end":
+                running.pop(call, None)
+                if call == self._call:
+                    self._end = fields
+        if self._wanted is not None and self._call is None:
+            raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
+
+    def _begin(self, call: object) -> None:
+        self._call = call if isinstance(call, int) else None
+        self._seq = None
+        self._assembler = Assembler()
+        self._end = None

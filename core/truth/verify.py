@@ -1,0 +1,208 @@
+"""Checks a recording: every line, their numbers and times, and each call's payload.
+
+An error is anything that cannot have been written so by a healthy writer and disk. A note is what
+may be: a call without an end, a line of a type unknown here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import RecordingCorruptError, RecordingError
+from .recovery import Tally
+from .scan import ScannedLine, Torn, open_recording, scan
+from .stored import StoredFrame
+
+__all__ = ["Finding", "Report", "verify"]
+
+_TYPES = frozenset({"session", "open", "request", "response", "frame", "end"})
+
+# Where everything is wrong, more of the same tells nothing new.
+_MOST_FINDINGS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found. kind: one word for programs. line: its number, None for the file as a whole.
+
+    offset: of the line's first byte.
+    """
+
+    severity: Literal["error", "note"]
+    kind: str
+    message: str
+    line: int | None = None
+    offset: int | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """The result. ok: no errors. The findings are in the file's order, the first 100 of them."""
+
+    path: Path
+    session: str | None = None
+    lines: int = 0
+    calls: int = 0
+    frames: int = 0
+    chunks: int = 0
+    errors: int = 0
+    findings: list[Finding] = field(default_factory=list[Finding])
+
+    @property
+    def ok(self) -> bool:
+        """Whether there were no errors."""
+        return self.errors == 0
+
+    def add(self, finding: Finding) -> None:
+        """Count a finding, and keep it if there are not too many."""
+        if finding.severity == "error":
+            self.errors += 1
+        if len(self.findings) < _MOST_FINDINGS:
+            self.findings.append(finding)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "path": str(self.path),
+            "ok": self.ok,
+            "session": self.session,
+            "lines": self.lines,
+            "calls": self.calls,
+            "frames": self.frames,
+            "chunks": self.chunks,
+            "errors": self.errors,
+            "findings": [
+                {name: getattr(each, name) for name in Finding.__slots__} for each in self.findings
+            ],
+        }
+
+
+def verify(path: str | os.PathLike[str]) -> Report:
+    """Check the recording at `path`, in constant memory and one pass.
+
+    Damage is told in the report. Raises RecordingError only if the file cannot be read at all.
+    """
+    report = Report(Path(path))
+    checker = _Checker(report)
+    with open_recording(report.path) as file:
+        try:
+            for line in scan(file, report.path):
+                if isinstance(line, Torn):
+                    message = f"{line.size} bytes at the end are a torn tail"
+                    report.add(Finding("error", "torn", message, None, line.offset))
+                else:
+                    for finding in checker.check(line):
+                        report.add(finding)
+        except RecordingCorruptError as error:
+            report.add(Finding("error", "damaged", error.message))
+    for finding in checker.finish():
+        report.add(finding)
+    return report
+
+
+@dataclass(slots=True)
+class _Call:
+    started: int
+    tally: Tally = field(default_factory=Tally)
+    next_seq: int = 0
+
+
+class _Checker:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._checked = False
+        self._n = 0
+        self._t = 0
+        self._place = 0
+        self._running: dict[object, _Call] = {}
+        self._highest = 0
+
+    def check(self, line: ScannedLine) -> Iterator[Finding]:
+        """What is wrong with the next line."""
+        report, fields = self._report, line.fields
+        report.lines += 1
+        if line.number > self._place + 1:
+            yield _error(line, "blank", "empty lines stand before it")
+        self._place = line.number
+        if line.number == 1:
+            self._checked = fields.get("crc32") is True
+            report.session = str(fields.get("session"))
+        if line.check is False:
+            yield _error(line, "crc", "the line does not match its check")
+        elif line.check is None and self._checked:
+            yield _error(line, "crc", "the line has no check")
+        if line.number == 1:
+            return
+        yield from self._check_order(line)
+        kind = fields["type"]
+        if kind not in _TYPES:
+            yield Finding("note", "type", f"unknown type {kind!r}", line.number, line.offset)
+        elif kind == "request":
+            yield from self._check_request(line)
+        elif kind not in {"open", "session"}:
+            yield from self._check_call(line)
+
+    def finish(self) -> Iterator[Finding]:
+        """What is wrong at the end of the file."""
+        if self._report.lines == 0 and not self._report.findings:
+            yield Finding("error", "empty", "the file is empty")
+        for call in self._running:
+            yield Finding("note", "interrupted", f"call {call} has no end")
+
+    def _check_order(self, line: ScannedLine) -> Iterator[Finding]:
+        n, t = line.fields.get("n"), line.fields.get("t")
+        if n != self._n + 1:
+            yield _error(line, "n", f"its number is {n!r}, not {self._n + 1}")
+        if isinstance(n, int):
+            self._n = n
+        if not isinstance(t, int):
+            yield _error(line, "t", "it has no time")
+        elif t < self._t:
+            yield _error(line, "t", f"its time {t} is before the line above it")
+        else:
+            self._t = t
+
+    def _check_request(self, line: ScannedLine) -> Iterator[Finding]:
+        call, t = line.fields.get("call"), line.fields.get("t")
+        self._report.calls += 1
+        if not isinstance(call, int) or call <= self._highest:
+            yield _error(line, "call", f"its call number {call!r} does not follow {self._highest}")
+        else:
+            self._highest = call
+        self._running[call] = _Call(t if isinstance(t, int) else 0)
+
+    def _check_call(self, line: ScannedLine) -> Iterator[Finding]:
+        fields = line.fields
+        call = self._running.get(fields.get("call"))
+        if call is None:
+            yield _error(line, "call", f"call {fields.get('call')!r} is not running")
+        elif fields["type"] == "frame":
+            yield from self._check_frame(line, call)
+        elif fields["type"] == "end":
+            del self._running[fields.get("call")]
+            for name, value in call.tally.record().items():
+                if fields.get(name) != value:
+                    told = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
+                    yield _error(line, name, told)
+
+    def _check_frame(self, line: ScannedLine, call: _Call) -> Iterator[Finding]:
+        self._report.frames += 1
+        try:
+            frame = StoredFrame.of(line.fields, call.started, line.place)
+            call.tally.add(frame.raw)
+            for chunk in frame.chunks():
+                self._report.chunks += 1
+                if chunk.seq != call.next_seq:
+                    message = f"chunk {chunk.seq} stands in place of {call.next_seq}"
+                    yield _error(line, "seq", message)
+                call.next_seq = chunk.seq + 1
+        except RecordingError as error:
+            yield _error(line, "frame", error.message)
+
+
+def _error(line: ScannedLine, kind: str, message: str) -> Finding:
+    return Finding("error", kind, message, line.number, line.offset)
