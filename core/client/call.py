@@ -43,6 +43,7 @@ class Call:
         )
         self._masker = plan.masker
         self._meter = Meter()
+        self._final: Metrics | None = None
         self._inflater: Inflater | None = None
         self._headers: Mapping[str, str] = {}
         self.status: int | None = None
@@ -62,7 +63,9 @@ class Call:
 
     @property
     def metrics(self) -> Metrics:
-        """How the answer arrived so far."""
+        """How the answer arrived so far; after the end, as the recording has it."""
+        if self._final is not None:
+            return self._final
         return self._meter.metrics(round((self._now() - self._begun) * 1e6))
 
     def left(self) -> tuple[float | None, str]:
@@ -173,13 +176,14 @@ class Call:
         self._end("truncated" if isinstance(error, TruncatedError) else "error", error)
 
     def _end(self, outcome: Outcome, error: VesselogError | None = None) -> None:
+        self._final = self.metrics
         self.outcome = outcome
         usage = self._meter.usage
         self._writer.end(
             outcome,
             error=error,
             usage=usage.model_dump(exclude_none=True) if usage else None,
-            metrics=self.metrics.model_dump(exclude_none=True),
+            metrics=self._final.model_dump(exclude_none=True),
         )
 
     def _now(self) -> float:

@@ -13,10 +13,8 @@ from pathlib import Path
 from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
-from ..frame import Frame
 from ..truth.library import ReplayLibrary
 from ..truth.recording import RecordedCall, outcome_of
-from ..vessel import Vessel
 from .plan import Plan
 
 __all__ = ["AsyncRecordedSource", "RecordedSource"]
@@ -32,18 +30,22 @@ class _RecordedFacts:
 
     @property
     def session(self) -> str | None:
+        """The recording's session."""
         return self.recorded.session if self.recorded else None
 
     @property
     def path(self) -> Path | None:
+        """The recording's file."""
         return self.recorded.path if self.recorded else None
 
     @property
     def call(self) -> int | None:
+        """The call's number in it."""
         return self.recorded.number if self.recorded else None
 
     @property
     def metrics(self) -> Metrics | None:
+        """How the answer arrived then."""
         return self.recorded.metrics if self.recorded else None
 
 
@@ -65,7 +67,7 @@ class RecordedSource:
         """Find the answer. Raises ReplayMissError."""
         recorded = self._library.answer(self._plan.key, self._plan.record).call
         self._facts.recorded = recorded
-        self._steps = _steps(recorded, self._plan.vessel)
+        self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""
@@ -112,13 +114,3 @@ class AsyncRecordedSource:
         await asyncio.sleep(0)
         return self._source.read()
 
-
-def _steps(recorded: RecordedCall, vessel: Vessel) -> Iterator[Step]:
-    for stored in recorded.frames():
-        yield Step(
-            Frame(stored.raw, vessel.framing),
-            list(stored.chunks()),
-            list(stored.fields),
-            partial=stored.partial,
-            masked=stored.masked,
-        )
