@@ -71,7 +71,9 @@ class Exchange:
         self._masker = masker or Masker()
         self._decoder = vessel.decoder(request)
         self._mender = SurrogateMender()
-        self._thinking = ThinkSplitter() if request.split_think else None
+        self._thinking = (
+            ThinkSplitter(implied=request.split_think == "implied") if request.split_think else None
+        )
         self._status = 200
         self._content_type = ""
         self._framing = Framing.BODY

@@ -31,12 +31,16 @@ __all__ = [
     "Message",
     "Part",
     "RequestFields",
+    "SplitThink",
     "TextPart",
     "Tool",
     "ToolCallRequest",
     "ToolFunction",
     "chat_request",
 ]
+
+
+SplitThink = bool | Literal["implied"]
 
 
 class _Value(BaseModel):
@@ -175,7 +179,7 @@ class ChatRequest(BaseModel):
     keep_alive: str | int | float | None = None
     options: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
-    split_think: bool = False
+    split_think: SplitThink = False
 
     @field_validator("response_format", mode="before")
     @classmethod
@@ -230,7 +234,7 @@ class RequestFields(TypedDict, total=False):
     keep_alive: str | float | None
     options: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
-    split_think: bool
+    split_think: SplitThink
 
 
 def chat_request(

@@ -29,9 +29,14 @@ class _Choice:
 
 
 class ThinkSplitter:
-    """Splits the text of each choice into reasoning and text."""
+    """Splits the text of each choice into reasoning and text.
 
-    def __init__(self) -> None:
+    implied: an answer without the opening tag begins inside it, since the prompt's template ended
+    with the tag (DeepSeek R1, QwQ).
+    """
+
+    def __init__(self, *, implied: bool = False) -> None:
+        self._implied = implied
         self._choices: dict[int, _Choice] = {}
 
     def split(
@@ -69,7 +74,7 @@ class ThinkSplitter:
             elif _OPEN.startswith(stripped) and not last:
                 choice.held, text = text, ""
             else:
-                choice.tag = ""
+                choice.tag = _CLOSE if self._implied else ""
         if choice.tag == _CLOSE:
             reasoning, tag, text = text.partition(_CLOSE)
             if tag:

@@ -19,7 +19,7 @@ from .errors import ConfigurationError, ProviderError
 from .frame import Frame
 from .framing import Framing
 from .jsontext import dumps
-from .request import ChatRequest
+from .request import ChatRequest, SplitThink
 
 __all__ = ["Decoder", "ModelInfo", "Progress", "Vessel", "WireRequest"]
 
@@ -53,7 +53,7 @@ class WireRequest:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     stream: bool = True
-    split_think: bool = False
+    split_think: SplitThink = False
     content: bytes = b""
 
     def __post_init__(self) -> None:

@@ -131,7 +131,7 @@ class Planner:
                 "headers": {name: masker.text(value) for name, value in sent.items()},
                 "body": request.body,
                 "stream": request.stream,
-                **({"split_think": True} if request.split_think else {}),
+                **({"split_think": request.split_think} if request.split_think else {}),
             },
         )
 

@@ -113,4 +113,3 @@ class AsyncRecordedSource:
         # Let the loop go: a stream that never waits starves everything else.
         await asyncio.sleep(0)
         return self._source.read()
-
