@@ -153,8 +153,9 @@ class ChatRequest(BaseModel):
     is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
     model class, which is taken as its schema. `options` and `extra_body` are passed through
     untouched and win over the named fields: `options` goes where the provider keeps its sampling
-    options, `extra_body` to the body's top. `split_think` moves `<think>` tags in the answer's text
-    to `reasoning`.
+    options, `extra_body` to the body's top. `split_think` moves what stands between `<think>` tags
+    in the answer's text to `reasoning`; with "implied", an answer without the opening tag begins
+    inside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
