@@ -82,8 +82,8 @@ class Ollama(Vessel):
         named = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
         if isinstance(named.get("stop"), str):
             named["stop"] = [named["stop"]]
-        own = extra.pop("options", None)
-        if options := {**named, **(chat.options or {}), **(own or {})}:
+        own: dict[str, Any] = extra.pop("options", None) or {}
+        if options := {**named, **(chat.options or {}), **own}:
             body["options"] = options
         body |= extra
         return WireRequest(
@@ -187,7 +187,7 @@ def _image(url: str) -> str:
 
 
 def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
-    arguments = call.function.arguments
+    arguments: Any = call.function.arguments
     if isinstance(arguments, str):
         try:
             arguments = loads(arguments) if arguments.strip() else {}
@@ -197,7 +197,7 @@ def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
         raise InvalidRequestError(
             f"ollama takes arguments as a JSON object; those of {call.function.name!r} are none"
         )
-    function = {"name": call.function.name, "arguments": arguments}
+    function: dict[str, Any] = {"name": call.function.name, "arguments": arguments}
     return {"id": call.id, "function": function} if call.id else {"function": function}
 
 

@@ -91,7 +91,7 @@ class OllamaDecoder(Decoder):
             raise error_in_band(self._vessel, line)
         if "choices" in line:
             raise ValueError("this is the OpenAI dialect, not Ollama's own")
-        sent = line.get("message") or {}
+        sent: Any = line.get("message") or {}
         if not isinstance(sent, dict):
             raise ValueError(f"message is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
         message = cast("dict[str, Any]", sent)

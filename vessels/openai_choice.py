@@ -138,8 +138,7 @@ class OpenAIChoice:
                 found.append(text)
         details = source.get("reasoning_details")
         if not found and isinstance(details, list):
-            parts = [part for part in cast("list[Any]", details) if isinstance(part, dict)]
-            found = [_text(part.get("text") or part.get("summary")) for part in parts]
+            return "".join(_detail(part) for part in cast("list[Any]", details))
         if len(found) > 1:
             frame.repair("reasoning-in-several-fields")
         return "".join(found)
@@ -147,7 +146,7 @@ class OpenAIChoice:
     def _calls(
         self, source: dict[str, Any], frame: Frame, *, whole: bool
     ) -> list[ToolCallDeltaFields]:
-        sent = source.get("tool_calls")
+        sent: Any = source.get("tool_calls")
         if isinstance(sent, dict):
             frame.repair("tool-calls-not-a-list")
             sent = [sent]
@@ -205,6 +204,14 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"a text is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
     return value
+
+
+def _detail(part: Any) -> str:
+    """The text of an entry of OpenRouter's `reasoning_details`; an encrypted one has none."""
+    if not isinstance(part, dict):
+        return ""
+    fields = cast("dict[str, Any]", part)
+    return _text(fields.get("text") or fields.get("summary"))
 
 
 def _texts(content: Any, frame: Frame) -> tuple[str, str]:

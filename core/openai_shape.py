@@ -1,0 +1,194 @@
+"""Chunks and completions as objects of the OpenAI API, valid for the official SDK's types.
+
+https://platform.openai.com/docs/api-reference/chat-streaming. What that API has no field for stays
+out, but for reasoning, which goes where most servers put it: `reasoning_content`. A missing count
+becomes 0 beside counts that are given, as the API knows no unknown ones.
+
+A stored chunk has the response's id and model only where they were told (see vessels/repeats.py);
+who sends a whole stream passes them to each `chunk_to_openai`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
+from .completion import Choice, Completion, ToolCall
+
+__all__ = ["choice_to_message", "chunk_to_openai", "completion_to_openai"]
+
+# The API has no word for these: an error ends a stream in another way, and has no finish reason.
+_FINISH: dict[FinishReason, str | None] = {"other": "stop", "error": None}
+_SERVICE_TIERS = {"auto", "default", "flex", "priority", "scale"}
+
+
+def chunk_to_openai(
+    chunk: StreamChunk, *, response_id: str = "", model: str = "", created: int = 0
+) -> dict[str, Any]:
+    """A chunk as a `chat.completion.chunk`.
+
+    response_id, model, created (seconds since 1970): for chunks that do not have them themselves.
+    """
+    delta: dict[str, Any] = {}
+    if chunk.role:
+        delta["role"] = chunk.role
+    if chunk.text:
+        delta["content"] = chunk.text
+    if chunk.reasoning:
+        delta["reasoning_content"] = chunk.reasoning
+    if chunk.refusal:
+        delta["refusal"] = chunk.refusal
+    if chunk.tool_calls:
+        delta["tool_calls"] = [_call_delta(call) for call in chunk.tool_calls]
+    finish = chunk.finish_reason
+    event: dict[str, Any] = {
+        "id": chunk.response_id or response_id,
+        "object": "chat.completion.chunk",
+        "created": _created(chunk.extra) or created,
+        "model": chunk.model or model,
+        "choices": [],
+        **_known_extra(chunk.extra),
+    }
+    # Usage by itself comes with no choice at all.
+    if delta or finish or chunk.logprobs is not None or chunk.usage is None:
+        event["choices"].append(
+            {
+                "index": chunk.choice,
+                "delta": delta,
+                "logprobs": _logprobs(chunk.logprobs),
+                "finish_reason": _finish(finish),
+            }
+        )
+    if chunk.usage is not None:
+        event["usage"] = _usage(chunk.usage)
+    return event
+
+
+def completion_to_openai(completion: Completion) -> dict[str, Any]:
+    """A completion as a `chat.completion`.
+
+    The API knows no answer without a finish reason: one that was cut has `length`, a whole one
+    whose provider gave no reason `stop`.
+    """
+    missing = "stop" if completion.outcome in {None, "complete"} else "length"
+    choices = [completion, *completion.choices]
+    answer: dict[str, Any] = {
+        "id": completion.response_id or "",
+        "object": "chat.completion",
+        "created": _created(completion.extra),
+        "model": completion.model or "",
+        "choices": [
+            {
+                "index": choice.index,
+                "message": _message(choice),
+                "logprobs": _logprobs(choice.logprobs),
+                "finish_reason": _finish(choice.finish_reason) or missing,
+            }
+            for choice in choices
+        ],
+        **_known_extra(completion.extra),
+    }
+    if completion.usage is not None:
+        answer["usage"] = _usage(completion.usage)
+    return answer
+
+
+def choice_to_message(choice: Choice) -> dict[str, Any]:
+    """An answer as the assistant's message in the next request; reasoning is not sent back."""
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text}
+    if choice.refusal:
+        message["refusal"] = choice.refusal
+    if choice.tool_calls:
+        message["tool_calls"] = [_call(call) for call in choice.tool_calls]
+    return message
+
+
+def _message(choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": choice.text or (None if choice.tool_calls or choice.refusal else ""),
+        "refusal": choice.refusal or None,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        # The API's calls always have an id; Ollama's need not.
+        message["tool_calls"] = [
+            {"id": f"call_{number}", **_call(call)} for number, call in enumerate(choice.tool_calls)
+        ]
+    return message
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments_text or "{}"}
+    written = {"type": "function", "function": function}
+    return {"id": call.id, **written} if call.id else written
+
+
+def _call_delta(call: ToolCallDelta) -> dict[str, Any]:
+    # Servers send one index for several calls; the slot tells them apart.
+    delta: dict[str, Any] = {"index": int(call.slot) if call.slot.isdecimal() else call.index or 0}
+    if call.id is not None:
+        delta["id"] = call.id
+    if call.name is not None:
+        delta["type"] = "function"
+    named = {"name": call.name, "arguments": call.arguments}
+    delta["function"] = {key: value for key, value in named.items() if value is not None}
+    return delta
+
+
+def _finish(reason: FinishReason | None) -> str | None:
+    return _FINISH.get(reason, reason) if reason else None
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    prompt, answer = usage.input_tokens or 0, usage.output_tokens or 0
+    total = prompt + answer if usage.total_tokens is None else usage.total_tokens
+    counts: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer,
+        "total_tokens": total,
+    }
+    if usage.cached_input_tokens is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
+    if usage.reasoning_tokens is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return counts
+
+
+def _logprobs(logprobs: Any) -> dict[str, Any] | None:
+    """Log probabilities, if they have the chat route's shape (legacy completions have another)."""
+    if not isinstance(logprobs, dict):
+        return None
+    given = cast("dict[str, Any]", logprobs)
+    written = {name: _tokens(given.get(name)) for name in ("content", "refusal")}
+    return written if any(tokens is not None for tokens in written.values()) else None
+
+
+def _tokens(tokens: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(tokens, list):
+        return None
+    # Servers leave out what was not asked for, which the API always has.
+    empty: dict[str, Any] = {"bytes": None, "top_logprobs": []}
+    return [
+        {**empty, **token, "top_logprobs": _alternatives(token)}
+        for token in cast("list[dict[str, Any]]", tokens)
+    ]
+
+
+def _alternatives(token: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"bytes": None, **each} for each in token.get("top_logprobs") or ()]
+
+
+def _created(extra: dict[str, Any]) -> int:
+    created = extra.get("created")
+    return int(created) if isinstance(created, int | float) else 0
+
+
+def _known_extra(extra: dict[str, Any]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    if isinstance(fingerprint := extra.get("system_fingerprint"), str):
+        known["system_fingerprint"] = fingerprint
+    if (tier := extra.get("service_tier")) in _SERVICE_TIERS:
+        known["service_tier"] = tier
+    return known
