@@ -15,11 +15,6 @@ from pathlib import Path
 
 from ..errors import RecordingError
 
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]
-
 __all__ = [
     "create_file",
     "has_writer",
@@ -81,35 +76,41 @@ def has_writer(path: Path) -> bool:
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
     """Take the lock if it is free. Raises OSError where the file system has no locks."""
-    if sys.platform == "win32":
-        return _try_lock_on_windows(fd)
-    if fcntl is None:  # pyright: ignore[reportUnnecessaryComparison]
-        raise RecordingError("this platform has no file locks, which recording needs")
     try:
-        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        _lock_now(fd, shared=shared)
     except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False
         raise
     return True
 
 
-def _try_lock_on_windows(fd: int) -> bool:
-    if sys.platform != "win32":
-        raise AssertionError
-    import msvcrt  # noqa: PLC0415 - exists only there
+if sys.platform == "win32":
+    import msvcrt
 
-    os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-    try:
+    def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001 - there is one kind only
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
-    return True
+
+else:
+    try:
+        import fcntl
+    except ImportError:  # a Python built without it can still read recordings
+
+        def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001
+            raise RecordingError("this Python has no file locks (fcntl), which recording needs")
+
+    else:
+
+        def _lock_now(fd: int, *, shared: bool) -> None:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 def sync_file(fd: int) -> None:
     """Have the file's content on the medium when this returns. Raises OSError."""
     if sys.platform == "darwin":
+        import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
         # fsync leaves the data in the drive's cache there, and fdatasync does not exist.
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     elif sys.platform == "win32":

@@ -140,9 +140,10 @@ def _index(path: Path) -> list[tuple[str, list[_Place]]]:
         if not (isinstance(key, str) and isinstance(number, int) and isinstance(t, int)):
             continue
         place = _Place((begun or 0) + t, path, number, line.offset, line.number)
-        chain = chains.get(cast("int", fields.get("retry_of")))
+        first = fields.get("retry_of")
+        chain = chains.get(first) if isinstance(first, int) else None
         if chain is None:
-            chain = []
+            chain = list[_Place]()
             answers.append((key, chain))
         chain.append(place)
         chains[number] = chain

@@ -27,18 +27,18 @@ class Tally:
     """What a call without an end has: as its `end` line would say."""
 
     frames: int = 0
-    bytes: int = 0
+    size: int = 0
     digest: Any = field(default_factory=sha256)
 
     def add(self, payload: bytes) -> None:
         """Count a frame."""
         self.frames += 1
-        self.bytes += len(payload)
+        self.size += len(payload)
         self.digest.update(payload)
 
     def record(self) -> dict[str, Any]:
         """The keys of an `end` line."""
-        return {"frames": self.frames, "bytes": self.bytes, "sha256": self.digest.hexdigest()}
+        return {"frames": self.frames, "bytes": self.size, "sha256": self.digest.hexdigest()}
 
 
 @dataclass(slots=True)

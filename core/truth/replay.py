@@ -40,14 +40,17 @@ def replay(
     chunks came. After the chunks the error is raised with which the call (the last one) ended, if
     it did. Raises RecordingError, RecordingCorruptError, and ConfigurationError for a bad speed.
     """
-    pace = 0.0 if speed == "max" else speed
-    if isinstance(pace, str) or not math.isfinite(pace) or pace < 0:
+    try:
+        pace = 0.0 if speed == "max" else float(speed)
+    except (TypeError, ValueError):
+        pace = math.nan
+    if not math.isfinite(pace) or pace < 0:
         raise ConfigurationError(
             f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
         )
     return Replay(
         Recording(path),
-        speed=float(pace),
+        speed=pace,
         call=call,
         clock=clock,
         sleep=sleep,

@@ -13,7 +13,7 @@ import logging
 import os
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -250,7 +250,8 @@ class Session:
         }
         return build_line({**fields, "torn": torn} if torn else fields)
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """In a forked child: let go of what is the parent's."""
         self.turn.after_fork()
         self._endings.clear()
         if self._appender is not None:
@@ -263,7 +264,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def _closed_on_error(fd: int) -> Iterator[None]:
+def _closed_on_error(fd: int) -> Generator[None]:
     try:
         yield
     except BaseException:
@@ -287,7 +288,7 @@ def _header(name: str, meta: Mapping[str, Any] | None) -> bytes:
 
 
 def _request_line(request: Mapping[str, Any], n: int, call: int, t: int) -> bytes:
-    fields = {"type": "request", "n": n, "call": call, "t": t}
+    fields: dict[str, Any] = {"type": "request", "n": n, "call": call, "t": t}
     fields.update({key: value for key, value in request.items() if key not in _OWN_KEYS})
     if "headers" in request:
         fields["headers"] = recordable(request["headers"])
@@ -296,7 +297,7 @@ def _request_line(request: Mapping[str, Any], n: int, call: int, t: int) -> byte
 
 def _in_child() -> None:
     for session in list(_SESSIONS):
-        session._after_fork()  # noqa: SLF001 - the module's own class
+        session.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -81,7 +81,7 @@ class StoredFrame:
         t = (self.t - self.started) / 1e6
         for each in self.fields:
             try:
-                chunk = StreamChunk(**{**each, "t": t, "raw": text})
+                chunk = StreamChunk.model_validate({**each, "t": t, "raw": text})
             except ValidationError as error:
                 raise RecordingCorruptError(
                     f"{self.place} holds a chunk that cannot be read: {explain(error)}"
