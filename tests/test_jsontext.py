@@ -1,0 +1,82 @@
+"""JSON as providers write it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vesselog.core.jsontext import canonical, dumps, loads, loads_exact
+
+BIG = 2**100
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, 2.5, null, true, "é"]}', {"a": [1, 2.5, None, True, "é"]}),
+        ("1e400", math.inf),
+        ("-Infinity", -math.inf),
+        ('"\\ud83d"', "\ud83d"),
+    ],
+)
+def test_reading(text: str, value: Any) -> None:
+    assert loads(text) == value
+    assert loads_exact(text) == value
+
+
+def test_reading_nan() -> None:
+    assert math.isnan(loads("NaN"))
+
+
+def test_large_integers_are_exact_where_exactness_is_asked_for() -> None:
+    assert loads_exact(str(BIG)) == BIG
+
+
+@pytest.mark.parametrize("read", [loads, loads_exact])
+@pytest.mark.parametrize("text", ["", " ", "{", "nothing", "[1,]", "{'a': 1}", "\x00", "[" * 10**6])
+def test_anything_else_is_a_value_error(read: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read(text)
+
+
+@pytest.mark.parametrize("read", [loads, loads_exact])
+def test_bytes_that_are_not_utf_8_are_a_value_error(read: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read(b'"\xff"')
+
+
+@pytest.mark.parametrize("read", [loads, loads_exact])
+def test_a_number_longer_than_python_converts_is_a_value_error(read: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read('{"a": ' + "9" * 10_000 + "}") if read is loads_exact else read("-" + "x" * 9)
+
+
+def test_writing() -> None:
+    assert dumps({"a": [1, "é"]}) == '{"a":[1,"é"]}'.encode()
+    assert dumps({"big": BIG}) == b'{"big":%d}' % BIG
+    assert dumps("\ud83d") == b'"\\ud83d"'
+
+
+def test_canonical_is_the_same_for_equal_values() -> None:
+    assert canonical({"b": 1, "a": {"d": 2, "c": 3}}) == b'{"a":{"c":3,"d":2},"b":1}'
+    assert canonical({"b": BIG, "a": 1}) == b'{"a":1,"b":%d}' % BIG
+
+
+@given(values)
+def test_what_is_written_reads_back(value: Any) -> None:
+    assert loads_exact(dumps(value)) == value
+    assert loads_exact(canonical(value)) == value
