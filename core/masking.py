@@ -26,7 +26,7 @@ class Masker:
         found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         # The longest first, so that a secret that contains another is masked whole.
         alternatives = "|".join(
-            re.escape(secret) for secret in sorted(found, key=len, reverse=True)
+            "".join(map(_spellings, secret)) for secret in sorted(found, key=len, reverse=True)
         )
         self.idle = not found
         self._text = re.compile(f'(?:{alternatives})(?!"\\s*:)') if found else None
@@ -42,3 +42,13 @@ class Masker:
     def text(self, text: str) -> str:
         """`text` with the secrets masked."""
         return self._text.sub(MASK, text) if self._text else text
+
+
+def _spellings(character: str) -> str:
+    """A pattern for a character as it is, as JSON may escape it, and as a URL may."""
+    if character.isalnum():
+        return character
+    code = f"{ord(character):02x}"
+    digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
+    plain = re.escape(character)
+    return rf"(?:\?{plain}|\u00{digits}|%{digits})"

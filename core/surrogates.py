@@ -1,14 +1,15 @@
-"""Joins characters that a provider cut into lone surrogates.
+"""Mends what some JSON carries and no text can: halves of characters, and numbers that are none.
 
-JSON can carry half of a surrogate pair, and some servers put the halves of one character into two
-chunks. Halves that meet are joined; a half that stays alone becomes U+FFFD. Both are declared
-repairs.
+JSON can hold half of a surrogate pair, and some servers put the halves of one character into two
+chunks. Halves that meet are joined; a half that stays alone becomes U+FFFD. NaN and infinities,
+which no recording can hold, become null. All are declared repairs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from .chunk import ChunkFields
 from .frame import Frame
@@ -18,11 +19,19 @@ __all__ = ["SurrogateMender"]
 _TEXTS = ("text", "reasoning", "refusal")
 
 
+class _Place(NamedTuple):
+    """Which text a half belongs to; slot: of the tool call whose arguments they are."""
+
+    choice: int
+    kind: str
+    slot: str = ""
+
+
 class SurrogateMender:
-    """Holds back a leading half at the end of a text until its next piece comes."""
+    """Holds back a leading half at the end of a piece of text until that text goes on."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, str], str] = {}
+        self._held: dict[_Place, str] = {}
 
     @property
     def pending(self) -> bool:
@@ -34,14 +43,17 @@ class SurrogateMender:
     ) -> Iterator[ChunkFields]:
         """The chunks with whole characters only; with `last`, what is held back too."""
         for chunk in chunks:
-            yield self._mend(chunk, frame)
+            mended = self._mend(chunk, frame)
+            if mended.keys() - {"choice"}:
+                yield mended
         if last:
-            for choice, kind in self._held:
+            for place in self._held:
                 frame.repair("lone-surrogate")
-                if kind in _TEXTS:
-                    yield cast("ChunkFields", {"choice": choice, kind: "\ufffd"})
+                if place.kind in _TEXTS:
+                    yield cast("ChunkFields", {"choice": place.choice, place.kind: "\ufffd"})
                 else:
-                    yield {"choice": choice, "tool_calls": [{"slot": kind, "arguments": "\ufffd"}]}
+                    arguments: Any = {"slot": place.slot, "arguments": "\ufffd"}
+                    yield {"choice": place.choice, "tool_calls": [arguments]}
             self._held.clear()
 
     def _mend(self, chunk: ChunkFields, frame: Frame) -> ChunkFields:
@@ -49,31 +61,32 @@ class SurrogateMender:
         mended: dict[str, Any] = {}
         for key, value in chunk.items():
             if key in _TEXTS:
-                mended[key] = self._join((choice, key), cast("str", value), frame)
+                if text := self._join(_Place(choice, key), cast("str", value), frame):
+                    mended[key] = text
             elif key == "tool_calls":
-                mended[key] = [
-                    {
-                        **_scrub(call, frame),
-                        "arguments": self._join((choice, call["slot"]), arguments, frame),
-                    }
-                    if isinstance(arguments := call.get("arguments"), str)
-                    else _scrub(call, frame)
-                    for call in cast("list[dict[str, Any]]", value)
-                ]
+                calls = cast("list[dict[str, Any]]", value)
+                mended[key] = [self._call(choice, call, frame) for call in calls]
             else:
                 mended[key] = _scrub(value, frame)
         return cast("ChunkFields", mended)
 
-    def _join(self, key: tuple[int, str], text: str, frame: Frame) -> str:
-        held = self._held.pop(key, "")
+    def _call(self, choice: int, call: dict[str, Any], frame: Frame) -> dict[str, Any]:
+        mended = {key: _scrub(call[key], frame) for key in call if key != "arguments"}
+        if isinstance(arguments := call.get("arguments"), str):
+            place = _Place(choice, "arguments", call["slot"])
+            mended["arguments"] = self._join(place, arguments, frame)
+        return mended
+
+    def _join(self, place: _Place, text: str, frame: Frame) -> str:
+        held = self._held.pop(place, "")
         if held and not text:
-            self._held[key] = held
+            self._held[place] = held
             return text
         if held and "\udc00" <= text[0] <= "\udfff":
             frame.repair("surrogates-joined")
         text = held + text
         if text and "\ud800" <= text[-1] <= "\udbff":
-            self._held[key] = text[-1]
+            self._held[place] = text[-1]
             text = text[:-1]
         return _whole(text, frame)
 
@@ -83,7 +96,7 @@ def _whole(text: str, frame: Frame) -> str:
         text.encode()
     except UnicodeEncodeError:
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if "\ufffd" in joined.replace("\ufffd", "", text.count("\ufffd")):
+        if joined.count("\ufffd") > text.count("\ufffd"):
             frame.repair("lone-surrogate")
         return joined
     return text
@@ -92,12 +105,12 @@ def _whole(text: str, frame: Frame) -> str:
 def _scrub(value: Any, frame: Frame) -> Any:
     if isinstance(value, str):
         return _whole(value, frame)
+    if isinstance(value, float) and not math.isfinite(value):
+        frame.repair("number-not-finite")
+        return None
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
-        return {
-            _whole(key, frame): item if key == "arguments" else _scrub(item, frame)
-            for key, item in items
-        }
+        return {_whole(key, frame): _scrub(item, frame) for key, item in items}
     if isinstance(value, list):
         return [_scrub(item, frame) for item in cast("list[Any]", value)]
     return value

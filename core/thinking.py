@@ -50,10 +50,10 @@ class ThinkSplitter:
             index = chunk.get("choice", 0)
             choice = self._choices.setdefault(index, _Choice())
             ending = "finish_reason" in chunk
-            if choice.tag and (chunk.get("text") or ending):
-                yield self._split(chunk, choice, frame, last=ending)
-            else:
+            if not choice.tag or not (chunk.get("text") or ending):
                 yield chunk
+            elif (split := self._split(chunk, choice, frame, last=ending)).keys() - {"choice"}:
+                yield split
         if last:
             for index, choice in self._choices.items():
                 if choice.held:

@@ -103,7 +103,27 @@ def test_a_repair_is_named_once() -> None:
 
 
 pieces = st.sampled_from(
-    ["data", "data:", "data: ", "event: e", "id: 1", "id", ":", " ", "\n", "\r", "\r\n", "\n\n", "x", "\u2028", "\x85", "\x00", "\ufeff", '{"a":1}', "retry: 1"]
+    [
+        "data",
+        "data:",
+        "data: ",
+        "event: e",
+        "id: 1",
+        "id",
+        ":",
+        " ",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\n",
+        "x",
+        "\u2028",
+        "\x85",
+        "\x00",
+        "\ufeff",
+        '{"a":1}',
+        "retry: 1",
+    ]
 )
 
 
