@@ -51,4 +51,4 @@ def _spellings(character: str) -> str:
     code = f"{ord(character):02x}"
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
     plain = re.escape(character)
-    return rf"(?:\?{plain}|\u00{digits}|%{digits})"
+    return rf"(?:\\?{plain}|\\u00{digits}|%{digits})"
