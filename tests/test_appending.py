@@ -1,0 +1,181 @@
+"""Appends: whole or undone, nothing after a failure, counters that agree with the file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vesselog import RecordingError
+from vesselog.core.truth import appending
+from vesselog.core.truth.appending import Appender
+from vesselog.core.truth.durability import policy_of
+from vesselog.core.truth.files import create_file
+
+real_write = os.write
+
+
+class Landed:
+    def __init__(self) -> None:
+        self.times = 0
+
+    def landed(self) -> None:
+        self.times += 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.jsonl"
+
+
+@pytest.fixture
+def appender(path: Path) -> Iterator[Appender]:
+    appender = Appender(create_file(path), path, policy_of("process"))
+    appender.append(b"one\n", 1)
+    yield appender
+    appender.close()
+
+
+def test_lines_go_out_in_one_write(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    monkeypatch.setattr(
+        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+    )
+    appender.append(b"two\nthree\n", appender.ready(0) + 2)
+    assert writes == [b"two\nthree\n"]
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+    assert appender.ready(0) == 3
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_a_short_write_is_undone_and_nothing_is_taken_after_it(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    monkeypatch.setattr(
+        appending.os, "write", lambda fd, data: real_write(fd, data[:taken]) if taken else 0
+    )
+    landing = Landed()
+    with pytest.raises(RecordingError, match="disk full"):
+        appender.append(b"two\n", 2, landing)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"one\n"
+    assert landing.times == 0
+    with pytest.raises(RecordingError, match="disk full"):
+        appender.ready(0)
+
+
+def test_a_failed_write_says_why(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(fd: int, data: bytes) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(appending.os, "write", fail)
+    with pytest.raises(RecordingError, match=r"a\.jsonl: Input/output error"):
+        appender.append(b"two\n", 2)
+
+
+def test_a_tear_that_cannot_be_undone_is_said(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fd: int, size: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(appending.os, "write", lambda fd, data: real_write(fd, data[:2]))
+    monkeypatch.setattr(appending.os, "ftruncate", fail)
+    with pytest.raises(RecordingError, match="half a line may be left"):
+        appender.append(b"two\n", 2)
+    assert path.read_bytes() == b"one\ntw"
+
+
+@pytest.mark.parametrize(
+    ("written", "n", "content"),
+    [
+        (0, 1, b"one\n"),
+        (4, 2, b"one\ntwo\n"),
+    ],
+)
+def test_after_an_interrupt_the_files_size_says_what_happened(
+    appender: Appender,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    written: int,
+    n: int,
+    content: bytes,
+) -> None:
+    def interrupt(fd: int, data: bytes) -> int:
+        if written:
+            real_write(fd, data[:written])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(appending.os, "write", interrupt)
+    landing = Landed()
+    with pytest.raises(KeyboardInterrupt):
+        appender.append(b"two\n", 2, landing)
+    monkeypatch.undo()
+    assert appender.ready(0) == n
+    assert landing.times == n - 1
+    appender.append(b"end\n", n + 1)
+    assert path.read_bytes() == content + b"end\n"
+
+
+def test_an_interrupt_in_mid_line_is_undone_and_ends_the_session(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(fd: int, data: bytes) -> int:
+        real_write(fd, data[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(appending.os, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        appender.append(b"two\n", 2)
+    monkeypatch.undo()
+    with pytest.raises(RecordingError, match="half-way"):
+        appender.ready(0)
+    assert path.read_bytes() == b"one\n"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_gone_is_noticed_within_a_second(
+    appender: Appender, path: Path, *, replaced: bool
+) -> None:
+    path.unlink()
+    if replaced:
+        path.touch()
+    assert appender.ready(999_999) == 1
+    with pytest.raises(RecordingError, match="deleted or replaced"):
+        appender.ready(1_000_000)
+
+
+def test_a_failed_sync_is_not_tried_again(path: Path) -> None:
+    class Broken:
+        syncs = 0
+
+        def created(self, fd: int, folder: Path) -> None: ...
+
+        def closing(self, fd: int) -> None:
+            self.syncs += 1
+
+        def written(self, fd: int) -> None:
+            self.syncs += 1
+            raise OSError(errno.EIO, "Input/output error")
+
+    level = Broken()
+    appender = Appender(create_file(path), path, level)
+    with pytest.raises(RecordingError, match="cannot sync"):
+        appender.append(b"one\n", 1)
+    with pytest.raises(RecordingError, match="cannot sync"):
+        appender.ready(0)
+    appender.close()
+    assert level.syncs == 1
+
+
+def test_a_closed_appender_takes_nothing(appender: Appender) -> None:
+    appender.close()
+    appender.close()
+    with pytest.raises(RecordingError, match="closed"):
+        appender.ready(0)

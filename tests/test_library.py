@@ -1,0 +1,114 @@
+"""Answers by request key, in recorded order."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions import BODY, NOON, ManualClock, request, step, write
+from vesselog import (
+    ProviderError,
+    RecordingCorruptError,
+    RecordingError,
+    ReplayMissError,
+)
+from vesselog.core.truth.key import request_key
+from vesselog.core.truth.library import ReplayLibrary
+from vesselog.core.truth.session import Session
+
+KEY = request_key("/api/chat", BODY)
+
+
+def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any) -> None:
+    writer = session.begin(request(body, **more))
+    write(writer, [step(0, text)])
+    writer.end("complete")
+
+
+def texts(library: ReplayLibrary, count: int) -> list[str]:
+    return [library.answer(KEY, request()).call.completion().text for _ in range(count)]
+
+
+def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> None:
+    """By the clock of the files, not by their names, and across all of them."""
+    for name, hour, text in (("z", 0, "1"), ("a", 1, "2"), ("m", 2, "3")):
+        session = Session.open(tmp_path, name, clock=ManualClock(NOON + hour * 3_600_000_000))
+        answer(session, text)
+        session.close()
+    library = ReplayLibrary(tmp_path)
+    assert texts(library, 3) == ["1", "2", "3"]
+    with pytest.raises(ReplayMissError, match="3 times, and every answer was given already"):
+        library.answer(KEY, request())
+
+
+def test_one_file_will_do(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    answer(session, "2")
+    session.close()
+    assert texts(ReplayLibrary(session.path), 2) == ["1", "2"]
+
+
+def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    session.begin(request()).end("error", error=ProviderError("busy", status=503))
+    session.begin(request(retry_of=1)).end("error", error=ProviderError("busy", status=503))
+    answer(session, "third", retry_of=1)
+    answer(session, "next")
+    session.close()
+    library = ReplayLibrary(tmp_path)
+    first = library.answer(KEY, request())
+    assert [call.number for call in first.attempts] == [1, 2, 3]
+    assert first.call.number == 3
+    assert texts(library, 1) == ["next"]
+
+
+def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "x", {**BODY, "model": "quite another", "messages": []})
+    answer(session, "y")
+    session.close()
+    wanted = {
+        **BODY,
+        "messages": [{"role": "user", "content": "Hello, secret plan"}],
+        "options": {"seed": 1},
+        "stream": True,
+    }
+    with pytest.raises(ReplayMissError) as caught:
+        ReplayLibrary(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
+    error = caught.value
+    assert "call 2 of a.jsonl" in str(error)
+    assert "body.messages[0].content, body.options" in str(error)
+    assert "secret plan" not in str(error)
+    assert (error.session, error.call) == ("a", 2)
+
+
+def test_nothing_recorded_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no recording"):
+        ReplayLibrary(tmp_path)
+    with pytest.raises(RecordingError, match="no recording"):
+        ReplayLibrary(tmp_path / "x")
+
+
+def test_a_file_that_is_no_recording_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    with pytest.raises(RecordingCorruptError, match=r"x\.jsonl is not a recording"):
+        ReplayLibrary(tmp_path)
+
+
+def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    for number in range(40):
+        answer(session, str(number))
+    session.close()
+    library = ReplayLibrary(tmp_path)
+    got: list[str] = []
+    threads = [threading.Thread(target=lambda: got.extend(texts(library, 10))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got, key=int) == [str(number) for number in range(40)]

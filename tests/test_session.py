@@ -1,0 +1,683 @@
+"""The writer of one file: what it writes and when, who may write, how a file is gone on with."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from sessions import NOON, ManualClock, kinds, read, record, request, step, write
+from vesselog import (
+    ConfigurationError,
+    ProviderError,
+    RecordingCorruptError,
+    RecordingError,
+    RecordingLockedError,
+    SessionNameError,
+    verify,
+)
+from vesselog.core.exchange import Step
+from vesselog.core.frame import Frame
+from vesselog.core.framing import Framing
+from vesselog.core.truth import appending
+from vesselog.core.truth.session import Session, Unrecorded, Writer
+
+real_write = os.write
+
+
+def test_a_call_is_written_as_the_format_says(tmp_path: Path) -> None:
+    clock = ManualClock()
+    session = Session.open(tmp_path, "chat-42", meta={"user": "x"}, clock=clock)
+    writer = session.begin(request(headers={"Authorization": "Bearer k", "Accept": "*/*"}))
+    clock.pass_seconds(0.25)
+    writer.response(200, {"Content-Type": "text/event-stream", "Set-Cookie": "k"})
+    clock.pass_seconds(0.5)
+    write(writer, [step(0, "Hi", b'{"text":"Hi"}\n')])
+    writer.end("complete", usage={"output_tokens": 1}, metrics={"chunks": 1})
+    session.close()
+
+    header, opened, asked, answered, frame, end = (
+        {key: value for key, value in line.items() if key != "crc"} for line in read(session.path)
+    )
+    assert session.path == tmp_path / "chat-42.jsonl"
+    assert header.pop("library")
+    assert header == {
+        "type": "session",
+        "vesselog": 1,
+        "session": "chat-42",
+        "crc32": True,
+        "meta": {"user": "x"},
+    }
+    assert opened == {
+        "type": "open",
+        "n": 1,
+        "t": 0,
+        "at": "2027-01-15T08:00:00.000000Z",
+        "pid": os.getpid(),
+    }
+    assert asked == {
+        "type": "request",
+        "n": 2,
+        "call": 1,
+        "t": 0,
+        **request(headers={"accept": "*/*"}),
+    }
+    assert answered == {
+        "type": "response",
+        "n": 3,
+        "call": 1,
+        "t": 250_000,
+        "status": 200,
+        "headers": {"content-type": "text/event-stream"},
+    }
+    assert frame == {
+        "type": "frame",
+        "n": 4,
+        "call": 1,
+        "t": 750_000,
+        "raw": '{"text":"Hi"}\n',
+        "chunks": [{"seq": 0, "text": "Hi"}],
+    }
+    assert end == {
+        "type": "end",
+        "n": 5,
+        "call": 1,
+        "t": 750_000,
+        "outcome": "complete",
+        "frames": 1,
+        "bytes": 14,
+        "sha256": sha256(b'{"text":"Hi"}\n').hexdigest(),
+        "usage": {"output_tokens": 1},
+        "metrics": {"chunks": 1},
+    }
+
+
+def test_everything_that_is_special_about_a_frame_is_written(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    broken = Frame(b'{"a":"\xff"}', Framing.NDJSON)
+    broken.repair("usage-moved")
+    with writer.turn() as t:
+        writer.frames([Step(broken, partial=True, masked=True)], t)
+    writer.end("truncated")
+    session.close()
+    frame = read(session.path)[3]
+    assert frame["raw_b64"] == "eyJhIjoi/yJ9"
+    assert frame["partial"] is frame["masked"] is True
+    assert frame["repairs"] == ["invalid-utf-8", "usage-moved"]
+    assert not {"raw", "chunks"} & frame.keys()
+
+
+def test_frames_that_came_together_share_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    writes: list[bytes] = []
+    monkeypatch.setattr(
+        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+    )
+    with writer.turn() as t:
+        writer.frames([step(0), step(1), step(2)], t)
+        writer.frames([], t)
+    assert [data.count(b"\n") for data in writes] == [3]
+    monkeypatch.undo()
+    writer.end("complete")
+    session.close()
+    assert read(session.path)[-1]["frames"] == 3
+
+
+def test_an_error_is_kept_with_the_end(tmp_path: Path) -> None:
+    session = Session.open(tmp_path)
+    writer = session.begin(request())
+    writer.end("error", error=ProviderError("no", status=503, code="busy", retryable=True))
+    session.close()
+    assert read(session.path)[-1]["error"] == {
+        "type": "ProviderError",
+        "status": 503,
+        "code": "busy",
+        "message": "no",
+        "retryable": True,
+    }
+
+
+def test_only_the_first_end_counts(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    writer.end("cancelled")
+    writer.end("complete")
+    writer.abandon()
+    with pytest.raises(RecordingError, match="has ended"), writer.turn() as t:
+        writer.frames([step(0)], t)
+    session.close()
+    assert kinds(session.path) == ["session", "open", "request", "end cancelled"]
+
+
+def test_a_new_file_comes_with_its_first_request_in_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deep" / "recordings"
+    session = Session.open(folder, "a")
+    assert not folder.exists()
+    writes: list[bytes] = []
+    monkeypatch.setattr(
+        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+    )
+    writer = session.begin(request())
+    assert writes == [session.path.read_bytes()]
+    assert kinds(session.path) == ["session", "open", "request"]
+    assert session.path.stat().st_mode & 0o777 == 0o600
+    writer.end("cancelled")
+    session.close()
+
+
+def test_names_and_meta_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SessionNameError):
+        Session.open(tmp_path, "../x")
+    with pytest.raises(ConfigurationError, match="meta"):
+        Session.open(tmp_path, "a", meta={"x": {1}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_without_a_name_get_files_of_their_own(tmp_path: Path) -> None:
+    first, second = Session.open(tmp_path), Session.open(tmp_path)
+    assert first.path != second.path
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="cannot make the folder"):
+        Session.open(tmp_path / "file" / "x").begin(request())
+
+
+def test_a_folder_in_the_files_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").mkdir()
+    with pytest.raises(RecordingError, match=r"a\.jsonl: Is a directory"):
+        Session.open(tmp_path, "a")
+
+
+def test_a_request_that_json_cannot_hold_leaves_no_call_behind(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    with pytest.raises(RecordingError, match="JSON"):
+        session.begin(request(extra={1}))
+    writer = session.begin(request())
+    writer.end("complete")
+    session.close()
+    assert kinds(session.path) == ["session", "open", "request", "end complete"]
+
+
+def test_two_calls_may_overlap(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    first, second = session.begin(request()), session.begin(request(retry_of=1))
+    write(first, [step(0, "a")])
+    write(second, [step(0, "b"), step(1, "c")])
+    write(first, [step(1, "d")])
+    session.close()
+    second.end("complete")
+    first.end("complete")
+    lines = read(session.path)
+    assert [line["call"] for line in lines if line["type"] == "frame"] == [1, 2, 2, 1]
+    assert {line["call"]: line["frames"] for line in lines if line["type"] == "end"} == {1: 2, 2: 2}
+
+
+def test_a_session_is_closed_when_its_last_call_ends(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    session.close()
+    with pytest.raises(RecordingError, match="closed"):
+        session.begin(request())
+    with pytest.raises(RecordingLockedError):
+        Session.open(tmp_path, "a")
+    writer.end("complete")
+    Session.open(tmp_path, "a").close()
+    session.close()
+    assert kinds(session.path) == ["session", "open", "request", "end complete", "open"]
+
+
+def test_going_on_continues_numbers_calls_and_time(tmp_path: Path) -> None:
+    clock = ManualClock()
+    session = Session.open(tmp_path, "a", clock=clock)
+    clock.pass_seconds(2)
+    session.begin(request()).end("complete")
+    session.close()
+
+    clock = ManualClock(NOON + 3_600_000_000)
+    session = Session.open(tmp_path, "a", clock=clock)
+    clock.pass_seconds(1)
+    writer = session.begin(request())
+    assert writer.call == 2
+    assert writer.started == 3_599_000_000
+    writer.end("complete")
+    session.close()
+    assert [line["t"] for line in read(session.path)[1:]] == [
+        *(0, 0, 0),
+        *(3_598_000_000, 3_599_000_000, 3_599_000_000),
+    ]
+
+
+def test_a_clock_that_stepped_back_does_not_turn_time_back(tmp_path: Path) -> None:
+    clock = ManualClock()
+    session = Session.open(tmp_path, "a", clock=clock)
+    writer = session.begin(request())
+    clock.pass_seconds(5)
+    writer.end("complete")
+    session.close()
+    session = Session.open(tmp_path, "a", clock=ManualClock(NOON - 3_600_000_000))
+    session.begin(request()).end("complete")
+    session.close()
+    assert read(session.path)[-1]["t"] == 5_000_000
+
+
+def test_calls_without_an_end_are_ended_as_crashed(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    Session.open(tmp_path, "a").close()
+    assert kinds(path)[-2:] == ["open", "end crashed"]
+    whole = parse_end(lines[-1])
+    crashed = read(path)[-1]
+    assert {key: crashed[key] for key in ("frames", "bytes", "sha256")} == whole
+
+
+def parse_end(line: bytes) -> dict[str, object]:
+    end = json.loads(line)
+    return {key: end[key] for key in ("frames", "bytes", "sha256")}
+
+
+def test_a_torn_tail_is_put_aside_wherever_it_begins(tmp_path: Path) -> None:
+    """Cut at every byte: what is whole stays, the rest is kept beside, and the file goes on."""
+    whole = record(tmp_path, texts=["Hel"]).read_bytes()
+    path, torn = tmp_path / "b.jsonl", tmp_path / "b.jsonl.torn"
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        session = Session.open(tmp_path, "b")
+        session.begin(request()).end("complete")
+        session.close()
+        kept = whole[: whole.rfind(b"\n", 0, cut) + 1]
+        assert path.read_bytes().startswith(kept)
+        read(path)
+        assert (torn.read_bytes() if torn.exists() else b"") == whole[len(kept) : cut]
+        torn.unlink(missing_ok=True)
+
+
+def test_a_tail_of_zeros_and_line_feeds_is_torn_too(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    with path.open("ab") as file:
+        file.write(b"\0\0\n\0\0\n\n\0")
+    Session.open(tmp_path, "a").close()
+    assert read(path)[-1]["torn"] == 8
+
+
+def test_nothing_is_added_behind_damage(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\n") + 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RecordingCorruptError, match=r"line 2 \(byte \d+\)"):
+        Session.open(tmp_path, "a")
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"Hel"', b'"hel"'), (b'{"type":"open",', b'{"type": "open",')]
+)
+def test_nothing_is_added_to_a_file_edited_by_hand(tmp_path: Path, old: bytes, new: bytes) -> None:
+    path = record(tmp_path)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(RecordingCorruptError, match="edited or damaged"):
+        Session.open(tmp_path, "a")
+
+
+def test_nothing_is_added_where_lines_are_missing(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    with pytest.raises(RecordingCorruptError, match="not number 4"):
+        Session.open(tmp_path, "a")
+
+
+def test_nothing_is_added_to_a_foreign_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"hello": "world"}\n')
+    with pytest.raises(RecordingCorruptError, match="not a recording"):
+        Session.open(tmp_path, "a")
+    assert path.read_text() == '{"hello": "world"}\n'
+
+
+@pytest.mark.parametrize("named_first", [False, True])
+def test_a_second_writer_is_refused(tmp_path: Path, *, named_first: bool) -> None:
+    """Also where both found no file when they opened the session."""
+    late = None if named_first else Session.open(tmp_path, "a")
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    with pytest.raises(RecordingLockedError, match="another writer"):
+        (late or Session.open(tmp_path, "a")).begin(request())
+    write(writer, [step(0)])
+    writer.end("complete")
+    session.close()
+    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete"]
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import sys, time
+from sessions import request
+from vesselog.core.truth.session import Session
+from pathlib import Path
+writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    child = start(program)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    with pytest.raises(RecordingLockedError):
+        Session.open(tmp_path, "a")
+    child.kill()
+    child.communicate()
+    Session.open(tmp_path, "a").close()
+    assert kinds(tmp_path / "a.jsonl")[-2:] == ["open", "end crashed"]
+
+
+def start(program: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )
+
+
+def test_kill_in_mid_stream_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    program = f"""
+import os
+from sessions import request, step
+from vesselog.core.truth.session import Session
+from pathlib import Path
+writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
+for seq in range(10**9):
+    with writer.turn() as t:
+        writer.frames([step(seq, "x" * (seq % 3000))], t)
+    os.write(1, b"%d\\n" % seq)
+"""
+    path = tmp_path / "a.jsonl"
+    acknowledged = 0
+    for wanted in (1, 50, 200, 500):
+        path.unlink(missing_ok=True)
+        child = start(program)
+        assert child.stdout is not None
+        for _ in range(wanted):
+            acknowledged = int(child.stdout.readline())
+        child.kill()
+        rest = child.communicate()[0].split(b"\n")[:-1]
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        Session.open(tmp_path, "a").close()
+        frames = [line for line in read(path) if line["type"] == "frame"]
+        assert [frame["chunks"][0]["seq"] for frame in frames] == list(range(len(frames)))
+        assert len(frames) > acknowledged
+
+
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending.os, "write", lambda fd, data: real_write(fd, data[:5]))
+
+
+def test_after_a_failed_write_the_session_takes_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session.open(tmp_path, "a")
+    writer, other = session.begin(request()), session.begin(request())
+    write(writer, [step(0)])
+    before = session.path.read_bytes()
+    with monkeypatch.context() as context:
+        poison(context)
+        with pytest.raises(RecordingError, match="disk full"):
+            write(writer, [step(1)])
+    for act in (
+        lambda: write(other, [step(0)]),
+        lambda: other.response(200, {}),
+        lambda: session.begin(request()),
+        lambda: writer.end("complete"),
+    ):
+        with pytest.raises(RecordingError, match="disk full"):
+            act()
+    other.abandon()
+    session.close()
+    assert session.path.read_bytes() == before
+    Session.open(tmp_path, "a").close()
+    assert kinds(session.path)[-3:] == ["open", "end crashed", "end crashed"]
+
+
+def test_a_file_whose_first_write_failed_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session.open(tmp_path, "a")
+    poison(monkeypatch)
+    with pytest.raises(RecordingError, match="disk full"):
+        session.begin(request())
+    assert list(tmp_path.iterdir()) == []
+    session.close()
+
+
+def interrupts(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
+    def interrupt(fd: int, data: bytes) -> int:
+        monkeypatch.undo()
+        if written:
+            real_write(fd, data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(appending.os, "write", interrupt)
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("act", ["frames", "response", "end", "begin"])
+def test_an_interrupt_leaves_no_counter_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, *, written: bool
+) -> None:
+    """KeyboardInterrupt before or after the write itself: the file is whole, and so is its end."""
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    write(writer, [step(0)])
+    acts: dict[str, Callable[[], object]] = {
+        "frames": lambda: write(writer, [step(1)]),
+        "response": lambda: writer.response(200, {}),
+        "end": lambda: writer.end("complete"),
+        "begin": lambda: session.begin(request()),
+    }
+    interrupts(monkeypatch, written=written)
+    with pytest.raises(KeyboardInterrupt):
+        acts[act]()
+    writer.end("cancelled")
+    session.close()
+    ends = {line["call"]: line for line in read(session.path) if line["type"] == "end"}
+    assert ends[1]["frames"] == 1 + (act == "frames" and written)
+    assert ends[1]["outcome"] == ("complete" if act == "end" else "cancelled")
+    assert (2 in ends) == (act == "begin" and written)
+    assert kinds(session.path).count("end complete") <= 1
+    Session.open(tmp_path, "a").close()
+
+
+def test_signals_at_any_moment_leave_a_whole_file(tmp_path: Path) -> None:
+    """A real SIGINT storm: each stream is interrupted somewhere, and the session goes on."""
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+from sessions import read, request, step
+from vesselog.core.truth.session import Session
+session = Session.open(Path({str(tmp_path)!r}), "a")
+steps = [step(seq) for seq in range(400)]
+interrupted = 0
+for stream in range(60):
+    signal.setitimer(signal.ITIMER_REAL, 0.0003 + stream * 0.00002)
+    writer = None
+    try:
+        try:
+            writer = session.begin(request())
+            for each in steps:
+                with writer.turn() as t:
+                    writer.frames([each], t)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupted += 1
+    finally:
+        if writer is not None:
+            writer.end("cancelled")
+        del writer
+session.close()
+lines = read(session.path)
+assert interrupted > 10, interrupted
+requests = [line["call"] for line in lines if line["type"] == "request"]
+assert sorted(line["call"] for line in lines if line["type"] == "end") == requests
+Session.open(Path({str(tmp_path)!r}), "a").close()
+"""
+    program = program.replace(
+        "interrupted = 0\n",
+        "interrupted = 0\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n",
+    )
+    child = start(program)
+    child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert verify(tmp_path / "a.jsonl").findings == []
+
+
+def test_a_dropped_writer_is_recorded_as_abandoned(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    write(writer, [step(0)])
+    session.close()
+    del writer
+    assert kinds(session.path)[-1] == "end abandoned"
+    Session.open(tmp_path, "a").close()
+
+
+def test_a_finaliser_in_the_middle_of_a_turn_only_queues(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer, dropped = session.begin(request()), session.begin(request())
+    with writer.turn() as t:
+        del dropped
+        gc.collect()
+        assert kinds(session.path)[-1] == "request"
+        writer.frames([step(0)], t)
+    assert kinds(session.path)[-2:] == ["frame", "end abandoned"]
+    writer.end("complete")
+    session.close()
+
+
+def test_a_finaliser_does_not_wait_for_another_threads_turn(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer, dropped = session.begin(request()), session.begin(request())
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with writer.turn():
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    entered.wait()
+    dropped.abandon()
+    session.close()
+    assert kinds(session.path)[-1] == "request"
+    leave.set()
+    thread.join()
+    assert kinds(session.path)[-1] == "end abandoned"
+    writer.end("complete")
+    Session.open(tmp_path, "a").close()
+
+
+def test_an_unfinished_stream_at_the_interpreters_end_is_abandoned(tmp_path: Path) -> None:
+    program = f"""
+from sessions import request
+from vesselog.core.truth.session import Session
+from pathlib import Path
+writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
+"""
+    child = start(program)
+    child.communicate()
+    assert child.returncode == 0
+    assert kinds(tmp_path / "a.jsonl")[-1] == "end abandoned"
+
+
+def test_threads_share_a_session(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+
+    def stream() -> None:
+        writer = session.begin(request())
+        write(writer, (step(seq, str(writer.call)) for seq in range(200)))
+        writer.end("complete")
+
+    threads = [threading.Thread(target=stream) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    session.close()
+    lines = read(session.path)
+    assert kinds(session.path).count("end complete") == 8
+    for line in lines:
+        if line["type"] == "frame":
+            assert line["chunks"][0]["text"] == str(line["call"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_lets_go_and_the_parent_goes_on(tmp_path: Path) -> None:
+    program = f"""
+import os
+from sessions import request, step, write
+from vesselog import RecordingError
+from vesselog.core.truth.session import Session
+from pathlib import Path
+session = Session.open(Path({str(tmp_path)!r}), "a")
+writer = session.begin(request())
+with writer.turn():
+    pid = os.fork()
+if pid == 0:
+    try:
+        write(writer, [step(0)])
+    except RecordingError as error:
+        del writer
+        session.close()
+        os._exit(0 if "parent" in str(error) else 1)
+    os._exit(2)
+assert os.waitpid(pid, 0)[1] == 0
+write(writer, [step(0)])
+try:
+    Session.open(Path({str(tmp_path)!r}), "a")
+except RecordingError:
+    writer.end("complete")
+session.close()
+"""
+    child = start(program)
+    child.communicate()
+    assert child.returncode == 0
+    assert kinds(tmp_path / "a.jsonl") == ["session", "open", "request", "frame", "end complete"]
+
+
+def test_a_file_deleted_under_way_is_noticed_at_the_end(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    session.path.unlink()
+    with pytest.raises(RecordingError, match="deleted"):
+        writer.end("complete")
+    session.close()
+
+
+def test_without_a_recording_the_writer_only_tells_the_time() -> None:
+    clock = ManualClock()
+    writer: Writer = Unrecorded(clock)
+    clock.pass_seconds(1)
+    with writer.turn() as t:
+        writer.frames([step(0)], t)
+    assert t - writer.started == 1_000_000
+    assert (writer.session, writer.path) == (None, None)
+    writer.response(200, {})
+    writer.end("complete")
+    writer.abandon()
