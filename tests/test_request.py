@@ -1,0 +1,160 @@
+"""What a caller may ask for, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from vesselog.core.errors import InvalidRequestError
+from vesselog.core.request import (
+    ChatRequest,
+    FunctionCall,
+    ImagePart,
+    Message,
+    TextPart,
+    Tool,
+    ToolCallRequest,
+    ToolFunction,
+    chat_request,
+)
+
+PRIVATE = "a private word"
+
+
+def test_a_text_is_one_user_message() -> None:
+    chat = chat_request("m", "hello")
+    assert chat.given("messages") == {"messages": [{"role": "user", "content": "hello"}]}
+
+
+def test_what_is_not_set_is_not_given_and_a_set_zero_is() -> None:
+    chat = chat_request("m", "x", temperature=0, top_p=0.0, seed=0, logprobs=False, think=False)
+    names = ("temperature", "top_p", "max_tokens", "stop", "seed", "n", "logprobs", "think")
+    assert chat.given(*names) == {
+        "temperature": 0,
+        "top_p": 0,
+        "seed": 0,
+        "logprobs": False,
+        "think": False,
+    }
+
+
+def test_fields_are_given_in_the_order_asked_for() -> None:
+    chat = chat_request("m", "x", seed=1, top_p=0.5, temperature=1)
+    assert list(chat.given("temperature", "seed", "top_p")) == ["temperature", "seed", "top_p"]
+
+
+def test_messages_as_plain_values_are_those_as_objects() -> None:
+    plain = [
+        {"role": "system", "content": "s"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "what is this"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "4"},
+    ]
+    made = [
+        Message(role="system", content="s"),
+        Message(role="user", content=(TextPart(text="what is this"), ImagePart.from_bytes(b"hi"))),
+        Message(
+            role="assistant",
+            content="",
+            tool_calls=(ToolCallRequest(id="1", function=FunctionCall(name="f", arguments="{}")),),
+        ),
+        Message(role="tool", tool_call_id="1", content="4"),
+    ]
+    assert chat_request("m", plain) == chat_request("m", made)
+    assert chat_request("m", made).given("messages")["messages"] == plain
+
+
+def test_what_only_one_provider_knows_travels_on() -> None:
+    messages = [
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]},
+        {"role": "assistant", "content": "a", "prefix": True},
+    ]
+    tools = [{"type": "web_search", "max": 3}]
+    given = chat_request("m", messages, tools=tools).given("messages", "tools")
+    assert given == {"messages": messages, "tools": tools}
+
+
+def test_text_and_images_of_a_message() -> None:
+    image = ImagePart.from_bytes(b"hi", "image/jpeg")
+    message = Message(role="user", content=(TextPart(text="a"), image, TextPart(text="b")))
+    assert message.text == "ab"
+    assert message.images == (image,)
+    assert image.image_url.url == "data:image/jpeg;base64,aGk="
+    assert Message(role="user", content="a").text == "a"
+    assert Message(role="user", content="a").images == ()
+    assert Message(role="assistant").text == ""
+
+
+def test_a_model_class_is_its_schema() -> None:
+    class City(BaseModel):
+        name: str
+
+    chat = chat_request("m", "x", response_format=City)
+    assert chat.response_format == {
+        "type": "json_schema",
+        "json_schema": {"name": "City", "schema": City.model_json_schema()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"messages": []}, "messages is empty"),
+        ({}, "either messages or prompt"),
+        ({"messages": "a", "prompt": "b"}, "either messages or prompt"),
+        ({"messages": [{"role": "nobody", "content": PRIVATE}]}, "messages.0.role"),
+        ({"messages": [{"content": PRIVATE}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": {"a": PRIVATE}}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"text": PRIVATE}]}]}, "messages.0.content"),
+        ({"messages": 5}, "messages"),
+        ({"messages": "a", "temperature": PRIVATE}, "temperature"),
+        ({"messages": "a", "n": 0}, "n"),
+        ({"messages": "a", "tempreature": 1}, "tempreature"),
+        ({"messages": "a", "response_format": "xml"}, "response_format"),
+        ({"messages": "a", "stop": [1]}, "stop"),
+    ],
+)
+def test_a_bad_request_names_the_field_and_not_its_content(
+    fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"bad request") as caught:
+        chat_request("m", **fields)
+    assert said in str(caught.value)
+    assert PRIVATE not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_request_without_a_model_is_bad() -> None:
+    with pytest.raises(InvalidRequestError, match="model"):
+        chat_request("", "x")
+
+
+def test_a_field_that_a_dialect_cannot_express_is_refused_only_if_set() -> None:
+    chat = chat_request("m", "x", keep_alive=0)
+    chat.refuse("toy", n="it gives one answer")
+    with pytest.raises(InvalidRequestError, match="toy does not take keep_alive: it has none"):
+        chat.refuse("toy", keep_alive="it has none")
+
+
+def test_requests_are_frozen_and_have_a_schema() -> None:
+    chat = chat_request("m", "x", tools=[Tool(function=ToolFunction(name="f"))])
+    with pytest.raises(ValueError, match="frozen"):
+        chat.model = "other"
+    assert "messages" in ChatRequest.model_json_schema()["properties"]
+    assert ChatRequest.model_validate_json(chat.model_dump_json()) == chat
