@@ -7,7 +7,7 @@ all before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -25,7 +25,10 @@ from .vessel import Progress, Vessel, WireRequest
 
 __all__ = ["Exchange", "Step"]
 
-
+# What `StreamChunk.model_validate` calls, at a quarter less.
+_VALIDATE: Callable[[dict[str, object]], StreamChunk] = (
+    StreamChunk.__pydantic_validator__.validate_python
+)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = b" \t\r\n"
 
@@ -242,7 +245,7 @@ class Exchange:
         t, raw = self._t, frame.text
         for each in fields:
             numbered = {"seq": self._seq, **each}
-            chunks.append(StreamChunk.model_validate({**numbered, "t": t, "raw": raw}))
+            chunks.append(_VALIDATE({**numbered, "t": t, "raw": raw}))
             stored.append(numbered)
             self._seq += 1
 

@@ -37,7 +37,7 @@ class Splitter:
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
-        self._framing = framing
+        self._sse = framing is Framing.SSE
         self._limit = max_frame_bytes
         self._find = _BOUNDARIES[framing]
         self._data: bytes = b""
@@ -52,7 +52,7 @@ class Splitter:
             data = self._data[self._position :] + data
         self._data = data
         self._position = 0
-        if self._framing is Framing.SSE:
+        if self._sse:
             carriage_returns = b"\r" in data or b"\r" in self._tail
             self._find = _blank_line_end if carriage_returns else _two_line_feeds_end
 
@@ -61,12 +61,15 @@ class Splitter:
         data, start = self._data, self._position
         if start == len(data):
             return None
-        if self._pieces:
+        if not self._pieces:
+            end = self._find(data, start)
+            if end >= 0 and end - start <= self._limit:
+                self._position = end
+                return data[start:end]
+        else:
             end = self._find(self._tail + data, 0)
             if end >= 0:
                 end -= len(self._tail)
-        else:
-            end = self._find(data, start)
         size = self._pending + (end if end >= 0 else len(data)) - start
         if size > self._limit:
             raise ProtocolError(

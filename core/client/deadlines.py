@@ -33,13 +33,18 @@ class Deadlines:
         self._limit = timeouts.first_chunk
 
     def data(self, now: float, progress: Progress) -> None:
-        """Data arrived: silence begins anew, with the patience that fits how far the answer is."""
+        """Data arrived: silence begins anew, with the patience that fits how far the answer is.
+
+        The drain is not prolonged: what is still sent after the last word may never end.
+        """
+        if self._phase == "drain":
+            return
         self._since = now
         if progress is Progress.OPEN:
             self._phase, self._limit = "idle", self._timeouts.idle
         elif progress is Progress.FINISHED:
             self._phase, self._limit = "grace", self._timeouts.grace
-        elif self._phase != "drain":
+        else:
             self._phase, self._limit = "drain", self._timeouts.drain
 
     def pause(self, now: float) -> None:
@@ -55,7 +60,7 @@ class Deadlines:
 
     def next(self) -> tuple[float | None, str]:
         """The time at which waiting ends, None for never, and the phase that ends it."""
-        if self._limit is None:
+        if self._limit is None or self._paused is not None:
             return self._total, "total"
         end = self._since + self._limit
         if self._total is not None and self._total < end:

@@ -1,8 +1,8 @@
 """Undoes a content encoding that was not asked for.
 
 The client asks for `identity`. A server or gateway that compresses all the same is read, in pieces
-of bounded size: a small body may expand to gigabytes. Other encodings than gzip and deflate are
-refused.
+of bounded size. A small body may expand to gigabytes: one that expands more than text does is
+refused, as are other encodings than gzip and deflate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from ..errors import ProtocolError
 
 __all__ = ["Inflater"]
 
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
+
+# Frames of a model's stream, which differ in a word, shrink to a tenth or a twentieth; a bomb to a
+# thousandth. A small answer may be anything.
+_LARGEST_RATIO = 100
+_ALLOWANCE = 1024 * 1024
 
 
 class Inflater:
@@ -29,16 +34,36 @@ class Inflater:
                 f"the answer is encoded as {encoding!r} although identity was asked for",
                 phase="body",
             )
-        # 32: tell gzip and zlib apart by their header.
-        self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        self._inflate = _new_inflate()
+        self._allowed = _ALLOWANCE
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """The decompressed bytes, in bounded pieces."""
-        while data:
+        self._allowed += len(data) * _LARGEST_RATIO
+        more = bool(data)
+        while more:
             try:
                 piece = self._inflate.decompress(data, _PIECE)
             except zlib.error:
                 raise ProtocolError("the compressed answer is damaged", phase="body") from None
-            data = self._inflate.unconsumed_tail
+            self._allowed -= len(piece)
+            if self._allowed < 0:
+                raise ProtocolError(
+                    f"the compressed answer expands more than {_LARGEST_RATIO} times", phase="body"
+                )
             if piece:
                 yield piece
+            if self._inflate.eof:
+                # A gzip body may have several members, one behind the other.
+                data = self._inflate.unused_data
+                self._inflate = _new_inflate()
+                more = bool(data)
+            else:
+                data = self._inflate.unconsumed_tail
+                # A full piece may leave output behind although no input is left.
+                more = bool(data) or len(piece) == _PIECE
+
+
+def _new_inflate() -> zlib._Decompress:
+    # 32: tell gzip and zlib apart by their header.
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -101,6 +101,18 @@ class Reading:
 
     def _put(self, steps: Iterable[Step]) -> None:
         self._steps.extend(steps)
+
+    def _hand_out(self) -> Iterator[StreamChunk]:
+        """The chunks that are there; more has to be read when they end."""
+        steps, chunks, add = self._steps, self._chunks, self._assembler.add
+        while chunks or steps:
+            if not chunks:
+                chunks.extend(steps.popleft().chunks)
+                continue
+            chunk = chunks.popleft()
+            add(chunk)
+            self._last_seq = chunk.seq
+            yield chunk
 
     def _take_chunk(self) -> StreamChunk | None:
         """The next chunk; None when more has to be read."""

@@ -74,12 +74,9 @@ class Stream(Reading):
     def __iter__(self) -> Iterator[StreamChunk]:
         # A new generator each time, which the stream itself does not hold: a stream that is dropped
         # in mid-loop is then freed at once, and recorded as abandoned.
-        while True:
-            chunk = self._take_chunk()
-            if chunk is not None:
-                yield chunk
-            elif not self._read():
-                return
+        yield from self._hand_out()
+        while self._read():
+            yield from self._hand_out()
 
     def __next__(self) -> StreamChunk:
         for chunk in self:
