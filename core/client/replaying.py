@@ -1,7 +1,7 @@
 """Streams whose answers come from recordings: the same steps, none of the network.
 
-The chunks are those that are stored, as fast as they are asked for; `replay` gives them at their own
-pace.
+The chunks are those that are stored, as fast as they are asked for; `replay` gives them at their
+own pace.
 """
 
 from __future__ import annotations
