@@ -1,0 +1,255 @@
+"""examples/fastapi_chat.py under uvicorn, asked by a real HTTP client, before a scripted model."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from httpx_sse import EventSource
+
+import vesselog
+from loopback import Conversation, LoopbackServer, ollama_lines, sse
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+Backend = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Serves the example with these variables set; gives a client of it."""
+
+    @contextmanager
+    def serve(**variables: str) -> Iterator[httpx.Client]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        spec = importlib.util.spec_from_file_location("fastapi_chat", EXAMPLES / "fastapi_chat.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        # pydantic finds the annotations of the module's classes by its name.
+        monkeypatch.setitem(sys.modules, "fastapi_chat", module)
+        spec.loader.exec_module(module)
+        config = uvicorn.Config(module.app, lifespan="on", ws="none", log_config=None)
+        server = uvicorn.Server(config)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=server.run, args=([listener],))
+            thread.start()
+            try:
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+                    yield client
+            finally:
+                server.should_exit = True
+                thread.join(20)
+        assert not thread.is_alive()
+
+    return serve
+
+
+def answer(*texts: str) -> Callable[[Conversation], None]:
+    return lambda conversation: conversation.stream(ollama_lines(*texts))
+
+
+def events_of(response: httpx.Response) -> Iterator[tuple[str, object]]:
+    for event in EventSource(response).iter_sse():
+        yield event.event, json.loads(event.data)
+
+
+def ask(client: httpx.Client, message: str = "hello") -> list[tuple[str, object]]:
+    with client.stream("POST", "/chat", json={"message": message}) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        return list(events_of(response))
+
+
+def only_recording() -> Path:
+    (path,) = Path("recordings").glob("*.jsonl")
+    return path
+
+
+def test_the_answer_comes_piece_by_piece_and_each_is_recorded_before(backend: Backend) -> None:
+    seen = threading.Event()
+
+    def in_step(conversation: Conversation) -> None:
+        conversation.head()
+        for line in ollama_lines("One ", "two ", "three"):
+            conversation.chunk(line)
+            if b"two" in line:
+                assert seen.wait(20)
+        conversation.end()
+
+    with (
+        LoopbackServer([in_step]) as model,
+        backend(OLLAMA_HOST=model.url, CHAT_MODEL="ollama/m") as client,
+        client.stream("POST", "/chat", json={"message": "count"}) as response,
+    ):
+        events = events_of(response)
+        assert next(events) == ("message", {"text": "One "})
+        assert next(events) == ("message", {"text": "two "})
+        recorded = [chunk.text for chunk in vesselog.Recording(only_recording()).chunks()]
+        assert recorded == ["One ", "two "]
+        seen.set()
+        assert list(events) == [("message", {"text": "three"}), ("end", {"outcome": "complete"})]
+    assert model.requests[0].json["messages"] == [{"role": "user", "content": "count"}]
+    assert vesselog.verify(only_recording()).ok
+
+
+def test_ollama_and_an_openai_dialect_are_one_setting(backend: Backend) -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}
+    with (
+        LoopbackServer([lambda conversation: conversation.stream(sse(chunk))]) as model,
+        backend(OPENAI_BASE_URL=model.url, CHAT_MODEL="openai/m") as client,
+    ):
+        assert ask(client) == [("message", {"text": "hi"}), ("end", {"outcome": "complete"})]
+    assert model.requests[0].path == "/v1/chat/completions"
+
+
+def test_one_client_serves_the_whole_process(backend: Backend) -> None:
+    with (
+        LoopbackServer([answer("x")]) as model,
+        backend(OLLAMA_HOST=model.url) as client,
+    ):
+        for _ in range(3):
+            assert ask(client)[-1] == ("end", {"outcome": "complete"})
+        assert model.connections == 1
+    assert len(list(Path("recordings").glob("*.jsonl"))) == 3
+
+
+@pytest.mark.parametrize("body", [{}, {"message": ""}, {"message": None}, {"massage": "x"}, []])
+def test_a_missing_message_is_422_and_asks_nobody(backend: Backend, body: object) -> None:
+    with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        assert client.post("/chat", json=body).status_code == 422
+    assert model.requests == []
+    assert not Path("recordings").exists()
+
+
+def test_only_listed_origins_are_allowed(backend: Backend) -> None:
+    origins = "https://chat.example http://localhost:5173"
+    with (
+        LoopbackServer([answer("x")]) as model,
+        backend(OLLAMA_HOST=model.url, CHAT_ORIGINS=origins) as client,
+    ):
+        for origin, allowed in {
+            "https://chat.example": "https://chat.example",
+            "http://localhost:5173": "http://localhost:5173",
+            "https://elsewhere.example": None,
+        }.items():
+            told = client.post("/chat", json={"message": "x"}, headers={"origin": origin})
+            assert told.headers.get("access-control-allow-origin") == allowed
+            asked = {"origin": origin, "access-control-request-method": "POST"}
+            asked["access-control-request-headers"] = "content-type"
+            preflight = client.options("/chat", headers=asked)
+            assert preflight.headers.get("access-control-allow-origin") == allowed
+            assert preflight.is_success == (allowed is not None)
+
+
+def test_without_a_list_no_origin_is_allowed(backend: Backend) -> None:
+    with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        told = client.post("/chat", json={"message": "x"}, headers={"origin": "https://a.example"})
+    assert "access-control-allow-origin" not in told.headers
+
+
+def test_an_error_is_told_in_band_without_internals(
+    backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer ends with an explicit last event; what happened is in the log."""
+    body = b'{"error": "cuda device 3 on gpu-host-17 is out of memory"}'
+    with (
+        LoopbackServer([lambda conversation: conversation.whole(body, 500)]) as model,
+        backend(OLLAMA_HOST=model.url) as client,
+        client.stream("POST", "/chat", json={"message": "x"}) as response,
+    ):
+        told = response.read().decode()
+    assert re.findall(r"^event: (.*)$", told, re.MULTILINE) == ["error", "end"]
+    for internal in ("cuda", "gpu-host", "500", "127.0.0.1", str(model.port), "Provider", "ollama"):
+        assert internal not in told
+    assert "gpu-host-17" in caplog.text
+
+
+def test_a_cut_answer_keeps_its_pieces_and_tells_the_error(backend: Backend) -> None:
+    def cut(conversation: Conversation) -> None:
+        conversation.head()
+        conversation.chunk(ollama_lines("half")[0])
+        conversation.cut()
+
+    with LoopbackServer([cut]) as model, backend(OLLAMA_HOST=model.url) as client:
+        events = ask(client)
+    assert [name for name, _ in events] == ["message", "error", "end"]
+    assert events[0] == ("message", {"text": "half"})
+    assert events[2] == ("end", {"outcome": "error"})
+
+
+@pytest.mark.parametrize("texts", [(), ("One ", "two ")])
+def test_generation_is_cancelled_when_the_browser_leaves(
+    backend: Backend, texts: tuple[str, ...]
+) -> None:
+    """In the middle of the answer, and while the model has not said anything yet."""
+    begun, left = threading.Event(), threading.Event()
+
+    def endless(conversation: Conversation) -> None:
+        if texts:
+            conversation.head()
+            for line in ollama_lines(*texts)[:-1]:
+                conversation.chunk(line)
+        begun.set()
+        conversation.wait_for_hangup()
+        left.set()
+
+    with LoopbackServer([endless]) as model, backend(OLLAMA_HOST=model.url) as client:
+        request = client.build_request("POST", "/chat", json={"message": "x"})
+        response = client.send(request, stream=True)
+        events = events_of(response)
+        for text in texts:
+            assert next(events) == ("message", {"text": text})
+        assert begun.wait(20)
+        response.close()
+        assert left.wait(20), "the model still generates"
+        followed = vesselog.follow(only_recording())
+        assert [chunk.text for chunk in followed] == list(texts)
+        assert followed.outcome == "cancelled"
+
+
+def test_the_documented_command_serves_it(tmp_path: Path) -> None:
+    source = (EXAMPLES / "fastapi_chat.py").read_text("utf-8")
+    assert "uvicorn --app-dir examples fastapi_chat:app" in source
+    command = ["uvicorn", "--app-dir", str(EXAMPLES), "fastapi_chat:app", "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-W", "error", "-m", *command],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        log = ""
+        status = None
+        for line in process.stderr:
+            log += line
+            if found := re.search(r"running on (http://[\d.:]+)", line):
+                try:
+                    status = httpx.post(f"{found[1]}/chat", json={}, trust_env=False).status_code
+                finally:
+                    process.send_signal(signal.SIGINT)
+    assert status == 422, log
+
+
+def test_events_carry_line_ends_unharmed(backend: Backend) -> None:
+    text = "a\nb\r\nc\u2028d\u0085e"
+    with LoopbackServer([answer(text)]) as model, backend(OLLAMA_HOST=model.url) as client:
+        raw = client.post("/chat", json={"message": "x"}).content
+    data = [line for line in raw.split(b"\n") if line.startswith(b"data: ")]
+    assert json.loads(data[0].removeprefix(b"data: ")) == {"text": text}
