@@ -19,6 +19,7 @@ __all__ = ["choice_to_message", "chunk_to_openai", "completion_to_openai"]
 
 # The API has no word for these: an error ends a stream in another way, and has no finish reason.
 _FINISH: dict[FinishReason, str | None] = {"other": "stop", "error": None}
+_ROLES = {"assistant", "developer", "system", "tool", "user"}
 _SERVICE_TIERS = {"auto", "default", "flex", "priority", "scale"}
 
 
@@ -30,7 +31,7 @@ def chunk_to_openai(
     response_id, model, created (seconds since 1970): for chunks that do not have them themselves.
     """
     delta: dict[str, Any] = {}
-    if chunk.role:
+    if chunk.role in _ROLES:
         delta["role"] = chunk.role
     if chunk.text:
         delta["content"] = chunk.text
@@ -168,16 +169,32 @@ def _logprobs(logprobs: Any) -> dict[str, Any] | None:
 def _tokens(tokens: Any) -> list[dict[str, Any]] | None:
     if not isinstance(tokens, list):
         return None
-    # Servers leave out what was not asked for, which the API always has.
-    empty: dict[str, Any] = {"bytes": None, "top_logprobs": []}
     return [
-        {**empty, **token, "top_logprobs": _alternatives(token)}
-        for token in cast("list[dict[str, Any]]", tokens)
+        {**written, "top_logprobs": _alternatives(token)}
+        for token in cast("list[Any]", tokens)
+        if (written := _token(token)) is not None
     ]
 
 
 def _alternatives(token: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"bytes": None, **each} for each in token.get("top_logprobs") or ()]
+    given = token.get("top_logprobs")
+    written = map(_token, cast("list[Any]", given) if isinstance(given, list) else [])
+    return [each for each in written if each is not None]
+
+
+def _token(token: Any) -> dict[str, Any] | None:
+    """A token with its probability; servers leave out its bytes, which the API always has."""
+    if not isinstance(token, dict):
+        return None
+    given = cast("dict[str, Any]", token)
+    text, probability, spelled = (given.get(key) for key in ("token", "logprob", "bytes"))
+    if not isinstance(text, str) or not isinstance(probability, int | float):
+        return None
+    return {
+        "token": text,
+        "logprob": probability,
+        "bytes": spelled if isinstance(spelled, list) else None,
+    }
 
 
 def _created(extra: dict[str, Any]) -> int:
@@ -189,6 +206,6 @@ def _known_extra(extra: dict[str, Any]) -> dict[str, str]:
     known: dict[str, str] = {}
     if isinstance(fingerprint := extra.get("system_fingerprint"), str):
         known["system_fingerprint"] = fingerprint
-    if (tier := extra.get("service_tier")) in _SERVICE_TIERS:
+    if isinstance(tier := extra.get("service_tier"), str) and tier in _SERVICE_TIERS:
         known["service_tier"] = tier
     return known
