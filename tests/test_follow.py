@@ -39,7 +39,7 @@ class Process:
             [sys.executable, "-c", WRITER, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self.wait()
 
@@ -179,6 +179,26 @@ def test_a_torn_line_that_its_next_writer_cuts_off_is_not_taken(tmp_path: Path) 
     followed = follow(path, sleep=go_on)
     assert [chunk.text for chunk in followed] == ["Hel", "lo"]
     assert followed.outcome == "crashed"
+
+
+def test_an_end_written_just_before_the_writer_left_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between finding nothing new and asking whether there is a writer."""
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+
+    def finish(_path: Path) -> bool:
+        if not writer.finished:
+            write(writer, [step(0, "last")])
+            writer.end("complete")
+            session.close()
+        return False
+
+    monkeypatch.setattr("vesselog.core.truth.follow.has_writer", finish)
+    followed = follow(session.path)
+    assert [chunk.text for chunk in followed] == ["last"]
+    assert followed.outcome == "complete"
 
 
 def test_more_than_fits_in_one_look(tmp_path: Path) -> None:

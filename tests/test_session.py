@@ -392,7 +392,7 @@ def start(program: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 
@@ -502,6 +502,32 @@ def test_an_interrupt_leaves_no_counter_behind(
     assert (2 in ends) == (act == "begin" and written)
     assert kinds(session.path).count("end complete") <= 1
     Session.open(tmp_path, "a").close()
+
+
+def test_a_call_interrupted_at_its_beginning_is_ended_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the traceback may live on."""
+    session = Session.open(tmp_path, "a")
+    interrupts(monkeypatch, written=True)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        session.begin(request())
+    assert kinds(session.path) == ["session", "open", "request", "end abandoned"]
+    assert caught.value.__traceback__ is not None
+    session.close()
+
+
+def test_an_end_that_nobody_waits_for_fails_into_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = Session.open(tmp_path, "a")
+    first, second = session.begin(request()), session.begin(request())
+    poison(monkeypatch)
+    first.abandon()
+    second.abandon()
+    session.close()
+    assert [message for message in caplog.messages if "disk full" in message] == caplog.messages
+    assert len(caplog.messages) == 1
 
 
 def test_signals_at_any_moment_leave_a_whole_file(tmp_path: Path) -> None:
@@ -629,16 +655,24 @@ def test_threads_share_a_session(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_lets_go_and_the_parent_goes_on(tmp_path: Path) -> None:
+    """Forked while another thread, which the child does not have, is in the middle of its turn."""
     program = f"""
-import os
+import os, threading
 from sessions import request, step, write
 from vesselog import RecordingError
 from vesselog.core.truth.session import Session
 from pathlib import Path
 session = Session.open(Path({str(tmp_path)!r}), "a")
 writer = session.begin(request())
-with writer.turn():
-    pid = os.fork()
+entered, leave = threading.Event(), threading.Event()
+def hold():
+    with writer.turn():
+        entered.set()
+        leave.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+entered.wait()
+pid = os.fork()
 if pid == 0:
     try:
         write(writer, [step(0)])
@@ -648,6 +682,8 @@ if pid == 0:
         os._exit(0 if "parent" in str(error) else 1)
     os._exit(2)
 assert os.waitpid(pid, 0)[1] == 0
+leave.set()
+thread.join()
 write(writer, [step(0)])
 try:
     Session.open(Path({str(tmp_path)!r}), "a")
@@ -656,7 +692,7 @@ except RecordingError:
 session.close()
 """
     child = start(program)
-    child.communicate()
+    child.communicate(timeout=30)
     assert child.returncode == 0
     assert kinds(tmp_path / "a.jsonl") == ["session", "open", "request", "frame", "end complete"]
 

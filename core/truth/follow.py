@@ -22,8 +22,8 @@ from .stored import StoredFrame
 
 __all__ = ["Follow", "follow"]
 
-# How many lines are taken from the file before chunks are handed out.
-_LINES_AT_ONCE = 1_000
+# How much is taken from the file before chunks are handed out.
+_BYTES_AT_ONCE = 1 << 18
 
 
 def follow(
@@ -113,6 +113,7 @@ class Follow:
 
     def _look(self) -> tuple[list[StreamChunk], bool]:
         """What is new, and whether there is nothing more to be read for now."""
+        before = self._offset
         lines = self._read()
         # Asked only after nothing was found, and then looked again: the writer may have written its
         # end and gone between the two.
@@ -122,7 +123,7 @@ class Follow:
                 self.interrupted = True
                 self._check_found()
         chunks = [chunk for line in lines for chunk in self._take(line)]
-        return chunks, len(lines) < _LINES_AT_ONCE
+        return chunks, self._offset - before < _BYTES_AT_ONCE
 
     def _take(self, line: ScannedLine) -> Iterator[StreamChunk]:
         fields = line.fields
@@ -141,13 +142,14 @@ class Follow:
     def _read(self) -> list[ScannedLine]:
         """The next complete lines. What is not complete is read again with the next look."""
         lines: list[ScannedLine] = []
+        enough = self._offset + _BYTES_AT_ONCE
         with open_recording(self._path) as file:
             for line in scan(file, self._path, offset=self._offset, number=self._number):
                 if isinstance(line, Torn):
                     break
                 lines.append(line)
                 self._offset, self._number = line.end, line.number
-                if len(lines) == _LINES_AT_ONCE:
+                if self._offset >= enough:
                     break
         return lines
 

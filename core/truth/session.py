@@ -163,6 +163,7 @@ class Session:
                 _LOGGER.warning("%s", error)
 
     def _write_ending(self, ending: Ending) -> None:
+        known = self._appender is None or self._appender.refusal is not None
         try:
             appender = self.appender
             appender.look()
@@ -172,6 +173,8 @@ class Session:
                 appender.append(ending.line(n, t), n, ending)
         except RecordingError as error:
             ending.error = error
+            if ending.unattended and not known:
+                _LOGGER.warning("%s", error)
 
     def _create(self) -> None:
         try:

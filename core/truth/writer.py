@@ -185,7 +185,7 @@ class CallWriter:
     def abandon(self) -> None:
         """End the call as abandoned, now or when the session is next free. Safe in a finaliser."""
         if not self._ended:
-            self._session.queue(Ending(self, {"outcome": "abandoned"}, {}))
+            self._session.queue(Ending(self, {"outcome": "abandoned"}, {}, unattended=True))
             self._ended = True
             self._session.settle()
 
@@ -212,14 +212,24 @@ class CallWriter:
 
 
 class Ending:
-    """A call's `end` line that is to be written. error: why it could not be."""
+    """A call's `end` line that is to be written.
+
+    unattended: nobody waits for it, so that an error can be told to the logger only. error: why it
+    could not be written.
+    """
 
     def __init__(
-        self, writer: CallWriter, told: Mapping[str, Any], figures: Mapping[str, Any]
+        self,
+        writer: CallWriter,
+        told: Mapping[str, Any],
+        figures: Mapping[str, Any],
+        *,
+        unattended: bool = False,
     ) -> None:
         self.writer = writer
         self._told = told
         self._figures = {name: dict(value) for name, value in figures.items() if value}
+        self.unattended = unattended
         self.error: RecordingError | None = None
 
     def line(self, n: int, t: int) -> bytes:
