@@ -1,1 +1,7 @@
-"""The command line, one file per command."""
+"""The command line, one file per command. What each of them writes where is said in output.py."""
+
+from __future__ import annotations
+
+from .entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,50 @@
+"""Serves an application on a free port of this machine, for as long as a `with` block runs."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ..core.errors import ConfigurationError
+from .asgi import Application
+
+__all__ = ["on_loopback"]
+
+
+@contextmanager
+def on_loopback(app: Application) -> Generator[str]:
+    """Serve `app` by uvicorn in a thread of its own; gives its base URL.
+
+    The port is open before this returns: a request that comes early waits, it is not refused. At
+    the end of the block connections are closed. Raises ConfigurationError without the `server`
+    extra.
+    """
+    try:
+        import uvicorn  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(
+            "serving needs the server extra: pip install 'vesselog[server]'"
+        ) from None
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        log_level="critical",  # an answer that was cut is played cut, which uvicorn calls an error
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="vesselog-loopback", daemon=True
+        )
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
