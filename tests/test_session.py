@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -393,7 +394,18 @@ def start(program: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,  # so that `finish` ends what it forked, too
     )
+
+
+def finish(child: subprocess.Popen[bytes]) -> None:
+    """Wait for it, and leave nothing of it running if it hangs."""
+    try:
+        child.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise
 
 
 def test_kill_in_mid_stream_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
@@ -464,6 +476,34 @@ def test_a_file_whose_first_write_failed_is_not_left_behind(
         session.begin(request())
     assert list(tmp_path.iterdir()) == []
     session.close()
+
+
+def test_somebody_elses_file_is_never_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session.open(tmp_path, "a")
+
+    def replace(fd: int, data: bytes) -> int:
+        session.path.unlink()
+        session.path.write_text("mine")
+        return 0
+
+    monkeypatch.setattr(appending.os, "write", replace)
+    with pytest.raises(RecordingError):
+        session.begin(request())
+    session.close()
+    assert session.path.read_text() == "mine"
+
+
+def test_a_session_in_which_no_call_began_leaves_no_file(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    with pytest.raises(RecordingError, match="JSON"):
+        session.begin(request(extra={1}))
+    session.close()
+    assert list(tmp_path.iterdir()) == []
+    session.path.touch()
+    Session.open(tmp_path, "a").close()
+    assert session.path.exists(), "it was there before"
 
 
 def interrupts(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
@@ -568,7 +608,7 @@ Session.open(Path({str(tmp_path)!r}), "a").close()
         "interrupted = 0\nsignal.signal(signal.SIGALRM, signal.default_int_handler)\n",
     )
     child = start(program)
-    child.communicate(timeout=60)
+    finish(child)
     assert child.returncode == 0
     assert verify(tmp_path / "a.jsonl").findings == []
 
@@ -627,7 +667,7 @@ from pathlib import Path
 writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
 """
     child = start(program)
-    child.communicate()
+    finish(child)
     assert child.returncode == 0
     assert kinds(tmp_path / "a.jsonl")[-1] == "end abandoned"
 
@@ -692,7 +732,7 @@ except RecordingError:
 session.close()
 """
     child = start(program)
-    child.communicate(timeout=30)
+    finish(child)
     assert child.returncode == 0
     assert kinds(tmp_path / "a.jsonl") == ["session", "open", "request", "frame", "end complete"]
 

@@ -8,6 +8,7 @@ tells afterwards whether the lines are there, so that the counters never disagre
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Protocol
@@ -33,18 +34,26 @@ class Landing(Protocol):
 class Appender:
     """One open, locked file. Used by one thread at a time.
 
-    n: the number of the file's last line. size: the file's size in bytes. refusal: why it takes no
-    more.
+    n: the number of the file's last line. size: the file's size in bytes. new: the file was created
+    for this appender. refusal: why it takes no more lines.
     """
 
     def __init__(
-        self, fd: int, path: Path, level: Durability, *, n: int = 0, size: int = 0
+        self,
+        fd: int,
+        path: Path,
+        level: Durability,
+        *,
+        n: int = 0,
+        size: int = 0,
+        new: bool = False,
     ) -> None:
         self._fd = fd
         self._path = path
         self._level = level
         self._intent: tuple[int, int, Landing | None] | None = None
         self._looked = 0
+        self._new = new
         self.n = n
         self.size = size
         self.refusal: str | None = None
@@ -94,6 +103,8 @@ class Appender:
         if fd < 0:
             return
         try:
+            if self.size == 0:
+                self._remove(fd)
             if self.refusal is None:
                 self._level.closing(fd)
         except OSError as error:
@@ -102,6 +113,11 @@ class Appender:
             os.close(fd)
         self._refuse("the session is closed")
 
+    def remove_if_empty(self) -> None:
+        """Leave no empty file behind when the first write has failed."""
+        if self.refusal is not None and self.size == 0:
+            self._remove(self._fd)
+
     def close_in_child(self) -> None:
         """Close a forked child's copy; the lock stays with the parent."""
         self._intent = None
@@ -109,6 +125,12 @@ class Appender:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _remove(self, fd: int) -> None:
+        # Only the file that this appender was made for: it may have been replaced by somebody's.
+        if self._new and is_at(fd, self._path):
+            with contextlib.suppress(OSError):
+                self._path.unlink()
 
     def _land(self) -> None:
         if self._intent is not None:

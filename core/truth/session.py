@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import ConfigurationError, RecordingError, RecordingLockedError
-from ..version import VERSION
+from ..errors import RecordingError, RecordingLockedError
 from .appending import Appender
 from .durability import Durability, policy_of
 from .files import create_file, is_at, lock_file, open_file
-from .headers import recordable
-from .line import FORMAT_VERSION, build_line
-from .names import SUFFIX, check_session_name, new_session_name, timestamp
+from .line import build_line
+from .names import SUFFIX, check_session_name, new_session_name
+from .preamble import header_line, open_line, request_line
 from .recovery import examine, set_torn_tail_aside
 from .turn import Turn
 from .writer import CallWriter, Ending, Unrecorded, Writer
@@ -33,7 +32,6 @@ from .writer import CallWriter, Ending, Unrecorded, Writer
 __all__ = ["CallWriter", "Session", "Unrecorded", "Writer"]
 
 _LOGGER = logging.getLogger("vesselog")
-_OWN_KEYS = frozenset({"type", "n", "call", "t", "crc", "exact"})
 _SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
@@ -73,7 +71,7 @@ class Session:
         """
         level = policy_of(durability)
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
-        session = cls(folder / (name + SUFFIX), name, level, _header(name, meta), clock)
+        session = cls(folder / (name + SUFFIX), name, level, header_line(name, meta), clock)
         if session.path.exists():
             with session.turn:
                 session._go_on()
@@ -102,21 +100,21 @@ class Session:
             if n == 0:
                 self.turn.start(0)
                 opening = b"" if appender.size else self._header
-                opening += self._open_line(1, 0)
+                opening += open_line(1, 0, self._clock.wall())
                 n = 1
             t = self.turn.now()
             self._calls += 1
             writer = CallWriter(self, appender, self._calls, t)
             self._running.add(writer.call)
             try:
-                line = _request_line(request, n + 1, writer.call, t)
+                line = request_line(request, n + 1, writer.call, t)
                 appender.append(opening + line, n + 1, writer)
                 if opening:
                     appender.created()
             except BaseException:
                 # An interrupt may come when the line is written already: then the call has to end.
                 writer.abandon()
-                self._remove_if_empty(appender)
+                appender.remove_if_empty()
                 raise
             return writer
 
@@ -192,7 +190,7 @@ class Session:
             raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
         with _closed_on_error(fd):
             self._lock(fd)
-            self._appender = Appender(fd, self.path, self._level)
+            self._appender = Appender(fd, self.path, self._level, new=True)
 
     def _go_on(self) -> None:
         """Take over an existing file."""
@@ -220,7 +218,7 @@ class Session:
         self.turn.start(max(found.t, since))
         t = self.turn.now()
         n = found.n + 1
-        lines = [self._open_line(n, t, torn=found.torn)]
+        lines = [open_line(n, t, self._clock.wall(), torn=found.torn)]
         for call, tally in found.unfinished.items():
             n += 1
             fields = {"type": "end", "n": n, "call": call, "t": t, "outcome": "crashed"}
@@ -236,22 +234,6 @@ class Session:
             raise RecordingError(f"cannot lock {self.path}: {error.strerror}") from error
         if not locked:
             raise RecordingLockedError(f"another writer has the session {self.name} ({self.path})")
-
-    def _remove_if_empty(self, appender: Appender) -> None:
-        """A file whose first write failed holds nothing, and should not be found."""
-        if appender.refusal is not None and appender.n == 0 and appender.size == 0:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-
-    def _open_line(self, n: int, t: int, *, torn: int = 0) -> bytes:
-        fields = {
-            "type": "open",
-            "n": n,
-            "t": t,
-            "at": timestamp(self._clock.wall()),
-            "pid": os.getpid(),
-        }
-        return build_line({**fields, "torn": torn} if torn else fields)
 
     def after_fork(self) -> None:
         """In a forked child: let go of what is the parent's."""
@@ -273,29 +255,6 @@ def _closed_on_error(fd: int) -> Generator[None]:
     except BaseException:
         os.close(fd)
         raise
-
-
-def _header(name: str, meta: Mapping[str, Any] | None) -> bytes:
-    fields = {
-        "type": "session",
-        "vesselog": FORMAT_VERSION,
-        "session": name,
-        "crc32": True,
-        "library": VERSION,
-        "meta": dict(meta or {}),
-    }
-    try:
-        return build_line(fields)
-    except RecordingError as error:
-        raise ConfigurationError(f"meta {error}", setting="meta") from None
-
-
-def _request_line(request: Mapping[str, Any], n: int, call: int, t: int) -> bytes:
-    fields: dict[str, Any] = {"type": "request", "n": n, "call": call, "t": t}
-    fields.update({key: value for key, value in request.items() if key not in _OWN_KEYS})
-    if "headers" in request:
-        fields["headers"] = recordable(request["headers"])
-    return build_line(fields)
 
 
 def _in_child() -> None:
