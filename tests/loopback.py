@@ -7,16 +7,27 @@ events, never on time.
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Conversation", "LoopbackServer", "ollama_lines", "sse"]
+__all__ = [
+    "Conversation",
+    "LoopbackServer",
+    "ollama_body",
+    "ollama_lines",
+    "openai_body",
+    "openai_events",
+    "sse",
+    "unanswering_port",
+]
 
 
 @dataclass
@@ -46,6 +57,7 @@ class Conversation:
     request: Request
     _socket: socket.socket
     closed: bool = False
+    tunnel: ssl.SSLContext | None = None
 
     def head(
         self, status: int = 200, content_type: str = "application/x-ndjson", **headers: str
@@ -86,6 +98,11 @@ class Conversation:
         except OSError:
             raise Hangup from None
 
+    def tunnelled(self, tls: ssl.SSLContext) -> None:
+        """Answer a proxy's CONNECT, and be the server behind it: what follows is TLS."""
+        self.raw(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self.tunnel = tls
+
     def cut(self) -> None:
         """Close the connection without an end."""
         self.closed = True
@@ -105,6 +122,32 @@ class Conversation:
                 pass
         except OSError:
             pass
+
+    @property
+    def asked_for_stream(self) -> bool:
+        """What `stream` in the request says, or the dialect where it says nothing."""
+        return bool(self.request.json.get("stream", "/api/" in self.request.path))
+
+    def begin(self) -> None:
+        """The headers of a streamed answer in the dialect of the request's path."""
+        ollama = "/api/" in self.request.path
+        self.head(content_type="application/x-ndjson" if ollama else "text/event-stream")
+
+    def frames(self, *texts: str) -> list[bytes]:
+        """The frames of a streamed answer in the dialect of the request's path."""
+        return ollama_lines(*texts) if "/api/" in self.request.path else openai_events(*texts)
+
+    def answer(self, *texts: str) -> None:
+        """A good answer: a stream or a body, as asked, in the dialect of the request's path."""
+        if self.asked_for_stream:
+            self.begin()
+            for frame in self.frames(*texts):
+                self.chunk(frame)
+            self.end()
+        elif "/api/" in self.request.path:
+            self.whole(ollama_body("".join(texts)))
+        else:
+            self.whole(openai_body("".join(texts)))
 
     def stream(self, frames: Iterable[bytes], content_type: str = "application/x-ndjson") -> None:
         """A whole chunked answer, one piece a frame."""
@@ -169,6 +212,14 @@ class LoopbackServer:
         with self._lock:
             assert self._lock.wait_for(true, 10), "the server never got there"
 
+    def _secured(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        with self._lock:
+            self._sockets.discard(connection)
+        secured = tls.wrap_socket(connection, server_side=True)
+        with self._lock:
+            self._sockets.add(secured)
+        return secured
+
     def _accept(self) -> None:
         while True:
             try:
@@ -189,7 +240,7 @@ class LoopbackServer:
             self._lock.notify_all()
         try:
             if self.tls is not None:
-                connection = self.tls.wrap_socket(connection, server_side=True)
+                connection = self._secured(connection, self.tls)
             reader = connection.makefile("rb")
             while (request := _read_request(reader)) is not None:
                 with self._lock:
@@ -201,6 +252,9 @@ class LoopbackServer:
                 script(conversation)
                 if conversation.closed:
                     break
+                if conversation.tunnel is not None:
+                    connection = self._secured(connection, conversation.tunnel)
+                    reader = connection.makefile("rb")
         except (Hangup, OSError):
             pass
         except BaseException as failure:  # noqa: BLE001 - told by __exit__
@@ -236,6 +290,22 @@ def _shut(connection: socket.socket) -> None:
         pass
 
 
+@contextmanager
+def unanswering_port() -> Iterator[int]:
+    """A port of this machine where connecting neither succeeds nor fails: its queue is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port: int = listener.getsockname()[1]
+        while True:
+            knock = stack.enter_context(socket.socket())
+            knock.setblocking(False)
+            knock.connect_ex(("127.0.0.1", port))
+            _, connected, _ = select.select([], [knock], [], 0.1)
+            if not connected:
+                break
+        yield port
+
+
 def ollama_lines(*texts: str, model: str = "m") -> list[bytes]:
     """The frames of an `/api/chat` answer."""
     lines: list[dict[str, Any]] = [
@@ -255,6 +325,37 @@ def ollama_lines(*texts: str, model: str = "m") -> list[bytes]:
         }
     )
     return [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines]
+
+
+def ollama_body(text: str, model: str = "m") -> bytes:
+    """An `/api/chat` answer in one piece."""
+    last = json.loads(ollama_lines(*text, model=model)[-1])
+    return json.dumps({**last, "message": {"role": "assistant", "content": text}}).encode()
+
+
+def openai_events(*texts: str, model: str = "m") -> list[bytes]:
+    """The frames of a `/chat/completions` answer."""
+    head = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+    deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({"content": text}, None) for text in texts]
+    deltas.append(({}, "stop"))
+    choices = [
+        {"index": 0, "delta": delta, "finish_reason": finish} for delta, finish in deltas
+    ]
+    usage = {"prompt_tokens": 3, "completion_tokens": len(texts), "total_tokens": 3 + len(texts)}
+    return sse(
+        *({**head, "choices": [choice]} for choice in choices),
+        {**head, "choices": [], "usage": usage},
+    )
+
+
+def openai_body(text: str, model: str = "m") -> bytes:
+    """A `/chat/completions` answer in one piece."""
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    head = {"id": "c-1", "object": "chat.completion", "created": 1, "model": model}
+    usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+    return json.dumps({**head, "choices": [choice], "usage": usage}).encode()
 
 
 def sse(*events: Any, done: bool = True) -> list[bytes]:
