@@ -135,6 +135,8 @@ def _address(host: str) -> str:
         port = parts.port
     except ValueError:
         return host
+    if parts.path and not parts.netloc:
+        return host
     name = parts.netloc.rpartition("@")[2]
     name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
     reached = _ANY_ADDRESS.get(name.strip("[]"), name)
