@@ -16,7 +16,7 @@ ParsedModel = TypeVar("ParsedModel", bound=BaseModel)
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # built when first needed
 
 
 class ToolCall(_Value):

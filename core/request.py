@@ -44,8 +44,8 @@ SplitThink = bool | Literal["implied"]
 
 
 class _Value(BaseModel):
-    # Keys that only one provider knows travel on untouched.
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Keys that only one provider knows travel on untouched. Built at the first request, not at import.
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 
 class TextPart(_Value):
@@ -158,7 +158,7 @@ class ChatRequest(BaseModel):
     inside it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: str = Field(min_length=1)
     messages: tuple[Message, ...] | None = None

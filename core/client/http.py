@@ -11,18 +11,18 @@ import httpx
 from ..errors import ConfigurationError
 from .proxies import proxy_patterns
 from .settings import Limits
-from .transport import InterruptibleTransport
 
 __all__ = ["async_http_client", "sync_http_client"]
 
 
 def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> httpx.Client:
     """An httpx client whose reads a stream's alarm can interrupt."""
-    context = ssl_context or httpx.create_ssl_context()
+    # httpcore is slow to import, and brings h2 along where that is installed.
+    from .transport import InterruptibleTransport  # noqa: PLC0415
+
+    context = ssl_context or _certificates()
     mounts = {
-        pattern: None
-        if proxy is None
-        else InterruptibleTransport(limits, context, httpx.Proxy(proxy))
+        pattern: None if proxy is None else InterruptibleTransport(limits, context, _proxy(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.Client(
@@ -43,7 +43,7 @@ def async_http_client(
     """
     if fast and http2:
         raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
-    context = ssl_context or httpx.create_ssl_context()
+    context = ssl_context or _certificates()
     make = _aiohttp_transport() if fast else _httpcore_transport(http2=http2)
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
@@ -56,7 +56,7 @@ def async_http_client(
         return made
 
     mounts = {
-        pattern: None if proxy is None else transport(httpx.Proxy(proxy))
+        pattern: None if proxy is None else transport(_proxy(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.AsyncClient(
@@ -66,6 +66,26 @@ def async_http_client(
         follow_redirects=False,
         trust_env=False,
     )
+
+
+def _certificates() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the certificates at SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error.strerror})",
+            setting="ssl_context",
+        ) from None
+
+
+def _proxy(address: str) -> httpx.Proxy:
+    try:
+        return httpx.Proxy(address)
+    except (httpx.InvalidURL, ValueError):
+        # Not repeated: it may hold a password.
+        raise ConfigurationError(
+            "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a proxy's URL"
+        ) from None
 
 
 def _httpcore_transport(*, http2: bool) -> Any:
