@@ -339,9 +339,7 @@ def openai_events(*texts: str, model: str = "m") -> list[bytes]:
     deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": ""}, None)]
     deltas += [({"content": text}, None) for text in texts]
     deltas.append(({}, "stop"))
-    choices = [
-        {"index": 0, "delta": delta, "finish_reason": finish} for delta, finish in deltas
-    ]
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish} for delta, finish in deltas]
     usage = {"prompt_tokens": 3, "completion_tokens": len(texts), "total_tokens": 3 + len(texts)}
     return sse(
         *({**head, "choices": [choice]} for choice in choices),

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
-from loopback import LoopbackServer
 
+from loopback import LoopbackServer
 from vesselog import AsyncClient, AsyncStream, Client, Recording, Stream, StreamChunk, verify
 from vesselog.core.truth.recording import RecordedCall
 from vesselog.vessels.ollama import Ollama
@@ -235,7 +235,9 @@ def _in_thread(function: Callable[[], Result]) -> Future[Result]:
 
 
 @contextmanager
-def talking(kind: str, server: LoopbackServer | str | None = None, **settings: Any) -> Iterator[Talker]:
+def talking(
+    kind: str, server: LoopbackServer | str | None = None, **settings: Any
+) -> Iterator[Talker]:
     """A client of this kind whose vessels "lab" and "open" are both the given server."""
     url = server.url if isinstance(server, LoopbackServer) else server
     vessels = {} if url is None else {"lab": Ollama(base_url=url), "open": OpenAI(base_url=url)}

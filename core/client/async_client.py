@@ -11,12 +11,12 @@ from typing import Self, Unpack
 import httpx
 
 from ..completion import Completion
-from ..errors import ClientStateError
+from ..errors import ClientStateError, RecordingError
 from ..request import RequestFields
 from ..vessel import ModelInfo, WireRequest
 from .async_live import AsyncLiveSource
 from .async_stream import AsyncStream
-from .common import ClientSettings, Common, Messages, question, read_answer
+from .common import ClientSettings, Common, Messages, check_kind, question, read_answer
 from .failures import classify
 from .http import async_http_client
 from .plan import Plan
@@ -45,6 +45,7 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
+        check_kind(http_client, httpx.AsyncClient)
         self._common = Common(settings)
         self._own = http_client is None
         self._cancellable = fast
@@ -91,6 +92,7 @@ class AsyncClient:
         async with self._stream(plan, session, timeouts) as stream:
             async for _ in stream:
                 pass
+        self._common.check_heard_out(stream.outcome)
         return stream.completion
 
     def send(
@@ -110,22 +112,36 @@ class AsyncClient:
 
     async def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
+        self._check_loop()
         plan = self._common.models_plan(vessel)
         return read_answer(plan, *await self._ask(plan), plan.vessel.read_models)
 
     async def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
+        self._check_loop()
         plan = self._common.version_plan(vessel)
         return read_answer(plan, *await self._ask(plan), plan.vessel.read_version)
 
     async def aclose(self) -> None:
-        """Close the connections. Streams that still run are recorded as cancelled."""
+        """Close the connections. Streams that still run are cancelled.
+
+        Raises RecordingError if that could not be recorded.
+        """
         self._common.closed = True
-        for source in tuple(self._running):
-            source.leave()
-        await asyncio.gather(*(source.finished() for source in tuple(self._running)))
-        if self._own:
-            await self._http.aclose()
+        running = tuple(self._running)
+        failures: list[RecordingError] = []
+        for source in running:
+            try:
+                source.leave()
+            except RecordingError as failure:
+                failures.append(failure)
+        try:
+            await asyncio.gather(*(source.finished() for source in running))
+        finally:
+            if self._own:
+                await self._http.aclose()
+        if failures:
+            raise failures[0]
 
     async def __aenter__(self) -> Self:
         self._check_loop()
@@ -155,16 +171,16 @@ class AsyncClient:
             )
         )
 
-    async def _ask(self, plan: Plan) -> tuple[int, str]:
+    async def _ask(self, plan: Plan) -> tuple[int, bytes]:
         common = self._common.circumstances
         try:
-            response = await self._http.send(question(self._http, plan))
+            response = await self._http.send(question(self._http, plan), follow_redirects=False)
         except Exception as failure:
             error = classify(failure, plan.origin, common.timeouts, common.limits, answering=False)
             if error is None:
                 raise
             raise error from None
-        return response.status_code, response.text
+        return response.status_code, response.content
 
     def _check_loop(self) -> None:
         self._common.check_usable()

@@ -3,8 +3,8 @@
 A cancelled caller never touches the connection: httpcore loses pool slots when it is cancelled at a
 bad moment (encode/httpcore#1093). The owner alone is cancelled, and only between the first event of
 the HTTP exchange and the closing of the response, which httpcore's trace tells. A caller that
-leaves goes at once; the owner follows as soon as it may, at the latest when the connect deadline
-passes.
+leaves or whose deadline has passed goes at once; the owner follows as soon as it may, at the latest
+when the connect deadline passes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Any, cast
 
 import httpx
 
-from ..errors import RecordingError
+from ..errors import ClientStateError, RecordingError
 from ..exchange import Step
 from .attempts import Attempts
 from .call import Call
 from .circumstances import Circumstances
+from .interrupt import Interrupted
 from .ledger import Entry
 from .plan import Plan
+from .queueing import QUEUE_LISTENER
 
 __all__ = ["AsyncLiveSource"]
 
@@ -64,7 +66,10 @@ class AsyncLiveSource:
         self._room: asyncio.Future[None] | None = None
         self._stopping: str | None = None
         self._cancellable = False
+        self._closing = False
+        self._interrupted = False
         self._timer: asyncio.TimerHandle | None = None
+        self._queue_timer: asyncio.TimerHandle | None = None
 
     @property
     def facts(self) -> Attempts:
@@ -73,10 +78,12 @@ class AsyncLiveSource:
 
     async def open(self) -> None:
         """Send the request; return when the answer has begun, or failed."""
+        if self._attempts.outcome is not None:
+            return
         self._attempts.enter()
         self._task = self._loop.create_task(self._own(), name=f"vesselog {self._plan.name}")
         self._running.add(self)
-        while not self._begun and not self._over:
+        while not self._begun and not self._ended:
             await self._wait()
         self._check()
 
@@ -107,15 +114,16 @@ class AsyncLiveSource:
     def leave(self) -> None:
         """The caller wants no more: write the outcome, and let the owner follow."""
         try:
-            if self._attempts.current is not None:
-                self._attempts.leave(self._attempts.current)
+            self._attempts.leave()
         finally:
             self._stop("cancelled")
             self._wake()
 
     async def finished(self) -> None:
-        """Wait until the connection is free."""
+        """Wait until the connection is free. The client is closed: whatever still connects ends."""
         if self._task is not None:
+            if not self._closing:
+                self._force()
             await asyncio.wait([self._task])
 
     def abandon(self) -> None:
@@ -128,13 +136,21 @@ class AsyncLiveSource:
         except RuntimeError:  # the loop is closed, its connections with it
             self._attempts.drop()
 
+    @property
+    def _ended(self) -> bool:
+        """Whether nothing more comes, though the owner may still have to free the connection."""
+        stopped = self._stopping is not None and self._attempts.outcome is not None
+        return self._over or stopped
+
     async def _own(self) -> None:
+        QUEUE_LISTENER.set(self._queued)
         try:
             await self._attempt()
-            while self._stopping is None and (delay := self._attempts.retry_delay()) is not None:
+            while (delay := self._next_delay()) is not None:
                 self._attempts.waiting = self._cancellable = True
                 await asyncio.sleep(delay)
                 self._attempts.waiting = self._cancellable = False
+                self._ready.clear()
                 await self._attempt()
         except asyncio.CancelledError:
             # Only the loop's own shutdown cancels a task that nobody else knows.
@@ -147,52 +163,73 @@ class AsyncLiveSource:
         finally:
             self._over = True
             self._running.discard(self)
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._queue_timer):
+                if timer is not None:
+                    timer.cancel()
             self._attempts.close()
             self._wake()
 
+    def _next_delay(self) -> float | None:
+        if self._begun or self._stopping is not None:
+            return None
+        return self._attempts.retry_delay()
+
     async def _attempt(self) -> None:
+        if self._stopping is not None:
+            return
         call = self._attempts.begin()
+        self._closing = False
         self._cancellable = self._always_cancellable
         self._set_timer()
         response: httpx.Response | None = None
         try:
-            response = await self._http.send(self._request(), stream=True)
+            response = await self._http.send(self._request(), stream=True, follow_redirects=False)
+            if self._enough(call):
+                return
             call.respond(response.status_code, response.headers)
             if response.is_success:
                 self._begun = True
                 self._wake()
             await self._read_body(call, response)
+        except Interrupted as interrupted:
+            self._put(self._attempts.stopped(call, interrupted.phase))
         except asyncio.CancelledError:
             if self._stopping is None:
                 raise
+            if self._task is not None:
+                self._task.uncancel()
             self._put(self._attempts.stopped(call, self._stopping))
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
             self._put(self._attempts.failed(call, failure))
         finally:
             self._cancellable = False
+            self._closing = True
             if response is not None:
                 await response.aclose()
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
         async with aclosing(_raw(response)) as body:
             async for data in body:
-                steps = call.receive(data)
-                if steps:
-                    self._put(steps)
-                    self._hurry(call)
-                    if len(self._ready) > _READ_AHEAD:
-                        await self._wait_for_room(call)
-                if call.failed or call.outcome is not None:
+                for piece in call.pieces(data):
+                    steps = call.receive(piece)
+                    if steps:
+                        self._put(steps)
+                        self._hurry(call)
+                        if len(self._ready) > _READ_AHEAD:
+                            await self._wait_for_room(call)
+                    if self._enough(call):
+                        break
+                if self._enough(call):
                     break
-        self._put(call.finish())
+        self._put(self._attempts.stopped(call, self._stopping) if self._stopping else call.finish())
+
+    def _enough(self, call: Call) -> bool:
+        return call.failed or call.outcome is not None or self._stopping is not None
 
     def _request(self) -> httpx.Request:
         timeouts = self._timeouts
-        pool = timeouts.pool
-        if self._always_cancellable and pool is not None and timeouts.connect is not None:
-            pool += timeouts.connect  # aiohttp's clock for the pool runs on while it connects
+        # aiohttp's clock for the pool would run on while it connects; `_queued` has its own.
+        pool = None if self._always_cancellable else timeouts.pool
         timeout = {"connect": timeouts.connect, "read": None, "write": timeouts.write, "pool": pool}
         return self._http.build_request(
             self._plan.request.method,
@@ -202,32 +239,53 @@ class AsyncLiveSource:
             extensions={"timeout": timeout, "trace": self._trace},
         )
 
-    async def _trace(self, event: str, _info: dict[str, Any]) -> None:
-        """httpcore tells how far it is: from its first HTTP event on it can be cancelled."""
-        if event.startswith(("http11.", "http2.")):
-            if event.endswith("response_closed.started"):
-                self._cancellable = False
-            elif not self._cancellable and event.endswith("send_request_headers.started"):
-                self._cancellable = True
-                if self._stopping is not None and self._task is not None:
-                    self._task.cancel()
+    async def _trace(self, event: str, info: dict[str, Any]) -> None:
+        """httpcore tells how far it is: from its first HTTP event on it can be cancelled.
+
+        A proxy's CONNECT is still connecting.
+        """
+        if not event.startswith(("http11.", "http2.")):
+            return
+        if event.endswith("response_closed.started"):
+            self._cancellable = False
+            self._closing = True
+        elif event.endswith("send_request_headers.started"):
+            if info["request"].method == b"CONNECT":
+                return
+            if self._stopping is not None:
+                raise Interrupted(self._stopping)
+            self._cancellable = True
+
+    def _queued(self, waiting: bool) -> None:  # noqa: FBT001 - the listener's one question
+        """aiohttp tells whether it waits for a free connection."""
+        if self._queue_timer is not None:
+            self._queue_timer.cancel()
+            self._queue_timer = None
+        if waiting and self._timeouts.pool is not None:
+            self._queue_timer = self._loop.call_later(self._timeouts.pool, self._stop, "pool")
 
     def _stop(self, phase: str) -> None:
         """Tell the owner to stop, now or as soon as it may be cancelled."""
-        if self._over or self._task is None or self._stopping is not None:
+        task, call = self._task, self._attempts.current
+        if self._over or task is None or self._stopping is not None:
             return
         self._stopping = phase
+        if task is asyncio.current_task(self._loop):
+            return  # it looks by itself: cancelled here, it would stop at the next await, whatever
         if self._cancellable:
-            self._task.cancel()
-        else:
-            # A transport that tells nothing (not httpcore) is cancelled once no connecting can be
-            # under way.
-            timeouts = self._timeouts
-            latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
-            self._loop.call_later(latest, self._force)
+            self._force()
+            return
+        if call is not None and call.outcome is None:
+            self._put(self._attempts.stopped(call, phase))
+        self._wake()
+        # A transport that tells nothing (not httpcore) is cancelled once no connecting can be under
+        # way.
+        latest = (self._timeouts.pool or 0.0) + (self._timeouts.connect or 0.0) + 1.0
+        self._loop.call_later(latest, self._force)
 
     def _force(self) -> None:
-        if not self._over and self._task is not None:
+        if not self._over and not self._interrupted and self._task is not None:
+            self._interrupted = True
             self._task.cancel()
 
     def _set_timer(self) -> None:
@@ -262,6 +320,8 @@ class AsyncLiveSource:
             self._reader.set_result(None)
 
     async def _wait(self) -> None:
+        if self._reader is not None:
+            raise ClientStateError("another task waits for this stream: one reads it at a time")
         self._reader = self._loop.create_future()
         try:
             await self._reader
@@ -278,6 +338,7 @@ class AsyncLiveSource:
             self._cancellable = before
             self._room = None
             call.resume()
+            self._set_timer()
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -287,7 +348,7 @@ class AsyncLiveSource:
     def _leave_quietly(self) -> None:
         if self._attempts.current is not None:
             with suppress(RecordingError):
-                self._attempts.leave(self._attempts.current)
+                self._attempts.leave()
 
 
 def _raw(response: httpx.Response) -> AsyncGenerator[bytes]:

@@ -103,6 +103,7 @@ class AsyncStream(Reading):
 
         Iteration then ends, the outcome is `cancelled`.
         """
+        self._refuse_more()
         self._source.cancel()
 
     async def aclose(self) -> None:

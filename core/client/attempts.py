@@ -5,16 +5,19 @@ The sync and the async driver send and read; all that does not wait stands here,
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
 from ..completion import Metrics, Outcome
-from ..errors import RecordingError, VesselogError
+from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from .call import Call
 from .circumstances import Circumstances
-from .failures import classify
+from .failures import classify, pool_timeout
 from .ledger import Entry
 from .plan import Plan
 
@@ -40,6 +43,7 @@ class Attempts:
         self.current: Call | None = None
         self.waiting = False
         self._cancelled = False
+        self._process = os.getpid()
 
     @property
     def session(self) -> str | None:
@@ -73,6 +77,16 @@ class Attempts:
         """How the answer arrived so far."""
         return self.current.metrics if self.current else None
 
+    @property
+    def foreign(self) -> bool:
+        """Whether this is a fork of the process that the stream belongs to."""
+        return os.getpid() != self._process
+
+    def check_process(self) -> None:
+        """Raise ClientStateError in a fork: what it read would be missing in its parent."""
+        if self.foreign:
+            raise ClientStateError("the stream belongs to the process that was forked")
+
     def enter(self) -> None:
         """Open the session. Raises RecordingError."""
         self._entry = self._enter()
@@ -95,19 +109,28 @@ class Attempts:
         self._count += 1
         return self.current
 
-    def failed(self, call: Call, failure: Exception) -> list[Step]:
+    def failed(
+        self, call: Call, failure: Exception, outer: BaseException | None = None
+    ) -> list[Step]:
         """Sending or reading raised: the steps that it leaves, and the verdict.
 
-        A bug is raised again.
+        outer: what was being handled before, and has nothing to do with it. A bug is raised again.
         """
         if isinstance(failure, RecordingError):
             call.fail(failure)
             return []
         if isinstance(failure, VesselogError):
             return call.finish(failure)
+        if isinstance(failure, httpx.ReadTimeout):  # of an injected client, given our deadlines
+            return self.stopped(call, call.left()[1])
         given = self._given
         error = classify(
-            failure, self._plan.origin, given.timeouts, given.limits, answering=call.answering
+            failure,
+            self._plan.origin,
+            given.timeouts,
+            given.limits,
+            answering=call.answering,
+            outer=outer,
         )
         if error is None:
             call.leave("error")
@@ -120,16 +143,18 @@ class Attempts:
         The steps that are left, and the verdict.
         """
         if phase == "cancelled":
-            self.leave(call)
+            self.leave()
             return []
+        if phase == "pool":
+            return call.finish(pool_timeout(self._given.timeouts, self._given.limits))
         return call.finish(call.deadlines.expired(phase))
 
-    def leave(self, call: Call) -> None:
-        """The caller wants no more of it."""
-        if self.waiting:
+    def leave(self) -> None:
+        """The caller wants no more of it, or never wanted it to begin."""
+        if self.waiting or self.current is None:
             self._cancelled = True
-        elif call.outcome is None:
-            call.leave("cancelled")
+        else:
+            self.current.leave("cancelled")
 
     def retry_delay(self) -> float | None:
         """Seconds to wait before the next attempt; None if there is to be none."""

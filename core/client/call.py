@@ -6,7 +6,8 @@ the same for both and stands here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 import httpx
 
@@ -92,24 +93,43 @@ class Call:
         if encoding.strip().lower() not in {"", "identity"}:
             self._inflater = Inflater(encoding)
 
+    def pieces(self, data: bytes) -> Iterable[bytes]:
+        """The bytes that arrived, without the encoding that nobody asked for.
+
+        Raises ProtocolError.
+        """
+        return (data,) if self._inflater is None else self._inflater.pieces(data)
+
+    def pieces_of(self, body: Iterator[bytes]) -> Iterator[bytes]:
+        """The same for a whole body."""
+        if self._inflater is None:
+            return body
+        return (piece for data in body for piece in self.pieces(data))
+
     def receive(self, data: bytes) -> list[Step]:
-        """Bytes of the body have arrived: the steps they complete, recorded.
+        """A piece of the body has arrived: the steps it completes, recorded.
 
         Raises RecordingError.
         """
-        if self._inflater is None:
-            return self._receive(data)
-        steps: list[Step] = []
-        for piece in self._inflater.pieces(data):
-            steps += self._receive(piece)
-            if self._exchange.error is not None:
-                break
+        writer, exchange = self._writer, self._exchange
+        with writer.turn() as t:
+            exchange.feed(data, (t - writer.started) / 1e6)
+            steps: list[Step] = []
+            heard = exchange.whole
+            while (step := exchange.pull()) is not None:
+                steps.append(step)
+                heard = heard or step.frame.data is not None
+            if steps:
+                self._record(steps, t)
+        if heard:
+            self.deadlines.data(self._begun + (t - writer.started) / 1e6, exchange.progress)
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
         """The body has ended, or reading it has failed.
 
-        The last steps, recorded, and the verdict.
+        The last steps, recorded, and the verdict. An error status is the verdict even where its
+        body could not be read.
         """
         if self.outcome is not None:
             return []
@@ -118,15 +138,19 @@ class Call:
             if steps:
                 self._record(steps, t)
         if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
-            self._fail(failure if failure is not None else self._exchange.error)
+            told = failure if self._exchange.succeeded else None
+            self._fail(told if told is not None else self._exchange.error)
         else:
             self._end("complete")
         return steps
 
     def leave(self, outcome: Outcome) -> None:
-        """The caller wants no more of it."""
+        """The caller wants no more of it. An answer that is whole already stays so."""
         if self.outcome is None:
-            self._end(outcome)
+            if self._exchange.progress is Progress.OPEN or self.failed:
+                self._end(outcome)
+            else:
+                self.finish()
 
     def fail(self, error: VesselogError) -> None:
         """Nothing more can come, and what the splitter still holds is of no use."""
@@ -144,21 +168,6 @@ class Call:
         """Whether a frame told that the answer has failed: `finish` and read no further."""
         return self._exchange.error is not None
 
-    def _receive(self, data: bytes) -> list[Step]:
-        writer, exchange = self._writer, self._exchange
-        with writer.turn() as t:
-            exchange.feed(data, (t - writer.started) / 1e6)
-            steps: list[Step] = []
-            heard = exchange.whole
-            while (step := exchange.pull()) is not None:
-                steps.append(step)
-                heard = heard or step.frame.data is not None
-            if steps:
-                self._record(steps, t)
-        if heard:
-            self.deadlines.data(self._begun + (t - writer.started) / 1e6, exchange.progress)
-        return steps
-
     def _record(self, steps: list[Step], t: int) -> None:
         self._writer.frames(steps, t)
         since = t - self._writer.started
@@ -168,7 +177,8 @@ class Call:
 
     def _fail(self, error: VesselogError | None) -> None:
         if isinstance(error, ProviderError):
-            error.retry_after = parse_retry_after(self._headers.get("retry-after"))
+            now = datetime.fromtimestamp(self._clock.wall() / 1e6, UTC)
+            error.retry_after = parse_retry_after(self._headers.get("retry-after"), now)
         self.error = error
         if isinstance(error, RecordingError):
             self.outcome = "error"  # the file takes no more lines, an `end` neither

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, Unpack
@@ -12,10 +13,11 @@ import httpx
 from ..completion import Completion
 from ..request import RequestFields
 from ..vessel import ModelInfo, WireRequest
-from .common import ClientSettings, Common, Messages, question, read_answer
+from .common import ClientSettings, Common, Messages, check_kind, question, read_answer
 from .failures import classify
 from .http import sync_http_client
 from .live import LiveSource
+from .outside import INSIDE
 from .plan import Plan
 from .replaying import RecordedSource
 from .settings import Timeouts
@@ -40,9 +42,11 @@ class Client:
         ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
+        check_kind(http_client, httpx.Client)
         self._common = Common(settings)
         self._own = http_client is None
         self._http = http_client or sync_http_client(self._common.circumstances.limits, ssl_context)
+        self._running: set[LiveSource] = set()
 
     def stream(
         self,
@@ -81,6 +85,7 @@ class Client:
         with self._stream(plan, session, timeouts) as stream:
             for _ in stream:
                 pass
+        self._common.check_heard_out(stream.outcome)
         return stream.completion
 
     def send(
@@ -109,13 +114,13 @@ class Client:
         return read_answer(plan, *self._ask(plan), plan.vessel.read_version)
 
     def close(self) -> None:
-        """Close the connections.
-
-        Streams that still run are recorded as cancelled when they are left.
-        """
+        """Close the connections. Streams that still run are cancelled, in whatever thread."""
         self._common.closed = True
+        for source in tuple(self._running):
+            source.cancel()
         if self._own:
-            self._http.close()
+            with INSIDE:
+                self._http.close()
 
     def __enter__(self) -> Self:
         self._common.check_usable()
@@ -133,15 +138,33 @@ class Client:
         enter = self._common.enter(session)
         if self._common.library is not None:
             return Stream(RecordedSource(self._common.library, plan))
-        return Stream(LiveSource(plan, self._http, enter, self._common.given(timeouts)))
+        return Stream(
+            LiveSource(
+                plan,
+                self._http,
+                enter,
+                self._common.given(timeouts),
+                interruptible=self._own,
+                running=self._running,
+            )
+        )
 
-    def _ask(self, plan: Plan) -> tuple[int, str]:
+    def _ask(self, plan: Plan) -> tuple[int, bytes]:
         common = self._common.circumstances
+        outer = sys.exception()
         try:
-            response = self._http.send(question(self._http, plan))
+            with INSIDE:
+                response = self._http.send(question(self._http, plan), follow_redirects=False)
         except Exception as failure:
-            error = classify(failure, plan.origin, common.timeouts, common.limits, answering=False)
+            error = classify(
+                failure,
+                plan.origin,
+                common.timeouts,
+                common.limits,
+                answering=False,
+                outer=outer,
+            )
             if error is None:
                 raise
             raise error from None
-        return response.status_code, response.text
+        return response.status_code, response.content

@@ -11,6 +11,7 @@ from typing import Any, TypedDict, TypeVar
 import httpx
 
 from ..clock import SYSTEM_CLOCK, Clock
+from ..completion import Outcome
 from ..errors import ClientStateError, ConfigurationError, ProtocolError
 from ..jsontext import loads
 from ..request import Message
@@ -22,7 +23,7 @@ from .plan import Plan, Planner
 from .retry import Retries
 from .settings import Limits, Timeouts
 
-__all__ = ["ClientSettings", "Common", "Messages", "question", "read_answer"]
+__all__ = ["ClientSettings", "Common", "Messages", "check_kind", "question", "read_answer"]
 
 Messages = str | Sequence[Message | Mapping[str, Any]] | None
 """A plain string is one user message."""
@@ -109,7 +110,17 @@ class Common:
     def enter(self, session: str | None) -> Callable[[], Entry]:
         """Opens the session when the stream begins; a bad name is refused now."""
         self._ledger.check(session)
-        return lambda: self._ledger.open(session)
+
+        def open_session() -> Entry:
+            self.check_usable()
+            return self._ledger.open(session)
+
+        return open_session
+
+    def check_heard_out(self, outcome: Outcome | None) -> None:
+        """Raise ClientStateError where an answer in one piece ended because the client did."""
+        if self.closed and outcome == "cancelled":
+            raise ClientStateError("the client was closed before the answer was complete")
 
     def given(self, timeouts: Timeouts | None) -> Circumstances:
         """The circumstances of one call."""
@@ -158,11 +169,20 @@ def question(http: httpx.Client | httpx.AsyncClient, plan: Plan) -> httpx.Reques
     )
 
 
-def read_answer(plan: Plan, status: int, text: str, read: Callable[[Any], Read]) -> Read:
+def check_kind(client: object, kind: type[httpx.Client | httpx.AsyncClient]) -> None:
+    """Raise ConfigurationError if an `http_client` is not of this kind."""
+    if client is not None and not isinstance(client, kind):
+        raise ConfigurationError(
+            f"http_client is to be an httpx.{kind.__name__}", setting="http_client"
+        )
+
+
+def read_answer(plan: Plan, status: int, body: bytes, read: Callable[[Any], Read]) -> Read:
     """What a server answered to a question, read by its vessel.
 
     Raises ProviderError and ProtocolError.
     """
+    text = body.decode(errors="replace")  # JSON is UTF-8, whatever the content type says
     if not 200 <= status < 300:
         raise plan.vessel.failure(status, plan.masker.text(text))
     try:

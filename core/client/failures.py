@@ -9,37 +9,62 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 
 import httpx
 
 from ..errors import ConnectionFailedError, ProtocolError, StreamTimeoutError, VesselogError
 from .settings import Limits, Timeouts
 
-__all__ = ["classify"]
+__all__ = ["classify", "pool_timeout"]
 
 
 def classify(
-    failure: BaseException, origin: str, timeouts: Timeouts, limits: Limits, *, answering: bool
+    failure: BaseException,
+    origin: str,
+    timeouts: Timeouts,
+    limits: Limits,
+    *,
+    answering: bool,
+    outer: BaseException | None = None,
 ) -> VesselogError | None:
     """The typed error for a transport's exception; None if it is no such thing, but a bug.
 
-    answering: the response had begun.
+    answering: the response had begun. outer: an exception that was being handled when the transport
+    was called, which is no cause of its failure.
     """
-    for cause in _causes(failure):
+    causes = _causes(failure, outer)
+    for cause in causes:
         name = f"{type(cause).__module__.partition('.')[0]}.{type(cause).__name__}"
         if name in _AIOHTTP_UNSENT:
-            return _not_connected(origin, cause)
+            return _not_connected(origin, causes)
         if name == "aiohttp.ConnectionTimeoutError":
             return _connect_timeout(origin, timeouts)
         if name in _AIOHTTP_BROKEN:
             return _broken(origin, answering=answering)
+    if isinstance(failure, httpx.TimeoutException):
+        return _timed_out(failure, origin, timeouts, limits, answering=answering)
+    if isinstance(failure, (httpx.ConnectError, httpx.ProxyError)):
+        return _not_connected(origin, causes)
+    if isinstance(failure, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
+        return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
+    if isinstance(failure, httpx.DecodingError):
+        return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
+    if isinstance(failure, (httpx.TransportError, OSError, EOFError)):
+        return _broken(origin, answering=answering)
+    return None
+
+
+def _timed_out(
+    failure: httpx.TimeoutException,
+    origin: str,
+    timeouts: Timeouts,
+    limits: Limits,
+    *,
+    answering: bool,
+) -> StreamTimeoutError:
     if isinstance(failure, httpx.PoolTimeout):
-        return StreamTimeoutError(
-            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
-            "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
-            phase="pool",
-            setting="max_connections",
-        )
+        return pool_timeout(timeouts, limits)
     if isinstance(failure, httpx.ConnectTimeout):
         return _connect_timeout(origin, timeouts)
     if isinstance(failure, httpx.WriteTimeout):
@@ -49,19 +74,19 @@ def classify(
             phase="write",
             setting="write",
         )
-    if isinstance(failure, httpx.ReadTimeout):
-        return StreamTimeoutError(
-            f"{origin} sent nothing before the injected http_client's read timeout",
-            phase="body" if answering else "first_chunk",
-            setting="http_client",
-        )
-    if isinstance(failure, (httpx.ConnectError, httpx.ProxyError)):
-        return _not_connected(origin, failure)
-    if isinstance(failure, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)):
-        return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
-    if isinstance(failure, (httpx.TransportError, OSError, EOFError)):
-        return _broken(origin, answering=answering)
-    return None
+    return StreamTimeoutError(
+        f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
+    )
+
+
+def pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
+    """The error for having waited too long for one of the connections to be free."""
+    return StreamTimeoutError(
+        f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
+        "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+        phase="pool",
+        setting="max_connections",
+    )
 
 
 # aiohttp's own names, since it is an extra. ClientConnectorError: refused, unreachable, unknown
@@ -93,17 +118,19 @@ _AIOHTTP_BROKEN = frozenset(
 )
 
 
-def _causes(failure: BaseException) -> list[BaseException]:
+def _causes(failure: BaseException, outer: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
     cause: BaseException | None = failure
-    while cause is not None and cause not in found:
+    while cause is not None and cause is not outer and cause not in found:
         found.append(cause)
+        # httpcore raises again `from None`, which hides the cause but leaves the context.
         cause = cause.__cause__ or cause.__context__
     return found
 
 
-def _not_connected(origin: str, failure: BaseException) -> ConnectionFailedError:
-    reason = next((_reason(cause) for cause in _causes(failure) if isinstance(cause, OSError)), "")
+def _not_connected(origin: str, causes: list[BaseException]) -> ConnectionFailedError:
+    reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
+    reason = next(filter(None, reasons), "")
     return ConnectionFailedError(
         f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
     )
@@ -113,6 +140,8 @@ def _reason(error: OSError) -> str:
     # The system's own words for the number: the exception's text may hold anything.
     if isinstance(error, socket.gaierror):
         return " (the host name is unknown)"
+    if isinstance(error, ssl.SSLError):
+        return f" (TLS: {error.reason or 'the server ended the handshake'})"
     return f" ({os.strerror(error.errno)})" if error.errno else ""
 
 

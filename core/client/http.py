@@ -10,6 +10,7 @@ import httpx
 
 from ..errors import ConfigurationError
 from .proxies import proxy_patterns
+from .queueing import queue_tracing
 from .settings import Limits
 
 __all__ = ["async_http_client", "sync_http_client"]
@@ -102,9 +103,28 @@ def _httpcore_transport(*, http2: bool) -> Any:
 
 def _aiohttp_transport() -> Any:
     try:
+        from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415 - an extra
         from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(
             "fast=True needs the fast extra: pip install 'vesselog[fast]'", setting="fast"
         ) from None
-    return AiohttpTransport
+
+    def make(
+        *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None
+    ) -> httpx.AsyncBaseTransport:
+        def session() -> ClientSession:
+            connector = TCPConnector(
+                limit=limits.max_connections or 0,
+                keepalive_timeout=limits.keepalive_expiry,
+                ssl=verify,
+            )
+            return ClientSession(
+                connector=connector,
+                cookie_jar=DummyCookieJar(),
+                trace_configs=[queue_tracing()],
+            )
+
+        return AiohttpTransport(verify=verify, client=session, proxy=proxy)
+
+    return make

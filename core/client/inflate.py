@@ -15,6 +15,7 @@ from ..errors import ProtocolError
 __all__ = ["Inflater"]
 
 _PIECE = 64 * 1024
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 # Frames of a model's stream, which differ in a word, shrink to a tenth or a twentieth; a bomb to a
 # thousandth. A small answer may be anything.
@@ -34,7 +35,7 @@ class Inflater:
                 f"the answer is encoded as {encoding!r} although identity was asked for",
                 phase="body",
             )
-        self._inflate = _new_inflate()
+        self._inflate = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
         self._allowed = _ALLOWANCE
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
@@ -56,14 +57,9 @@ class Inflater:
             if self._inflate.eof:
                 # A gzip body may have several members, one behind the other.
                 data = self._inflate.unused_data
-                self._inflate = _new_inflate()
+                self._inflate = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
                 more = bool(data)
             else:
                 data = self._inflate.unconsumed_tail
                 # A full piece may leave output behind although no input is left.
                 more = bool(data) or len(piece) == _PIECE
-
-
-def _new_inflate() -> zlib._Decompress:
-    # 32: tell gzip and zlib apart by their header.
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)

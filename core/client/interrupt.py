@@ -7,7 +7,9 @@ unread to the network backend (transport.py); there it decides how long a socket
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -16,6 +18,10 @@ __all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "poll"]
 
 Deadline = Callable[[], tuple[float | None, str]]
 """Gives the seconds left, None for no limit, and the name of the phase that then ends."""
+
+
+# Seconds; the system counts milliseconds in 31 bits.
+_LONGEST = 2_000_000.0
 
 
 class Interrupted(Exception):  # noqa: N818 - a message between threads, no error
@@ -46,11 +52,7 @@ class Alarm:
         self, sock: socket.socket | None, *, write: bool = False, limit: float | None = None
     ) -> bool:
         """Wait until the socket is ready. False after `limit` seconds; raises Interrupted."""
-        if self.cancelled:
-            raise Interrupted("cancelled")
-        left, phase = self._deadline()
-        if left is not None and left <= 0:
-            raise Interrupted(phase)
+        left, phase = self.check()
         limited = limit is not None and (left is None or limit < left)
         ready = poll(sock, self._waiting, write=write, seconds=limit if limited else left)
         if self.cancelled:
@@ -58,6 +60,15 @@ class Alarm:
         if not ready and not limited:
             raise Interrupted(phase)
         return ready
+
+    def check(self) -> tuple[float | None, str]:
+        """The seconds left, None for no limit, and the phase. Raises Interrupted if it is over."""
+        if self.cancelled:
+            raise Interrupted("cancelled")
+        left, phase = self._deadline()
+        if left is not None and left <= 0:
+            raise Interrupted(phase)
+        return left, phase
 
     def sleep(self, seconds: float) -> None:
         """Wait that long. Raises Interrupted."""
@@ -91,8 +102,10 @@ def poll(
 ) -> bool:
     """Wait until `sock` is ready or `waiting` was rung, None seconds meaning for ever.
 
-    Is `sock` ready?
+    Is `sock` ready? Raises OSError if it is closed.
     """
+    if sock is not None and sock.fileno() < 0:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if not hasattr(select, "poll"):  # Windows
         readers = [each for each in (waiting, None if write else sock) if each is not None]
         writers = [sock] if sock is not None and write else []
@@ -103,5 +116,6 @@ def poll(
         watched.register(waiting, select.POLLIN)
     if sock is not None:
         watched.register(sock, select.POLLOUT if write else select.POLLIN)
-    events = watched.poll(None if seconds is None else math.ceil(max(0.0, seconds) * 1000))
+    limit = None if seconds is None else math.ceil(min(max(0.0, seconds), _LONGEST) * 1000)
+    events = watched.poll(limit)
     return sock is not None and any(number == sock.fileno() for number, _event in events)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 
@@ -12,6 +14,7 @@ from .call import Call
 from .circumstances import Circumstances
 from .interrupt import Alarm, Interrupted, Wait
 from .ledger import Entry
+from .outside import INSIDE, close_outside
 from .plan import Plan
 
 __all__ = ["LiveSource"]
@@ -25,7 +28,8 @@ class LiveSource:
     """One stream's connection to its server, retries inside.
 
     `open` sends the request and waits for the headers; `read` gives the next recorded steps, none
-    at the end.
+    at the end. interruptible: the transport asks the alarm whenever it waits; any other is asked
+    for its patience, and the alarm when data came.
     """
 
     def __init__(
@@ -34,11 +38,16 @@ class LiveSource:
         http: httpx.Client,
         enter: Callable[[], Entry],
         circumstances: Circumstances,
+        *,
+        interruptible: bool,
+        running: set[LiveSource],
     ) -> None:
         self._plan = plan
         self._http = http
         self._timeouts = circumstances.timeouts
         self._attempts = Attempts(plan, enter, circumstances)
+        self._interruptible = interruptible
+        self._running = running
         self._alarm = Alarm(self._left)
         self._response: httpx.Response | None = None
         self._body: Iterator[bytes] = iter(())
@@ -52,8 +61,13 @@ class LiveSource:
     def open(self) -> None:
         """Send the request and wait for the headers, with retries. Raises RecordingError."""
         attempts = self._attempts
-        attempts.enter()
+        if self._alarm.cancelled:
+            self.leave()
+        if attempts.outcome is not None:
+            return
+        self._running.add(self)
         try:
+            attempts.enter()
             self._early = self._attempt()
             while (delay := attempts.retry_delay()) is not None:
                 self._free()
@@ -66,18 +80,22 @@ class LiveSource:
                 attempts.waiting = False
                 self._early = self._attempt()
         except BaseException:
-            self.leave()
+            self._leave_behind()
             raise
         if attempts.outcome is not None:
             self._close()
 
     def read(self) -> list[Step]:
-        """The next steps, recorded; none when the answer is over."""
+        """The next steps, recorded; none when the answer is over. Raises ClientStateError."""
         if self._early:
             early, self._early = self._early, []
             return early
         call = self._attempts.current
         while call is not None and call.outcome is None:
+            self._attempts.check_process()
+            if self._alarm.cancelled:
+                self.leave()
+                return []
             steps = self._read(call)
             if call.outcome is not None:
                 self._close()
@@ -91,29 +109,39 @@ class LiveSource:
 
     def leave(self) -> None:
         """The caller wants no more: write the outcome, free the connection."""
+        if self._attempts.foreign:
+            return
         try:
-            if self._attempts.current is not None:
-                self._attempts.leave(self._attempts.current)
+            self._attempts.leave()
         finally:
             self._close()
 
     def abandon(self) -> None:
-        """Nobody holds the stream any more."""
+        """Nobody holds the stream any more; safe in a finaliser."""
+        if self._attempts.foreign:
+            return
         self._attempts.abandon()
-        self._free()
+        response, self._response = self._response, None
+        if response is not None:
+            close_outside(response)
         self._attempts.drop()
         self._alarm.close()
+        self._running.discard(self)
 
     def _attempt(self) -> list[Step]:
         call = self._attempts.begin()
+        outer = sys.exception()
         try:
-            response = self._response = self._http.send(self._request(), stream=True)
+            with INSIDE:
+                response = self._response = self._http.send(
+                    self._request(), stream=True, follow_redirects=False
+                )
             call.respond(response.status_code, response.headers)
-            self._body = _raw(response)
+            self._body = call.pieces_of(_raw(response))
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
-            return self._attempts.failed(call, failure)
+            return self._attempts.failed(call, failure, outer)
         steps: list[Step] = []
         while not response.is_success and call.outcome is None:
             steps += self._read(call)
@@ -121,41 +149,70 @@ class LiveSource:
 
     def _read(self, call: Call) -> list[Step]:
         call.resume()
+        outer = sys.exception()
         try:
-            data = next(self._body, None)
+            with INSIDE:
+                data = next(self._body, None)
+            if not self._interruptible:
+                self._alarm.check()
             call.pause()
             steps = call.finish() if data is None else call.receive(data)
             return steps + call.finish() if call.failed else steps
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
-            return self._attempts.failed(call, failure)
+            return self._attempts.failed(call, failure, outer)
+        except BaseException:
+            self._leave_behind()
+            raise
 
     def _request(self) -> httpx.Request:
-        timeouts = self._timeouts
-        wait = Wait.of(self._alarm, _FOR_EVER if timeouts.connect is None else timeouts.connect)
-        timeout = {"connect": wait, "read": wait, "write": timeouts.write, "pool": timeouts.pool}
         return self._http.build_request(
             self._plan.request.method,
             self._plan.url,
             headers=dict(self._plan.headers),
             content=self._plan.request.content or None,
-            extensions={"timeout": timeout},
+            extensions={"timeout": self._patience()},
         )
+
+    def _patience(self) -> dict[str, Any]:
+        timeouts = self._timeouts
+        connect, write, pool = timeouts.connect, timeouts.write, timeouts.pool
+        if self._interruptible:
+            return {
+                "connect": Wait.of(self._alarm, _FOR_EVER if connect is None else connect),
+                "read": Wait.of(self._alarm, _FOR_EVER),
+                "write": Wait.of(self._alarm, _FOR_EVER if write is None else write),
+                "pool": pool,
+            }
+        silences = (timeouts.first_chunk, timeouts.idle)
+        read = max((each for each in silences if each is not None), default=None)
+        if None in silences:
+            read = None
+        return {"connect": connect, "read": read, "write": write, "pool": pool}
 
     def _left(self) -> tuple[float | None, str]:
         call = self._attempts.current
         return (None, "total") if call is None or call.outcome is not None else call.left()
 
+    def _leave_behind(self) -> None:
+        """An exception passes through that is not of the answer."""
+        if self._attempts.current is not None:
+            self.leave()
+        else:
+            self._close()
+
     def _free(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+        response, self._response = self._response, None
+        if response is not None:
+            with INSIDE:
+                response.close()
 
     def _close(self) -> None:
         self._free()
         self._attempts.close()
         self._alarm.close()
+        self._running.discard(self)
 
 
 def _raw(response: httpx.Response) -> Iterator[bytes]:

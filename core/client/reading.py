@@ -60,6 +60,7 @@ class Reading:
         self._assembler = Assembler()
         self._last_seq: int | None = None
         self._raised = False
+        self._unwanted = False
 
     @property
     def completion(self) -> Completion:
@@ -102,10 +103,15 @@ class Reading:
     def _put(self, steps: Iterable[Step]) -> None:
         self._steps.extend(steps)
 
+    def _refuse_more(self) -> None:
+        """A running stream was cancelled: what is there already is not handed out any more."""
+        if self.outcome is None:
+            self._unwanted = True
+
     def _hand_out(self) -> Iterator[StreamChunk]:
         """The chunks that are there; more has to be read when they end."""
         steps, chunks, add = self._steps, self._chunks, self._assembler.add
-        while chunks or steps:
+        while (chunks or steps) and not self._unwanted:
             if not chunks:
                 chunks.extend(steps.popleft().chunks)
                 continue
@@ -116,6 +122,8 @@ class Reading:
 
     def _take_chunk(self) -> StreamChunk | None:
         """The next chunk; None when more has to be read."""
+        if self._unwanted:
+            return None
         while not self._chunks:
             if not self._steps:
                 return None
@@ -127,7 +135,7 @@ class Reading:
 
     def _take_step(self) -> Step | None:
         """The next frame with its chunks; None when more has to be read."""
-        if not self._steps:
+        if self._unwanted or not self._steps:
             return None
         step = self._steps.popleft()
         for chunk in step.chunks:

@@ -52,7 +52,7 @@ def _worth_another_try(error: VesselogError) -> bool:
     )
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds that a Retry-After header asks for, in either of its forms (RFC 9110, 10.2.3)."""
     if not value:
         return None
@@ -66,4 +66,4 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (when - now).total_seconds())

@@ -100,6 +100,7 @@ class Stream(Reading):
 
         Iteration then ends normally, the outcome is `cancelled`.
         """
+        self._refuse_more()
         self._source.cancel()
 
     def close(self) -> None:

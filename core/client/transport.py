@@ -113,8 +113,18 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
-            self._socket.settimeout(timeout)
-            self._socket.sendall(buffer)
+            if not isinstance(timeout, Wait):
+                self._socket.settimeout(timeout)
+                self._socket.sendall(buffer)
+                return
+            self._socket.settimeout(_SLICE)
+            left = memoryview(buffer)
+            while left:
+                if not timeout.alarm.wait(self._socket, write=True, limit=float(timeout)):
+                    raise TimeoutError
+                # After a slice in which a TLS record did not go out whole: OpenSSL keeps the rest.
+                with contextlib.suppress(TimeoutError):
+                    left = left[self._socket.send(left) :]
 
     def close(self) -> None:
         self._socket.close()
@@ -130,13 +140,15 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ProxyError("an https:// proxy cannot carry https: give it as http://")
         with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
-                self._socket.settimeout(timeout)
-                return _Stream(
-                    ssl_context.wrap_socket(self._socket, server_hostname=server_hostname)
+                self._socket.settimeout(None if isinstance(timeout, Wait) else timeout)
+                self._socket = ssl_context.wrap_socket(
+                    self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
                 )
+                _shake_hands(self._socket, timeout)
             except BaseException:
                 self.close()
                 raise
+            return self
 
     def get_extra_info(self, info: str) -> Any:
         if info == "socket":
@@ -165,6 +177,24 @@ class _Backend(httpcore.NetworkBackend):
             sock = _connect(host, port, timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return _Stream(sock)
+
+
+def _shake_hands(sock: ssl.SSLSocket, timeout: float | None) -> None:
+    if not isinstance(timeout, Wait):
+        sock.do_handshake()
+        return
+    sock.setblocking(False)
+    while True:
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            ready = timeout.alarm.wait(sock, limit=float(timeout))
+        except ssl.SSLWantWriteError:
+            ready = timeout.alarm.wait(sock, write=True, limit=float(timeout))
+        else:
+            return
+        if not ready:
+            raise TimeoutError
 
 
 def _connect(host: str, port: int, timeout: float | None) -> socket.socket:

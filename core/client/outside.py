@@ -1,0 +1,56 @@
+"""Closes the responses of dropped streams, but never in the middle of httpx's own work.
+
+A finaliser runs wherever the garbage collector strikes, also in a thread that is inside httpcore
+and holds its pool's lock. Closing a response takes that lock, and would wait for ever. So a thread
+says while it is inside, and closes what was dropped meanwhile as soon as it comes out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from types import TracebackType
+
+import httpx
+
+__all__ = ["INSIDE", "close_outside"]
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.depth = 0
+        self.dropped: deque[httpx.Response] = deque()
+
+
+_here = _Here()
+
+
+class _Inside:
+    def __enter__(self) -> None:
+        _here.depth += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        while _here.depth == 1 and _here.dropped:
+            _here.dropped.popleft().close()
+        _here.depth -= 1
+        if _here.dropped and not _here.depth:  # dropped between these two lines
+            with self:
+                pass
+
+
+INSIDE = _Inside()
+"""`with` it around every call into httpx that may take a lock."""
+
+
+def close_outside(response: httpx.Response) -> None:
+    """Close it now, or when this thread has come out of httpx. Safe in a finaliser."""
+    if _here.depth:
+        _here.dropped.append(response)
+    else:
+        with INSIDE:
+            response.close()
