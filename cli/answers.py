@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .output import DIM, json_line, note, put, write
 
 if TYPE_CHECKING:
-    from ..core.chunk import StreamChunk, Usage
+    from ..core.chunk import StreamChunk
     from ..core.completion import Choice, Completion, Metrics, ToolCall
     from ..core.errors import VesselogError
 
@@ -144,26 +144,23 @@ def summary(completion: Completion, outcome: str | None = None) -> str:
     metrics = completion.metrics
     if metrics.chunks:
         arrived = f"{metrics.chunks} chunk{'' if metrics.chunks == 1 else 's'}"
-        arrived += f" in {metrics.duration:.2f} s"
-        if metrics.time_to_first_chunk is not None:
-            arrived += f", the first after {metrics.time_to_first_chunk:.2f} s"
-        parts.append(arrived)
-    if counts := _tokens(completion.usage, metrics):
-        parts.append(counts)
+        first = metrics.time_to_first_chunk
+        begun = "" if first is None else f" (first {first:.2f} s)"
+        parts.append(f"{arrived} in {metrics.duration:.2f} s{begun}")
+    if usage := completion.usage:
+        counts = {"in": usage.input_tokens, "out": usage.output_tokens}
+        known = [f"{count} {name}" for name, count in counts.items() if count is not None]
+        parts.append(f"tokens {', '.join(known)}{_rate(metrics)}")
     return " · ".join(parts)
 
 
-def _tokens(usage: Usage | None, metrics: Metrics) -> str:
-    counts: list[str] = []
-    if usage is not None and usage.input_tokens is not None:
-        counts.append(f"{usage.input_tokens} in")
-    if usage is not None and usage.output_tokens is not None:
-        counts.append(f"{usage.output_tokens} out")
+def _rate(metrics: Metrics) -> str:
+    """Output tokens per second: the provider's own figure, or else that of the clock."""
     if metrics.output_tokens_per_second is not None:
-        counts.append(f"{metrics.output_tokens_per_second:.1f}/s by the provider")
-    elif metrics.clock_output_tokens_per_second is not None:
-        counts.append(f"{metrics.clock_output_tokens_per_second:.1f}/s by the clock")
-    return f"tokens: {', '.join(counts)}" if counts else ""
+        return f" ({metrics.output_tokens_per_second:.1f}/s)"
+    if metrics.clock_output_tokens_per_second is not None:
+        return f" ({metrics.clock_output_tokens_per_second:.1f}/s by the clock)"
+    return ""
 
 
 def _tool_calls(choice: Choice) -> None:

@@ -43,7 +43,7 @@ _SERVERS = {"ollama": "Ollama", "openai": "An OpenAI-compatible server (llama.cp
 # A stream that is shorter cannot be watched, two that are longer tire: seconds.
 _SHORTEST, _LONGEST = 3.0, 5.0
 # Of a line of the file before its chunks: enough to see what it is made of.
-_SHOWN = 62
+_SHOWN = 74
 
 
 class Played(NamedTuple):
@@ -92,17 +92,17 @@ def run(arguments: argparse.Namespace) -> int:
             "pip install 'vesselog[server]'"
         )
         return ExitStatus.FAILURE
-    own = OwnOllama()
     with ExitStack() as stack:
+        stack.enter_context(_no_proxies())
+        own = OwnOllama()
         folder = files("vesselog.recordings") / "samples"
         samples = [
             (vessel, stack.enter_context(as_file(folder / name))) for vessel, name in _SAMPLES
         ]
-        stack.enter_context(_no_proxies())
         ok = _show(samples, arguments)
-    _say()
-    for line in own.lines():
-        _say(line)
+        _say()
+        for line in own.lines():
+            _say(line)
     return ExitStatus.OK if ok else ExitStatus.FAILURE
 
 
@@ -124,7 +124,8 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     _title("The file", f" {file.path}")
     _say(f"  {file.lines} lines, {bytes_in_words(file.size)}; one of them:")
     before, chunks, after = file.example.partition(',"chunks":')
-    _say(f"  {before[:_SHOWN]} … {chunks}{after}", DIM)
+    _say(f"  {before[:_SHOWN]} …", DIM)
+    _say(f"    … {chunks}{after}", DIM)
     _title("Replayed and compared")
     ok = True
     for kept, claim in _findings(file.path, played):
@@ -216,7 +217,7 @@ def _client(vessel: str, url: str, recordings: Path) -> Client:
         recordings=recordings,
         vessels={vessel: find_vessel(vessel)(base_url=url)},
         environment={},
-        ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # needs no certificates: no TLS here
+        ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # no certificates: there is no TLS
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -59,8 +60,11 @@ class OwnOllama:
             address = httpx.URL(request.url if request else "")
             if address.host not in {"127.0.0.1", "localhost", "::1"}:
                 return
-            self._address = f"{address.scheme}://{address.netloc.decode()}"
-            with Client(recordings=None, vessels={"ollama": vessel}, environment={}) as client:
+            self._address = f"{address.scheme}://{address.netloc.rpartition(b"@")[2].decode()}"
+            trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: it is this machine
+            with Client(
+                recordings=None, vessels={"ollama": vessel}, environment={}, ssl_context=trusted
+            ) as client:
                 models = client.models("ollama")
         except (VesselogError, httpx.InvalidURL):
             return  # it does not run, or its address is none: the line to type says so
