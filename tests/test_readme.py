@@ -1,0 +1,290 @@
+"""README and docs are true: their code runs, their output is what is printed, their links lead on.
+
+Python runs as it stands, before a scripted model server. A `print(…)  # text` prints that text. A
+block that begins with `# examples/…` is an excerpt of that file. Commands run too; `$` lines print
+what stands below them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import duckdb
+import pytest
+
+import vesselog
+from loopback import Conversation, LoopbackServer
+from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
+from vesselog.core.truth.session import Session
+from vesselog.vessels import BUILT_IN
+
+LANGUAGES = {"console", "js", "python", "sh", "sql"}
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
+PORTS = re.compile(r"http://127\.0\.0\.1:8000\b")
+
+
+def model(conversation: Conversation) -> None:
+    """Answers every question that is asked on these pages."""
+    asked = conversation.request.json if conversation.request.body else {}
+    if conversation.request.method == "GET":
+        conversation.whole(b'{"models": [{"name": "qwen3:1.7b"}], "data": []}')
+    elif "for ever" in json.dumps(asked):
+        conversation.begin()
+        for frame in conversation.frames("One, ", "two, ")[:-1]:
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+    elif "format" in asked:
+        conversation.answer('{"name": "Rostock", "ships": 3}')
+    elif "tools" in asked and asked["messages"][-1]["role"] != "tool":
+        call = {"function": {"name": "get_weather", "arguments": {"city": "Zürich"}}}
+        message = {"role": "assistant", "content": "", "tool_calls": [call]}
+        answer = {"model": "m", "message": message, "done": True, "done_reason": "stop"}
+        conversation.whole(json.dumps(answer).encode())
+    else:
+        conversation.answer("Scattered ", "light.")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
+    """A model server where the pages expect Ollama, the shipped samples, and `vesselog` itself."""
+    Path("recordings").mkdir()
+    Path("recordings/samples").symlink_to(ROOT / "recordings/samples")
+    programs = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
+    monkeypatch.setenv("COLUMNS", "100")
+    with LoopbackServer([model]) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        yield server
+
+
+def needs(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: what the pages say of it is not checked")
+
+
+def shell(command: str, **variables: str) -> str:
+    """What a command prints on stdout."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.decode()
+
+
+def commands(*languages: str) -> list[tuple[Block, str]]:
+    return [
+        (block, line)
+        for block in blocks(*languages)
+        for line in block.code.splitlines()
+        if line and not line.startswith("#")
+    ]
+
+
+def test_no_page_holds_code_that_nothing_runs() -> None:
+    assert [str(block) for block in blocks() if block.language not in LANGUAGES] == []
+    pages = [page for page in PAGES if page.name not in {"CHANGELOG.md", "CONTRIBUTING.md"}]
+    indented = re.compile(r"\n\n    \S")
+    assert [page.name for page in pages if indented.search(prose(page))] == []
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_runs(block: Block, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    if block.code.startswith("# examples/"):
+        name, excerpt = block.code.split("\n", 1)
+        assert excerpt in (ROOT / name.removeprefix("# ")).read_text("utf-8")
+        return
+    printed: list[str] = []
+
+    def keep(*values: object, sep: str = " ", end: str = "\n", **_: object) -> None:
+        printed.append(sep.join(map(str, values)) + end)
+
+    monkeypatch.setattr(builtins, "print", keep)
+    code = PORTS.sub(server.url, block.code)
+    program = compile("\n" * (block.line - 1) + code, str(block.page), "exec")
+    exec(program, {"__name__": "__main__"})
+    said = "".join(printed)
+    assert said.strip(), "it prints nothing"
+    for expected in re.findall(r"print\(.*\)  # (.+)$", block.code, re.MULTILINE):
+        assert expected in said.splitlines()
+    for path in Path("recordings").glob("*.jsonl"):
+        assert vesselog.verify(path).ok
+
+
+@pytest.mark.parametrize(("block", "command"), commands("sh"), ids=str)
+def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> None:
+    words = [word for word in shlex.split(command) if "=" not in word.partition("/")[0]]
+    match words:
+        case ["pip", "install", what]:
+            asked = re.search(r"\[(.*)\]", what)
+            assert what.partition("[")[0] in {".", "vesselog"}
+            assert set(asked[1].split(",") if asked else []) <= {*EXTRAS}
+        case ["uvicorn", "--app-dir", folder, app]:  # it runs in test_fastapi_example.py
+            assert (ROOT / folder / f"{app.partition(':')[0]}.py").exists()
+            assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")
+        case [program] if program.startswith("scripts/"):  # they run in .ci/run
+            assert os.access(ROOT / program, os.X_OK)
+        case ["vesselog" | "jq" as program, *_]:
+            needs(program)
+            assert shell(PORTS.sub(server.url, command)).strip(), "it prints nothing"
+        case _:
+            pytest.fail(f"{block} has a command that no test knows: {command}")
+
+
+@pytest.mark.parametrize("block", blocks("sql"), ids=str)
+def test_sql_runs(block: Block, server: LoopbackServer) -> None:
+    rows = duckdb.sql(block.code).fetchall()
+    assert rows
+    assert all(value is not None for row in rows for value in row)
+
+
+def test_links_lead_somewhere() -> None:
+    broken: list[str] = []
+    for page in PAGES:
+        for link in links(page):
+            if re.match(r"https?:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    named = set(links(ROOT / "docs/README.md"))
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {link for link in named if "/" not in link} == pages
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table behind a heading, its own heading left out."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    lines = text.partition(f"\n{heading}\n")[2].split("\n")
+    rows = [line for line in lines if line.startswith("|")]
+    end = next((n for n, line in enumerate(lines) if line.startswith("|")), 0)
+    rows = []
+    for line in lines[end:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows[2:]
+
+
+def codes(cells: list[str]) -> list[str]:
+    return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_deadlines_are_those_of_the_code() -> None:
+    rows = table("timeouts-and-cancelling.md", "## How long each wait lasts")
+    told = {row[0].strip("`"): row[1].strip("`") for row in rows}
+    defaults = vesselog.Timeouts()
+    real = {name: getattr(defaults, name) for name in vesselog.Timeouts.__slots__}
+    assert told == {name: "None" if v is None else f"{v:g}" for name, v in real.items()}
+
+
+def test_the_outcomes_are_those_of_the_code() -> None:
+    rows = table("timeouts-and-cancelling.md", "## How a call ended")
+    assert {row[0].strip("`") for row in rows} == set(get_args(vesselog.Outcome))
+    (outcome,) = [row[1] for row in table("file-format.md", "### end") if "outcome" in row[0]]
+    assert set(codes([outcome])) == set(get_args(vesselog.Outcome))
+
+
+def test_the_variables_are_those_of_the_vessels() -> None:
+    rows = table("quickstart.md", "## Stream") or []
+    told = {row[0].strip("`"): set(codes(row[1:])) for row in rows}
+    real = {
+        name: {variable for names in vessel.variables.values() for variable in names}
+        for name, vessel in BUILT_IN.items()
+    }
+    assert told == real
+
+
+def test_the_file_format_tells_every_field_of_a_chunk() -> None:
+    told = table("file-format.md", "## Chunks")
+    named = set(codes([row[0] for row in told]))
+    assert named == set(vesselog.StreamChunk.model_fields) - {"t", "raw"}
+    inner = set(codes([row[1] for row in told]))
+    for part in (vesselog.Usage, vesselog.Timings, vesselog.ToolCallDelta):
+        assert set(part.model_fields) <= inner
+    assert set(get_args(vesselog.FinishReason)) <= inner
+
+
+def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None:
+    """In a session with all that there is: a repair, a masked key, bytes, an error, a retry."""
+
+    def awkward(conversation: Conversation) -> None:
+        conversation.head()
+        for frame in conversation.frames("a secret-key-of-14", "<think>b</think>")[:-1]:
+            conversation.chunk(frame)
+        conversation.chunk(b'{"message": {"content": "\xff"}, "done": false}\n')
+        conversation.chunk(b'{"message": {"cont')
+        conversation.end()
+
+    def busy(conversation: Conversation) -> None:
+        conversation.whole(b"{}", 503)
+
+    with (
+        LoopbackServer([busy, awkward]) as server,
+        vesselog.Client(
+            vessels={"lab": BUILT_IN["ollama"](base_url=server.url, api_key="secret-key-of-14")},
+            retries=vesselog.Retries(backoff=0),
+        ) as client,
+        pytest.raises(vesselog.TruncatedError),
+    ):
+        client.complete("lab/m", "hi", session="s", split_think=True, options={"n": 2**70})
+    with Path("recordings/s.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    Session.open(Path("recordings"), "s").close()
+    written: dict[str, set[str]] = {}
+    for line in vesselog.Recording("recordings/s.jsonl").lines():
+        written.setdefault(line["type"], set()).update(line)
+    anywhere = set(codes([row[0] for row in table("file-format.md", "## Lines")]))
+    unused = {"raw_b64", "masked", "repairs", "partial", "retry_of", "torn", "split_think", "exact"}
+    for kind, keys in written.items():
+        told = set(codes([row[0] for row in table("file-format.md", f"### {kind}")]))
+        assert keys - anywhere <= told, f"{kind} lines have keys that the page does not tell"
+        unused -= keys
+    assert unused == set(), "the session does not hold all that there is"
+    error = [row[1] for row in table("file-format.md", "### end") if row[0] == "`error`"]
+    recorded = [call.end or {} for call in vesselog.Recording("recordings/s.jsonl").calls()]
+    assert {key for end in recorded for key in end["error"]} <= set(codes(error))
+    metrics = [row[1] for row in table("file-format.md", "### end") if row[0] == "`metrics`"]
+    assert set(vesselog.Metrics.model_fields) <= set(codes(metrics))
+
+
+def test_line_ends_are_escaped_and_lookalikes_are_not(tmp_path: Path) -> None:
+    """As the page says: LF stands nowhere but at the end of a line."""
+    text = "a\nb\r\x00\u0085\u2028\u2029"
+    with LoopbackServer([lambda conversation: conversation.answer(text)]) as server:
+        vessel = BUILT_IN["ollama"](base_url=server.url)
+        with vesselog.Client(vessels={"lab": vessel}) as client:
+            client.complete("lab/m", text, session="s")
+    data = Path("recordings/s.jsonl").read_bytes()
+    lines: list[dict[str, Any]] = [json.loads(line) for line in data.split(b"\n")[:-1]]
+    assert data.endswith(b"\n")
+    assert [line["type"] for line in lines] == [
+        "session",
+        "open",
+        "request",
+        "response",
+        *(["frame"] * (len(lines) - 5)),
+        "end",
+    ]
+    assert "\u2028".encode() in data
+    assert lines[4]["chunks"][0]["text"] == text
