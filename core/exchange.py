@@ -18,6 +18,7 @@ from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
 from .masking import Masker
+from .sniffing import WHITE_SPACE, sniff
 from .surrogates import SurrogateMender
 from .thinking import ThinkSplitter
 from .validation import explain
@@ -29,8 +30,6 @@ __all__ = ["Exchange", "Step"]
 _VALIDATE: Callable[[dict[str, object]], StreamChunk] = (
     StreamChunk.__pydantic_validator__.validate_python
 )
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_WHITE_SPACE = b" \t\r\n"
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ class Exchange:
         self._t = t
         if self._splitter is None:
             self._head += data
-            framing = self._sniff(bytes(self._head[self._looked_at :]))
+            framing = self._framing_of_head()
             if framing is not None or len(self._head) > self._limit:
                 self._begin(framing or Framing.BODY).feed(bytes(self._head))
                 self._head.clear()
@@ -144,28 +143,31 @@ class Exchange:
         self._t = t
         if self.error is not None:
             yield from self._behind_the_error()
-            return
-        rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
-        if not self.succeeded:
-            text = self._masker.bytes(rest).decode(errors="replace")
-            self.error = self._vessel.failure(self._status, text)
-            if rest:
-                yield self._unread(rest)
-            return
-        if rest.strip(_WHITE_SPACE):
-            yield from self._last(rest)
-        elif rest:
-            yield self._unread(rest)
-        if self.error is not None:
-            return
-        if self.progress is Progress.OPEN:
-            self.error = self._truncated()
+        else:
+            rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
+            yield from self._end(rest)
+        # Also of an answer that failed: what was held back is a part of what came.
         frame = Frame(b"", self._framing)
         held = list(self._transform(self._decoder.flush(), frame, last=True))
         if held:
             step = Step(frame, error=self.error)
             self._number(frame, held, step.chunks, step.fields)
             yield step
+
+    def _end(self, rest: bytes) -> Iterator[Step]:
+        """The remainder of the body, and the judgement of its end."""
+        if not self.succeeded:
+            text = self._masker.bytes(rest).decode(errors="replace")
+            self.error = self._vessel.failure(self._status, text)
+            if rest:
+                yield self._unread(rest)
+            return
+        if rest.strip(WHITE_SPACE):
+            yield from self._last(rest)
+        elif rest:
+            yield self._unread(rest)
+        if self.error is None and self.progress is Progress.OPEN:
+            self.error = self._truncated()
 
     def _behind_the_error(self) -> Iterator[Step]:
         """What had already arrived when the answer failed: kept, but not decoded."""
@@ -182,28 +184,12 @@ class Exchange:
         self._splitter = Splitter(framing, self._limit)
         return self._splitter
 
-    def _sniff(self, data: bytes) -> Framing | None:
-        """What the body is by its first byte, whatever its content type says.
-
-        None if there is none yet.
-        """
-        head = data.removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
-        if not head:
-            # White space keeps a connection alive while a model loads; it is looked at once.
+    def _framing_of_head(self) -> Framing | None:
+        # White space keeps a connection alive while a model loads; it is looked at once.
+        head = bytes(self._head[self._looked_at :])
+        if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
-        if not head or _BYTE_ORDER_MARK.startswith(head):
-            return None
-        first = head[:1]
-        if first in b"{[":
-            if "ndjson" in self._content_type or "jsonl" in self._content_type:
-                return Framing.NDJSON
-            if not self._stream or "json" in self._content_type:
-                ndjson = self._stream and self._vessel.framing is Framing.NDJSON
-                return Framing.NDJSON if ndjson else Framing.BODY
-            return self._vessel.framing
-        # The fields of an event (data, event, error, id, retry) or a comment; else a page, a plain
-        # text …
-        return Framing.SSE if first in b":deir" else Framing.BODY
+        return sniff(head, self._content_type, self._vessel.framing, stream=self._stream)
 
     def _decode(self, raw: bytes) -> Step:
         masked = raw if self._masker.idle else self._masker.bytes(raw)
@@ -270,19 +256,21 @@ class Exchange:
             step.partial = "error-after-the-end" in step.frame.repairs
             yield step
             return
-        begin = rest.lstrip(_WHITE_SPACE)[:1]
+        begin = rest.lstrip(WHITE_SPACE)[:1]
         page = self._framing is Framing.BODY and begin not in b"{["
         if page or step.chunks or _is_json(step.frame):
             # Whole, and not of the dialect.
             yield step
             return
         self.error = None
-        if self._framing is Framing.BODY and b"\n" in rest.strip(_WHITE_SPACE):
-            self._begin(Framing.NDJSON).feed(rest)
+        if self._framing is Framing.BODY and b"\n" in rest.strip(WHITE_SPACE):
+            lines, failed = self._begin(Framing.NDJSON), False
+            lines.feed(rest)
             while (line := self.pull()) is not None:
+                failed = line.error is not None
                 yield line
-            if self.error is None and self._splitter is not None:
-                yield from self._last(self._splitter.rest())
+            if not failed and (half := lines.rest()):
+                yield from self._last(half)
         else:
             self.error = step.error = self._truncated()
             step.partial = True

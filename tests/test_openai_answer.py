@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoding import DONE, JSON, SSE, decode, delta, openai, sse
+from decoding import DONE, JSON, NDJSON, SSE, decode, delta, openai, sse
 from vesselog.core.errors import VesselogError
 from vesselog.core.vessel import Progress
 from vesselog.vessels import OpenAI
@@ -265,7 +265,9 @@ def test_a_whole_answer_whatever_was_asked_for(kind: str, stream: bool) -> None:
         assert found.completion.usage
 
 
-@pytest.mark.parametrize("kind", [JSON, "text/plain", "", "TEXT/EVENT-STREAM; charset=iso-8859-1"])
+@pytest.mark.parametrize(
+    "kind", [JSON, "text/plain", "", "TEXT/EVENT-STREAM; charset=iso-8859-1", NDJSON]
+)
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_stream_whatever_was_asked_for(kind: str, stream: bool) -> None:  # noqa: FBT001
     found = decode(OpenAI(), sse(delta(content="é"), STOP, DONE), kind, stream=stream)
