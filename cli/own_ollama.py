@@ -60,7 +60,8 @@ class OwnOllama:
             address = httpx.URL(request.url if request else "")
             if address.host not in {"127.0.0.1", "localhost", "::1"}:
                 return
-            self._address = f"{address.scheme}://{address.netloc.rpartition(b"@")[2].decode()}"
+            host = address.netloc.decode().rpartition("@")[2]
+            self._address = f"{address.scheme}://{host}"
             trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody: it is this machine
             with Client(
                 recordings=None, vessels={"ollama": vessel}, environment={}, ssl_context=trusted
