@@ -11,7 +11,11 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ..core.errors import ConfigurationError
 
-__all__ = ["route_url", "split_address"]
+__all__ = ["ollama_address", "route_url", "split_address"]
+
+# Addresses that a server listens on, not ones to connect to (OLLAMA_HOST serves both).
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - never bound
+_PORT = 11434
 
 
 def split_address(address: str) -> SplitResult:
@@ -43,3 +47,28 @@ def route_url(address: str, route: str, *, routes: Sequence[str], root: str) -> 
     if not path and not ending:
         path = root
     return urlunsplit(parts._replace(path=path + route, fragment=""))
+
+
+def ollama_address(host: str) -> str:
+    """A base URL from any form of OLLAMA_HOST: without a scheme it is http, and port 11434."""
+    host = host.strip().strip("\"'")
+    scheme, separator, rest = host.partition("://")
+    if not separator:
+        scheme, rest = "http", host
+    try:
+        parts = urlsplit(f"//{rest}")
+        port = parts.port
+    except ValueError:
+        return host
+    if parts.path and not parts.netloc:
+        return host
+    name = parts.netloc.rpartition("@")[2]
+    name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
+    reached = _ANY_ADDRESS.get(name.strip("[]"), name)
+    user = parts.netloc.rpartition("@")[0]
+    user = f"{user}@" if user else ""
+    if port is None and not separator:
+        port = _PORT
+    ending = f":{port}" if port is not None else ""
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{scheme}://{user}{reached}{ending}{parts.path}{query}"

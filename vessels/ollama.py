@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
 
 from ..core.errors import InvalidRequestError, ProviderError
 from ..core.framing import Framing
-from ..core.jsontext import loads
 from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import route_url
+from .addresses import ollama_address, route_url
 from .failures import error_of_status
 from .ollama_answer import OllamaDecoder
+from .tool_calls import arguments_object
 
 __all__ = ["Ollama"]
 
@@ -33,9 +32,6 @@ _SAMPLING = {
     "max_tokens": "num_predict",
 }
 _ROLES = {"developer": "system", "function": "tool"}
-# Addresses that a server listens on, not ones to connect to (OLLAMA_HOST serves both).
-_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - never bound
-_PORT = 11434
 
 
 class Ollama(Vessel):
@@ -121,32 +117,7 @@ class Ollama(Vessel):
         return str(body["version"])
 
     def _url(self, route: str) -> str:
-        return route_url(_address(self.base_url), route, routes=_ROUTES, root="")
-
-
-def _address(host: str) -> str:
-    """A base URL from any form of OLLAMA_HOST: without a scheme it is http, and port 11434."""
-    host = host.strip().strip("\"'")
-    scheme, separator, rest = host.partition("://")
-    if not separator:
-        scheme, rest = "http", host
-    try:
-        parts = urlsplit(f"//{rest}")
-        port = parts.port
-    except ValueError:
-        return host
-    if parts.path and not parts.netloc:
-        return host
-    name = parts.netloc.rpartition("@")[2]
-    name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
-    reached = _ANY_ADDRESS.get(name.strip("[]"), name)
-    user = parts.netloc.rpartition("@")[0]
-    user = f"{user}@" if user else ""
-    if port is None and not separator:
-        port = _PORT
-    ending = f":{port}" if port is not None else ""
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{scheme}://{user}{reached}{ending}{parts.path}{query}"
+        return route_url(ollama_address(self.base_url), route, routes=_ROUTES, root="")
 
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
@@ -189,16 +160,7 @@ def _image(url: str) -> str:
 
 
 def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
-    arguments: Any = call.function.arguments
-    if isinstance(arguments, str):
-        try:
-            arguments = loads(arguments) if arguments.strip() else {}
-        except ValueError:
-            arguments = None
-    if not isinstance(arguments, dict):
-        raise InvalidRequestError(
-            f"ollama takes arguments as a JSON object; those of {call.function.name!r} are none"
-        )
+    arguments = arguments_object(call, "ollama")
     function: dict[str, Any] = {"name": call.function.name, "arguments": arguments}
     return {"id": call.id, "function": function} if call.id else {"function": function}
 

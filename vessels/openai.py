@@ -34,9 +34,11 @@ class OpenAI(Vessel):
     """OpenAI, or a server that speaks its dialect.
 
     organization, project: sent as OpenAI-Organization and OpenAI-Project. ask_usage: whether a
-    stream is asked for its token counts (`stream_options.include_usage`); a few old servers refuse
-    the question. max_tokens is sent under that name; newer OpenAI models want
+    stream is asked for its token counts (`stream_options.include_usage`); a few servers refuse the
+    question. max_tokens is sent under that name; newer OpenAI models want
     `extra_body={"max_completion_tokens": …}`.
+
+    A server with ways of its own is a subclass that says so in the attributes below (presets.py).
     """
 
     name = "openai"
@@ -48,6 +50,18 @@ class OpenAI(Vessel):
         "organization": ("OPENAI_ORG_ID",),
         "project": ("OPENAI_PROJECT_ID",),
     }
+    root: ClassVar[str] = "/v1"
+    """What stands before the routes where the base URL has no path."""
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Fields of a request that the server does not take, with the reason."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Fields of a request that have another name on this server."""
+    thinking: ClassVar[Mapping[bool, Mapping[str, Any]]] = {}
+    """What `think=True` and `think=False` put into the body; refused where it is not here."""
+    asks_usage: ClassVar[bool] = True
+    """Whether a stream is asked for its token counts, unless `ask_usage` says otherwise."""
+    quirks: ClassVar[tuple[str, ...]] = ()
+    """What else is worth knowing about the server."""
 
     def __init__(
         self,
@@ -57,12 +71,12 @@ class OpenAI(Vessel):
         headers: Mapping[str, str] | None = None,
         organization: str | None = None,
         project: str | None = None,
-        ask_usage: bool = True,
+        ask_usage: bool | None = None,
     ) -> None:
         super().__init__(base_url=base_url, api_key=api_key, headers=headers)
         self._organization = organization
         self._project = project
-        self._ask_usage = ask_usage
+        self._ask_usage = self.asks_usage if ask_usage is None else ask_usage
 
     def configured(self, environment: Mapping[str, str]) -> Self:
         """As for every vessel; organization and project stay with the server, as the key does."""
@@ -72,8 +86,16 @@ class OpenAI(Vessel):
         return given
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for keep_alive and a boolean think."""
+        """The request for `chat`.
+
+        Raises InvalidRequestError for keep_alive, for what is `refused`, and for a boolean think
+        without a word for it in `thinking`.
+        """
         chat.refuse(self.name, keep_alive="how long a model stays loaded is the server's affair")
+        chat.refuse(
+            self.name,
+            **{field: why for field, why in self.refused.items() if field != "n" or chat.n != 1},
+        )
         body: dict[str, Any] = {"model": chat.model}
         if chat.messages is not None:
             route = _CHAT
@@ -90,13 +112,8 @@ class OpenAI(Vessel):
                 body["logprobs"] = int(chat.logprobs)
         if chat.response_format is not None:
             body["response_format"] = _response_format(chat.response_format)
-        if isinstance(chat.think, str):
-            body["reasoning_effort"] = chat.think
-        elif chat.think is not None:
-            raise InvalidRequestError(
-                f"{self.name} takes think as an effort (low, medium, high); what else there is "
-                "goes into extra_body"
-            )
+        body |= self._thinking(chat)
+        body = {self.renamed.get(field, field): value for field, value in body.items()}
         body["stream"] = chat.stream
         if chat.stream and self._ask_usage:
             body["stream_options"] = {"include_usage": True}
@@ -136,7 +153,20 @@ class OpenAI(Vessel):
         ]
 
     def _url(self, route: str) -> str:
-        return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
+        return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
+
+    def _thinking(self, chat: ChatRequest) -> Mapping[str, Any]:
+        think = chat.think
+        if isinstance(think, str):
+            return {"reasoning_effort": think}
+        if think is None:
+            return {}
+        if think not in self.thinking:
+            raise InvalidRequestError(
+                f"{self.name} takes think as an effort (low, medium, high); what else there is "
+                "goes into extra_body"
+            )
+        return self.thinking[think]
 
     def _identity(self) -> dict[str, str]:
         identity = {"openai-organization": self._organization, "openai-project": self._project}

@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
+from ..core.errors import InvalidRequestError
 from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
+from ..core.request import ToolCallRequest
 
-__all__ = ["ToolCalls", "arguments_text"]
+__all__ = ["ToolCalls", "arguments_object", "arguments_text"]
 
 
 class _Call:
@@ -130,6 +132,24 @@ def arguments_text(arguments: Any) -> str:
     if arguments is None:
         return ""
     return arguments if isinstance(arguments, str) else dumps(arguments).decode()
+
+
+def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
+    """The arguments of an earlier call as a JSON object, for dialects that have them as one.
+
+    Raises InvalidRequestError if they are none.
+    """
+    arguments: Any = call.function.arguments
+    if isinstance(arguments, str):
+        try:
+            arguments = loads(arguments) if arguments.strip() else {}
+        except ValueError:
+            arguments = None
+    if not isinstance(arguments, dict):
+        raise InvalidRequestError(
+            f"{vessel} takes arguments as a JSON object; those of {call.function.name!r} are none"
+        )
+    return cast("dict[str, Any]", arguments)
 
 
 def _index(value: Any) -> int | None:
