@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from catalogue import measurements
+from chart import chart
 from report import as_json, as_markdown
 from rounds import run
 from targets import judge
@@ -59,6 +60,8 @@ def main() -> int:
         (folder / "report.md").write_text(text)
         figures = as_json(results, verdicts, facts)
         (folder / "report.json").write_text(json.dumps(figures, indent=1) + "\n")
+        if drawing := chart(results):
+            (folder / "chart.svg").write_text(drawing)
         print(f"written to {folder}", file=sys.stderr)
     return 1 if results.failed else 0
 

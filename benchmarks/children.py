@@ -7,13 +7,14 @@ A measuring module is a script: it calls `serve` with its functions by name. The
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ChildError", "Figures", "command", "measure", "serve"]
+__all__ = ["ChildError", "Figures", "allow_many_files", "measure", "serve"]
 
 Figures = dict[str, Any]
 
@@ -26,15 +27,12 @@ class ChildError(Exception):
     """A measurement failed; the message is the end of what its process said."""
 
 
-def command(script: str, name: str, **settings: Any) -> list[str]:
-    """The command line of a measurement."""
-    return [sys.executable, str(_HERE / script), name, json.dumps(settings)]
-
-
-def measure(script: str, name: str, **settings: Any) -> Figures:
-    """The figures of one measurement. Raises ChildError."""
+def measure(
+    script: str, name: str, settings: Mapping[str, Any], python: str | None = None
+) -> Figures:
+    """The figures of one measurement, by this interpreter or another. Raises ChildError."""
     done = subprocess.run(
-        command(script, name, **settings),
+        [python or sys.executable, str(_HERE / script), name, json.dumps(dict(settings))],
         check=False,
         capture_output=True,
         timeout=_SECONDS,
@@ -51,3 +49,9 @@ def serve(functions: Mapping[str, Callable[..., Figures]]) -> None:
     """In the child: run the function that is asked for, and print its figures."""
     name, settings = sys.argv[1:]
     print(json.dumps(functions[name](**json.loads(settings))), flush=True)
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files as far as it may: a stream takes two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

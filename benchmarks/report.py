@@ -20,12 +20,26 @@ _PACKAGES = (
     "httpx",
     "httpx-aiohttp",
     "httpx-sse",
-    "litellm",
     "ollama",
     "openai",
     "orjson",
     "pydantic",
+    "pydantic-ai-slim",
 )
+_LOADS = {
+    "burst": "Burst: one stream after another, as fast as the client reads",
+    "paced": "Paced: many streams at once, each at its own pace",
+    "crowd": "Crowd: the paced load on one core, with more and more streams",
+}
+_NAMES = {
+    "us": "CPU µs a chunk",
+    "wall_us": "wall µs a chunk",
+    "busy": "cores busy",
+    "p50_ms": "added p50 ms",
+    "p99_ms": "added p99 ms",
+    "first_ms": "first chunk ms",
+    "peak_mib": "peak MiB",
+}
 
 
 def as_json(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +54,7 @@ def as_json(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) 
                 "unit": verdict.target.unit,
                 "measured": None if verdict.spread is None else vars(verdict.spread),
                 "met": verdict.met,
+                "note": verdict.note,
             }
             for verdict in verdicts
         ],
@@ -50,57 +65,85 @@ def as_json(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) 
 
 
 def as_markdown(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) -> str:
-    """The targets, then what each measurement gave."""
-    size = "A quick run: it shows that the benchmarks work, its figures mean little. "
+    """The targets, then what each measurement gave, then what could not be measured."""
+    rounds = "one round" if run["rounds"] == 1 else f"{run['rounds']} interleaved rounds"
     lines = [
         "# Benchmarks",
         "",
-        f"{size if run['quick'] else ''}Medians of {run['rounds']} interleaved rounds, least and "
-        "greatest in brackets. Ratios are taken within a round. "
-        f"{', '.join(f'{key} {value}' for key, value in _machine().items())}.",
+        "A quick run: it shows that the benchmarks work; its figures mean little."
+        if run["quick"]
+        else f"Medians of {rounds}, the least and the greatest in brackets.",
+        "Ratios are taken within a round.",
+        f"{' · '.join(f'{key} {value}' for key, value in _machine().items())}.",
         "",
         "| measure | target | measured | |",
         "|---|---|---|---|",
+        *map(_target_row, verdicts),
     ]
-    lines += [_target_row(verdict) for verdict in verdicts]
-    for title, names in (("Without HTTP", _figure_names(results)),):
-        lines += ["", f"## {title}", "", *_figures_table(results, names)]
+    for load, title in _LOADS.items():
+        lines += _load_table(results, load, title)
+    rest = [name for name in results.figures if name.split()[0] not in _LOADS]
+    lines += _rest_table(results, rest)
     for title, gone in (("Skipped", results.skipped), ("Failed", results.failed)):
         if gone:
             lines += ["", f"## {title}", ""]
-            lines += [f"- {name}: {reason}" for name, reason in gone.items()]
+            lines += [f"- {name}: {' '.join(reason.split())}" for name, reason in gone.items()]
     return "\n".join(lines) + "\n"
 
 
-def _figure_names(results: Results) -> list[str]:
-    return list(results.figures)
+def _target_row(verdict: Verdict) -> str:
+    target = verdict.target
+    limit = f"≤ {target.limit:g} {target.unit}"
+    measured = "–" if verdict.spread is None else _spread(verdict.spread, target.unit)
+    said = {True: "met", False: "not met", None: "not measured"}[verdict.met]
+    note = f"; {verdict.note}" if verdict.note else ""
+    return f"| {target.measure} | {limit} | {measured} | {said}{note} |"
 
 
-def _figures_table(results: Results, names: Sequence[str]) -> list[str]:
-    rows = ["| measurement | figures |", "|---|---|"]
+def _load_table(results: Results, load: str, title: str) -> list[str]:
+    """A row for each client: its ratios to the floor and to the httpx loop, then its figures."""
+    names = [name for name in results.figures if name.startswith(f"{load} ")]
+    if not names:
+        return []
+    figures = [figure for figure in _NAMES if figure in results.figures[names[0]][0]]
+    heads = ["client", "× floor", "× httpx loop", *(_NAMES[figure] for figure in figures)]
+    rows = ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name in names:
+        client = name.removeprefix(f"{load} ")
+        # A crowd is compared with the floor's crowd of the same size.
+        size = f" {client.rpartition(' ')[2]}" if load == "crowd" else ""
+        cells = [
+            _cell(results.ratio(name, f"{load} floor{size}", "us")),
+            _cell(results.ratio(name, f"{load} httpx{size}", "us")),
+            *(_cell(results.spread(name, figure)) for figure in figures),
+        ]
+        rows.append(f"| {client} | {' | '.join(cells)} |")
+    return rows
+
+
+def _rest_table(results: Results, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    rows = ["", "## Alone", "", "| measurement | figures |", "|---|---|"]
     for name in names:
         figures = [
-            f"{figure} {_number(spread.median)} [{_number(spread.low)}, {_number(spread.high)}]"
-            for figure, value in results.figures[name][0].items()
-            if isinstance(value, int | float)
-            and (spread := results.spread(name, figure)) is not None
+            f"{figure.replace('_', ' ')} {_cell(results.spread(name, figure))}"
+            for figure in results.figures[name][0]
         ]
         rows.append(f"| {name} | {' · '.join(figures)} |")
     return rows
 
 
-def _target_row(verdict: Verdict) -> str:
-    target = verdict.target
-    space = "" if target.unit == "×" else " "
-    limit = f"≤ {target.limit:g}{space}{target.unit}"
-    verdicts = {True: "met", False: "not met", None: "not measured"}
-    return f"| {target.measure} | {limit} | {_measured(verdict.spread, space + target.unit)} | {verdicts[verdict.met]} |"
+def _spread(spread: Spread, unit: str) -> str:
+    return f"{_number(spread.median)} {unit} [{_number(spread.low)}, {_number(spread.high)}]"
 
 
-def _measured(spread: Spread | None, unit: str) -> str:
+def _cell(spread: Spread | None) -> str:
     if spread is None:
         return "–"
-    return f"{_number(spread.median)}{unit} [{_number(spread.low)}, {_number(spread.high)}]"
+    if spread.low == spread.high:
+        return _number(spread.median)
+    return f"{_number(spread.median)} [{_number(spread.low)}, {_number(spread.high)}]"
 
 
 def _number(value: float) -> str:

@@ -1,5 +1,7 @@
-"""Measurements, run in rounds: each round runs every measurement once, so that what disturbs the
-machine for a while disturbs all of them alike.
+"""Measurements, run in rounds.
+
+Each round runs every measurement once, so that what disturbs the machine for a while disturbs all
+of them alike.
 """
 
 from __future__ import annotations
@@ -18,17 +20,25 @@ __all__ = ["Measurement", "Results", "Spread", "run"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One function of one script, with its settings. needs: modules without which it is skipped."""
+    """One function of one script, with its settings.
+
+    needs: modules without which it is skipped. python: the interpreter of another environment, for
+    what cannot be installed beside the rest. once: in the first round only, it takes long.
+    """
 
     name: str
     script: str
     function: str
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     needs: tuple[str, ...] = ()
+    python: str | None = None
+    once: bool = False
 
     @property
     def missing(self) -> str | None:
         """Why it cannot be run here."""
+        if self.python is not None:
+            return None
         gone = [each for each in self.needs if importlib.util.find_spec(each) is None]
         return f"not installed: {', '.join(gone)}" if gone else None
 
@@ -81,11 +91,12 @@ def run(measurements: Sequence[Measurement], rounds: int) -> Results:
             ready.append(each)
     for turn in range(1, rounds + 1):
         for each in ready:
-            if each.name in results.skipped or each.name in results.failed:
+            over = each.name in results.skipped or each.name in results.failed
+            if over or (each.once and turn > 1):
                 continue
             _tell(f"round {turn}/{rounds}: {each.name}")
             try:
-                figures = measure(each.script, each.function, **each.settings)
+                figures = measure(each.script, each.function, each.settings, each.python)
             except ChildError as error:
                 results.failed[each.name] = str(error)
                 _tell(f"FAILED {each.name}: {error}")

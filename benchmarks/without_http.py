@@ -15,9 +15,10 @@ from pathlib import Path
 
 import httpx
 import orjson
-import vesselog
 from children import Figures, serve
 from material import MODEL, Dialect, Material, material
+
+import vesselog
 from vesselog.vessels import Ollama, OpenAI
 
 _VESSELS: dict[Dialect, vesselog.Vessel] = {
@@ -77,15 +78,12 @@ def pipeline(
     """
     answer = material(dialect, chunks)
     reads = _joined(answer.frames, together)
-    with tempfile.TemporaryDirectory() as folder:
-        with _client(dialect, answer, reads, folder if record else None) as client:
-
-            def ours() -> None:
-                with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
-                    for _ in stream:
-                        pass
-
-            return _compare(ours, _floor(folder, answer, reads, together), chunks, turns)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _client(dialect, answer, reads, folder if record else None) as client,
+    ):
+        floor = _floor(folder, answer, reads, together)
+        return _compare(lambda: _read(client), floor, chunks, turns)
 
 
 def async_pipeline(dialect: Dialect, chunks: int, together: int = 1, turns: int = 3) -> Figures:
@@ -132,32 +130,29 @@ def earlier(dialect: Dialect, before: int, window: int, turns: int) -> Figures:
     """CPU per chunk of a window of chunks that has so many chunks of the same answer before it."""
     answer = material(dialect, before + window)
     costs: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        with _client(dialect, answer, answer.frames, folder) as client:
-            for turn in range(turns + 1):
-                with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
-                    for _ in range(before):
-                        next(stream)
-                    start = time.process_time_ns()
-                    for _ in range(window):
-                        next(stream)
-                    spent = time.process_time_ns() - start
-                    for _ in stream:
-                        pass
-                if turn:
-                    costs.append(spent / window / 1000)
-    return {"us": min(costs)}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _client(dialect, answer, answer.frames, folder) as client,
+    ):
+        for _ in range(turns + 1):
+            with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
+                for _ in range(before):
+                    next(stream)
+                start = time.process_time_ns()
+                for _ in range(window):
+                    next(stream)
+                costs.append((time.process_time_ns() - start) / window / 1000)
+    return {"us": min(costs[1:])}
 
 
 def replay(dialect: Dialect, chunks: int, turns: int = 3) -> Figures:
     """Replay at full speed; floor: orjson.loads of the same lines."""
     answer = material(dialect, chunks)
-    with tempfile.TemporaryDirectory() as folder:
-        with _client(dialect, answer, answer.frames, folder) as client:
-            with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
-                for _ in stream:
-                    pass
-        path = stream.path
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _client(dialect, answer, answer.frames, folder) as client,
+    ):
+        path = _read(client).path
         if path is None:
             raise RuntimeError("nothing was recorded")
 
@@ -173,11 +168,18 @@ def replay(dialect: Dialect, chunks: int, turns: int = 3) -> Figures:
         return _compare(ours, floor, chunks, turns)
 
 
+def _read(client: vesselog.Client) -> vesselog.Stream:
+    with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
+        for _ in stream:
+            pass
+    return stream
+
+
 def _compare(
-    ours: Callable[[], None], floor: Callable[[], None], chunks: int, turns: int
+    ours: Callable[[], object], floor: Callable[[], None], chunks: int, turns: int
 ) -> Figures:
     """Both in turns, after one turn to warm up; the least of each is what it costs undisturbed."""
-    spent: dict[Callable[[], None], list[int]] = {ours: [], floor: []}
+    spent: dict[Callable[[], object], list[int]] = {ours: [], floor: []}
     for turn in range(turns + 1):
         for function, costs in spent.items():
             start = time.process_time_ns()

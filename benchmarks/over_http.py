@@ -1,0 +1,267 @@
+"""What streaming costs with everything in place: a socket, HTTP, a client, one process for each.
+
+CPU is that of this process, all threads, user and kernel, from when the client stands and one
+stream has warmed it up until the last stream is over, per piece of text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from children import Figures, allow_many_files, serve
+from material import STAMP_DIGITS
+from peers import ASYNC_PEERS, SYNC_PEERS, AsyncAsk, Seen
+from upstream import running
+
+_WARM_UP = "burst-50"
+
+
+@asynccontextmanager
+async def _asking(client: str, address: str, streams: int) -> AsyncIterator[AsyncAsk]:
+    """`ask` of any client; that of a sync one runs in a thread for each stream."""
+    if client in ASYNC_PEERS:
+        async with ASYNC_PEERS[client](address) as ask:
+            yield ask
+        return
+    if client not in SYNC_PEERS:
+        import ours
+
+        if "sync" not in client.split("-"):
+            async with ours.asked_async(client, address) as ask:
+                yield ask
+            return
+        opened = ours.asked_sync(client, address)
+    else:
+        opened = SYNC_PEERS[client](address)
+    loop = asyncio.get_running_loop()
+    with opened as ask_sync, ThreadPoolExecutor(streams) as threads:
+
+        async def ask(seen: Seen) -> None:
+            await loop.run_in_executor(threads, ask_sync, seen)
+
+        yield ask
+
+
+class _Seen:
+    """Counts the pieces of one stream, and notes when the first came."""
+
+    def __init__(self) -> None:
+        self.pieces = 0
+        self.begun = time.monotonic_ns()
+        self.first = 0
+
+    def __call__(self, _text: str) -> None:
+        if not self.pieces:
+            self.first = time.monotonic_ns()
+        self.pieces += 1
+
+    @property
+    def delay(self) -> float:
+        """Milliseconds from the question to the first piece."""
+        return (self.first - self.begun) / 1e6
+
+
+class _Stamped(_Seen):
+    """Reads the stamps, too: nanoseconds that each piece was on its way."""
+
+    def __init__(self, latencies: list[int]) -> None:
+        super().__init__()
+        self._latencies = latencies
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic_ns()
+        self._latencies.append(now - int(text[:STAMP_DIGITS]))
+        if not self.pieces:
+            self.first = now
+        self.pieces += 1
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _peak_mib() -> float:
+    """The most memory that this process ever had. Linux counts KiB, macOS bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _check(seen: list[_Seen], chunks: int) -> int:
+    for each in seen:
+        if each.pieces != chunks:
+            raise RuntimeError(f"a stream had {each.pieces} pieces of text instead of {chunks}")
+    return chunks * len(seen)
+
+
+async def _warm_up(client: str, address: str) -> None:
+    async with _asking(client, f"{address}/{_WARM_UP}", 1) as ask:
+        await ask(_Seen())
+
+
+def _per_piece(spent: float, pieces: int) -> float:
+    return spent / pieces * 1e6
+
+
+async def _burst(client: str, streams: int, chunks: int) -> Figures:
+    with running() as address:
+        await _warm_up(client, address)
+        async with _asking(client, f"{address}/burst-{chunks}", 1) as ask:
+            seen: list[_Seen] = []
+            cpu, wall = _cpu(), time.monotonic()
+            for _ in range(streams):
+                seen.append(_Seen())
+                await ask(seen[-1])
+            cpu, wall = _cpu() - cpu, time.monotonic() - wall
+    pieces = _check(seen, chunks)
+    return {
+        "us": _per_piece(cpu, pieces),
+        "wall_us": _per_piece(wall, pieces),
+        "first_ms": statistics.median(each.delay for each in seen),
+        "peak_mib": _peak_mib(),
+    }
+
+
+async def _paced(
+    client: str, streams: int, rate: int, chunks: int, *, one_core: bool = False
+) -> Figures:
+    ours, theirs = _cores() if one_core else (None, None)
+    if ours is not None:
+        os.sched_setaffinity(0, {ours})
+    latencies: list[int] = []
+    seen: list[_Seen] = [_Stamped(latencies) for _ in range(streams)]
+    with running(theirs) as address:
+        await _warm_up(client, address)
+        async with _asking(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
+            cpu, wall = _cpu(), time.monotonic()
+            for each in seen:
+                each.begun = time.monotonic_ns()
+            await asyncio.gather(*(ask(each) for each in seen))
+            cpu, wall = _cpu() - cpu, time.monotonic() - wall
+    pieces = _check(seen, chunks)
+    latencies.sort()
+    return {
+        "us": _per_piece(cpu, pieces),
+        "busy": cpu / wall,
+        "p50_ms": latencies[len(latencies) // 2] / 1e6,
+        "p99_ms": latencies[len(latencies) * 99 // 100] / 1e6,
+        "first_ms": statistics.median(each.delay for each in seen),
+        "peak_mib": _peak_mib(),
+    }
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """One core for this process, another for the upstream, where that can be had."""
+    if sys.platform != "linux":
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[0], cores[-1]
+
+
+async def _steady(client: str, streams: int, rate: int, chunks: int) -> Figures:
+    """CPU per piece from when every stream has begun until the first one ends."""
+    begun, marks = 0, list[tuple[float, int]]()
+    pieces = 0
+
+    def mark() -> None:
+        marks.append((_cpu(), pieces))
+
+    class Seen(_Seen):
+        def __call__(self, text: str) -> None:
+            nonlocal begun, pieces
+            super().__call__(text)
+            pieces += 1
+            if self.pieces == 1:
+                begun += 1
+                if begun == streams:
+                    mark()
+            elif self.pieces == chunks and len(marks) == 1:
+                mark()
+
+    with running() as address:
+        await _warm_up(client, address)
+        async with _asking(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
+            seen: list[_Seen] = [Seen() for _ in range(streams)]
+            await asyncio.gather(*(ask(each) for each in seen))
+    _check(seen, chunks)
+    if len(marks) < 2:
+        raise RuntimeError("the first stream was over before the last had begun: more chunks")
+    (cpu, before), (later, after) = marks
+    return {"us": _per_piece(later - cpu, after - before)}
+
+
+async def _growth(client: str, streams: int, chunks: int, warm_streams: int) -> Figures:
+    """How much more memory than its first streams took a client ever has, the texts apart."""
+    text = 0
+
+    def seen(piece: str) -> None:
+        nonlocal text
+        text += len(piece)
+
+    with running() as address:
+        async with _asking(client, f"{address}/burst-{min(chunks, 20_000)}", 1) as ask:
+            for _ in range(warm_streams):
+                await ask(seen)
+        before, text = _peak_mib(), 0
+        async with _asking(client, f"{address}/burst-{chunks}", 1) as ask:
+            for _ in range(streams):
+                await ask(seen)
+    grown = _peak_mib() - before
+    held = text / 2**20 if streams == 1 else 0.0
+    return {"growth_mib": grown - held, "grown_mib": grown, "text_mib": held}
+
+
+async def _first_chunk(pairs: int) -> Figures:
+    """Recorded and unrecorded in turns, each stream a session of its own."""
+    delays: dict[str, list[float]] = {"vesselog-sync": [], "vesselog-sync-unrecorded": []}
+    with running() as address:
+        async with (
+            _asking("vesselog-sync", f"{address}/burst-1", 1) as recorded,
+            _asking("vesselog-sync-unrecorded", f"{address}/burst-1", 1) as unrecorded,
+        ):
+            asks = dict(zip(delays, (recorded, unrecorded), strict=True))
+            for turn in range(pairs + 10):
+                for name, ask in asks.items():
+                    seen = _Seen()
+                    await ask(seen)
+                    if turn >= 10:
+                        delays[name].append(seen.delay)
+    with_file, without = (statistics.median(values) for values in delays.values())
+    return {"recorded_ms": with_file, "unrecorded_ms": without, "added_ms": with_file - without}
+
+
+def _run(measure: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[..., Figures]:
+    def run(**settings: Any) -> Figures:
+        allow_many_files()
+        if not settings.get("client", "vesselog").startswith("vesselog"):
+            return asyncio.run(measure(**settings))
+        from vesselog import ConfigurationError  # the peers' processes do not load it
+
+        try:
+            return asyncio.run(measure(**settings))
+        except ConfigurationError as error:
+            if error.setting != "durability":
+                raise
+            return {"skipped": error.message}
+
+    return run
+
+
+if __name__ == "__main__":
+    functions = {
+        "burst": _burst,
+        "paced": _paced,
+        "steady": _steady,
+        "growth": _growth,
+        "first_chunk": _first_chunk,
+    }
+    serve({name: _run(function) for name, function in functions.items()})
