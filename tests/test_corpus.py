@@ -17,7 +17,7 @@ Debatable, and decided:
   said.
 - A content filter that answers 200 with an error object (Azure): an error, not an empty answer.
 - `stop` where tools were called (Ollama's own API): kept, as the provider says it.
-- A reason of a provider's own (Ollama's `load`, `unload`, `custom`): `other`, the raw one beside it.
+- A reason of a provider's own (Ollama's `load`, `custom` …): `other`, the raw one beside it.
 - Arguments that are no JSON (cut by the length; several calls glued by OpenRouter's own joining):
   the text is kept, the parsed value is None.
 - An answer in an envelope, `{"data": {"data": {"choices": …}}}` (Kinetica): read, as a repair.
