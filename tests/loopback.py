@@ -170,6 +170,8 @@ class LoopbackServer:
     connections: int = 0
     open_connections: int = 0
     failures: list[BaseException] = field(default_factory=list)
+    reading: threading.Event | None = None
+    """If there is one, nothing is read before it is set."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Condition()
@@ -242,6 +244,8 @@ class LoopbackServer:
             if self.tls is not None:
                 connection = self._secured(connection, self.tls)
             reader = connection.makefile("rb")
+            if self.reading is not None:
+                self.reading.wait(60)
             while (request := _read_request(reader)) is not None:
                 with self._lock:
                     script = self.scripts[min(self._served, len(self.scripts) - 1)]
@@ -279,7 +283,10 @@ def _read_request(reader: Any) -> Request | None:
     while (line := reader.readline().strip().decode()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    body = reader.read(int(headers.get("content-length", 0)))
+    size = int(headers.get("content-length", 0))
+    body = reader.read(size)
+    if len(body) < size:
+        return None
     return Request(method, path, headers, body)
 
 

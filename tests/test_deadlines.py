@@ -1,0 +1,416 @@
+"""When waiting ends. Real deadlines are tenths of seconds; no test asserts that anything is fast."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+
+import pytest
+
+from loopback import Conversation, LoopbackServer, ollama_lines, openai_events, unanswering_port
+from talking import Heard, every_client, every_dialect, talking
+from vesselog import ConfigurationError, Retries, StreamTimeoutError, Timeouts
+from vesselog.core.client.deadlines import Deadlines
+from vesselog.core.vessel import Progress
+
+OPEN, FINISHED, TERMINATED = Progress.OPEN, Progress.FINISHED, Progress.TERMINATED
+
+# No deadline here is to be outlived by more than this (seconds), on a busy machine.
+PROMPT = 5.0
+
+
+def silent(conversation: Conversation) -> None:
+    conversation.wait_for_hangup()
+
+
+class TestDeadlines:
+    def test_first_chunk_then_idle(self):
+        deadlines = Deadlines(Timeouts(first_chunk=300, idle=20), 1000.0)
+        assert deadlines.next() == (1300.0, "first_chunk")
+        deadlines.data(1290.0, OPEN)
+        assert deadlines.next() == (1310.0, "idle")
+
+    def test_sixty_seconds_to_the_first_token_are_within_the_default(self):
+        deadlines = Deadlines(Timeouts(), 0.0)
+        end, _phase = deadlines.next()
+        assert end is not None
+        assert end >= 60 + 60
+
+    def test_total_is_never_moved(self):
+        deadlines = Deadlines(Timeouts(idle=20, total=30), 0.0)
+        assert deadlines.next() == (30.0, "total")
+        deadlines.data(1.0, OPEN)
+        assert deadlines.next() == (21.0, "idle")
+        deadlines.data(15.0, OPEN)
+        assert deadlines.next() == (30.0, "total")
+
+    def test_none_is_for_ever(self):
+        deadlines = Deadlines(Timeouts(first_chunk=None, idle=None), 0.0)
+        assert deadlines.next() == (None, "total")
+        deadlines.data(5.0, OPEN)
+        assert deadlines.next() == (None, "total")
+
+    def test_grace_begins_anew_with_data_behind_the_finish(self):
+        deadlines = Deadlines(Timeouts(grace=2, drain=0.1), 0.0)
+        deadlines.data(1.0, FINISHED)
+        assert deadlines.next() == (3.0, "grace")
+        deadlines.data(2.5, FINISHED)
+        assert deadlines.next() == (4.5, "grace")
+
+    def test_drain_is_not_prolonged_by_data_behind_the_last_word(self):
+        deadlines = Deadlines(Timeouts(grace=2, drain=0.1), 0.0)
+        deadlines.data(1.0, TERMINATED)
+        deadlines.data(1.09, TERMINATED)
+        assert deadlines.next() == (1.1, "drain")
+
+    def test_time_in_which_nobody_reads_is_no_silence(self):
+        deadlines = Deadlines(Timeouts(idle=20), 0.0)
+        deadlines.data(1.0, OPEN)
+        deadlines.pause(2.0)
+        assert deadlines.next() == (None, "total")
+        deadlines.pause(50.0)
+        deadlines.resume(100.0)
+        assert deadlines.next() == (119.0, "idle")
+
+    def test_the_total_runs_on_while_nobody_reads(self):
+        deadlines = Deadlines(Timeouts(total=30), 0.0)
+        deadlines.pause(2.0)
+        assert deadlines.next() == (30.0, "total")
+
+    @pytest.mark.parametrize("phase", ["first_chunk", "idle", "total"])
+    def test_the_error_names_phase_and_setting(self, phase: str):
+        error = Deadlines(Timeouts(first_chunk=7, idle=7, total=7), 0.0).expired(phase)
+        assert isinstance(error, StreamTimeoutError)
+        assert (error.phase, error.setting) == (phase, phase)
+        assert "7 s" in str(error)
+        assert f"Timeouts({phase}=" in str(error)
+
+    @pytest.mark.parametrize("phase", ["grace", "drain"])
+    def test_the_end_of_grace_and_drain_is_no_error(self, phase: str):
+        assert Deadlines(Timeouts(), 0.0).expired(phase) is None
+
+
+@pytest.mark.parametrize("value", [-1, float("nan")])
+def test_timeouts_that_are_none_are_refused(value: float):
+    with pytest.raises(ConfigurationError) as caught:
+        Timeouts(idle=value)
+    assert caught.value.setting == "idle"
+
+
+@every_client
+@every_dialect
+def test_a_server_that_never_answers_ends_at_the_first_chunk_deadline(kind: str, model: str):
+    with LoopbackServer([silent]) as server, talking(kind, server) as talker:
+        begun = time.monotonic()
+        heard = talker.hear(model, timeouts=Timeouts(first_chunk=0.1))
+        assert 0.1 <= time.monotonic() - begun < 0.1 + PROMPT
+        heard.check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("first_chunk", "first_chunk")
+        assert len(server.requests) == 1  # a request that was sent is not sent again
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_headers_are_no_first_chunk(kind: str):
+    def only_headers(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([only_headers]) as server, talking(kind, server) as talker:
+        heard = talker.hear(timeouts=Timeouts(first_chunk=0.1))
+        heard.check("error", error=StreamTimeoutError)
+        assert heard.error.phase == "first_chunk"
+
+
+@every_client
+def test_a_patient_first_token_then_a_short_idle_deadline(kind: str):
+    """The first token takes three times as long as any later silence may."""
+    release = threading.Event()
+
+    def slow_to_begin(conversation: Conversation) -> None:
+        release.wait(10)
+        conversation.answer("Hi", " there")
+
+    with LoopbackServer([slow_to_begin]) as server, talking(kind, server) as talker:
+        stream = talker.stream(timeouts=Timeouts(first_chunk=30, idle=0.2))
+        future = talker.begin(stream)
+        threading.Timer(0.4, release.set).start()
+        heard = future.result(30).check("complete")
+        assert heard.text == "Hi there"
+        assert heard.stream.completion.metrics.time_to_first_chunk >= 0.3
+
+
+@every_client
+@every_dialect
+def test_silence_between_data_ends_at_the_idle_deadline_with_what_had_come(kind: str, model: str):
+    def falls_silent(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in conversation.frames("Hi", " there")[:2]:
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([falls_silent]) as server, talking(kind, server) as talker:
+        begun = time.monotonic()
+        heard = talker.hear(model, timeouts=Timeouts(idle=0.1))
+        assert 0.1 <= time.monotonic() - begun < 0.1 + PROMPT
+        heard.check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("idle", "idle")
+        assert heard.error.completion.text == heard.text != ""
+        assert heard.error.seq == heard.chunks[-1].seq
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+def test_a_frame_that_is_never_finished_is_no_data():
+    def half_a_frame(conversation: Conversation) -> None:
+        conversation.begin()
+        first, second = conversation.frames("Hi", " there")[:2]
+        conversation.chunk(first + second[:10])
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([half_a_frame]) as server, talking("sync", server) as talker:
+        heard = talker.hear(timeouts=Timeouts(idle=0.1))
+        heard.check("error", error=StreamTimeoutError)
+        last = list(heard.calls[-1].frames())[-1]
+        assert last.partial
+        assert last.raw == ollama_lines("Hi", " there")[1][:10]
+
+
+def repeat(conversation: Conversation, frame: bytes, pause: float) -> None:
+    """Send a frame again and again until the client hangs up."""
+    while not conversation.server.released.wait(pause):
+        conversation.chunk(frame)
+
+
+@every_client
+@pytest.mark.parametrize("begun", [False, True], ids=["before-data", "between-data"])
+def test_keep_alive_comments_do_not_hide_silence(kind: str, begun: bool):
+    def comments(conversation: Conversation) -> None:
+        conversation.begin()
+        if begun:
+            conversation.chunk(openai_events("Hi")[1])
+        repeat(conversation, b": keep-alive\n\n", 0.02)
+
+    with LoopbackServer([comments]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m", timeouts=Timeouts(first_chunk=0.2, idle=0.2))
+        heard.check("error", error=StreamTimeoutError)
+        assert heard.error.phase == ("idle" if begun else "first_chunk")
+        frames = [frame.raw for frame in heard.calls[-1].frames()]
+        assert frames.count(b": keep-alive\n\n") >= 2
+
+
+@every_client
+def test_the_total_ends_a_stream_that_never_falls_silent(kind: str):
+    def endless(conversation: Conversation) -> None:
+        conversation.begin()
+        repeat(conversation, ollama_lines("on ")[0], 0.01)
+
+    with LoopbackServer([endless]) as server, talking(kind, server) as talker:
+        begun = time.monotonic()
+        heard = talker.hear(timeouts=Timeouts(total=0.2))
+        assert 0.2 <= time.monotonic() - begun < 0.2 + PROMPT
+        heard.check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("total", "total")
+        assert heard.text.startswith("on on ")
+
+
+@every_client
+def test_usage_within_the_grace_is_taken_and_silence_after_it_is_complete(kind: str):
+    """Neither `[DONE]` nor the end of the body ever comes."""
+
+    def lingers(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in openai_events("Hi")[:-1]:
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([lingers]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m", timeouts=Timeouts(grace=0.2))
+        heard.check("complete")
+        assert heard.stream.completion.usage.output_tokens == 1
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_the_drain_is_short_and_bounded(kind: str):
+    """What is sent behind `[DONE]` without end is recorded for the time of the drain."""
+
+    def chatters(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in openai_events("Hi"):
+            conversation.chunk(frame)
+        repeat(conversation, b'data: {"cost": 1}\n\n', 0.02)
+
+    with LoopbackServer([chatters]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m", timeouts=Timeouts(drain=0.2, grace=60))
+        assert (heard.error, heard.outcome) == (None, "complete")
+        raws = [frame.raw for frame in heard.calls[-1].frames()]
+        assert b"data: [DONE]\n\n" in raws
+        assert raws[-1] == b'data: {"cost": 1}\n\n'
+
+
+@every_client
+@pytest.mark.parametrize("drain", [0, 0.2])
+def test_silence_after_the_last_word_is_complete(kind: str, drain: float):
+    def lingers(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in openai_events("Hi"):
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([lingers]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m", timeouts=Timeouts(drain=drain))
+        heard.check("complete")
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+@pytest.mark.parametrize("how", ["cut", "reset"])
+@pytest.mark.parametrize("frames", [-2, None], ids=["after-the-finish", "after-the-last-word"])
+def test_a_broken_connection_after_the_end_changes_nothing(kind: str, how: str, frames: int | None):
+    def breaks(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in openai_events("Hi")[:frames]:
+            conversation.chunk(frame)
+        getattr(conversation, how)()
+
+    with LoopbackServer([breaks]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m")
+        if not heard.chunks and how == "reset":
+            return  # a reset may overtake what was sent before it
+        assert heard.outcome == "complete" or how == "reset"
+
+
+@every_client
+def test_the_callers_own_slowness_is_no_silence_of_the_server(kind: str):
+    """The caller takes longer over each chunk than the server may be silent."""
+    pause = threading.Event()
+    texts = [f"{number} " for number in range(600)]
+
+    def all_at_once(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(b"".join(ollama_lines(*texts)))
+        conversation.end()
+
+    with LoopbackServer([all_at_once]) as server, talking(kind, server) as talker:
+        stream = talker.stream(timeouts=Timeouts(idle=0.2, first_chunk=5))
+        talker.open(stream)
+        first = talker.take(stream, 1)
+        pause.wait(0.4)
+        rest = talker.take(stream, 599)
+        pause.wait(0.25)
+        last = talker.take(stream, 1)
+        assert [chunk.text for chunk in (*first, *rest, *last)] == [*texts, ""]
+        talker.leave(stream)
+        assert stream.outcome == "complete"
+
+
+@every_client
+def test_a_caller_that_reads_nothing_for_long_still_gets_all(kind: str):
+    """More than is read ahead, in many reads: reading stops, and its deadlines with it."""
+    pause = threading.Event()
+    line = ollama_lines("x" * 4000)[0]
+
+    def long(conversation: Conversation) -> None:
+        conversation.begin()
+        for _ in range(1500):
+            conversation.chunk(line)
+        conversation.chunk(ollama_lines()[0])
+        conversation.end()
+
+    with LoopbackServer([long]) as server, talking(kind, server) as talker:
+        stream = talker.stream(timeouts=Timeouts(idle=0.2, first_chunk=5))
+        talker.open(stream)
+        talker.take(stream, 1)
+        pause.wait(0.5)
+        assert stream.outcome is None
+        assert len(talker.take(stream, 1500)) == 1500
+        talker.leave(stream)
+        assert stream.outcome == "complete"
+
+
+@every_client
+def test_no_connection_within_the_connect_deadline(kind: str):
+    quick = Retries(backoff=0.01)
+    with (
+        unanswering_port() as port,
+        talking(kind, f"http://127.0.0.1:{port}", retries=quick) as talker,
+    ):
+        begun = time.monotonic()
+        heard = talker.hear(timeouts=Timeouts(connect=0.1))
+        assert time.monotonic() - begun < 0.1 * 3 + PROMPT
+        heard.check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("connect", "connect")
+        assert len(heard.calls) == 3  # nothing was sent: tried again
+
+
+@every_client
+@pytest.mark.parametrize(
+    "timeouts",
+    [Timeouts(total=0.1), Timeouts(first_chunk=0.1), Timeouts(first_chunk=0.1, connect=None)],
+    ids=["total", "first-chunk", "no-connect-deadline"],
+)
+def test_the_other_deadlines_hold_while_connecting(kind: str, timeouts: Timeouts):
+    with unanswering_port() as port, talking(kind, f"http://127.0.0.1:{port}") as talker:
+        begun = time.monotonic()
+        heard = talker.hear(timeouts=timeouts)
+        assert time.monotonic() - begun < 0.1 + PROMPT
+        heard.check("error", error=StreamTimeoutError)
+        assert heard.error.phase in {"total", "first_chunk"}
+        assert len(heard.calls) == 1
+
+
+@every_client
+def test_no_limit_at_all_while_connecting(kind: str):
+    """None everywhere is not a number too large for the system."""
+    unlimited = Timeouts(connect=None, write=None, pool=None, first_chunk=None, idle=None)
+    with (
+        LoopbackServer([lambda each: each.answer("Hi")]) as server,
+        talking(kind, server) as talker,
+    ):
+        assert talker.hear(timeouts=unlimited).check("complete").text == "Hi"
+
+
+@every_client
+def test_a_request_that_is_not_taken_ends_at_the_write_deadline(kind: str):
+    if kind == "fast":
+        pytest.skip("aiohttp has no deadline for writing; the first-chunk one ends it")
+    taken = threading.Event()
+
+    def takes_nothing(conversation: Conversation) -> None:
+        raise AssertionError("the request never ends")
+
+    with LoopbackServer([takes_nothing]) as server, talking(kind, server) as talker:
+        server.reading = taken
+        heard = talker.hear(messages="x" * 20_000_000, timeouts=Timeouts(write=0.2, first_chunk=20))
+        taken.set()
+        heard.check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("write", "write")
+        assert len(heard.calls) == 1
+
+
+@every_client
+def test_one_slow_server_among_ten_streams_delays_and_breaks_none(kind: str):
+    """The slow one ends by its own deadline, which its error names."""
+    done = threading.Event()
+
+    def slow(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(ollama_lines("slow")[0])
+        conversation.wait_for_hangup()
+        done.set()
+
+    with (
+        LoopbackServer([slow]) as slow_server,
+        LoopbackServer([lambda each: each.answer(*"abcdef")]) as server,
+        talking(kind, server) as talker,
+    ):
+        with talking(kind, slow_server) as other:
+            slow_one = other.begin(other.stream(timeouts=Timeouts(idle=0.5)))
+            nine: list[Future[Heard]] = [talker.begin(talker.stream()) for _ in range(9)]
+            for each in nine:
+                assert each.result(30).check("complete").text == "abcdef"
+            heard = slow_one.result(30).check("error", error=StreamTimeoutError)
+        assert heard.error.phase == "idle"
+        assert heard.text == "slow"
+        assert done.wait(10)
