@@ -81,10 +81,13 @@ class Planner:
         headers: Mapping[str, str] | None,
     ) -> Plan:
         """A plan for a chat request to a model address, `vessel/model`."""
-        name, slash, model = address.partition("/")
-        if not slash or not model or not self._known(name):
+        name, _, model = address.partition("/")
+        if not self._known(name):
             raise self._bad_address(address, name)
         vessel = self.vessel(name)
+        model = model or vessel.default_model or ""
+        if not model:
+            raise self._bad_address(address, name)
         return self.wire(name, vessel.request(chat_request(model, messages, **fields)), headers)
 
     def wire(
