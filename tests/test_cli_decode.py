@@ -1,0 +1,97 @@
+"""`vesselog decode`: a captured body through a vessel; the exit status tells how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from commands import json_lines, start
+from loopback import ollama_lines, sse
+from vesselog.cli import main
+
+LINES = ollama_lines("Hel", "lo")
+CUT = b"".join(LINES)[:-20]
+FIRST_CHOICE, DONE = sse(
+    {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
+)
+EVENTS = FIRST_CHOICE + DONE
+WHOLE = b'{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+
+
+class Case(NamedTuple):
+    vessel: str
+    body: bytes
+    arguments: tuple[str, ...]
+    status: int
+    text: str
+    outcome: str
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("ollama", b"".join(LINES), (), 0, "Hello", "complete"),
+        Case("ollama", b"".join(LINES), ("--content-type", "text/html"), 0, "Hello", "complete"),
+        Case("openai", EVENTS, (), 0, "Hi", "complete"),
+        Case("openai", WHOLE, ("--no-stream",), 0, "Hi", "complete"),
+        Case("openai", WHOLE, ("--content-type", "application/json"), 0, "Hi", "complete"),
+        Case("ollama", CUT, (), 3, "Hello", "truncated"),
+        Case("ollama", b"", (), 3, "", "truncated"),
+        Case("openai", FIRST_CHOICE, ("--choices", "2"), 3, "Hi", "truncated"),
+        Case("openai", FIRST_CHOICE, (), 0, "Hi", "complete"),
+        Case("ollama", LINES[0] + b'{"error":"boom"}\n', (), 4, "Hel", "error"),
+        Case("ollama", b'{"error":"boom"}', ("--status", "500"), 4, "", "error"),
+        Case("openai", b"<html>Bad gateway</html>", ("--status", "502"), 4, "", "error"),
+        Case("ollama", LINES[0] + b"not json\n" + LINES[1], (), 5, "Hel", "error"),
+    ],
+    ids=lambda case: f"{case.vessel} {case.body[-20:]!r} {' '.join(case.arguments)}",
+)
+def test_chunks_then_the_completion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: Case
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(case.body)
+    assert main(["decode", "--vessel", case.vessel, str(path), *case.arguments]) == case.status
+    out, err = capsys.readouterr()
+    *chunks, completion = json_lines(out)
+    assert [chunk["seq"] for chunk in chunks] == list(range(len(chunks)))
+    assert "".join(chunk.get("text", "") for chunk in chunks) == case.text
+    assert completion["type"] == "completion"
+    assert completion["text"] == case.text
+    assert completion["outcome"] == case.outcome
+    assert ("error" in completion) == (case.status != 0)
+    assert err.count("\n") == (case.status != 0)
+    assert "metrics" not in completion, "nothing was measured"
+
+
+def test_think_tags_may_be_taken_for_reasoning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(b"".join(ollama_lines("<think>hm</think>", "Hi")))
+    assert main(["decode", "--vessel", "ollama", str(path), "--split-think"]) == 0
+    completion = json_lines(capsys.readouterr().out)[-1]
+    assert (completion["reasoning"], completion["text"]) == ("hm", "Hi")
+
+
+def test_a_body_that_still_comes_is_decoded_as_it_comes() -> None:
+    process = start("decode", "--vessel", "ollama", "-", stdin=-1)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(LINES[0])
+    process.stdin.flush()
+    assert b'"text":"Hel"' in process.stdout.readline()
+    out, _ = process.communicate(b"".join(LINES[1:]), timeout=10)
+    assert process.returncode == 0
+    assert json_lines(out.decode())[-1]["text"] == "Hello"
+
+
+def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decode", str(tmp_path)]) == 2
+    assert "--vessel" in capsys.readouterr().err
+    assert main(["decode", "--vessel", "nope", "x"]) == 2
+    assert "known are ollama, openai" in capsys.readouterr().err
+    assert main(["decode", "--vessel", "ollama", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == f"vesselog: {tmp_path / 'none'}: No such file or directory\n"

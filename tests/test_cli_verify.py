@@ -1,0 +1,40 @@
+"""`vesselog verify`: whether recordings are what their writer wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import json_lines, recording
+from vesselog.cli import main
+
+
+def test_sound_recordings_are_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(recording(tmp_path, "a", "b", name=name)) for name in ("one", "two")]
+    assert main(["verify", *paths]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out == [f"{path}: sound; 7 lines, 1 call, 2 frames, 2 chunks" for path in paths]
+
+
+def test_a_changed_byte_is_found_and_the_others_are_checked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = recording(tmp_path, "a", "b", name="one")
+    damaged.write_bytes(damaged.read_bytes().replace(b'"text":"b"', b'"text":"c"'))
+    sound = recording(tmp_path, "a", name="two")
+    assert main(["verify", str(damaged), str(tmp_path / "none"), str(sound)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{damaged}: NOT SOUND (1 found)" in out
+    assert "  error: line 6: the line does not match its check" in out
+    assert f"{sound}: sound" in out
+    assert "there is no recording" in err
+
+
+def test_as_json_a_report_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(recording(tmp_path, "a", name=name)) for name in ("one", "two")]
+    assert main(["verify", "--json", *paths]) == 0
+    reports = json_lines(capsys.readouterr().out)
+    assert [(report["path"], report["ok"]) for report in reports] == [
+        (path, True) for path in paths
+    ]
