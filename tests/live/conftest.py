@@ -1,0 +1,105 @@
+"""The real servers that the live tests ask. They are started once, on free ports.
+
+Without the variables that say where the servers are installed, every test that needs one is
+skipped, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from asking import Ask, Place
+from model_servers import (
+    LLAMA_VARIABLE,
+    OLLAMA_VARIABLE,
+    ModelServer,
+    install_folder,
+    run_llama,
+    run_ollama,
+)
+from vesselog.vessels.ollama import Ollama
+from vesselog.vessels.openai import OpenAI
+
+Llama = Callable[[str], ModelServer]
+
+
+def _installed(variable: str) -> Path:
+    try:
+        return install_folder(variable)
+    except LookupError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def ollama_folder() -> Path:
+    return _installed(OLLAMA_VARIABLE)
+
+
+@pytest.fixture(scope="session")
+def llama_folder() -> Path:
+    return _installed(LLAMA_VARIABLE)
+
+
+@pytest.fixture(scope="session")
+def ollama(ollama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """An Ollama with all models."""
+    with run_ollama(ollama_folder, tmp_path_factory.mktemp("ollama") / "log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llama(llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
+    """Gives the llama-server of a model, started when it is first asked for."""
+    running: dict[str, ModelServer] = {}
+    logs = tmp_path_factory.mktemp("llama")
+    with ExitStack() as stack:
+
+        def of_model(model: str) -> ModelServer:
+            if model not in running:
+                server = run_llama(llama_folder, model, logs / f"{model}.log")
+                running[model] = stack.enter_context(server)
+            return running[model]
+
+        yield of_model
+
+
+@pytest.fixture
+def own_ollama(ollama_folder: Path, tmp_path: Path) -> Iterator[ModelServer]:
+    """An Ollama that a test may kill."""
+    with run_ollama(ollama_folder, tmp_path / "ollama.log") as server:
+        yield server
+
+
+@pytest.fixture
+def own_llama(llama_folder: Path, tmp_path: Path) -> Iterator[ModelServer]:
+    """A llama-server with the model `endless` and one slot that a test may kill."""
+    with run_llama(llama_folder, "endless", tmp_path / "llama.log", slots=1) as server:
+        yield server
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
+    """Asks by the one client, then by the other."""
+    return Ask(request.param, tmp_path / "recordings")
+
+
+@pytest.fixture(params=[True, False], ids=["stream", "body"])
+def streamed(request: pytest.FixtureRequest) -> bool:
+    """In chunks, and in one piece."""
+    return bool(request.param)
+
+
+@pytest.fixture(params=["ollama", "ollama-v1", "llama"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Ollama by its own API, Ollama by /v1, llama-server."""
+    if request.param == "llama":
+        of_model: Llama = request.getfixturevalue("llama")
+        return Place("llama", lambda model: OpenAI(base_url=of_model(model).url))
+    server: ModelServer = request.getfixturevalue("ollama")
+    if request.param == "ollama":
+        return Place("ollama", lambda model: Ollama(base_url=server.url))
+    return Place("ollama-v1", lambda model: OpenAI(base_url=f"{server.url}/v1"))
