@@ -141,8 +141,9 @@ def _joined(old: Any, new: Any) -> Any:
     if isinstance(old, list) and isinstance(new, list):
         cast("list[Any]", old).extend(cast("list[Any]", new))
         return cast("list[Any]", old)
-    if isinstance(old, dict) and isinstance(new, dict):
-        joined = dict(cast("dict[str, Any]", old))
+    if isinstance(old, dict | None) and isinstance(new, dict):
+        # A copy at first too: the chunk keeps what it was given.
+        joined = dict(cast("dict[str, Any]", old or {}))
         for key, value in cast("dict[str, Any]", new).items():
             joined[key] = _joined(joined.get(key), value)
         return joined
