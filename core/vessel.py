@@ -157,6 +157,11 @@ class Vessel(ABC):
             setattr(given, attribute, value)
         return given
 
+    @property
+    def default_model(self) -> str | None:
+        """The model asked for where an address names none; None: it has to."""
+        return None
+
     def authorization(self, key: str) -> dict[str, str]:
         """The headers that carry the key."""
         return {"authorization": f"Bearer {key}"}

@@ -1,13 +1,60 @@
-"""The vessels that come with vesselog: one dialect each, and no I/O."""
+"""The vessels that come with vesselog: dialects, and presets of servers; no I/O."""
 
 from __future__ import annotations
 
 from ..core.vessel import Vessel
+from .azure import Azure
 from .ollama import Ollama
 from .openai import OpenAI
+from .presets import (
+    VLLM,
+    XAI,
+    ZAI,
+    Cerebras,
+    DeepSeek,
+    Fireworks,
+    Groq,
+    HuggingFace,
+    LlamaCpp,
+    LMStudio,
+    Mistral,
+    OllamaV1,
+    OpenRouter,
+    Perplexity,
+    Together,
+)
 
-__all__ = ["BUILT_IN", "Ollama", "OpenAI"]
+__all__ = [
+    "BUILT_IN",
+    "PRESETS",
+    "VLLM",
+    "XAI",
+    "ZAI",
+    "Azure",
+    "Cerebras",
+    "DeepSeek",
+    "Fireworks",
+    "Groq",
+    "HuggingFace",
+    "LMStudio",
+    "LlamaCpp",
+    "Mistral",
+    "Ollama",
+    "OllamaV1",
+    "OpenAI",
+    "OpenRouter",
+    "Perplexity",
+    "Together",
+]
 
-BUILT_IN: dict[str, type[Vessel]] = {"ollama": Ollama, "openai": OpenAI}
+PRESETS: tuple[type[OpenAI], ...] = (
+    *(Cerebras, DeepSeek, Fireworks, Groq, HuggingFace, LMStudio, LlamaCpp, Mistral, OllamaV1),
+    *(OpenRouter, Perplexity, Together, VLLM, XAI, ZAI),
+)
+"""The servers that speak the OpenAI dialect."""
+
+BUILT_IN: dict[str, type[Vessel]] = {
+    vessel.name: vessel for vessel in (Azure, Ollama, OpenAI, *PRESETS)
+}
 """By name, for applications frozen into one file without package metadata; else entry points are
 used."""

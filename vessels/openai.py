@@ -119,7 +119,7 @@ class OpenAI(Vessel):
             body["stream_options"] = {"include_usage": True}
         body |= {**chat.given("options").get("options", {}), **(chat.extra_body or {})}
         return WireRequest(
-            url=self._url(route),
+            url=self._url(route, chat.model),
             body=body,
             headers=self._identity(),
             stream=bool(body["stream"]),
@@ -152,7 +152,7 @@ class OpenAI(Vessel):
             for each in models
         ]
 
-    def _url(self, route: str) -> str:
+    def _url(self, route: str, model: str | None = None) -> str:  # noqa: ARG002 - Azure's have it
         return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
 
     def _thinking(self, chat: ChatRequest) -> Mapping[str, Any]:

@@ -155,7 +155,7 @@ class Planner:
         listed = ", ".join(known)
         if not address or not address.strip("/"):
             return InvalidRequestError(f"give a model as vessel/model; vessels: {listed}")
-        if "/" in address and self._known(name):
+        if self._known(name):
             return InvalidRequestError(f"{address!r} names no model: give {name}/MODEL")
         hint = f"; did you mean ollama/{address}?" if "ollama" in known else ""
         return UnknownVesselError(

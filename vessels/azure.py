@@ -1,0 +1,144 @@
+"""Azure OpenAI and Azure AI Foundry: the OpenAI dialect at Azure's addresses.
+
+https://learn.microsoft.com/azure/ai-foundry/openai/reference and …/openai/api-version-lifecycle.
+Three routes, chosen by the base URL's path and the API version:
+
+    /openai/deployments/DEPLOYMENT/chat/completions?api-version=2024-10-21 a dated version
+    /openai/v1/chat/completions                                            none, or `preview`
+    /models/chat/completions?api-version=2024-05-01-preview                the URL ends in /models
+
+A base URL may be the resource (https://NAME.openai.azure.com), one of these roots, or a full
+address; an api-version in its query counts. Anything else before /openai (a gateway's path) stays.
+
+Results of the content filter come as extra fields (`prompt_filter_results`,
+`content_filter_results`; with the asynchronous filter `content_filter_offsets` too, in frames
+without text) and are kept in `extra`:
+https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
+
+from ..core.errors import ConfigurationError
+from ..core.request import ChatRequest
+from ..core.vessel import WireRequest
+from .addresses import split_address
+from .openai import OpenAI
+
+__all__ = ["Azure"]
+
+_ROUTES = ("/chat/completions", "/completions")
+# What the v1 route takes as api-version; every other version is a date.
+_UNDATED = ("latest", "preview", "v1")
+
+
+class Azure(OpenAI):
+    """An Azure OpenAI or AI Foundry resource.
+
+    The model of an address (azure/MODEL) is the name of its deployment. deployment: serves every
+    model instead, or only `model` where that is given too. model: what the address `azure` without
+    a model asks for. api_version: of the API, "2024-10-21" for example; without one the v1 route is
+    taken, which needs none. token: a Microsoft Entra ID token, or a callable that gives one for
+    each request, in place of a key.
+    """
+
+    name = "azure"
+    default_base_url = ""
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "api_key": ("AZURE_OPENAI_API_KEY",),
+        "token": ("AZURE_OPENAI_AD_TOKEN",),
+        "base_url": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_BASE"),
+        "api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
+        "deployment": ("AZURE_OPENAI_DEPLOYMENT",),
+        "model": ("AZURE_OPENAI_MODEL",),
+    }
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | Callable[[], str] | None = None,
+        api_version: str | None = None,
+        deployment: str | None = None,
+        model: str | None = None,
+        ask_usage: bool | None = None,
+    ) -> None:
+        if api_key is not None and token is not None:
+            raise ConfigurationError("give azure a key or a token, not both", setting="token")
+        super().__init__(
+            base_url=base_url,
+            api_key=api_key if token is None else token,
+            headers=headers,
+            ask_usage=ask_usage,
+        )
+        self._token = token
+        self._api_version = api_version
+        self._deployment = deployment
+        self._model = model
+
+    def configured(self, environment: Mapping[str, str]) -> Self:
+        """As for every vessel; a token is kept to its server as a key is, and wins over one."""
+        given = super().configured(environment)
+        values = vars(given)
+        if self._api_key is not None or self._base_url is not None:
+            values["_token"] = self._token
+        if values["_token"] is not None:
+            values["_api_key"] = values["_token"]
+        return given
+
+    def authorization(self, key: str) -> dict[str, str]:
+        """The key as `api-key`, a token as a bearer's."""
+        return {"api-key": key} if self._token is None else super().authorization(key)
+
+    @property
+    def default_model(self) -> str | None:
+        """The model or deployment that was configured."""
+        return self._model or self._deployment
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The request for `chat`, as of the OpenAI dialect."""
+        if self._deployment is not None and self._model in {None, chat.model}:
+            chat = chat.model_copy(update={"model": self._deployment})
+        return super().request(chat)
+
+    def _url(self, route: str, model: str | None = None) -> str:
+        """The address of a route; model: the deployment, None for what is not about one."""
+        if not self.base_url:
+            raise ConfigurationError(
+                "azure has no address of its own: give base_url, or set AZURE_OPENAI_ENDPOINT",
+                setting="base_url",
+            )
+        parts = split_address(self.base_url)
+        path = parts.path.rstrip("/")
+        for known in _ROUTES:
+            path = path.removesuffix(known)
+        query = dict(parse_qsl(parts.query))
+        version = query.pop("api-version", None) or self._api_version
+        dated = version is not None and version.lower() not in _UNDATED
+        root, deployments, _ = path.partition("/deployments/")
+        if deployments:
+            path = root if model is None else path
+        elif not path.endswith(("/v1", "/models")):
+            path = f"{path.removesuffix('/openai')}/openai"
+            if not dated:
+                path += "/v1"
+            elif model is not None:
+                path += f"/deployments/{quote(model, safe='')}"
+        if path.endswith("/v1"):
+            # A dated version, which the environment may still name, is an error here.
+            version = None if dated else version
+        elif version is None:
+            raise ConfigurationError(
+                "this azure route needs a version: give api_version, or set "
+                "AZURE_OPENAI_API_VERSION",
+                setting="api_version",
+            )
+        if version is not None:
+            query["api-version"] = version
+        path += route
+        return urlunsplit(parts._replace(path=path, query=urlencode(query), fragment=""))

@@ -1,0 +1,249 @@
+"""Servers that speak the OpenAI dialect, by name: data, no code of their own.
+
+A preset says where the server is, which variables hold its key, what it does not take and what it
+calls by another name. It is a subclass of `OpenAI` whose attributes say so; so is one of your own:
+
+    class Lab(OpenAI):
+        name = "lab"
+        default_base_url = "http://lab.internal:8000/v1"
+        variables = {"api_key": ("LAB_API_KEY",)}
+
+    Client(vessels={"lab": Lab()})
+
+or, for every program of an environment, an entry point in the group `vesselog.vessels`. Each
+docstring names the page that the facts come from. What a preset refuses can still be sent by
+`extra_body`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .addresses import ollama_address
+from .openai import OpenAI
+
+__all__ = [
+    "VLLM",
+    "XAI",
+    "ZAI",
+    "Cerebras",
+    "DeepSeek",
+    "Fireworks",
+    "Groq",
+    "HuggingFace",
+    "LMStudio",
+    "LlamaCpp",
+    "Mistral",
+    "OllamaV1",
+    "OpenRouter",
+    "Perplexity",
+    "Together",
+]
+
+_ONLY_CHAT = {"prompt": "it has no completions route; give messages"}
+_NO_LOGPROBS = {"logprobs": "it answers 400"}
+_ONE_ANSWER = {"n": "it gives one answer"}
+_RANDOM_SEED = {"seed": "random_seed"}
+_BY_TYPE = {
+    True: {"thinking": {"type": "enabled"}},
+    False: {"thinking": {"type": "disabled"}},
+}
+_BY_EFFORT = {False: {"reasoning_effort": "none"}}
+_BY_SWITCH = {on: {"reasoning": {"enabled": on}} for on in (True, False)}
+_BY_TEMPLATE = {on: {"chat_template_kwargs": {"enable_thinking": on}} for on in (True, False)}
+_TEMPLATE_QUIRK = "think=True/False does nothing if the chat template has no enable_thinking"
+
+
+def _looked_for(*api_key: str, base_url: str | None = None) -> Mapping[str, tuple[str, ...]]:
+    """The variables that hold the key, the first that is set, and the address."""
+    return {"api_key": api_key} | ({"base_url": (base_url,)} if base_url else {})
+
+
+class OllamaV1(OpenAI):
+    """Ollama's own /v1. https://docs.ollama.com/api/openai-compatibility."""
+
+    name = "ollama-v1"
+    default_base_url = "http://127.0.0.1:11434/v1"
+    variables = _looked_for("OLLAMA_API_KEY", base_url="OLLAMA_HOST")
+    refused = _ONE_ANSWER
+    thinking = _BY_EFFORT
+    quirks = (
+        "the vessel `ollama` speaks its own API: durations, keep_alive, options",
+        "a model runner that dies leaves a clean end without a finish: truncated",
+    )
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is; OLLAMA_HOST may be a host, a :port or a URL."""
+        return ollama_address(super().base_url)
+
+
+class LlamaCpp(OpenAI):
+    """llama.cpp's llama-server. https://github.com/ggml-org/llama.cpp/tree/master/tools/server."""
+
+    name = "llamacpp"
+    default_base_url = "http://127.0.0.1:8080/v1"
+    variables = _looked_for("LLAMA_API_KEY")
+    thinking = _BY_TEMPLATE
+    quirks = (
+        _TEMPLATE_QUIRK,
+        "the model's name is not looked at where one model is loaded",
+        "errors may come as an `error:` field in the stream",
+    )
+
+
+class VLLM(OpenAI):
+    """vLLM. https://docs.vllm.ai/en/stable/serving/openai_compatible_server/."""
+
+    name = "vllm"
+    default_base_url = "http://127.0.0.1:8000/v1"
+    variables = _looked_for("VLLM_API_KEY")
+    thinking = _BY_TEMPLATE
+    quirks = (_TEMPLATE_QUIRK,)
+
+
+class LMStudio(OpenAI):
+    """LM Studio. https://lmstudio.ai/docs/developer/openai-compat."""
+
+    name = "lmstudio"
+    default_base_url = "http://127.0.0.1:1234/v1"
+    variables = _looked_for("LM_API_TOKEN")
+    quirks = ("a model that is not loaded is loaded first: the first chunk may take minutes",)
+
+
+class OpenRouter(OpenAI):
+    """OpenRouter. https://openrouter.ai/docs/api-reference/overview."""
+
+    name = "openrouter"
+    default_base_url = "https://openrouter.ai/api/v1"
+    variables = _looked_for("OPENROUTER_API_KEY")
+    thinking = _BY_SWITCH
+    quirks = (
+        "comments (`: OPENROUTER PROCESSING`) while the provider is waited for",
+        "an error in band has finish_reason `error`; the provider's own words are in its metadata",
+        "costs in the usage; app names go into headers={'http-referer': …, 'x-title': …}",
+    )
+
+
+class Groq(OpenAI):
+    """Groq. https://console.groq.com/docs/openai."""
+
+    name = "groq"
+    default_base_url = "https://api.groq.com/openai/v1"
+    variables = _looked_for("GROQ_API_KEY")
+    refused = _ONLY_CHAT | _ONE_ANSWER | _NO_LOGPROBS
+    quirks = (
+        "usage is in x_groq too, on several chunks, with durations",
+        "an error in band is `event: error`",
+        "a message's name is refused; temperature 0 becomes 1e-8",
+    )
+
+
+class DeepSeek(OpenAI):
+    """DeepSeek. https://api-docs.deepseek.com/guides/thinking_mode."""
+
+    name = "deepseek"
+    default_base_url = "https://api.deepseek.com"
+    variables = _looked_for("DEEPSEEK_API_KEY")
+    root = ""
+    thinking = _BY_TYPE
+    quirks = (
+        "completions (prompt=) are at base_url='https://api.deepseek.com/beta'",
+        "thinking ignores temperature and the penalties without a word",
+        "finish_reason `insufficient_system_resource` is a failure",
+    )
+
+
+class Mistral(OpenAI):
+    """Mistral. https://docs.mistral.ai/api/endpoint/chat."""
+
+    name = "mistral"
+    default_base_url = "https://api.mistral.ai/v1"
+    variables = _looked_for("MISTRAL_API_KEY")
+    refused = _ONLY_CHAT
+    renamed = _RANDOM_SEED
+    asks_usage = False
+    quirks = (
+        "usage comes unasked, beside the last choice; unknown fields are refused (422)",
+        "thinking comes as parts of the content",
+    )
+
+
+class Together(OpenAI):
+    """Together AI. https://docs.together.ai/docs/inference/openai-compatibility."""
+
+    name = "together"
+    default_base_url = "https://api.together.ai/v1"
+    variables = _looked_for("TOGETHER_API_KEY")
+
+
+class Fireworks(OpenAI):
+    """Fireworks AI. https://docs.fireworks.ai/tools-sdks/openai-compatibility."""
+
+    name = "fireworks"
+    default_base_url = "https://api.fireworks.ai/inference/v1"
+    variables = _looked_for("FIREWORKS_API_KEY")
+    quirks = ("models are named accounts/fireworks/models/…",)
+
+
+class XAI(OpenAI):
+    """xAI. https://docs.x.ai/docs/api-reference."""
+
+    name = "xai"
+    default_base_url = "https://api.x.ai/v1"
+    variables = _looked_for("XAI_API_KEY")
+    quirks = ("which models take an effort, and which stop and penalties, differs",)
+
+
+class Cerebras(OpenAI):
+    """Cerebras. https://inference-docs.cerebras.ai/resources/openai."""
+
+    name = "cerebras"
+    default_base_url = "https://api.cerebras.ai/v1"
+    variables = _looked_for("CEREBRAS_API_KEY")
+    quirks = (
+        "never sends [DONE]; durations are in time_info",
+        "penalties, logit_bias and service_tier are refused (400)",
+    )
+
+
+class Perplexity(OpenAI):
+    """Perplexity Sonar. https://docs.perplexity.ai/docs/sonar/openai-compatibility."""
+
+    name = "perplexity"
+    default_base_url = "https://api.perplexity.ai"
+    variables = _looked_for("PERPLEXITY_API_KEY", "PPLX_API_KEY")
+    root = ""
+    refused = _ONLY_CHAT
+    asks_usage = False
+    quirks = (
+        "CRLF; a cumulative message beside each delta, and cumulative usage, unasked",
+        "never sends [DONE]; citations and search results are in extra, or in raw if large",
+    )
+
+
+class ZAI(OpenAI):
+    """Z.AI. https://docs.z.ai/guides/develop/openai/python."""
+
+    name = "zai"
+    default_base_url = "https://api.z.ai/api/paas/v4"
+    variables = _looked_for("ZAI_API_KEY", base_url="ZAI_BASE_URL")
+    refused = _ONLY_CHAT
+    thinking = _BY_TYPE
+    quirks = (
+        "tool index -1; frames glued on one line",
+        "finish_reason `sensitive` is a content filter, `network_error` a failure",
+    )
+
+
+class HuggingFace(OpenAI):
+    """Hugging Face's router. https://huggingface.co/docs/inference-providers/index."""
+
+    name = "huggingface"
+    default_base_url = "https://router.huggingface.co/v1"
+    variables = _looked_for("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+    refused = _ONLY_CHAT
+    quirks = (
+        "a provider is chosen by a suffix: huggingface/ORG/MODEL:PROVIDER",
+        "half of the providers behind it never send [DONE]",
+    )
