@@ -1,10 +1,14 @@
-"""examples/fastapi_chat.py under uvicorn, asked by a real HTTP client, before a scripted model."""
+"""examples/fastapi_chat.py under uvicorn, asked by a real HTTP client, before a scripted model.
+
+And what docs/fastapi.md says of it: the curl that it shows, and its code for browsers, in node.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,8 +25,10 @@ from httpx_sse import EventSource
 
 import vesselog
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
+from pages import ROOT, blocks
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
+PAGE = ROOT / "docs/fastapi.md"
 
 Backend = Callable[..., AbstractContextManager[httpx.Client]]
 
@@ -253,3 +259,76 @@ def test_events_carry_line_ends_unharmed(backend: Backend) -> None:
         raw = client.post("/chat", json={"message": "x"}).content
     data = [line for line in raw.split(b"\n") if line.startswith(b"data: ")]
     assert json.loads(data[0].removeprefix(b"data: ")) == {"text": text}
+
+
+def needs(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: what {PAGE.name} says of it is not checked")
+
+
+def test_curl_prints_what_the_page_shows(backend: Backend) -> None:
+    needs("curl")
+    (block,) = blocks("console", pages=[PAGE])
+    command, shown = block.code.removeprefix("$ ").split("\n", 1)
+    with LoopbackServer([answer("Ahoy", "!")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        address = client.base_url.netloc.decode()
+        assert "localhost:8000" in command
+        command = command.replace("localhost:8000", address)
+        done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode() == shown
+
+
+def in_a_browser(client: httpx.Client, use: str) -> str:
+    """What the page's code prints, used so."""
+    (block,) = blocks("js", pages=[PAGE])
+    program = (
+        f"{block.code}\nconst answer = ask({str(client.base_url) + '/chat'!r}, 'Hello');\n{use}"
+    )
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+READ_ALL = """
+try { for await (const text of answer) console.log(JSON.stringify(text)); console.log("whole"); }
+catch (error) { console.log(error.message); }
+"""
+
+
+def test_the_code_for_browsers_reads_an_answer(backend: Backend) -> None:
+    needs("node")
+    scripts = [answer("Grüße\n\n", "🚢"), lambda conversation: conversation.whole(b"{}", 400)]
+    with LoopbackServer(scripts) as model, backend(OLLAMA_HOST=model.url) as client:
+        assert in_a_browser(client, READ_ALL) == '"Grüße\\n\\n"\n"🚢"\nwhole\n'
+        assert in_a_browser(client, READ_ALL) == "The model could not answer.\n"
+
+
+def test_the_code_for_browsers_takes_no_part_for_the_whole() -> None:
+    needs("node")
+
+    def without_an_end(conversation: Conversation) -> None:
+        conversation.stream([b'data: {"text": "half"}\n\n', b": ping\n\n"], "text/event-stream")
+
+    with LoopbackServer([without_an_end]) as server, httpx.Client(base_url=server.url) as client:
+        assert in_a_browser(client, READ_ALL) == '"half"\nthe answer broke off\n'
+
+
+def test_a_browser_that_stops_reading_stops_the_model(backend: Backend) -> None:
+    needs("node")
+    left = threading.Event()
+
+    def endless(conversation: Conversation) -> None:
+        conversation.head()
+        conversation.chunk(ollama_lines("One")[0])
+        conversation.wait_for_hangup()
+        left.set()
+
+    use = "for await (const text of answer) { console.log(text); break; }\nconsole.log('left');"
+    with LoopbackServer([endless]) as model, backend(OLLAMA_HOST=model.url) as client:
+        assert in_a_browser(client, use) == "One\nleft\n"
+        assert left.wait(20)

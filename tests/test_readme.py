@@ -64,7 +64,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     Path("recordings/samples").symlink_to(ROOT / "recordings/samples")
     programs = Path(sys.executable).parent
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("COLUMNS", raising=False)
     with LoopbackServer([model]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         yield server
@@ -128,6 +128,7 @@ def test_python_runs(block: Block, server: LoopbackServer, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("block", "command"), commands("sh"), ids=str)
 def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> None:
+    command = command.removeprefix(".venv/bin/")
     words = [word for word in shlex.split(command) if "=" not in word.partition("/")[0]]
     match words:
         case ["pip", "install", what]:
@@ -144,6 +145,39 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
             assert shell(PORTS.sub(server.url, command)).strip(), "it prints nothing"
         case _:
             pytest.fail(f"{block} has a command that no test knows: {command}")
+
+
+def alike(demo: str) -> str:
+    """The demo's output without what differs between two runs: times, sizes, names, paces."""
+    demo = re.sub(r"\S*vesselog (replay|chat) ", r"vesselog \1 ", demo)
+    demo = re.sub(r"\d+ times slower than recorded|at the recorded pace", "PACE", demo)
+    demo = re.sub(r"demo-\S+\.jsonl", "DEMO.jsonl", demo)
+    demo = re.sub(r'"crc":"\w+"', '"crc":"CRC"', demo)
+    return re.sub(r" +", " ", re.sub(r"\d[\d.]*", "0", demo))
+
+
+def shown(block: Block) -> list[tuple[str, str]]:
+    """The commands of a console block, each with what stands below it."""
+    parts = re.split(r"^\$ (.*)\n", block.code, flags=re.MULTILINE)
+    assert parts[0] == "", f"{block} does not begin with a command"
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_commands_print_what_is_shown(block: Block, server: LoopbackServer) -> None:
+    for command, output in shown(block):
+        program, *_ = shlex.split(command)
+        if program == "curl":
+            continue  # in test_fastapi_example.py
+        if program == "scripts/demo":
+            assert alike(shell("vesselog demo --speed 1", OLLAMA_HOST="127.0.0.1:9")) == alike(
+                output
+            )
+            continue
+        needs(program)
+        if "jq" in shlex.split(command):
+            needs("jq")
+        assert shell(command) == output
 
 
 @pytest.mark.parametrize("block", blocks("sql"), ids=str)
@@ -212,7 +246,8 @@ def test_the_variables_are_those_of_the_vessels() -> None:
         name: {variable for names in vessel.variables.values() for variable in names}
         for name, vessel in BUILT_IN.items()
     }
-    assert told == real
+    assert told == {name: real[name] for name in told}
+    assert {"ollama", "openai"} <= set(told)
 
 
 def test_the_file_format_tells_every_field_of_a_chunk() -> None:
@@ -266,6 +301,15 @@ def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None
     assert {key for end in recorded for key in end["error"]} <= set(codes(error))
     metrics = [row[1] for row in table("file-format.md", "### end") if row[0] == "`metrics`"]
     assert set(vesselog.Metrics.model_fields) <= set(codes(metrics))
+
+
+def test_a_recording_takes_about_twice_the_bytes_of_the_wire() -> None:
+    samples = sorted((ROOT / "recordings/samples").glob("*.jsonl"))
+    on_disk = sum(path.stat().st_size for path in samples)
+    ends = [call.end for path in samples for call in vesselog.Recording(path).calls()]
+    on_the_wire = sum(end["bytes"] for end in ends if end is not None)
+    assert "about twice the bytes of the wire" in (ROOT / "README.md").read_text("utf-8")
+    assert on_disk / on_the_wire == pytest.approx(2, abs=0.25)
 
 
 def test_line_ends_are_escaped_and_lookalikes_are_not(tmp_path: Path) -> None:
