@@ -38,7 +38,9 @@ class Call:
     ) -> None:
         self._writer = writer
         self._clock = clock
-        self._begun = clock.monotonic() / 1e6
+        with writer.turn() as t:
+            # The moment of the request line by the client's clock, so that all times begin with it.
+            self._begun = (clock.monotonic() - (t - writer.started)) / 1e6
         self._exchange = Exchange(
             plan.vessel, plan.request, max_frame_bytes=limits.max_frame_bytes, masker=plan.masker
         )
