@@ -44,7 +44,7 @@ SplitThink = bool | Literal["implied"]
 
 
 class _Value(BaseModel):
-    # Keys that only one provider knows travel on untouched. Built at the first request, not at import.
+    # Keys that only one provider knows travel on untouched. Built when first used, not at import.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 

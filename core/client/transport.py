@@ -13,7 +13,7 @@ import os
 import socket
 import ssl
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -67,7 +67,7 @@ class InterruptibleTransport(httpx.BaseTransport):
         with _as_httpx():
             response = self._pool.handle_request(sent)
         # httpcore leaves the type of its extensions open.
-        extensions: dict[str, Any] = response.extensions  # pyright: ignore[reportUnknownMemberType]
+        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
