@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import shlex
 import ssl
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _SAMPLES = (("ollama", "ollama-story.jsonl"), ("openai", "llama-think.jsonl"))
-_SERVERS = {"ollama": "Ollama", "openai": "An OpenAI-compatible server (llama.cpp)"}
-# A stream that is shorter cannot be watched, two that are longer tire: seconds.
-_SHORTEST, _LONGEST = 3.0, 5.0
+_SERVERS = {"ollama": "Ollama", "openai": "OpenAI dialect (llama.cpp)"}
+# Tokens that come within a shorter time cannot be watched, and a wait that is longer is not
+# waited for: seconds.
+_SHORTEST, _LONGEST_WAIT = 3.0, 0.6
 # Of a line of the file before its chunks: enough to see what it is made of.
 _SHOWN = 74
 
@@ -146,10 +148,10 @@ def _stream(
     from ..server import on_loopback, replay_app
 
     call = next(call for call in Recording(sample).calls() if call.outcome == "complete")
-    pace = _pace(call) if arguments.speed is None else arguments.speed
+    pace, longest_wait = _pace(call) if arguments.speed is None else (arguments.speed, math.inf)
     address = f"{vessel}/{call.request.get('model')}"
     with (
-        on_loopback(replay_app([sample], pace, match="route")) as url,
+        on_loopback(replay_app([sample], pace, longest_wait=longest_wait, match="route")) as url,
         _client(vessel, url, file.path.parent) as client,
     ):
         _title(title, f" at {url}, {_in_words(pace)}")
@@ -232,10 +234,14 @@ def _as_recorded(call: RecordedCall) -> dict[str, Any]:
     return {**words, "extra_body": asked}
 
 
-def _pace(call: RecordedCall) -> float:
-    """That of the recording where it can be watched, else what makes it so."""
-    duration = call.metrics.duration if call.metrics is not None else 0.0
-    return duration / min(max(duration, _SHORTEST), _LONGEST) or 1.0
+def _pace(call: RecordedCall) -> tuple[float, float]:
+    """Speed and longest wait: those of the recording where it can be watched, else what lets it be.
+
+    The models of the samples are tiny and fast, and were loaded from disk for them.
+    """
+    times = [frame.t for frame in call.frames()]
+    streamed = (times[-1] - times[0]) / 1e6 if times else 0.0
+    return min(1.0, streamed / _SHORTEST) or 1.0, _LONGEST_WAIT
 
 
 def _in_words(pace: float) -> str:

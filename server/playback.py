@@ -30,8 +30,9 @@ _OF_THE_CONNECTION = frozenset(
 class Playback:
     """The answer of `call`, which must have a response line.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. When the client leaves,
-    the playback stops.
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: no wait is
+    longer than these seconds; what follows comes that much earlier. When the client leaves, the
+    playback stops.
     """
 
     def __init__(
@@ -39,14 +40,16 @@ class Playback:
         call: RecordedCall,
         *,
         speed: float,
+        longest_wait: float,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._call = call
         self._speed = speed
+        self._longest = longest_wait * 1e6
         self._clock = clock
         self._sleep = sleep
-        self._begun = clock.monotonic()
+        self._begun: float = clock.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Play it."""
@@ -83,8 +86,11 @@ class Playback:
         wait = 0.0
         if self._speed:
             due = self._begun + (t - self._call.started) / self._speed
-            wait = max(0.0, (due - self._clock.monotonic()) / 1e6)
-        await self._sleep(wait)
+            wait = max(0.0, due - self._clock.monotonic())
+            if wait > self._longest:
+                self._begun -= wait - self._longest
+                wait = self._longest
+        await self._sleep(wait / 1e6)
 
 
 async def _stop_when_left(receive: Receive, playing: asyncio.Task[None]) -> None:

@@ -27,19 +27,25 @@ def replay_app(
     recordings: Sequence[Path],
     speed: float = 1.0,
     *,
+    longest_wait: float = math.inf,
     match: Match = "key",
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
     """An ASGI application that serves these recordings.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. match: what becomes of a
-    request that was not recorded, see `Catalogue`; a miss is answered by 404 and `{"error": …}`.
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
+    that no wait exceeds, for models that took minutes to load. match: what becomes of a request
+    that was not recorded, see `Catalogue`; a miss is answered by 404 and `{"error": …}`.
     `/api/tags`, `/models` and `/api/version` are answered too where nobody recorded them. Needs the
     `server` extra. Raises ConfigurationError and RecordingError.
     """
     if not (math.isfinite(speed) and speed >= 0):
         raise ConfigurationError(f"no speed {speed!r}: give a number from 0", setting="speed")
+    if not longest_wait >= 0:
+        raise ConfigurationError(
+            f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
+        )
     try:
         from starlette.applications import Starlette  # noqa: PLC0415 - an extra
         from starlette.requests import Request  # noqa: PLC0415
@@ -64,8 +70,9 @@ def replay_app(
             if listed is not None:
                 return JSONResponse(listed)
             return JSONResponse({"error": miss.message}, 404)
+        played = Playback(call, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep)
         # Starlette asks no more of a response than that it is an ASGI application.
-        return cast("Response", Playback(call, speed=speed, clock=clock, sleep=sleep))
+        return cast("Response", played)
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 

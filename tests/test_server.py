@@ -226,9 +226,13 @@ def test_an_answer_that_was_cancelled_is_cut(tmp_path: Path) -> None:
         client.stream("lab/m", "hi", session="s") as stream,
     ):
         next(stream)
-    with served(tmp_path / "s.jsonl") as url, client_of(url) as client:
-        with pytest.raises(ConnectionFailedError), client.stream("lab/m", "hi") as again:
-            list(again)
+    with (
+        served(tmp_path / "s.jsonl") as url,
+        client_of(url) as client,
+        pytest.raises(ConnectionFailedError),
+        client.stream("lab/m", "hi") as again,
+    ):
+        list(again)
 
 
 def test_a_recording_without_an_end_is_cut(tmp_path: Path) -> None:
@@ -236,9 +240,12 @@ def test_a_recording_without_an_end_is_cut(tmp_path: Path) -> None:
     writer = session.begin(request({"model": "m"}))
     writer.response(200, {"content-type": "application/x-ndjson"})
     write(writer, [step(0)])
-    with served(tmp_path / "s.jsonl") as url, httpx.Client(trust_env=False) as http:
-        with pytest.raises(httpx.RemoteProtocolError):
-            http.post(f"{url}/api/chat", json={"model": "m"})
+    with (
+        served(tmp_path / "s.jsonl") as url,
+        httpx.Client(trust_env=False) as http,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        http.post(f"{url}/api/chat", json={"model": "m"})
     session.close()
     writer.end("complete")
 
@@ -246,9 +253,12 @@ def test_a_recording_without_an_end_is_cut(tmp_path: Path) -> None:
 def test_an_error_status_comes_with_its_body_and_its_headers(tmp_path: Path) -> None:
     body = b'{"error":"slow down"}'
     path = recorded(tmp_path, lambda talk: talk.whole(body, 429, retry_after="7"))
-    with served(path) as url, client_of(url) as client:
-        with pytest.raises(ProviderError, match="slow down") as caught:
-            client.complete("lab/m", "hi")
+    with (
+        served(path) as url,
+        client_of(url) as client,
+        pytest.raises(ProviderError, match="slow down") as caught,
+    ):
+        client.complete("lab/m", "hi")
     assert caught.value.status == 429
     assert caught.value.retry_after == 7.0
 
@@ -394,6 +404,15 @@ async def test_everything_comes_at_its_recorded_time(
     assert len(seat.sleeps) == 4, "without a sleep for each frame nothing else would ever run"
 
 
+async def test_no_wait_is_longer_than_the_longest(tmp_path: Path) -> None:
+    """And what follows a wait that was cut short comes after it as it did then."""
+    seat = Seat()
+    app = replay_app([timed(tmp_path)], 0.5, longest_wait=2.5, clock=seat.clock, sleep=seat.sleep)
+    await seat.ask(app)
+    times = [(2, "start"), (4, "body"), (4, "body"), (6.5, "body"), (6.5, "body")]
+    assert seat.sent == times
+
+
 async def test_a_client_that_leaves_ends_the_playback(tmp_path: Path) -> None:
     seat = Seat()
 
@@ -434,6 +453,8 @@ def test_what_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
     for speed in (-1, float("nan"), float("inf")):
         with pytest.raises(ConfigurationError, match="speed"):
             replay_app([], speed)
+    with pytest.raises(ConfigurationError, match="wait"):
+        replay_app([], longest_wait=-1)
     with pytest.raises(ConfigurationError, match="match"):
         replay_app([], match="guess")  # type: ignore[arg-type]
 
@@ -443,9 +464,9 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'vesselog\[server\]'"):
-        with on_loopback(replay_app([])):
-            pass
+    sentence = r"pip install 'vesselog\[server\]'"
+    with pytest.raises(ConfigurationError, match=sentence), on_loopback(replay_app([])):
+        pass
 
 
 def test_the_port_is_free_again_and_the_thread_gone(tmp_path: Path) -> None:
