@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
@@ -47,7 +47,7 @@ class State(TypedDict):
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
     """One client for the process: one connection pool, closed at the end."""
     async with vesselog.AsyncClient(recordings=RECORDINGS) as client:
         yield {"client": client}

@@ -53,8 +53,7 @@ PRESETS: tuple[type[OpenAI], ...] = (
 )
 """The servers that speak the OpenAI dialect."""
 
-BUILT_IN: dict[str, type[Vessel]] = {
-    vessel.name: vessel for vessel in (Azure, Ollama, OpenAI, *PRESETS)
-}
+_DIALECTS: tuple[type[Vessel], ...] = (Azure, Ollama, OpenAI)
+BUILT_IN = {vessel.name: vessel for vessel in (*_DIALECTS, *PRESETS)}
 """By name, for applications frozen into one file without package metadata; else entry points are
 used."""

@@ -32,6 +32,10 @@ __all__ = ["AsyncLiveSource"]
 # caller.
 _READ_AHEAD = 256
 
+# A large request, with images, is sent in pieces of so many bytes: the write deadline is for each,
+# and other streams have their turn.
+_PIECE = 256 * 1024
+
 
 class AsyncLiveSource:
     """One stream's connection to its server, retries inside; belongs to one event loop.
@@ -194,11 +198,12 @@ class AsyncLiveSource:
         except Interrupted as interrupted:
             self._put(self._attempts.stopped(call, interrupted.phase))
         except asyncio.CancelledError:
-            if self._stopping is None:
+            phase = self._told()
+            if phase is None:
                 raise
             if self._task is not None:
                 self._task.uncancel()
-            self._put(self._attempts.stopped(call, self._stopping))
+            self._put(self._attempts.stopped(call, phase))
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
             self._put(self._attempts.failed(call, failure))
         finally:
@@ -206,6 +211,10 @@ class AsyncLiveSource:
             self._closing = True
             if response is not None:
                 await response.aclose()
+
+    def _told(self) -> str | None:
+        """Why the owner was told to stop, if it was."""
+        return self._stopping
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
         async with aclosing(_raw(response)) as body:
@@ -231,11 +240,14 @@ class AsyncLiveSource:
         # aiohttp's clock for the pool would run on while it connects; `_queued` has its own.
         pool = None if self._always_cancellable else timeouts.pool
         timeout = {"connect": timeouts.connect, "read": None, "write": timeouts.write, "pool": pool}
+        headers, content = dict(self._plan.headers), self._plan.request.content
+        if large := len(content) > _PIECE:
+            headers["content-length"] = str(len(content))
         return self._http.build_request(
             self._plan.request.method,
             self._plan.url,
-            headers=dict(self._plan.headers),
-            content=self._plan.request.content or None,
+            headers=headers,
+            content=_sliced(content) if large else content or None,
             extensions={"timeout": timeout, "trace": self._trace},
         )
 
@@ -349,6 +361,11 @@ class AsyncLiveSource:
         if self._attempts.current is not None:
             with suppress(RecordingError):
                 self._attempts.leave()
+
+
+async def _sliced(content: bytes) -> AsyncGenerator[bytes]:
+    for start in range(0, len(content), _PIECE):
+        yield content[start : start + _PIECE]
 
 
 def _raw(response: httpx.Response) -> AsyncGenerator[bytes]:

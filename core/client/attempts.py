@@ -67,6 +67,10 @@ class Attempts:
             return "cancelled"
         return self.current.outcome if self.current else None
 
+    def over(self) -> bool:
+        """Whether the stream has ended."""
+        return self.outcome is not None
+
     @property
     def error(self) -> VesselogError | None:
         """Why the stream failed."""

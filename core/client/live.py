@@ -63,7 +63,7 @@ class LiveSource:
         attempts = self._attempts
         if self._alarm.cancelled:
             self.leave()
-        if attempts.outcome is not None:
+        if attempts.over():
             return
         self._running.add(self)
         try:
@@ -82,7 +82,7 @@ class LiveSource:
         except BaseException:
             self._leave_behind()
             raise
-        if attempts.outcome is not None:
+        if attempts.over():
             self._close()
 
     def read(self) -> list[Step]:
@@ -91,13 +91,13 @@ class LiveSource:
             early, self._early = self._early, []
             return early
         call = self._attempts.current
-        while call is not None and call.outcome is None:
+        while call is not None and not call.over():
             self._attempts.check_process()
             if self._alarm.cancelled:
                 self.leave()
                 return []
             steps = self._read(call)
-            if call.outcome is not None:
+            if call.over():
                 self._close()
             if steps:
                 return steps
@@ -143,7 +143,7 @@ class LiveSource:
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
             return self._attempts.failed(call, failure, outer)
         steps: list[Step] = []
-        while not response.is_success and call.outcome is None:
+        while not response.is_success and not call.over():
             steps += self._read(call)
         return steps
 
@@ -193,7 +193,7 @@ class LiveSource:
 
     def _left(self) -> tuple[float | None, str]:
         call = self._attempts.current
-        return (None, "total") if call is None or call.outcome is not None else call.left()
+        return (None, "total") if call is None or call.over() else call.left()
 
     def _leave_behind(self) -> None:
         """An exception passes through that is not of the answer."""

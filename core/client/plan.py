@@ -124,7 +124,7 @@ class Planner:
             url=url,
             headers=sent,
             masker=masker,
-            key=request_key(url.path, request.body),
+            key=request_key(request.route or url.path, request.body),
             record={
                 "vessel": vessel.name,
                 "vessel_version": vessel.version,
