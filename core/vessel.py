@@ -45,7 +45,8 @@ class WireRequest:
 
     url: the full address. body: the JSON value that is sent (None for GET). content: its exact
     bytes, made from `body` unless given. stream: whether a stream was asked for. headers: beside
-    the vessel's own.
+    the vessel's own. model: what is asked, the body's `model` unless given. route: the URL's path
+    as the request key has it; given where the path itself tells a stream from a whole answer.
     """
 
     url: str
@@ -55,15 +56,16 @@ class WireRequest:
     stream: bool = True
     split_think: SplitThink = False
     content: bytes = b""
+    model: str | None = None
+    route: str = ""
 
     def __post_init__(self) -> None:
-        if self.body is not None and not self.content:
+        if self.body is None:
+            return
+        if not self.content:
             object.__setattr__(self, "content", dumps(self.body))
-
-    @property
-    def model(self) -> str | None:
-        """The model that the body asks for."""
-        return self.body.get("model") if self.body else None
+        if self.model is None:
+            object.__setattr__(self, "model", self.body.get("model"))
 
 
 @dataclass(frozen=True, slots=True)
