@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,8 +207,11 @@ def _running(
 
 
 def _children(process: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
-    )
-    pairs = [line.split() for line in listed.stdout.splitlines()]
-    return [int(child) for child, parent in pairs if int(parent) == process]
+    """The processes that it started, by Linux's /proc (slim images have no `ps`)."""
+    found: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            _state, parent, *_ = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(parent) == process:
+                found.append(int(stat.parent.name))
+    return found

@@ -154,9 +154,10 @@ def test_cancel_stops_llama_server(own_llama: ModelServer, ask: Ask) -> None:
     heard = ask.stream(vessel, "endless", "Hello", react=react).check()
     assert heard.error is None
     assert heard.completion.outcome == "cancelled"
-    # It has one slot: when another answer is over, so is the first, and the log says where.
+    # It has one slot: the other answer came after the first was over, and the log says where.
     after = ask.stream(vessel, "endless", "Now?", max_tokens=3)
     assert after.completion.outcome == "complete"
+    own_llama.stop()
     log = own_llama.log.read_text("utf-8")
     released = [int(tokens) for tokens in re.findall(r"release: .* n_tokens = (\d+)", log)]
     assert len(released) == 2
