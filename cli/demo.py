@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if missing:
         complain(
             f"the demo needs the server extra ({' and '.join(missing)} missing): "
-            "pip install 'vesselog[server]'"
+            "pip install 'vesselog[server]' (from a checkout: pip install '.[server]')"
         )
         return ExitStatus.FAILURE
     with ExitStack() as stack:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import subprocess
 import sys
 
 import pytest
 
-from house import DEPENDENCIES, EXTRAS
+from house import DEPENDENCIES, EXTRAS, ROOT
 from vesselog import __version__
 from vesselog.cli import main
 from vesselog.cli.entry import parser
+from vesselog.cli.statuses import EPILOG, ExitStatus
 
-COMMANDS = [
-    *("demo", "chat", "replay", "ls", "show", "follow"),
-    *("verify", "decode", "vessels", "models"),
-]
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (found,) = (
+        action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(found.choices)
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,11 +31,11 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command_and_every_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(f"    {command} " in out for command in COMMANDS)
+    assert all(f"    {command} " in out for command in commands())
     assert "exit status" in out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", list(commands()))
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"usage: vesselog {command} ")
@@ -71,5 +76,18 @@ def test_python_m_vesselog_is_the_command() -> None:
     assert done.stdout == f"vesselog {__version__}\n"
 
 
-def test_the_parser_can_be_had_for_documents() -> None:
-    assert parser().prog == "vesselog"
+def test_the_page_tells_each_commands_options_and_no_others() -> None:
+    page = (ROOT / "docs/cli.md").read_text("utf-8")
+    sections = dict(re.findall(r"\n## vesselog (\w+)(.*?)(?=\n## |\Z)", page, re.DOTALL))
+    assert sections.keys() == commands().keys()
+    for name, command in commands().items():
+        options = {option for action in command._actions for option in action.option_strings}
+        told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", sections[name]))
+        of_others = {"--vessel"} if name == "show" else set()
+        assert told - of_others == options - {"-h", "--help"}, name
+
+
+def test_the_page_tells_each_status() -> None:
+    page = (ROOT / "docs/cli.md").read_text("utf-8")
+    assert {int(number) for number in re.findall(r"\n\| (\d+) \|", page)} == set(ExitStatus)
+    assert all(f" {status.value} " in f" {EPILOG} " for status in ExitStatus)
