@@ -28,6 +28,7 @@ import pytest
 import vesselog
 from loopback import Conversation, LoopbackServer
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
+from vesselog.cli.entry import parser
 from vesselog.core.truth.key import request_key
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
@@ -208,6 +209,14 @@ def test_every_page_is_in_the_index() -> None:
     named = set(links(ROOT / "docs/README.md"))
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert {link for link in named if "/" not in link} == pages
+
+
+def test_the_commands_are_those_that_there_are() -> None:
+    (line,) = re.findall(
+        r"^- \*\*A command line\*\*: (.*)\.$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    listed = re.findall(r"^    (\w+) ", parser().format_help(), re.MULTILINE)
+    assert sorted(codes([line])) == sorted({*listed} - {"demo"})
 
 
 def table(page: str, heading: str) -> list[list[str]]:
