@@ -53,4 +53,6 @@ def test_a_server_that_does_not_run_is_told(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_unknown_vessel_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "nope"]) == 2
-    assert "known are ollama, openai" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no vessel named 'nope'; known are " in error
+    assert "ollama, " in error

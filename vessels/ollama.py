@@ -16,6 +16,7 @@ from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .addresses import ollama_address, route_url
+from .asked import asked_format, inline_image
 from .failures import error_of_status
 from .ollama_answer import OllamaDecoder
 from .tool_calls import arguments_object
@@ -67,7 +68,7 @@ class Ollama(Vessel):
             chat.refuse(self.name, tools="generate takes none; give messages")
             body["prompt"] = chat.prompt
         body |= chat.given("think", "keep_alive")
-        if chat.response_format is not None and (wanted := _format(chat.response_format)):
+        if chat.response_format is not None and (wanted := asked_format(chat.response_format)):
             body["format"] = wanted
         if chat.logprobs is not None:
             body["logprobs"] = chat.logprobs is not False
@@ -149,32 +150,15 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 
 def _image(url: str) -> str:
-    head, comma, data = url.partition(",")
-    if not head.startswith("data:"):
+    inline = inline_image(url, "ollama")
+    if inline is None:
         raise InvalidRequestError(
             "ollama fetches no images: give ImagePart.from_bytes, or a data: URL"
         )
-    if not comma or not head.endswith(";base64"):
-        raise InvalidRequestError("ollama takes images in base64: data:image/png;base64,…")
-    return data
+    return inline.data
 
 
 def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
     arguments = arguments_object(call, "ollama")
     function: dict[str, Any] = {"name": call.function.name, "arguments": arguments}
     return {"id": call.id, "function": function} if call.id else {"function": function}
-
-
-def _format(asked: dict[str, Any] | str) -> Any:
-    """`json`, or a schema, from the forms of the OpenAI dialect too; None for its plain text."""
-    if isinstance(asked, str):
-        return asked
-    match asked.get("type"):
-        case "json_object":
-            return "json"
-        case "json_schema":
-            return asked["json_schema"]["schema"]
-        case "text":
-            return None
-        case _:
-            return asked

@@ -20,6 +20,7 @@ from .failures import error_in_band
 from .payloads import values_in
 from .repeats import Told
 from .tool_calls import ToolCalls
+from .values import text_of
 
 __all__ = ["OllamaDecoder"]
 
@@ -100,9 +101,9 @@ class OllamaDecoder(Decoder):
         role = message.get("role")
         if role and isinstance(role, str) and told.is_news("role", role):
             fields["role"] = role
-        if text := _text(message.get("content")) + _text(line.get("response")):
+        if text := text_of(message.get("content")) + text_of(line.get("response")):
             fields["text"] = text
-        if reasoning := _text(message.get("thinking")) + _text(line.get("thinking")):
+        if reasoning := text_of(message.get("thinking")) + text_of(line.get("thinking")):
             fields["reasoning"] = reasoning
         if calls := self._calls(message.get("tool_calls") or line.get("tool_calls"), frame):
             fields["tool_calls"] = calls
@@ -147,11 +148,3 @@ class OllamaDecoder(Decoder):
                 fields["finish_reason"] = _FINISH.get(reason, "other")
                 fields["raw_finish_reason"] = reason
             self.progress = Progress.TERMINATED
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"a text is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
-    return value

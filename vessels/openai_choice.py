@@ -8,6 +8,7 @@ from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .repeats import Told
 from .tool_calls import ToolCalls
+from .values import text_of
 
 __all__ = ["OpenAIChoice"]
 
@@ -83,12 +84,12 @@ class OpenAIChoice:
             fields["role"] = role
         text, reasoning = _texts(source.get("content"), frame)
         if choice.get("text"):
-            text += _text(choice["text"])
+            text += text_of(choice["text"])
         if text:
             fields["text"] = text
         if reasoning := reasoning + self._reasoning(source, frame):
             fields["reasoning"] = reasoning
-        if refusal := _text(source.get("refusal")):
+        if refusal := text_of(source.get("refusal")):
             fields["refusal"] = refusal
         if calls := self._calls(source, frame, whole=whole):
             fields["tool_calls"] = calls
@@ -134,7 +135,7 @@ class OpenAIChoice:
         """Reasoning under its several names; under two of them it is mostly the same text."""
         found: list[str] = []
         for name in _REASONING:
-            if (text := _text(source.get(name))) and text not in found:
+            if (text := text_of(source.get(name))) and text not in found:
                 found.append(text)
         details = source.get("reasoning_details")
         if not found and isinstance(details, list):
@@ -198,36 +199,28 @@ def _object(choice: dict[str, Any], name: str) -> dict[str, Any] | None:
     return cast("dict[str, Any] | None", value)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"a text is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
-    return value
-
-
 def _detail(part: Any) -> str:
     """The text of an entry of OpenRouter's `reasoning_details`; an encrypted one has none."""
     if not isinstance(part, dict):
         return ""
     fields = cast("dict[str, Any]", part)
-    return _text(fields.get("text") or fields.get("summary"))
+    return text_of(fields.get("text") or fields.get("summary"))
 
 
 def _texts(content: Any, frame: Frame) -> tuple[str, str]:
     """Text and reasoning of a content: a text, or parts (Mistral: of type text and thinking)."""
     if not isinstance(content, list):
-        return _text(content), ""
+        return text_of(content), ""
     frame.repair("content-in-parts")
     text = reasoning = ""
     for part in cast("list[Any]", content):
         if not isinstance(part, dict):
-            text += _text(part)
+            text += text_of(part)
             continue
         fields = cast("dict[str, Any]", part)
         thinking = fields.get("thinking")
         reasoning += (
-            "".join(_texts(thinking, frame)) if isinstance(thinking, list) else _text(thinking)
+            "".join(_texts(thinking, frame)) if isinstance(thinking, list) else text_of(thinking)
         )
-        text += _text(fields.get("text"))
+        text += text_of(fields.get("text"))
     return text, reasoning

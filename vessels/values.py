@@ -1,0 +1,46 @@
+"""JSON values of the wire, held to the type that the dialect gives them.
+
+A ValueError here is about what a server sent: the frame is not of the dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["counts_in", "list_in", "object_in", "text_of"]
+
+
+def text_of(value: Any) -> str:
+    """A text, "" for null. Raises ValueError for anything else."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"a text is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
+    return value
+
+
+def object_in(place: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object under `name`, empty if there is none. Raises ValueError for another type."""
+    value = place.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{name} is {type(value).__name__}")
+    return cast("dict[str, Any]", value or {})
+
+
+def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list under `name`. Raises ValueError for another type."""
+    value = place.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
+    if not all(isinstance(each, dict) for each in cast("list[Any]", value)):
+        raise ValueError(f"{name} holds something else than objects")
+    return cast("list[dict[str, Any]]", value)
+
+
+def counts_in(place: Mapping[str, Any], *names: str) -> int | None:
+    """The sum of the counts under these names; None if there is none of them."""
+    given = [count for name in names if type(count := place.get(name)) is int]
+    return sum(given) if given else None
