@@ -12,7 +12,6 @@ import pytest
 from vesselog import RecordingError
 from vesselog.core.truth import appending
 from vesselog.core.truth.appending import Appender
-from vesselog.core.truth.durability import policy_of
 from vesselog.core.truth.files import create_file
 
 real_write = os.write
@@ -33,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def appender(path: Path) -> Iterator[Appender]:
-    appender = Appender(create_file(path), path, policy_of("process"))
+    appender = Appender(create_file(path), path, "process")
     appender.append(b"one\n", 1)
     yield appender
     appender.close()
@@ -149,29 +148,6 @@ def test_a_file_that_is_gone_is_noticed_within_a_second(
     assert appender.ready(999_999) == 1
     with pytest.raises(RecordingError, match="deleted or replaced"):
         appender.ready(1_000_000)
-
-
-def test_a_failed_sync_is_not_tried_again(path: Path) -> None:
-    class Broken:
-        syncs = 0
-
-        def created(self, fd: int, folder: Path) -> None: ...
-
-        def closing(self, fd: int) -> None:
-            self.syncs += 1
-
-        def written(self, fd: int) -> None:
-            self.syncs += 1
-            raise OSError(errno.EIO, "Input/output error")
-
-    level = Broken()
-    appender = Appender(create_file(path), path, level)
-    with pytest.raises(RecordingError, match="cannot sync"):
-        appender.append(b"one\n", 1)
-    with pytest.raises(RecordingError, match="cannot sync"):
-        appender.ready(0)
-    appender.close()
-    assert level.syncs == 1
 
 
 def test_a_closed_appender_takes_nothing(appender: Appender) -> None:

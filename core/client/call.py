@@ -31,6 +31,7 @@ class Call:
     """The state of one attempt.
 
     outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
+    gate: what the steps, and the end, have to pass before they are shown; mostly there is none.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Call:
         self._headers: Mapping[str, str] = {}
         self.status: int | None = None
         self.deadlines = Deadlines(timeouts, self._begun)
+        self.gate = writer.gate
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
 
@@ -162,6 +164,11 @@ class Call:
         """Nothing more can come, and what the splitter still holds is of no use."""
         if self.outcome is None:
             self._fail(error)
+
+    def lose(self, error: RecordingError) -> None:
+        """What was recorded last did not pass the gate: whatever the verdict was, it is this."""
+        self._final = self.metrics
+        self.outcome, self.error = "error", error
 
     def abandon(self) -> None:
         """Nobody can ask for it any more. Safe in a finaliser."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import RecordingError
-from .durability import Durability
+from .durability import Level
 from .files import is_at
+from .syncing import SYNC_THREAD, SyncedFile
 
 __all__ = ["Appender", "Landing"]
 
@@ -35,28 +36,34 @@ class Appender:
     """One open, locked file. Used by one thread at a time.
 
     n: the number of the file's last line. size: the file's size in bytes. new: the file was created
-    for this appender. refusal: why it takes no more lines.
+    for this appender. folders: those in which entries were made for it. refusal: why it takes no
+    more lines. gate: what a line has to pass before it may be shown; None if nothing. Raises
+    RecordingError if the file cannot be synced as the level asks.
     """
 
     def __init__(
         self,
         fd: int,
         path: Path,
-        level: Durability,
+        level: Level,
         *,
         n: int = 0,
         size: int = 0,
         new: bool = False,
+        folders: tuple[Path, ...] = (),
     ) -> None:
         self._fd = fd
         self._path = path
-        self._level = level
         self._intent: tuple[int, int, Landing | None] | None = None
         self._looked = 0
         self._new = new
         self.n = n
         self.size = size
         self.refusal: str | None = None
+        self._synced: SyncedFile | None = None
+        if level != "process":
+            self._synced = SYNC_THREAD.add(fd, path, (path.parent, *folders), self._refuse)
+        self.gate = self._synced if level == "power" else None
 
     def ready(self, t: int) -> int:
         """The number of the last line, made sure of. Raises RecordingError if no more are taken."""
@@ -80,17 +87,6 @@ class Appender:
         if written != length:
             raise self._undo(f"only {written} of {length} bytes were written: is the disk full?")
         self._land()
-        try:
-            self._level.written(self._fd)
-        except OSError as error:
-            raise self._refuse(f"cannot sync: {error.strerror}") from error
-
-    def created(self) -> None:
-        """The file is new and has its first lines. Raises RecordingError."""
-        try:
-            self._level.created(self._fd, self._path.parent)
-        except OSError as error:
-            raise self._refuse(f"cannot sync: {error.strerror}") from error
 
     def look(self) -> None:
         """Refuse more lines if the file was deleted or replaced."""
@@ -98,19 +94,20 @@ class Appender:
             self._refuse("the file was deleted or replaced while it was written")
 
     def close(self) -> None:
-        """Close the file, which drops its lock. Does nothing the second time."""
+        """Drop the lock, and close the file: after its last sync where one is due, which is not
+        waited for. Does nothing the second time.
+        """
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
         try:
             if self.size == 0:
                 self._remove(fd)
-            if self.refusal is None:
-                self._level.closing(fd)
-        except OSError as error:
-            raise self._refuse(f"cannot sync: {error.strerror}") from error
         finally:
-            os.close(fd)
+            if self._synced is None:
+                os.close(fd)
+            else:
+                self._synced.close()
         self._refuse("the session is closed")
 
     def remove_if_empty(self) -> None:
@@ -123,7 +120,7 @@ class Appender:
         self._intent = None
         self.refusal = f"cannot record to {self._path}: the session belongs to the parent process"
         fd, self._fd = self._fd, -1
-        if fd >= 0:
+        if fd >= 0 and self._synced is None:
             os.close(fd)
 
     def _remove(self, fd: int) -> None:
@@ -135,6 +132,8 @@ class Appender:
     def _land(self) -> None:
         if self._intent is not None:
             self.n, self.size, landing = self._intent
+            if self._synced is not None:
+                self._synced.written = self.size
             if landing is not None:
                 landing.landed()
             self._intent = None

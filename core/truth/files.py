@@ -20,10 +20,12 @@ __all__ = [
     "has_writer",
     "is_at",
     "lock_file",
+    "make_folder",
     "open_file",
     "sync_file",
     "sync_folder",
     "try_lock",
+    "unlock_file",
 ]
 
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -35,6 +37,13 @@ _PATIENCE_SECONDS = 0.1
 _PAUSE_SECONDS = 0.005
 
 _WINDOWS_LOCK_OFFSET = 1 << 62
+
+
+def make_folder(folder: Path) -> tuple[Path, ...]:
+    """Make a folder and those that it is in; gives those that got an entry. Raises OSError."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(each.parent for each in missing)
 
 
 def create_file(path: Path) -> int:
@@ -92,6 +101,11 @@ if sys.platform == "win32":
         os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
 
+    def unlock_file(fd: int) -> None:
+        """Drop the lock before the file is closed. Raises OSError."""
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
 else:
     try:
         import fcntl
@@ -100,10 +114,17 @@ else:
         def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001
             raise RecordingError("this Python has no file locks (fcntl), which recording needs")
 
+        def unlock_file(fd: int) -> None:
+            """Nothing can have been locked."""
+
     else:
 
         def _lock_now(fd: int, *, shared: bool) -> None:
             fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+        def unlock_file(fd: int) -> None:
+            """Drop the lock before the file is closed. Raises OSError."""
+            fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def sync_file(fd: int) -> None:
@@ -120,11 +141,15 @@ def sync_file(fd: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the folder's entries on the medium: without it a new file may vanish whole."""
+    """Have the folder's entries on the medium: without it a new file may vanish whole.
+
+    On macOS only with the next `sync_file`. Raises OSError.
+    """
     if sys.platform == "win32":
         return  # folders cannot be opened there; NTFS keeps its own journal
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        sync_file(fd)
+        # Not fdatasync: for it an entry that leaves the folder's size as it was is no data (ext4).
+        os.fsync(fd)
     finally:
         os.close(fd)

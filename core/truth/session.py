@@ -20,12 +20,12 @@ from typing import Any, Self
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError, RecordingLockedError
 from .appending import Appender
-from .durability import Durability, policy_of
-from .files import create_file, is_at, lock_file, open_file
+from .durability import Level, level_of
+from .files import create_file, is_at, lock_file, make_folder, open_file
 from .line import build_line
 from .names import SUFFIX, check_session_name, new_session_name
 from .preamble import header_line, open_line, request_line
-from .recovery import examine, set_torn_tail_aside
+from .recovery import Found, examine, set_torn_tail_aside
 from .turn import Turn
 from .writer import CallWriter, Ending, Unrecorded, Writer
 
@@ -38,9 +38,7 @@ _SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()
 class Session:
     """Opened by `Session.open`. name: the session's. path: its file's, which may not exist yet."""
 
-    def __init__(
-        self, path: Path, name: str, level: Durability, header: bytes, clock: Clock
-    ) -> None:
+    def __init__(self, path: Path, name: str, level: Level, header: bytes, clock: Clock) -> None:
         self._level = level
         self._header = header
         self._clock = clock
@@ -69,7 +67,7 @@ class Session:
         meta: JSON values for the header of a new file. Raises SessionNameError, ConfigurationError,
         RecordingLockedError, RecordingCorruptError, RecordingError.
         """
-        level = policy_of(durability)
+        level = level_of(durability)
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
         session = cls(folder / (name + SUFFIX), name, level, header_line(name, meta), clock)
         if session.path.exists():
@@ -109,8 +107,6 @@ class Session:
             try:
                 line = request_line(request, n + 1, writer.call, t)
                 appender.append(opening + line, n + 1, writer)
-                if opening:
-                    appender.created()
             except BaseException:
                 # An interrupt may come when the line is written already: then the call has to end.
                 writer.abandon()
@@ -155,10 +151,7 @@ class Session:
             self._endings.popleft()
         if self._closing and not self._running and self._appender is not None:
             appender, self._appender = self._appender, None
-            try:
-                appender.close()
-            except RecordingError as error:
-                _LOGGER.warning("%s", error)
+            appender.close()
 
     def _write_ending(self, ending: Ending) -> None:
         known = self._appender is None or self._appender.refusal is not None
@@ -176,7 +169,7 @@ class Session:
 
     def _create(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folders = make_folder(self.path.parent)
         except OSError as error:
             raise RecordingError(
                 f"cannot make the folder {self.path.parent}: {error.strerror}"
@@ -190,7 +183,7 @@ class Session:
             raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
         with _closed_on_error(fd):
             self._lock(fd)
-            self._appender = Appender(fd, self.path, self._level, new=True)
+            self._appender = Appender(fd, self.path, self._level, new=True, folders=folders)
 
     def _go_on(self) -> None:
         """Take over an existing file."""
@@ -202,18 +195,23 @@ class Session:
             with _closed_on_error(fd):
                 self._lock(fd)
                 if is_at(fd, self.path):
-                    self._appender = self._repaired(fd)
-                    return
+                    found = examine(self.path)
+                    if found.torn:
+                        set_torn_tail_aside(fd, self.path, found.size)
+                    appender = Appender(fd, self.path, self._level, n=found.n, size=found.size)
+                    break
             os.close(fd)  # the file was replaced before it was locked
+        try:
+            self._repair(appender, found)
+        except BaseException:
+            appender.close()
+            raise
+        self._appender = appender
 
-    def _repaired(self, fd: int) -> Appender:
-        found = examine(self.path)
-        if found.torn:
-            set_torn_tail_aside(fd, self.path, found.size)
+    def _repair(self, appender: Appender, found: Found) -> None:
         self._calls = found.calls
-        appender = Appender(fd, self.path, self._level, n=found.n, size=found.size)
         if found.n == 0:
-            return appender  # the first write was torn: the first call begins the file again
+            return  # the first write was torn: the first call begins the file again
         since = 0 if found.wall is None else self._clock.wall() - found.wall
         self.turn.start(max(found.t, since))
         t = self.turn.now()
@@ -225,7 +223,6 @@ class Session:
             lines.append(build_line({**fields, **tally.record()}))
         appender.ready(t)
         appender.append(b"".join(lines), n)
-        return appender
 
     def _lock(self, fd: int) -> None:
         try:

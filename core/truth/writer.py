@@ -1,7 +1,7 @@
 """Writes one call of a session: its response, its frames as they come, its end.
 
-What `frames` returned from is in the file, and may be shown to the caller. A RecordingError means
-that nothing of it may be shown.
+What `frames` returned from is in the file, and may be shown to the caller; where there is a gate,
+after it has passed that too. A RecordingError means that nothing of it may be shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from .appending import Appender
     from .session import Session
 
-__all__ = ["CallWriter", "Ending", "Unrecorded", "Writer"]
+__all__ = ["CallWriter", "Ending", "Gate", "Unrecorded", "Writer"]
+
+
+class Gate(Protocol):
+    """What was written has to pass it before it is shown: the durability level asks for that."""
+
+    def wait(self) -> None:
+        """Return when all that is written now may be shown. Raises RecordingError."""
+        ...
+
+    async def passed(self) -> None:
+        """The same, without blocking the event loop. Raises RecordingError."""
+        ...
 
 
 class Writer(Protocol):
@@ -50,6 +62,11 @@ class Writer(Protocol):
     @property
     def started(self) -> int:
         """When the request was written, in the session's microseconds."""
+        ...
+
+    @property
+    def gate(self) -> Gate | None:
+        """What lines have to pass before they are shown; None where they may be at once."""
         ...
 
     def turn(self) -> AbstractContextManager[int]:
@@ -93,6 +110,7 @@ class CallWriter:
         self._bytes = 0
         self.call = call
         self.started = started
+        self.gate: Gate | None = appender.gate
         self.begun = False
         self.finished = False
 
@@ -247,6 +265,7 @@ class Unrecorded:
 
     session: str | None = None
     path: Path | None = None
+    gate: Gate | None = None
 
     def __init__(self, clock: Clock, call: int = 1) -> None:
         self._clock = clock
