@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explained"]
 
+# The vessels that an Ollama answers to.
+_OLLAMA = frozenset({"ollama", "ollama-v1"})
 # More names than this do not help to find the right one.
 _MOST_NAMED = 12
 
@@ -26,7 +28,7 @@ def explained(error: VesselogError, client: Client, vessel: str, model: str | No
     from ..core.errors import ConnectionFailedError, ProviderError, StreamTimeoutError
 
     if isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect":
-        start = "start it with `ollama serve`, or " if vessel == "ollama" else ""
+        start = "start it with `ollama serve`, or " if vessel in _OLLAMA else ""
         return f"{error.message.removesuffix('?')}? {start}give its address with --base-url"
     if isinstance(error, ProviderError) and error.status == 404 and model is not None:
         return _missing_model(error, client, vessel, model)
@@ -45,6 +47,6 @@ def _missing_model(error: VesselogError, client: Client, vessel: str, model: str
     there = ", ".join(names[:_MOST_NAMED]) or "none"
     if len(names) > _MOST_NAMED:
         there += f" and {len(names) - _MOST_NAMED} more"
-    if vessel != "ollama":
+    if vessel not in _OLLAMA:
         return f"{vessel} has no model {model!r}; it has {there}"
     return f"ollama has not pulled {model!r}: run `ollama pull {model}`, or use one it has: {there}"

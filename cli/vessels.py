@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from .arguments import Commands, add_json
 from .output import json_line, table
@@ -30,7 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name, entry in sorted(installed_vessels().items()):
         vessel = find_vessel(name)
         package = entry.dist.name if entry.dist else "vesselog"
-        variables = [each for names in vessel.variables.values() for each in names]
         if arguments.json:
             json_line(
                 {
@@ -42,9 +42,16 @@ def run(arguments: argparse.Namespace) -> int:
                     "package": package,
                 }
             )
-        else:
-            row = (name, vessel.version, vessel.default_base_url, " ".join(variables), package)
-            rows.append(row)
+            continue
+        address, key = (_first(vessel.variables.get(each)) for each in ("base_url", "api_key"))
+        default = vessel.default_base_url or "-"
+        rows.append((name, vessel.version, default, address, key, package))
     if not arguments.json:
-        table(("VESSEL", "VERSION", "DEFAULT ADDRESS", "VARIABLES", "PACKAGE"), rows)
+        headings = ("VESSEL", "VERSION", "DEFAULT ADDRESS", "ADDRESS FROM", "KEY FROM", "PACKAGE")
+        table(headings, rows)
     return ExitStatus.OK
+
+
+def _first(variables: Sequence[str] | None) -> str:
+    """The variable that is looked at first; `--json` has them all."""
+    return variables[0] if variables else "-"

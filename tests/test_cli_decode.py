@@ -92,6 +92,6 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["decode", str(tmp_path)]) == 2
     assert "--vessel" in capsys.readouterr().err
     assert main(["decode", "--vessel", "nope", "x"]) == 2
-    assert "known are ollama, openai" in capsys.readouterr().err
+    assert "known are " in capsys.readouterr().err
     assert main(["decode", "--vessel", "ollama", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err == f"vesselog: {tmp_path / 'none'}: No such file or directory\n"

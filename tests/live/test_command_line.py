@@ -1,0 +1,78 @@
+"""`vesselog chat` as a newcomer types it, against the real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from commands import command, json_lines, start
+from model_servers import STORY, ModelServer
+from vesselog import Recording, verify
+
+pytestmark = pytest.mark.live
+
+
+def only_call() -> str:
+    """The outcome of the one call that was recorded."""
+    (path,) = Path("recordings").glob("*.jsonl")
+    assert verify(path).ok
+    (call,) = Recording(path).calls()
+    return call.outcome
+
+
+def test_ollama_is_found_by_its_variable(ollama: ModelServer) -> None:
+    env = {"OLLAMA_HOST": ollama.url.removeprefix("http://")}
+    done = command("chat", "ollama/story", "Tell me a story.", env=env)
+    assert (done.returncode, done.stdout) == (0, f"{STORY.rstrip()}\n")
+    assert done.stderr.startswith("complete, stop · ")
+    assert only_call() == "complete"
+
+
+@pytest.mark.parametrize("route", ["--generate", "--completion"])
+def test_prompts(ollama: ModelServer, route: str) -> None:
+    for model, url in (("ollama/story", ollama.url), ("openai/story", f"{ollama.url}/v1")):
+        done = command("chat", model, route, "Once", "--base-url", url, "--no-record", "--json")
+        assert done.returncode == 0
+        assert json_lines(done.stdout)[-1]["text"]
+
+
+def test_reasoning_goes_to_stderr(ollama: ModelServer) -> None:
+    done = command("chat", "ollama/think", "--think", "Hello", "--base-url", ollama.url)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Hello!")
+    assert done.stderr.startswith("The user says hello")
+
+
+def test_a_model_that_is_not_pulled(ollama: ModelServer) -> None:
+    done = command("chat", "ollama/qwen3:1.7b", "Hello", "--base-url", ollama.url)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1
+    assert "`ollama pull qwen3:1.7b`" in done.stderr
+    assert "story:latest" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c(ollama: ModelServer) -> None:
+    process = start("chat", "ollama/endless", "Go on", "--base-url", ollama.url)
+    assert process.stdout is not None
+    assert process.stdout.read(100)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert only_call() == "cancelled"
+
+
+def test_a_server_that_dies_in_mid_answer(own_llama: ModelServer) -> None:
+    process = start("chat", "openai/endless", "Go on", "--base-url", own_llama.url)
+    assert process.stdout is not None
+    assert process.stdout.read(100)
+    own_llama.kill()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    told, _path, complaint = err.decode().splitlines()
+    assert told.startswith("error · ")
+    assert "broke in the middle of the answer" in complaint
+    assert only_call() == "error"
