@@ -18,6 +18,7 @@ import httpx
 
 from ..errors import ClientStateError, RecordingError
 from ..exchange import Step
+from ..truth.writer import Gate
 from .attempts import Attempts
 from .call import Call
 from .circumstances import Circumstances
@@ -68,6 +69,7 @@ class AsyncLiveSource:
         self._failure: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._passing = False
         self._stopping: str | None = None
         self._cancellable = False
         self._closing = False
@@ -90,15 +92,27 @@ class AsyncLiveSource:
         while not self._begun and not self._ended:
             await self._wait()
         self._check()
+        call = self._attempts.current
+        if call is not None and call.gate is not None and call.over():
+            await self._pass(call, call.gate)
 
     async def read(self) -> list[Step]:
         """The next steps, recorded; none when the answer is over."""
+        call = self._attempts.current
         while not self._ready:
             if self._over or self._attempts.outcome is not None:
                 self._check()
+                if call is not None and call.gate is not None:
+                    await self._pass(call, call.gate)
                 return []
             await self._wait()
-        ready, self._ready = self._ready, []
+        if call is not None and call.gate is not None:
+            # All that is there now goes through in one sync; meanwhile more may come.
+            count = len(self._ready)
+            await self._pass(call, call.gate)
+            ready, self._ready = self._ready[:count], self._ready[count:]
+        else:
+            ready, self._ready = self._ready, []
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         return ready
@@ -151,9 +165,9 @@ class AsyncLiveSource:
         try:
             await self._attempt()
             while (delay := self._next_delay()) is not None:
-                self._attempts.waiting = self._cancellable = True
+                self._cancellable = True
                 await asyncio.sleep(delay)
-                self._attempts.waiting = self._cancellable = False
+                self._cancellable = False
                 self._ready.clear()
                 await self._attempt()
         except asyncio.CancelledError:
@@ -187,6 +201,8 @@ class AsyncLiveSource:
         self._set_timer()
         response: httpx.Response | None = None
         try:
+            if call.gate is not None and not await self._may_leave(call, call.gate):
+                return
             response = await self._http.send(self._request(), stream=True, follow_redirects=False)
             if self._enough(call):
                 return
@@ -215,6 +231,29 @@ class AsyncLiveSource:
     def _told(self) -> str | None:
         """Why the owner was told to stop, if it was."""
         return self._stopping
+
+    async def _may_leave(self, call: Call, gate: Gate) -> bool:
+        """Wait until the request may be shown to the server; is it still wanted then?"""
+        before, self._cancellable = self._cancellable, True
+        try:
+            await gate.passed()
+        finally:
+            self._cancellable = before
+        return not self._enough(call)
+
+    async def _pass(self, call: Call, gate: Gate) -> None:
+        """Wait until what was written may be shown; if it can never be, the stream has failed."""
+        if self._passing:
+            raise _read_twice()
+        self._passing = True
+        try:
+            await gate.passed()
+        except RecordingError as error:
+            self._ready.clear()
+            call.lose(error)
+            self.leave()
+        finally:
+            self._passing = False
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
         async with aclosing(_raw(response)) as body:
@@ -333,7 +372,7 @@ class AsyncLiveSource:
 
     async def _wait(self) -> None:
         if self._reader is not None:
-            raise ClientStateError("another task waits for this stream: one reads it at a time")
+            raise _read_twice()
         self._reader = self._loop.create_future()
         try:
             await self._reader
@@ -366,6 +405,10 @@ class AsyncLiveSource:
 async def _sliced(content: bytes) -> AsyncGenerator[bytes]:
     for start in range(0, len(content), _PIECE):
         yield content[start : start + _PIECE]
+
+
+def _read_twice() -> ClientStateError:
+    return ClientStateError("another task waits for this stream: one reads it at a time")
 
 
 def _raw(response: httpx.Response) -> AsyncGenerator[bytes]:

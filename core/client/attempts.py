@@ -25,10 +25,7 @@ __all__ = ["Attempts"]
 
 
 class Attempts:
-    """The calls of one stream; the facts told are those of the last one.
-
-    waiting: the last call failed and another attempt is to come.
-    """
+    """The calls of one stream; the facts told are those of the last one."""
 
     def __init__(
         self, plan: Plan, enter: Callable[[], Entry], circumstances: Circumstances
@@ -41,7 +38,7 @@ class Attempts:
         self._first: int | None = None
         self._count = 0
         self.current: Call | None = None
-        self.waiting = False
+        self._given_up = False
         self._cancelled = False
         self._process = os.getpid()
 
@@ -62,10 +59,12 @@ class Attempts:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the stream ended; None while it runs."""
+        """How the stream ended; None while it runs, or is to be tried again."""
         if self._cancelled:
             return "cancelled"
-        return self.current.outcome if self.current else None
+        if self.current is None or self._waiting:
+            return None
+        return self.current.outcome
 
     def over(self) -> bool:
         """Whether the stream has ended."""
@@ -74,7 +73,9 @@ class Attempts:
     @property
     def error(self) -> VesselogError | None:
         """Why the stream failed."""
-        return self.current.error if self.current and not self._cancelled else None
+        if self.current is None or self._cancelled or self._waiting:
+            return None
+        return self.current.error
 
     @property
     def metrics(self) -> Metrics | None:
@@ -103,6 +104,7 @@ class Attempts:
         if self._entry is None:
             self.enter()
         assert self._entry is not None  # noqa: S101 - entered above
+        self._given_up = True  # unless this attempt begins
         record = {**self._plan.record, "key": self._plan.key}
         if self._first is not None:
             record["retry_of"] = self._first
@@ -111,6 +113,7 @@ class Attempts:
         self.current = Call(self._plan, writer, given.timeouts, given.limits, given.clock)
         self._first = self._first if self._first is not None else writer.call
         self._count += 1
+        self._given_up = False
         return self.current
 
     def failed(
@@ -155,16 +158,21 @@ class Attempts:
 
     def leave(self) -> None:
         """The caller wants no more of it, or never wanted it to begin."""
-        if self.waiting or self.current is None:
+        if self.current is None or self._waiting:
             self._cancelled = True
         else:
             self.current.leave("cancelled")
 
     def retry_delay(self) -> float | None:
         """Seconds to wait before the next attempt; None if there is to be none."""
-        if self.error is None:
+        error = None if self.current is None else self.current.error
+        if error is None or self._given_up or self._cancelled:
             return None
-        return self._given.retries.delay(self._count - 1, self.error, self._chance)
+        return self._given.retries.delay(self._count - 1, error, self._chance)
+
+    @property
+    def _waiting(self) -> bool:
+        return self.retry_delay() is not None
 
     def close(self) -> None:
         """Let the session go."""

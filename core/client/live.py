@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from .attempts import Attempts
 from .call import Call
@@ -71,19 +72,20 @@ class LiveSource:
             self._early = self._attempt()
             while (delay := attempts.retry_delay()) is not None:
                 self._free()
-                attempts.waiting = True
                 try:
                     self._alarm.sleep(delay)
                 except Interrupted:
                     self.leave()
                     return
-                attempts.waiting = False
                 self._early = self._attempt()
         except BaseException:
             self._leave_behind()
             raise
         if attempts.over():
             self._close()
+            call = attempts.current
+            if call is not None and call.gate is not None:
+                self._early = self._passed(call, self._early)
 
     def read(self) -> list[Step]:
         """The next steps, recorded; none when the answer is over. Raises ClientStateError."""
@@ -93,12 +95,15 @@ class LiveSource:
         call = self._attempts.current
         while call is not None and not call.over():
             self._attempts.check_process()
+            steps: list[Step] = []
             if self._alarm.cancelled:
                 self.leave()
-                return []
-            steps = self._read(call)
+            else:
+                steps = self._read(call)
             if call.over():
                 self._close()
+            if call.gate is not None:
+                steps = self._passed(call, steps)
             if steps:
                 return steps
         return []
@@ -132,6 +137,8 @@ class LiveSource:
         call = self._attempts.begin()
         outer = sys.exception()
         try:
+            if call.gate is not None:
+                call.gate.wait()
             with INSIDE:
                 response = self._response = self._http.send(
                     self._request(), stream=True, follow_redirects=False
@@ -141,7 +148,7 @@ class LiveSource:
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
-            return self._attempts.failed(call, failure, outer)
+            return self._failed(call, failure, outer)
         steps: list[Step] = []
         while not response.is_success and not call.over():
             steps += self._read(call)
@@ -161,10 +168,31 @@ class LiveSource:
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
-            return self._attempts.failed(call, failure, outer)
+            return self._failed(call, failure, outer)
         except BaseException:
             self._leave_behind()
             raise
+
+    def _failed(self, call: Call, failure: Exception, outer: BaseException | None) -> list[Step]:
+        if self._alarm.cancelled and not isinstance(failure, VesselogError):
+            # The client was closed, and the connection under its reader.
+            return self._attempts.stopped(call, "cancelled")
+        return self._attempts.failed(call, failure, outer)
+
+    def _passed(self, call: Call, steps: list[Step]) -> list[Step]:
+        """The steps, when they may be shown; none if what was written can never be."""
+        if call.gate is None or not (steps or call.over()):
+            return steps
+        try:
+            call.gate.wait()
+        except RecordingError as error:
+            call.lose(error)
+            self._close()
+            return []
+        except BaseException:
+            self._leave_behind()
+            raise
+        return steps
 
     def _request(self) -> httpx.Request:
         return self._http.build_request(
