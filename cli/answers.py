@@ -49,6 +49,7 @@ class TextAnswer:
         self.begun = False
         self._thinking = False
         self._open = False
+        self._gap = ""
 
     def chunk(self, chunk: StreamChunk) -> None:
         """Text to stdout, reasoning to stderr."""
@@ -56,6 +57,7 @@ class TextAnswer:
             return
         if chunk.reasoning:
             self.begun = self._thinking = True
+            self._gap = "" if chunk.reasoning.endswith("\n") else "\n"
             put(sys.stderr, chunk.reasoning, DIM)
         if text := chunk.text + chunk.refusal:
             if self._thinking:
@@ -89,7 +91,7 @@ class TextAnswer:
     def _end_thinking(self) -> None:
         if self._thinking:
             self._thinking = False
-            note("\n")
+            note(self._gap)
 
 
 class JsonAnswer:
