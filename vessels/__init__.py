@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..core.vessel import Vessel
+from .anthropic import Anthropic
 from .azure import Azure
+from .gemini import Gemini
 from .ollama import Ollama
 from .openai import OpenAI
 from .presets import (
@@ -30,10 +32,12 @@ __all__ = [
     "VLLM",
     "XAI",
     "ZAI",
+    "Anthropic",
     "Azure",
     "Cerebras",
     "DeepSeek",
     "Fireworks",
+    "Gemini",
     "Groq",
     "HuggingFace",
     "LMStudio",
@@ -53,7 +57,7 @@ PRESETS: tuple[type[OpenAI], ...] = (
 )
 """The servers that speak the OpenAI dialect."""
 
-_DIALECTS: tuple[type[Vessel], ...] = (Azure, Ollama, OpenAI)
+_DIALECTS: tuple[type[Vessel], ...] = (Anthropic, Azure, Gemini, Ollama, OpenAI)
 BUILT_IN = {vessel.name: vessel for vessel in (*_DIALECTS, *PRESETS)}
 """By name, for applications frozen into one file without package metadata; else entry points are
 used."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
 
 from ..core.errors import InvalidRequestError
+from ..core.request import Message
 
-__all__ = ["InlineImage", "asked_format", "inline_image"]
+__all__ = [
+    "Conversation",
+    "InlineImage",
+    "asked_format",
+    "called_names",
+    "conversation",
+    "inline_image",
+    "stop_texts",
+    "wanted_tool",
+]
+
+
+_RESULTS = frozenset({"function", "tool"})
 
 
 class InlineImage(NamedTuple):
@@ -14,6 +28,42 @@ class InlineImage(NamedTuple):
 
     media_type: str
     data: str
+
+
+class Conversation(NamedTuple):
+    """Messages for dialects whose system prompt stands apart.
+
+    turns: each is one message of the user or the assistant, or the results of tools in a row.
+    """
+
+    system: list[Message]
+    turns: list[list[Message]]
+
+
+def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
+    """The system messages, which come first, and the turns behind them.
+
+    Raises InvalidRequestError for a system message in another place, and for who has a name.
+    """
+    system: list[Message] = []
+    turns: list[list[Message]] = []
+    for message in messages:
+        if message.role in {"system", "developer"}:
+            if turns:
+                raise InvalidRequestError(
+                    f"{vessel} takes {message.role} messages before all others only"
+                )
+            system.append(message)
+        elif message.role in _RESULTS:
+            if turns and turns[-1][0].role in _RESULTS:
+                turns[-1].append(message)
+            else:
+                turns.append([message])
+        elif message.name is not None:
+            raise InvalidRequestError(f"{vessel} knows no names of who speaks")
+        else:
+            turns.append([message])
+    return Conversation(system, turns)
 
 
 def inline_image(url: str, vessel: str) -> InlineImage | None:
@@ -42,3 +92,21 @@ def asked_format(asked: dict[str, Any] | str) -> Any:
             return None
         case _:
             return asked
+
+
+def called_names(messages: Iterable[Message]) -> dict[str, str]:
+    """The functions that were called in a conversation, by the ids of the calls."""
+    calls = [call for message in messages for call in message.tool_calls or ()]
+    return {call.id: call.function.name for call in calls if call.id}
+
+
+def wanted_tool(choice: str | dict[str, Any] | None) -> str | None:
+    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one."""
+    if not isinstance(choice, dict) or choice.get("type") != "function":
+        return None
+    return cast("str", choice["function"]["name"])
+
+
+def stop_texts(stop: str | tuple[str, ...] | None) -> list[str] | None:
+    """The texts to stop at, as the list that these dialects want."""
+    return [stop] if isinstance(stop, str) else list(stop) if stop is not None else None

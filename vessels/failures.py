@@ -34,9 +34,10 @@ _MESSAGES = (
 _CODES = ("code", "status_code", "type", "status")
 _PASSING = frozenset(
     {
-        *("api_connection_error", "internal_error", "internal_server_error", "overloaded"),
-        *("overloaded_error", "rate_limit_error", "rate_limit_exceeded", "rate_limited"),
-        *("server_error", "service_unavailable", "timeout", "too_many_requests"),
+        *("api_connection_error", "api_error", "internal_error", "internal_server_error"),
+        *("overloaded", "overloaded_error", "rate_limit_error", "rate_limit_exceeded"),
+        *("rate_limited", "server_error", "service_unavailable", "timeout", "timeout_error"),
+        "too_many_requests",
     }
 )
 _INVISIBLE = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)

@@ -16,7 +16,7 @@ from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .addresses import ollama_address, route_url
-from .asked import asked_format, inline_image
+from .asked import asked_format, called_names, inline_image
 from .failures import error_of_status
 from .ollama_answer import OllamaDecoder
 from .tool_calls import arguments_object
@@ -123,7 +123,7 @@ class Ollama(Vessel):
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """The conversation. A tool's result names its tool: by itself, or through its call's id."""
-    called: dict[str, str] = {}
+    called = called_names(messages)
     written: list[dict[str, Any]] = []
     for message in messages:
         own: dict[str, Any] = {
@@ -138,7 +138,6 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
             own["images"] = [_image(part.image_url.url) for part in message.images]
         if message.tool_calls:
             own["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
-            called |= {call.id: call.function.name for call in message.tool_calls if call.id}
         if own["role"] == "tool":
             name = message.name or called.get(message.tool_call_id or "")
             own |= {"tool_name": name} if name else {}

@@ -1,0 +1,216 @@
+"""The dialect of Anthropic's Messages API: `/v1/messages`.
+
+https://docs.claude.com/en/api/messages and …/en/docs/build-with-claude/extended-thinking. What the
+caller's words become:
+
+- System messages at the beginning become `system`; the API has no others, so later ones are
+  refused. Results of tools become blocks of a user's message, those in a row of one.
+- `max_tokens` is required by the API: give it with the request, or to the vessel for all of them.
+- `think`: an effort goes to `output_config.effort`; True is adaptive thinking, False turns it off.
+  Older models want `extra_body={"thinking": {"type": "enabled", "budget_tokens": …}}`.
+- A model that thinks and calls tools wants its thinking back, signatures and all: put the answer's
+  `extra["thinking_blocks"]` under that name into the assistant's message.
+- Parts and tools of the API's own (documents, server tools, `cache_control`) pass through.
+- `options` and `extra_body` both go to the body's top, `extra_body` last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
+
+from ..core.errors import InvalidRequestError, ProviderError
+from ..core.request import ChatRequest, ImagePart, Message, Part, Tool
+from ..core.version import VERSION
+from ..core.vessel import ModelInfo, Vessel, WireRequest
+from .addresses import route_url
+from .anthropic_answer import AnthropicDecoder
+from .asked import asked_format, conversation, inline_image, stop_texts, wanted_tool
+from .failures import error_of_status
+from .tool_calls import arguments_object
+
+__all__ = ["Anthropic"]
+
+API_VERSION = "2023-06-01"
+_MESSAGES, _MODELS = "/messages", "/models"
+_ROUTES = (_MESSAGES, _MODELS)
+_TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
+
+
+class Anthropic(Vessel):
+    """Anthropic, or a server that speaks its Messages dialect.
+
+    max_tokens: for requests that do not say it themselves. Beta features are turned on by
+    `headers={"anthropic-beta": …}`.
+    """
+
+    name = "anthropic"
+    version = VERSION
+    default_base_url = "https://api.anthropic.com"
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "api_key": ("ANTHROPIC_API_KEY",),
+        "base_url": ("ANTHROPIC_BASE_URL",),
+    }
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_tokens: int | None = None,
+    ) -> None:
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        own.setdefault("anthropic-version", API_VERSION)
+        super().__init__(base_url=base_url, api_key=api_key, headers=own)
+        self._max_tokens = max_tokens
+
+    def authorization(self, key: str) -> dict[str, str]:
+        """The key as `x-api-key`."""
+        return {"x-api-key": key}
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The request for `chat`. Raises InvalidRequestError for what the API has no word for."""
+        if chat.n not in {None, 1}:
+            chat.refuse(self.name, n="it gives one answer")
+        chat.refuse(
+            self.name,
+            prompt="give messages",
+            functions="give tools",
+            function_call="give tool_choice",
+            seed="it knows none",
+            logprobs="it gives none",
+            keep_alive="there is nothing to keep",
+        )
+        if (limit := chat.max_tokens or self._max_tokens) is None:
+            raise InvalidRequestError(
+                "anthropic needs max_tokens: give it with the request, or once for all as "
+                "Anthropic(max_tokens=…)"
+            )
+        system, turns = conversation(chat.messages or (), self.name)
+        body: dict[str, Any] = {"model": chat.model, "max_tokens": limit}
+        if len(system) == 1 and isinstance(system[0].content, str):
+            body["system"] = system[0].content
+        elif system:
+            body["system"] = [block for message in system for block in _blocks(message)]
+        body["messages"] = [_message(turn) for turn in turns]
+        body |= chat.given("temperature", "top_p")
+        if (stop := stop_texts(chat.stop)) is not None:
+            body["stop_sequences"] = stop
+        if chat.tools is not None:
+            body["tools"] = [_tool(tool) for tool in chat.tools]
+        if chat.tool_choice is not None:
+            body["tool_choice"] = _tool_choice(chat.tool_choice)
+        if output := _output(chat):
+            body["output_config"] = output
+        if isinstance(chat.think, bool):
+            body["thinking"] = {"type": "adaptive" if chat.think else "disabled"}
+        body["stream"] = chat.stream
+        body |= {**(chat.options or {}), **(chat.extra_body or {})}
+        return WireRequest(
+            url=self._url(_MESSAGES),
+            body=body,
+            stream=bool(body["stream"]),
+            split_think=chat.split_think,
+        )
+
+    def decoder(self, request: WireRequest) -> AnthropicDecoder:  # noqa: ARG002 - one answer, always
+        """A fresh decoder."""
+        return AnthropicDecoder(self.name)
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error of a status (529: overloaded) and its body."""
+        return error_of_status(self.name, status, text)
+
+    def models_request(self) -> WireRequest | None:
+        """GET /v1/models, as many as one page holds."""
+        url = f"{self._url(_MODELS)}?limit=1000"
+        return WireRequest(url=url, method="GET", stream=False)
+
+    def read_models(self, body: Any) -> list[ModelInfo]:
+        """The models listed under `data`."""
+        return [
+            ModelInfo(each["id"], modified=each.get("created_at"))
+            for each in cast("list[dict[str, Any]]", body["data"])
+        ]
+
+    def _url(self, route: str) -> str:
+        return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
+
+
+def _message(turn: list[Message]) -> dict[str, Any]:
+    message = turn[0]
+    if message.role not in {"user", "assistant"}:
+        return {"role": "user", "content": [_tool_result(result) for result in turn]}
+    own = dict(message.model_extra or {})
+    content: Any = message.content or ""
+    thinking = own.pop("thinking_blocks", None)
+    if thinking or message.tool_calls or not isinstance(content, str):
+        content = [*(thinking or ()), *_blocks(message)]
+        content += [
+            {
+                "type": "tool_use",
+                "id": call.id,
+                "name": call.function.name,
+                "input": arguments_object(call, "anthropic"),
+            }
+            for call in message.tool_calls or ()
+        ]
+    return {"role": message.role, "content": content, **own}
+
+
+def _tool_result(message: Message) -> dict[str, Any]:
+    """A result; `is_error` and other fields of the message come along."""
+    if not message.tool_call_id:
+        raise InvalidRequestError("anthropic wants the tool_call_id of a tool's result")
+    content = message.content if isinstance(message.content, str) else _blocks(message)
+    block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    return {**block, **(message.model_extra or {})}
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return [{"type": "text", "text": message.content}] if message.content else []
+    return [_block(part) for part in message.content or ()]
+
+
+def _block(part: Part) -> dict[str, Any]:
+    if not isinstance(part, ImagePart):
+        return part.model_dump(mode="json")
+    url = part.image_url.url
+    inline = inline_image(url, "anthropic")
+    source = (
+        {"type": "url", "url": url}
+        if inline is None
+        else {"type": "base64", "media_type": inline.media_type, "data": inline.data}
+    )
+    return {"type": "image", "source": source, **(part.model_extra or {})}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    if tool.function is None:
+        return tool.model_dump(mode="json", exclude_none=True)
+    function = tool.function.model_dump(mode="json", exclude_none=True)
+    schema = function.pop("parameters", {"type": "object", "properties": {}})
+    return {**function, "input_schema": schema, **(tool.model_extra or {})}
+
+
+def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
+    if (name := wanted_tool(choice)) is not None:
+        return {"type": "tool", "name": name}
+    if isinstance(choice, dict):
+        return choice
+    if choice not in _TOOL_CHOICES:
+        raise InvalidRequestError(f"anthropic knows no tool_choice {choice!r}")
+    return {"type": _TOOL_CHOICES[choice]}
+
+
+def _output(chat: ChatRequest) -> dict[str, Any]:
+    output: dict[str, Any] = {"effort": chat.think} if isinstance(chat.think, str) else {}
+    if chat.response_format is not None:
+        schema = asked_format(chat.response_format)
+        if schema == "json":
+            raise InvalidRequestError("anthropic gives JSON by a schema: give one")
+        if schema is not None:
+            output["format"] = {"type": "json_schema", "schema": schema}
+    return output

@@ -1,0 +1,243 @@
+"""Reads answers of Anthropic's Messages API: typed events, or one whole message.
+
+https://docs.claude.com/en/docs/build-with-claude/streaming. An answer is whole when a
+`message_delta` gives its stop reason; `message_stop` is the last word. Content comes in blocks:
+text is text, thinking is reasoning, `tool_use` is a tool call whose arguments come as pieces of
+JSON. New kinds of events and blocks may come at any time; they are kept in `extra` if small.
+
+Usage is split over events, and the later ones are cumulative. The API counts cached input apart
+from `input_tokens`; here, as everywhere, input_tokens are all of them, and the API's own counts are
+in `extra["usage"]`.
+
+`extra["thinking_blocks"]` are the thinking blocks with their signatures, ready to be sent back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
+from ..core.frame import Frame
+from ..core.jsontext import loads_exact
+from ..core.vessel import Decoder, Progress
+from .failures import error_in_band
+from .payloads import DONE
+from .repeats import Told
+from .tool_calls import arguments_text
+from .values import counts_in, list_in, object_in, text_of
+
+__all__ = ["AnthropicDecoder"]
+
+_FINISH: dict[str, FinishReason] = {
+    **dict.fromkeys(("end_turn", "stop_sequence"), "stop"),
+    **dict.fromkeys(("max_tokens", "model_context_window_exceeded"), "length"),
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_KNOWN_IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
+_TYPE = frozenset({"type"})
+
+
+class _Block:
+    """A content block as it grows. slot: of its tool call. pieces: of its thinking or input."""
+
+    def __init__(self, content: dict[str, Any], slot: str | None = None) -> None:
+        self.content = content
+        self.slot = slot
+        self.pieces: list[str] = []
+
+
+class AnthropicDecoder(Decoder):
+    """The decoder of one answer. vessel: its name, for errors."""
+
+    def __init__(self, vessel: str) -> None:
+        self._vessel = vessel
+        self._told = Told()
+        self._blocks: dict[int, _Block] = {}
+        self._calls = 0
+        self._thinking: list[dict[str, Any]] = []
+        self._citations: list[Any] = []
+        self._usage: dict[str, Any] = {}
+        self._begun = False
+
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The chunk of an event; of a whole message one for each block, and one for the rest."""
+        data = frame.data
+        if data is None:
+            return ()
+        if data.strip() == DONE:
+            frame.repair("done-marker")
+            return ()
+        try:
+            # A whole message has arguments as values: an integer may be of any size.
+            event = loads_exact(data) if '"tool_use"' in data else frame.json()
+        except ValueError:
+            if frame.event == "error":
+                raise error_in_band(self._vessel, data) from None
+            raise
+        if not isinstance(event, dict):
+            raise ValueError(f"an event is {type(event).__name__}, not an object")  # noqa: TRY004
+        if event.get("type") == "error" or event.get("error"):
+            raise error_in_band(self._vessel, event.get("error") or event)
+        return filter(None, self._read(cast("dict[str, Any]", event), frame))
+
+    def _read(self, event: dict[str, Any], frame: Frame) -> Iterator[ChunkFields]:
+        kind = event.get("type")
+        match kind:
+            case "content_block_delta":
+                yield self._delta(event, frame)
+            case "content_block_start":
+                yield self._start(_index(event), object_in(event, "content_block"))
+            case "content_block_stop":
+                yield self._stop(_index(event))
+            case "message_start":
+                yield from self._message(object_in(event, "message"))
+            case "message_delta":
+                yield self._end(object_in(event, "delta"), object_in(event, "usage"))
+            case "message_stop":
+                if self._begun:
+                    self.progress = Progress.TERMINATED
+                yield self._kept(event, _TYPE)
+            case "message":
+                yield from self._message(event)
+                if event.get("stop_reason") is None:
+                    frame.repair("missing-finish-reason")
+                yield self._end(event, {})
+                self.progress = Progress.TERMINATED
+            case "ping":
+                pass
+            case str():
+                yield self._kept({kind: event})
+            case _:
+                raise ValueError("an event without a type")
+
+    def _message(self, message: dict[str, Any]) -> Iterator[ChunkFields]:
+        self._begun = True
+        fields = self._kept(message, _KNOWN_IN_MESSAGE)
+        if role := text_of(message.get("role")):
+            fields["role"] = role
+        if identifier := text_of(message.get("id")):
+            fields["response_id"] = identifier
+        if model := text_of(message.get("model")):
+            fields["model"] = model
+        self._count(object_in(message, "usage"), fields)
+        yield fields
+        for index, content in enumerate(list_in(message, "content")):
+            yield self._start(index, content)
+            yield self._stop(index)
+
+    def _start(self, index: int, content: dict[str, Any]) -> ChunkFields:
+        block = self._blocks[index] = _Block(dict(content))
+        match content.get("type"):
+            case "text":
+                self._citations += content.get("citations") or ()
+                return {"text": text} if (text := text_of(content.get("text"))) else {}
+            case "thinking":
+                thinking = text_of(content.get("thinking"))
+                return {"reasoning": thinking} if thinking else {}
+            case "tool_use":
+                block.slot = str(self._calls)
+                self._calls += 1
+                call: ToolCallDeltaFields = {"slot": block.slot, "index": index}
+                call["id"] = text_of(content.get("id"))
+                call["name"] = text_of(content.get("name"))
+                return {"tool_calls": [call]}
+            case _:
+                return {}
+
+    def _delta(self, event: dict[str, Any], frame: Frame) -> ChunkFields:
+        delta = object_in(event, "delta")
+        kind = text_of(delta.get("type"))
+        block = self._blocks.get(_index(event))
+        if block is None:
+            frame.repair("missing-block-start")
+            block = self._blocks[_index(event)] = _Block({"type": kind.removesuffix("_delta")})
+        match kind:
+            case "text_delta":
+                return {"text": text} if (text := text_of(delta.get("text"))) else {}
+            case "thinking_delta":
+                if thinking := text_of(delta.get("thinking")):
+                    block.pieces.append(thinking)
+                    return {"reasoning": thinking}
+            case "input_json_delta":
+                if piece := text_of(delta.get("partial_json")):
+                    block.pieces.append(piece)
+                    if block.slot is not None:
+                        return {"tool_calls": [{"slot": block.slot, "arguments": piece}]}
+            case "signature_delta":
+                block.content["signature"] = text_of(delta.get("signature"))
+            case "citations_delta":
+                self._citations.append(delta.get("citation"))
+            case _:
+                return self._kept({kind or "delta": delta})
+        return {}
+
+    def _stop(self, index: int) -> ChunkFields:
+        """What is known of a block once it is whole."""
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return {}
+        content, joined = block.content, "".join(block.pieces)
+        match content.get("type"):
+            case "tool_use":
+                # Servers that do not stream the input give it at the start.
+                if joined or not content.get("input") or block.slot is None:
+                    return {}
+                arguments = arguments_text(content["input"])
+                return {"tool_calls": [{"slot": block.slot, "arguments": arguments}]}
+            case "thinking":
+                content["thinking"] = text_of(content.get("thinking")) + joined
+                self._thinking.append(content)
+                return {"extra": {"thinking_blocks": list(self._thinking)}}
+            case "redacted_thinking":
+                self._thinking.append(content)
+                return {"extra": {"thinking_blocks": list(self._thinking)}}
+            case "text":
+                return self._kept({"citations": list(self._citations)})
+            case _:
+                if joined:
+                    content["input"] = joined
+                return self._kept({f"block_{index}": content})
+
+    def _end(self, delta: dict[str, Any], usage: dict[str, Any]) -> ChunkFields:
+        fields = self._kept(delta, _KNOWN_IN_MESSAGE)
+        if reason := text_of(delta.get("stop_reason")):
+            fields["finish_reason"] = _FINISH.get(reason, "other")
+            fields["raw_finish_reason"] = reason
+            self.progress = max(self.progress, Progress.FINISHED)
+        self._count(usage, fields)
+        return fields
+
+    def _count(self, usage: dict[str, Any], fields: ChunkFields) -> None:
+        """Add the token counts, where they say something new."""
+        self._usage |= {name: value for name, value in usage.items() if value is not None}
+        details = object_in(self._usage, "output_tokens_details")
+        counts = {
+            "input_tokens": counts_in(self._usage, "input_tokens", *_CACHED),
+            "output_tokens": counts_in(self._usage, "output_tokens"),
+            "cached_input_tokens": counts_in(self._usage, _CACHED[0]),
+            "reasoning_tokens": counts_in(details, "thinking_tokens"),
+        }
+        counts = {name: count for name, count in counts.items() if count is not None}
+        if counts and self._told.is_news("counts", counts):
+            fields["usage"] = cast("dict[str, int | None]", counts)
+        known = {"output_tokens", "output_tokens_details"}
+        if not counts_in(self._usage, *_CACHED):
+            known |= {"input_tokens", *_CACHED}
+        own = {name: value for name, value in self._usage.items() if name not in known}
+        if extra := self._told.unknown({"usage": own}, frozenset()):
+            fields["extra"] = {**fields.get("extra", {}), **extra}
+
+    def _kept(self, given: dict[str, Any], known: frozenset[str] = frozenset()) -> ChunkFields:
+        """A chunk of what has no field of its own."""
+        extra = self._told.unknown(given, known)
+        return {"extra": extra} if extra else {}
+
+
+def _index(event: dict[str, Any]) -> int:
+    index = event.get("index")
+    if type(index) is not int:
+        raise ValueError(f"a block's index is {type(index).__name__}")
+    return index

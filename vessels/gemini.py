@@ -1,0 +1,238 @@
+"""The dialect of Google's Gemini API: `models/MODEL:streamGenerateContent`, `:generateContent`.
+
+https://ai.google.dev/api/generate-content, …/gemini-api/docs/thinking and …/docs/function-calling.
+What the caller's words become:
+
+- System messages at the beginning become `systemInstruction`; later ones are refused. The
+  assistant is called `model`. Results of tools become parts of a user's content, those in a row of
+  one; a result that is no JSON object is wrapped as {"result": …}.
+- The sampling fields go to `generationConfig`, where those given as `options` win; `extra_body`
+  goes to the body's top, its `generationConfig` winning over both.
+- `think`: True asks for thoughts to be shown, an effort is a `thinkingLevel` (with thoughts shown),
+  False sets the budget to 0, which some models refuse.
+- Gemini 3 wants the signatures of its thoughts back where it called a function: put the answer's
+  `extra["thought_signatures"]` under that name into the assistant's message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+from urllib.parse import quote, urlunsplit
+
+from ..core.errors import InvalidRequestError, ProviderError
+from ..core.jsontext import loads
+from ..core.request import ChatRequest, ImagePart, Message, Part, TextPart, Tool
+from ..core.version import VERSION
+from ..core.vessel import ModelInfo, Vessel, WireRequest
+from .addresses import split_address
+from .asked import asked_format, called_names, conversation, inline_image, stop_texts, wanted_tool
+from .failures import error_of_status
+from .gemini_answer import GeminiDecoder
+from .tool_calls import arguments_object
+
+__all__ = ["Gemini"]
+
+_STREAM, _WHOLE = ":streamGenerateContent", ":generateContent"
+_SAMPLING = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "max_tokens": "maxOutputTokens",
+    "seed": "seed",
+    "n": "candidateCount",
+}
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
+
+
+class Gemini(Vessel):
+    """Google's Gemini API. base_url: the host, or what stands before `/models`."""
+
+    name = "gemini"
+    version = VERSION
+    default_base_url = "https://generativelanguage.googleapis.com/v1beta"
+    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "api_key": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        "base_url": ("GOOGLE_GEMINI_BASE_URL",),
+    }
+
+    def authorization(self, key: str) -> dict[str, str]:
+        """The key as `x-goog-api-key`, never in the URL."""
+        return {"x-goog-api-key": key}
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """The request for `chat`. Raises InvalidRequestError for what the API has no word for."""
+        chat.refuse(
+            self.name,
+            prompt="give messages",
+            functions="give tools",
+            function_call="give tool_choice",
+            keep_alive="there is nothing to keep",
+        )
+        messages = chat.messages or ()
+        system, turns = conversation(messages, self.name)
+        called = called_names(messages)
+        body: dict[str, Any] = {}
+        if system:
+            parts = [part for message in system for part in _parts(message)]
+            body["systemInstruction"] = {"parts": parts}
+        body["contents"] = [_content(turn, called) for turn in turns]
+        if chat.tools is not None:
+            body["tools"] = _tools(chat.tools)
+        if chat.tool_choice is not None:
+            body["toolConfig"] = _tool_choice(chat.tool_choice)
+        extra = dict(chat.extra_body or {})
+        own: dict[str, Any] = extra.pop("generationConfig", None) or {}
+        if config := {**_config(chat), **(chat.options or {}), **own}:
+            body["generationConfig"] = config
+        body |= extra
+        return WireRequest(
+            url=self._url(chat.model, _STREAM if chat.stream else _WHOLE),
+            body=body,
+            stream=chat.stream,
+            split_think=chat.split_think,
+            model=chat.model,
+            route=_path(chat.model),
+        )
+
+    def decoder(self, request: WireRequest) -> GeminiDecoder:
+        """A decoder that knows how many candidates were asked for."""
+        config = (request.body or {}).get("generationConfig") or {}
+        asked = config.get("candidateCount")
+        expected = asked if isinstance(asked, int) else 1
+        return GeminiDecoder(self.name, expected, whole=not request.stream)
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error of a status and its body."""
+        return error_of_status(self.name, status, text)
+
+    def models_request(self) -> WireRequest | None:
+        """GET /models, as many as one page holds."""
+        return WireRequest(url=self._url("", "?pageSize=1000"), method="GET", stream=False)
+
+    def read_models(self, body: Any) -> list[ModelInfo]:
+        """The models, without `models/` before their names."""
+        listed = cast("list[dict[str, Any]]", body.get("models") or [])
+        return [ModelInfo(each["name"].removeprefix("models/")) for each in listed]
+
+    def _url(self, model: str, method: str) -> str:
+        parts = split_address(self.base_url)
+        path = parts.path.partition("/models")[0].rstrip("/") or "/v1beta"
+        path += _path(model) if model else "/models"
+        name, _, query = method.partition("?")
+        query = "alt=sse" if method == _STREAM else query
+        query = "&".join(filter(None, (parts.query, query)))
+        return urlunsplit(parts._replace(path=path + name, query=query, fragment=""))
+
+
+def _path(model: str) -> str:
+    """Where a model is; names with a slash (`tunedModels/…`) say it themselves."""
+    return f"/{quote(model if '/' in model else f'models/{model}')}"
+
+
+def _config(chat: ChatRequest) -> dict[str, Any]:
+    config = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
+    if (stop := stop_texts(chat.stop)) is not None:
+        config["stopSequences"] = stop
+    if chat.logprobs is not None:
+        config["responseLogprobs"] = chat.logprobs is not False
+        if not isinstance(chat.logprobs, bool):
+            config["logprobs"] = chat.logprobs
+    asked = None if chat.response_format is None else asked_format(chat.response_format)
+    if asked is not None:
+        config["responseMimeType"] = "application/json"
+        if asked != "json":
+            config["responseJsonSchema"] = asked
+    if isinstance(chat.think, str):
+        config["thinkingConfig"] = {"includeThoughts": True, "thinkingLevel": chat.think}
+    elif chat.think is not None:
+        on: dict[str, Any] = {"includeThoughts": True}
+        config["thinkingConfig"] = on if chat.think else {"thinkingBudget": 0}
+    return config
+
+
+def _content(turn: list[Message], called: Mapping[str, str]) -> dict[str, Any]:
+    message = turn[0]
+    if message.role not in {"user", "assistant"}:
+        return {"role": "user", "parts": [_result(result, called) for result in turn]}
+    own = dict(message.model_extra or {})
+    signatures = cast("dict[str, str]", own.pop("thought_signatures", None) or {})
+    role = "model" if message.role == "assistant" else "user"
+    return {"role": role, "parts": _signed(message, signatures), **own}
+
+
+def _signed(message: Message, signatures: dict[str, str]) -> list[dict[str, Any]]:
+    """A message's parts, those that have one with the signature of the thought behind them."""
+    parts = _parts(message)
+    if parts and "text" in signatures:
+        parts[-1]["thoughtSignature"] = signatures["text"]
+    for number, call in enumerate(message.tool_calls or ()):
+        function: dict[str, Any] = {
+            "name": call.function.name,
+            "args": arguments_object(call, "gemini"),
+        }
+        part: dict[str, Any] = {"functionCall": {"id": call.id} | function if call.id else function}
+        if signature := signatures.get(str(number)):
+            part["thoughtSignature"] = signature
+        parts.append(part)
+    return parts
+
+
+def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
+    name = message.name or called.get(message.tool_call_id or "")
+    if not name:
+        raise InvalidRequestError(
+            "gemini wants the function's name with a tool's result: as name, or by the "
+            "tool_call_id of an earlier call"
+        )
+    try:
+        value = loads(message.text)
+    except ValueError:
+        value = message.text
+    response = value if isinstance(value, dict) else {"result": value}
+    result = {"name": name, "response": cast("dict[str, Any]", response)}
+    identifier = {"id": message.tool_call_id} if message.tool_call_id else {}
+    return {"functionResponse": {**identifier, **result, **(message.model_extra or {})}}
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return [{"text": message.content}] if message.content else []
+    return [_part(part) for part in message.content or ()]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    own = part.model_extra or {}
+    if isinstance(part, TextPart):
+        return {"text": part.text, **own}
+    if not isinstance(part, ImagePart):
+        return dict(own)
+    inline = inline_image(part.image_url.url, "gemini")
+    if inline is None:
+        return {"fileData": {"fileUri": part.image_url.url}, **own}
+    return {"inlineData": {"mimeType": inline.media_type, "data": inline.data}, **own}
+
+
+def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    """Functions in one tool, then the API's own tools, which are fields of theirs."""
+    declared: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for tool in tools:
+        if tool.function is None:
+            others.append(dict(tool.model_extra or {}))
+            continue
+        function = tool.function.model_dump(mode="json", exclude_none=True)
+        function.pop("strict", None)
+        if "parameters" in function:
+            function["parametersJsonSchema"] = function.pop("parameters")
+        declared.append(function)
+    return [{"functionDeclarations": declared}, *others] if declared else others
+
+
+def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
+    if (name := wanted_tool(choice)) is not None:
+        return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
+    if isinstance(choice, dict):
+        return choice
+    if choice not in _MODES:
+        raise InvalidRequestError(f"gemini knows no tool_choice {choice!r}")
+    return {"functionCallingConfig": {"mode": _MODES[choice]}}

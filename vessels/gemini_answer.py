@@ -1,0 +1,237 @@
+"""Reads answers of the Gemini API: events, or one whole object.
+
+https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. Each event has the same
+shape as a whole answer; there is no last word. An answer is whole when each candidate (as many as
+were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
+finish without any candidate. A finish reason that tells of a failure (an invalid function call) is
+an error in band. `STOP` stays `stop` where functions were called, as the provider says it.
+
+Usage is cumulative on each event. The API counts thoughts apart from `candidatesTokenCount`, and
+what tools put in apart from `promptTokenCount`; here, as everywhere, output_tokens and input_tokens
+are all of them. The API's own details are in `extra["usage"]`.
+
+`extra["thought_signatures"]` has the signatures by the number of the tool call, or "text".
+`extra["parts"]` has parts of other kinds (code that was run, images), if small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields, FinishReason
+from ..core.frame import Frame
+from ..core.jsontext import loads_exact
+from ..core.vessel import Decoder, Progress
+from .failures import error_in_band
+from .repeats import Told
+from .tool_calls import ToolCalls
+from .values import counts_in, list_in, object_in, text_of
+
+__all__ = ["GeminiDecoder"]
+
+_FILTERS = (
+    *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
+    *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+)
+_FAILURES = (
+    *("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"),
+    *("TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"),
+)
+_FINISH: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(_FILTERS, "content_filter"),
+    **dict.fromkeys(_FAILURES, "error"),
+}
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+_INPUT = ("promptTokenCount", "toolUsePromptTokenCount")
+_OUTPUT = ("candidatesTokenCount", "thoughtsTokenCount")
+_KNOWN = frozenset({"candidates", "modelVersion", "responseId", "usageMetadata"})
+_KNOWN_IN_USAGE = frozenset(
+    {"cachedContentTokenCount", "promptTokenCount", "totalTokenCount", *_OUTPUT}
+)
+_KNOWN_IN_CANDIDATE = frozenset({"content", "finishReason", "index", "logprobsResult"})
+_NOTHING: frozenset[str] = frozenset()
+_TEXT = frozenset({"text", "thought", "thoughtSignature"})
+
+
+class _Candidate:
+    """The state of one candidate."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.calls = ToolCalls()
+        self.signatures: dict[str, str] = {}
+        self.parts: list[Any] = []
+        self.finished = False
+
+
+class GeminiDecoder(Decoder):
+    """The decoder of one answer.
+
+    vessel: its name, for errors. expected: how many candidates were asked for. whole: the answer
+    is not streamed.
+    """
+
+    def __init__(self, vessel: str, expected: int = 1, *, whole: bool = False) -> None:
+        self._vessel = vessel
+        self._expected = expected
+        self._whole = whole
+        self._told = Told()
+        self._candidates: dict[int, _Candidate] = {}
+
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The chunks of an event: one for each candidate, the first with what is about them all."""
+        data = frame.data
+        if data is None:
+            return ()
+        # Arguments are values here, and a function may be called with an integer of any size.
+        value = loads_exact(data) if '"functionCall"' in data else frame.json()
+        # Without alt=sse a stream is one JSON list of the same objects.
+        events = cast("list[Any]", value) if isinstance(value, list) else [value]
+        return (fields for event in events for fields in self._event(event, frame))
+
+    def _event(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
+        if not isinstance(value, dict):
+            raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
+        event = cast("dict[str, Any]", value)
+        if event.get("error"):
+            raise error_in_band(self._vessel, event["error"])
+        if event.keys().isdisjoint({*_KNOWN, "promptFeedback"}):
+            raise ValueError("an object that is no answer")
+        head = self._head(event)
+        failure: dict[str, Any] | None = None
+        for position, candidate in enumerate(list_in(event, "candidates")):
+            fields = self._candidate(candidate, position, frame)
+            if fields.get("finish_reason") == "error":
+                failure = candidate
+            _join(fields, head)
+            head = {}
+            if fields.keys() - {"choice"}:
+                yield fields
+        if head:
+            yield head
+        if failure is not None:
+            code = failure["finishReason"]
+            message = text_of(failure.get("finishMessage")) or f"finishReason {code}"
+            raise error_in_band(self._vessel, {"message": message, "code": code})
+        states = self._candidates.values()
+        if len(states) >= self._expected and all(state.finished for state in states):
+            self.progress = Progress.FINISHED
+
+    def _head(self, event: dict[str, Any]) -> ChunkFields:
+        """What is about the answer as a whole."""
+        told = self._told
+        fields: ChunkFields = {}
+        identifier = text_of(event.get("responseId"))
+        if identifier and told.is_news("id", identifier):
+            fields["response_id"] = identifier
+        model = text_of(event.get("modelVersion"))
+        if model and told.is_news("model", model):
+            fields["model"] = model
+        extra = told.unknown(event, _KNOWN)
+        usage = object_in(event, "usageMetadata")
+        counts = {
+            "input_tokens": counts_in(usage, *_INPUT),
+            "output_tokens": counts_in(usage, *_OUTPUT),
+            "total_tokens": counts_in(usage, "totalTokenCount"),
+            "cached_input_tokens": counts_in(usage, "cachedContentTokenCount"),
+            "reasoning_tokens": counts_in(usage, "thoughtsTokenCount"),
+        }
+        counts = {name: count for name, count in counts.items() if count is not None}
+        if counts and told.is_news("counts", counts):
+            fields["usage"] = cast("dict[str, int | None]", counts)
+        own = {name: value for name, value in usage.items() if name not in _KNOWN_IN_USAGE}
+        extra.update(told.unknown({"usage": own}, _NOTHING))
+        if extra:
+            fields["extra"] = extra
+        feedback = object_in(event, "promptFeedback")
+        reason = text_of(feedback.get("blockReason"))
+        if reason or feedback.get("blockReasonMessage"):
+            fields["finish_reason"] = "content_filter"
+            fields["raw_finish_reason"] = reason or "promptFeedback"
+            self.progress = Progress.FINISHED
+        return fields
+
+    def _candidate(self, candidate: dict[str, Any], position: int, frame: Frame) -> ChunkFields:
+        index = candidate.get("index", position)
+        if type(index) is not int:
+            raise ValueError(f"a candidate's index is {type(index).__name__}")
+        state = self._candidates.get(index)
+        if state is None:
+            state = self._candidates[index] = _Candidate(index)
+        fields: ChunkFields = {"choice": index} if index else {}
+        content = object_in(candidate, "content")
+        # The API's word for the assistant.
+        if content.get("role") == "model" and self._told.is_news((index, "role"), "model"):
+            fields["role"] = "assistant"
+        extra = self._told.unknown(candidate, _KNOWN_IN_CANDIDATE, index)
+        for part in list_in(content, "parts"):
+            self._part(part, state, fields, extra, frame)
+        if extra:
+            fields["extra"] = extra
+        if logprobs := _logprobs(object_in(candidate, "logprobsResult")):
+            fields["logprobs"] = {"content": logprobs}
+        reason = text_of(candidate.get("finishReason"))
+        if reason and reason != _UNSPECIFIED:
+            state.finished = True
+            fields["finish_reason"] = _FINISH.get(reason, "other")
+            fields["raw_finish_reason"] = reason
+        elif self._whole:
+            # A whole answer ends where it ends; the reason stays unknown.
+            frame.repair("missing-finish-reason")
+            state.finished = True
+        return fields
+
+    def _part(
+        self,
+        part: dict[str, Any],
+        state: _Candidate,
+        fields: ChunkFields,
+        extra: dict[str, Any],
+        frame: Frame,
+    ) -> None:
+        place = "text"
+        if call := object_in(part, "functionCall"):
+            piece = {"id": call.get("id"), "function": {**call, "arguments": call.get("args")}}
+            delta = state.calls.add(piece, frame, whole=True)
+            if delta is not None:
+                fields.setdefault("tool_calls", []).append(delta)
+                place = delta.get("slot", place)
+        elif text := text_of(part.get("text")):
+            field = "reasoning" if part.get("thought") else "text"
+            fields[field] = fields.get(field, "") + text
+        elif part.keys() - _TEXT:
+            state.parts.append(part)
+            extra.update(self._told.unknown({"parts": list(state.parts)}, _NOTHING, state.index))
+        if signature := text_of(part.get("thoughtSignature")):
+            state.signatures[place] = signature
+            extra["thought_signatures"] = dict(state.signatures)
+
+
+def _join(fields: ChunkFields, head: ChunkFields) -> None:
+    extra = {**head.pop("extra", {}), **fields.get("extra", {})}
+    fields.update(head)
+    if extra:
+        fields["extra"] = extra
+
+
+def _logprobs(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log probabilities in the universal form, which is the OpenAI dialect's."""
+    alternatives = list_in(result, "topCandidates")
+    return [
+        {
+            **_token(chosen),
+            "top_logprobs": [
+                _token(each)
+                for place in alternatives[number : number + 1]
+                for each in list_in(place, "candidates")
+            ],
+        }
+        for number, chosen in enumerate(list_in(result, "chosenCandidates"))
+    ]
+
+
+def _token(token: dict[str, Any]) -> dict[str, Any]:
+    return {"token": token.get("token"), "logprob": token.get("logProbability")}
