@@ -46,7 +46,7 @@ class AsyncClient:
         **settings: Unpack[ClientSettings],
     ) -> None:
         check_kind(http_client, httpx.AsyncClient)
-        self._common = Common(settings)
+        self._common = Common(settings, http2=http2)
         self._own = http_client is None
         self._cancellable = fast
         self._http = http_client or async_http_client(
@@ -125,7 +125,8 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Close the connections. Streams that still run are cancelled.
 
-        Raises RecordingError if that could not be recorded.
+        Raises RecordingError if that could not be recorded. At the levels "interval" and "power"
+        what was written is on the medium when this returns.
         """
         self._common.closed = True
         running = tuple(self._running)
@@ -140,6 +141,7 @@ class AsyncClient:
         finally:
             if self._own:
                 await self._http.aclose()
+        await self._common.ledger.flushed()
         if failures:
             raise failures[0]
 

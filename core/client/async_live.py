@@ -206,7 +206,7 @@ class AsyncLiveSource:
             response = await self._http.send(self._request(), stream=True, follow_redirects=False)
             if self._enough(call):
                 return
-            call.respond(response.status_code, response.headers)
+            self._attempts.answered(call, response)
             if response.is_success:
                 self._begun = True
                 self._wake()
@@ -279,7 +279,7 @@ class AsyncLiveSource:
         # aiohttp's clock for the pool would run on while it connects; `_queued` has its own.
         pool = None if self._always_cancellable else timeouts.pool
         timeout = {"connect": timeouts.connect, "read": None, "write": timeouts.write, "pool": pool}
-        headers, content = dict(self._plan.headers), self._plan.request.content
+        headers, content = self._attempts.headers(), self._plan.request.content
         if large := len(content) > _PIECE:
             headers["content-length"] = str(len(content))
         return self._http.build_request(

@@ -116,6 +116,15 @@ class Attempts:
         self._given_up = False
         return self.current
 
+    def headers(self) -> dict[str, str]:
+        """The headers to be sent, with the key."""
+        return {**self._plan.headers, **self._given.origins.headers(self._plan.origin)}
+
+    def answered(self, call: Call, response: httpx.Response) -> None:
+        """The response's status and headers have come. Raises RecordingError."""
+        self._given.origins.answered(self._plan.origin, response.headers)
+        call.respond(response.status_code, response.headers)
+
     def failed(
         self, call: Call, failure: Exception, outer: BaseException | None = None
     ) -> list[Step]:
@@ -142,6 +151,8 @@ class Attempts:
         if error is None:
             call.leave("error")
             raise failure
+        if error.phase == "response":
+            self._given.origins.hung_up(self._plan.origin)
         return call.finish(error)
 
     def stopped(self, call: Call, phase: str) -> list[Step]:

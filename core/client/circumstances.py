@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..clock import Clock
+from .origins import Origins
 from .retry import Retries
 from .settings import Limits, Timeouts
 
@@ -19,3 +20,4 @@ class Circumstances:
     limits: Limits
     retries: Retries
     clock: Clock
+    origins: Origins

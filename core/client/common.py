@@ -19,6 +19,7 @@ from ..truth.library import ReplayLibrary
 from ..vessel import Vessel, WireRequest
 from .circumstances import Circumstances
 from .ledger import Entry, Ledger
+from .origins import Origins
 from .plan import Plan, Planner
 from .retry import Retries
 from .settings import Limits, Timeouts
@@ -33,7 +34,8 @@ class ClientSettings(TypedDict, total=False):
     """Everything a client can be told, apart from its HTTP side. All of it may be left out.
 
     recordings: the folder that sessions are written to ("recordings"); None to record nothing.
-    durability: what a chunk survives once it was handed out ("process": the death of this process).
+    durability: what a chunk survives once it was handed out: "process" (the default) the death of
+    this process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
     replay: a recording, or a folder of them; all answers then come from there, none from the
     network. vessels: vessels under names of the caller's own, before the installed ones. headers:
     sent with each request. timeouts, limits, retries: see their classes. environment: where hosts
@@ -55,7 +57,7 @@ class ClientSettings(TypedDict, total=False):
 class Common:
     """One client's settings, made use of."""
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, *, http2: bool = False) -> None:
         unknown = set(settings) - set(ClientSettings.__annotations__)
         if unknown:
             raise ConfigurationError(f"there is no setting {', '.join(sorted(unknown))}")
@@ -64,11 +66,12 @@ class Common:
             limits=settings.get("limits", Limits()),
             retries=settings.get("retries", Retries()),
             clock=settings.get("clock", SYSTEM_CLOCK),
+            origins=Origins(http2=http2),
         )
         replay = settings.get("replay")
         self.library = None if replay is None else ReplayLibrary(Path(replay))
         recordings = settings.get("recordings", "recordings")
-        self._ledger = Ledger(
+        self.ledger = Ledger(
             None if recordings is None else Path(recordings),
             settings.get("durability", "process"),
             self.circumstances.clock,
@@ -109,11 +112,11 @@ class Common:
 
     def enter(self, session: str | None) -> Callable[[], Entry]:
         """Opens the session when the stream begins; a bad name is refused now."""
-        self._ledger.check(session)
+        self.ledger.check(session)
 
         def open_session() -> Entry:
             self.check_usable()
-            return self._ledger.open(session)
+            return self.ledger.open(session)
 
         return open_session
 

@@ -143,7 +143,7 @@ class LiveSource:
                 response = self._response = self._http.send(
                     self._request(), stream=True, follow_redirects=False
                 )
-            call.respond(response.status_code, response.headers)
+            self._attempts.answered(call, response)
             self._body = call.pieces_of(_raw(response))
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
@@ -198,7 +198,7 @@ class LiveSource:
         return self._http.build_request(
             self._plan.request.method,
             self._plan.url,
-            headers=dict(self._plan.headers),
+            headers=self._attempts.headers(),
             content=self._plan.request.content or None,
             extensions={"timeout": self._patience()},
         )

@@ -1,0 +1,41 @@
+"""Which servers do not keep a connection that they promised to keep.
+
+llama-server ends a streamed answer cleanly and closes the connection a moment later, without having
+said so: the next request of the same client then meets the closing, and was perhaps read, perhaps
+not. To such a server each request says that it is the connection's last, which leaves nothing to
+meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["Origins"]
+
+# By their Server header. cpp-httplib, which llama-server stands on, closes after a chunked answer.
+_CLOSING_SERVERS = frozenset({"llama.cpp"})
+
+
+class Origins:
+    """What one client has learned of its servers (scheme, host and port). Threads may share it."""
+
+    def __init__(self, *, http2: bool = False) -> None:
+        self._http2 = http2
+        self._closing: set[str] = set()
+
+    def headers(self, origin: str) -> dict[str, str]:
+        """The headers that a request to this server should carry for it."""
+        return {"connection": "close"} if origin in self._closing else {}
+
+    def answered(self, origin: str, headers: Mapping[str, str]) -> None:
+        """A response's headers have come."""
+        if headers.get("server") in _CLOSING_SERVERS:
+            self._learn(origin)
+
+    def hung_up(self, origin: str) -> None:
+        """A connection was closed where an answer was due."""
+        self._learn(origin)
+
+    def _learn(self, origin: str) -> None:
+        if not self._http2:  # where the header is not allowed, and streams are not connections
+            self._closing.add(origin)
