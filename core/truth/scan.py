@@ -72,12 +72,13 @@ def scan(
     """
     file.seek(offset)
     doubted = -1
+    whole = offset  # behind the last line that can be read: empty lines after it are torn too
     while raw := _read(file, path):
         if not raw.endswith(b"\n") and len(raw) < _LONGEST_LINE:
             # The end of the file: of a torn one, or of one that is being written.
             if number == 0 and not _may_be_header(raw):
                 raise _no_header(path)
-            yield Torn(offset, len(raw))
+            yield Torn(whole, offset - whole + len(raw))
             return
         number += 1
         start, offset = offset, offset + len(raw)
@@ -86,6 +87,7 @@ def scan(
         if fields is not None:
             if number == 1:
                 check_header(fields, path)
+            whole = offset
             yield ScannedLine(number, start, offset, fields, check_line(body))
         elif number == 1:
             raise _no_header(path)
@@ -96,7 +98,8 @@ def scan(
             file.seek(0, os.SEEK_END)  # lets go of what is buffered
             file.seek(start)
         elif body.strip() or not _more(file):
-            yield _torn(file, path, number, start, raw)
+            size = _unreadable(file, path, number, start, raw)
+            yield Torn(whole, start - whole + size)
             return
 
 
@@ -130,8 +133,8 @@ def _may_be_header(start: bytes) -> bool:
     return start.startswith(_HEADER_START) or _HEADER_START.startswith(start)
 
 
-def _torn(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> Torn:
-    """What cannot be read begins at `offset`: it is a torn tail unless a line follows."""
+def _unreadable(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> int:
+    """The size of what cannot be read from `offset` on. Raises if a line follows it."""
     size = len(raw)
     while later := _read(file, path):
         if later.endswith(b"\n") and parse_line(later) is not None:
@@ -140,4 +143,4 @@ def _torn(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> T
                 "readable lines follow what cannot be read"
             )
         size += len(later)
-    return Torn(offset, size)
+    return size

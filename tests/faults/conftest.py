@@ -1,0 +1,86 @@
+"""What the fault tests need of the machine, and what they report.
+
+A fault that cannot be injected here is told loudly, in a section of its own at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amounts import asked
+from nursery import Nursery
+from reporting import FIGURES, MISSING, Figure, Mount
+
+
+def pytest_report_header() -> str:
+    return f"faults: {asked()}"
+
+
+@pytest.fixture
+def figure() -> Figure:
+    """Reports what was injected and what survived."""
+    return FIGURES.append
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest) -> None:
+    """The test needs root."""
+    if os.geteuid() != 0:
+        _cannot("root", request)
+
+
+@pytest.fixture
+def strace(request: pytest.FixtureRequest) -> str:
+    """The path of strace, which may trace here."""
+    found = shutil.which("strace")
+    works = found and subprocess.run([found, "-o", "/dev/null", "true"], check=False).returncode
+    if found is None or works != 0:
+        _cannot("strace", request)
+    return str(found)
+
+
+@pytest.fixture
+def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterator[Mount]:
+    """Mounts at a new folder and gives it; the arguments are those of mount(8) before it."""
+    mounted: list[Path] = []
+
+    def mounting(*arguments: str) -> Path:
+        folder = tmp_path / f"mounted{len(mounted)}"
+        folder.mkdir()
+        if subprocess.run(["mount", *arguments, folder], check=False).returncode != 0:
+            _cannot(f"mount {' '.join(arguments)}", request)
+        mounted.append(folder)
+        return folder
+
+    yield mounting
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Makes child processes."""
+    with Nursery() as nursery:
+        yield nursery
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES:
+        terminalreporter.section("what was injected, and what survived")
+        for each in FIGURES:
+            terminalreporter.line(each)
+    if MISSING:
+        terminalreporter.section("FAULTS NOT INJECTED HERE", sep="!", red=True, bold=True)
+        for need, tests in MISSING.items():
+            terminalreporter.line(f"without {need}: {', '.join(sorted(set(tests)))}", red=True)
+
+
+def _cannot(need: str, request: pytest.FixtureRequest) -> None:
+    MISSING.setdefault(need, []).append(request.node.name)
+    pytest.skip(f"this machine cannot do {need}: THE FAULT WAS NOT INJECTED")

@@ -1,0 +1,109 @@
+"""Child processes in milliseconds: a process that has imported everything forks them.
+
+The functions that run in them stand in writers.py. A child is reaped only when it is waited for, so
+that its number cannot be another's when it is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+__all__ = ["Child", "Nursery"]
+
+
+class Child(NamedTuple):
+    """A child process."""
+
+    nursery: Nursery
+    pid: int
+
+    def kill(self) -> None:
+        """kill -9, and wait for its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Its exit code, negative for a signal."""
+        return int(self.nursery.ask({"wait": self.pid}))
+
+
+class Nursery:
+    """`with` it; its children end with it at the latest."""
+
+    def __enter__(self) -> Self:
+        folder = Path(__file__).parent
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parent)])},
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def start(self, function: str, **arguments: Any) -> Child:
+        """Run a function of writers.py in a child."""
+        return Child(self, int(self.ask({"function": function, "arguments": arguments})))
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def _serve() -> None:
+    import writers  # imports what the children need
+
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "wait" in question:
+            _, status = os.waitpid(question["wait"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = os.fork()
+            if answer == 0:
+                _run(getattr(writers, question["function"]), question["arguments"])
+        print(json.dumps(answer), flush=True)
+
+
+def _run(function: Any, arguments: dict[str, Any]) -> None:
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        function(**arguments)
+        code = 0
+    except BaseException:  # noqa: BLE001 - told by the exit code
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
