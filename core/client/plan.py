@@ -110,7 +110,8 @@ class Planner:
         if url.userinfo:
             url, sent = _with_basic_auth(url, sent)
         _check_headers(sent)
-        secret = key if key and len(key) >= SHORTEST_SECRET else None
+        carried = [key or "", *(value for name, value in sent.items() if _carries_key(name))]
+        secret = any(len(value) >= SHORTEST_SECRET for value in carried)
         if secret and url.scheme == "http" and not _is_private(url.host):
             raise ConfigurationError(
                 f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
@@ -161,6 +162,10 @@ class Planner:
         return UnknownVesselError(
             f"{address!r} does not begin with a vessel (vessel/model); vessels: {listed}{hint}"
         )
+
+
+def _carries_key(name: str) -> bool:
+    return name == "authorization" or name.endswith("api-key")
 
 
 def _secrets(fields: Mapping[str, str], key: str | None) -> list[str]:
@@ -217,5 +222,9 @@ def _is_private(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+        # The resolver also takes an address as one number, which is no name of the local network.
+        a_number = host.isdecimal() or host.startswith("0x")
+        return ("." not in host and not a_number) or host.endswith(_PRIVATE_SUFFIXES)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
     return address.is_private or address.is_loopback or address.is_link_local
