@@ -72,16 +72,17 @@ class AnthropicDecoder(Decoder):
             return ()
         try:
             # A whole message has arguments as values: an integer may be of any size.
-            event = loads_exact(data) if '"tool_use"' in data else frame.json()
+            value = loads_exact(data) if '"tool_use"' in data else frame.json()
         except ValueError:
             if frame.event == "error":
                 raise error_in_band(self._vessel, data) from None
             raise
-        if not isinstance(event, dict):
-            raise ValueError(f"an event is {type(event).__name__}, not an object")  # noqa: TRY004
+        if not isinstance(value, dict):
+            raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
+        event = cast("dict[str, Any]", value)
         if event.get("type") == "error" or event.get("error"):
             raise error_in_band(self._vessel, event.get("error") or event)
-        return filter(None, self._read(cast("dict[str, Any]", event), frame))
+        return filter(None, self._read(event, frame))
 
     def _read(self, event: dict[str, Any], frame: Frame) -> Iterator[ChunkFields]:
         kind = event.get("type")

@@ -96,8 +96,8 @@ class Gemini(Vessel):
 
     def decoder(self, request: WireRequest) -> GeminiDecoder:
         """A decoder that knows how many candidates were asked for."""
-        config = (request.body or {}).get("generationConfig") or {}
-        asked = config.get("candidateCount")
+        config: Any = (request.body or {}).get("generationConfig")
+        asked = config.get("candidateCount") if config else None
         expected = asked if isinstance(asked, int) else 1
         return GeminiDecoder(self.name, expected, whole=not request.stream)
 
@@ -185,11 +185,11 @@ def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
             "tool_call_id of an earlier call"
         )
     try:
-        value = loads(message.text)
+        value: Any = loads(message.text)
     except ValueError:
         value = message.text
-    response = value if isinstance(value, dict) else {"result": value}
-    result = {"name": name, "response": cast("dict[str, Any]", response)}
+    response: Any = value if isinstance(value, dict) else {"result": value}
+    result: dict[str, Any] = {"name": name, "response": response}
     identifier = {"id": message.tool_call_id} if message.tool_call_id else {}
     return {"functionResponse": {**identifier, **result, **(message.model_extra or {})}}
 

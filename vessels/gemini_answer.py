@@ -100,14 +100,15 @@ class GeminiDecoder(Decoder):
             raise error_in_band(self._vessel, event["error"])
         if event.keys().isdisjoint({*_KNOWN, "promptFeedback"}):
             raise ValueError("an object that is no answer")
-        head = self._head(event)
+        head: ChunkFields | None = self._head(event)
         failure: dict[str, Any] | None = None
         for position, candidate in enumerate(list_in(event, "candidates")):
             fields = self._candidate(candidate, position, frame)
             if fields.get("finish_reason") == "error":
                 failure = candidate
-            _join(fields, head)
-            head = {}
+            if head is not None:
+                _join(fields, head)
+                head = None
             if fields.keys() - {"choice"}:
                 yield fields
         if head:
@@ -200,8 +201,10 @@ class GeminiDecoder(Decoder):
                 fields.setdefault("tool_calls", []).append(delta)
                 place = delta.get("slot", place)
         elif text := text_of(part.get("text")):
-            field = "reasoning" if part.get("thought") else "text"
-            fields[field] = fields.get(field, "") + text
+            if part.get("thought"):
+                fields["reasoning"] = fields.get("reasoning", "") + text
+            else:
+                fields["text"] = fields.get("text", "") + text
         elif part.keys() - _TEXT:
             state.parts.append(part)
             extra.update(self._told.unknown({"parts": list(state.parts)}, _NOTHING, state.index))
@@ -211,7 +214,8 @@ class GeminiDecoder(Decoder):
 
 
 def _join(fields: ChunkFields, head: ChunkFields) -> None:
-    extra = {**head.pop("extra", {}), **fields.get("extra", {})}
+    """Add what is about the whole answer to a candidate's chunk."""
+    extra = {**head.get("extra", {}), **fields.get("extra", {})}
     fields.update(head)
     if extra:
         fields["extra"] = extra
