@@ -110,8 +110,8 @@ class Planner:
         if url.userinfo:
             url, sent = _with_basic_auth(url, sent)
         _check_headers(sent)
-        carried = [key or "", *(value for name, value in sent.items() if _carries_key(name))]
-        secret = any(len(value) >= SHORTEST_SECRET for value in carried)
+        carried = (value.split(" ")[-1] for name, value in sent.items() if _carries_key(name))
+        secret = any(len(value) >= SHORTEST_SECRET for value in (key or "", *carried))
         if secret and url.scheme == "http" and not _is_private(url.host):
             raise ConfigurationError(
                 f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
