@@ -71,16 +71,15 @@ class TestKeys:
     )
     @pytest.mark.parametrize("place", ["argument", "environment", "header", "userinfo"])
     def test_never_cross_a_public_network_in_the_clear(self, base_url: str, place: str):
+        variables = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url}
+        given: dict[str, Any] = {
+            "argument": {"vessel": OpenAI(base_url=base_url, api_key=KEY)},
+            "environment": {"vessel": OpenAI(), "environment": variables},
+            "header": {"vessel": OpenAI(base_url=base_url), "call_headers": {"X-API-Key": KEY}},
+            "userinfo": {"vessel": OpenAI(base_url=base_url.replace("://", f"://user:{KEY}@"))},
+        }
         with pytest.raises(ConfigurationError) as caught:
-            if place == "argument":
-                plan(OpenAI(base_url=base_url, api_key=KEY))
-            elif place == "environment":
-                variables = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url}
-                plan(OpenAI(), environment=variables)
-            elif place == "header":
-                plan(OpenAI(base_url=base_url), call_headers={"X-API-Key": KEY})
-            else:
-                plan(OpenAI(base_url=base_url.replace("://", f"://user:{KEY}@")))
+            plan(**given[place])
         assert KEY not in str(caught.value)
         assert "https" in str(caught.value)
 
