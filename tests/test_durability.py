@@ -3,60 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sessions import kinds, request, step, write
 
-from vesselog import AsyncClient, Client, ConfigurationError, RecordingError
-from vesselog.core.truth import syncing
+from loopback import Conversation, LoopbackServer
+from media import Medium, medium_under
+from sessions import kinds, request, step, write
+from talking import KINDS, every_client, every_dialect, talking
+from vesselog import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    RecordingError,
+    StreamChunk,
+    follow,
+)
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.syncing import SYNC_THREAD
 
 LEVELS = ["process", "interval", "power"]
 
 
-class Medium:
-    """Stands in for the disk: tells what was synced, and can refuse, or take its time."""
-
-    def __init__(self) -> None:
-        self.files: list[tuple[int, int]] = []
-        self.folders: list[Path] = []
-        self.threads: set[str] = set()
-        self.refusing = False
-        self.free = threading.Event()
-        self.free.set()
-
-    def sync_file(self, fd: int) -> None:
-        assert self.free.wait(30)
-        self.threads.add(threading.current_thread().name)
-        if self.refusing:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        status = os.fstat(fd)
-        self.files.append((status.st_ino, status.st_size))
-
-    def sync_folder(self, folder: Path) -> None:
-        self.folders.append(folder)
-
-    def synced(self, path: Path) -> int:
-        """How much of a file a power cut would have left."""
-        number = path.stat().st_ino
-        return max((size for each, size in self.files if each == number), default=0)
-
-
 @pytest.fixture
 def medium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
-    medium = Medium()
-    monkeypatch.setattr(syncing, "sync_file", medium.sync_file)
-    monkeypatch.setattr(syncing, "sync_folder", medium.sync_folder)
-    yield medium
-    medium.free.set()
-    SYNC_THREAD.flush()
-    assert SYNC_THREAD.files == ()
+    with medium_under(monkeypatch) as medium:
+        yield medium
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -257,3 +232,190 @@ async def test_the_loop_runs_while_a_sync_is_waited_for(tmp_path: Path, medium: 
     assert medium.synced(session.path) == session.path.stat().st_size
     writer.end("complete")
     session.close()
+
+
+def answer(conversation: Conversation) -> None:
+    conversation.answer("Hel", "lo", " there")
+
+
+@every_client
+@every_dialect
+@pytest.mark.parametrize("level", ["interval", "power"])
+def test_a_stream_is_the_same_at_every_level(
+    tmp_path: Path, medium: Medium, kind: str, model: str, level: str
+) -> None:
+    with (
+        LoopbackServer([answer]) as server,
+        talking(kind, server, recordings=tmp_path, durability=level) as talker,
+    ):
+        heard = talker.hear(model).check("complete")
+        assert heard.text == "Hello there"
+        assert talker.complete(model).text
+        talker.close()
+        for path in tmp_path.iterdir():
+            assert medium.synced(path) == path.stat().st_size
+
+
+@every_client
+@every_dialect
+def test_power_hands_out_only_what_is_on_the_medium(
+    tmp_path: Path, medium: Medium, kind: str, model: str
+) -> None:
+    with (
+        LoopbackServer([answer]) as server,
+        talking(kind, server, recordings=tmp_path, durability="power") as talker,
+    ):
+        stream = talker.stream(model)
+        seen: list[str] = []
+
+        def look(chunk: StreamChunk) -> None:
+            kept = stream.path.read_bytes()[: medium.synced(stream.path)]
+            seen.append(chunk.raw)
+            frames = [json.loads(line) for line in kept.splitlines() if b'"frame"' in line]
+            assert [frame["raw"] for frame in frames][: len(seen)] == seen
+
+        talker.begin(stream, look).result(30).check("complete")
+        assert seen
+        assert medium.synced(stream.path) == stream.path.stat().st_size
+
+
+@every_client
+def test_the_request_is_on_the_medium_before_it_leaves(
+    tmp_path: Path, medium: Medium, kind: str
+) -> None:
+    synced: list[int] = []
+
+    def look(conversation: Conversation) -> None:
+        (path,) = tmp_path.iterdir()
+        synced.append(medium.synced(path))
+        answer(conversation)
+
+    with (
+        LoopbackServer([look]) as server,
+        talking(kind, server, recordings=tmp_path, durability="power") as talker,
+    ):
+        heard = talker.hear().check("complete")
+        lines = heard.stream.path.read_bytes().splitlines(keepends=True)  # type: ignore[union-attr]
+        assert synced == [sum(map(len, lines[:3]))]
+
+
+@every_client
+@pytest.mark.parametrize("at", ["request", "chunk", "end"])
+def test_a_sync_that_fails_ends_the_stream_and_nothing_unsynced_is_handed_out(
+    tmp_path: Path, medium: Medium, kind: str, at: str
+) -> None:
+    def fail_under_way(conversation: Conversation) -> None:
+        conversation.begin()
+        first, *others = conversation.frames("Hel", "lo")
+        conversation.chunk(first)
+        assert begun.wait(30)
+        medium.refusing = at == "chunk"
+        for frame in others[:-1]:
+            conversation.chunk(frame)
+        assert at == "chunk" or ended.wait(30)
+        medium.refusing = True
+        conversation.chunk(others[-1])
+        conversation.end()
+
+    begun, ended = threading.Event(), threading.Event()
+    texts: list[str] = []
+
+    def take(chunk: StreamChunk) -> None:
+        texts.append(chunk.text)
+        begun.set()
+        if "".join(texts) == "Hello":
+            ended.set()
+
+    medium.refusing = at == "request"
+    with (
+        LoopbackServer([fail_under_way]) as server,
+        talking(kind, server, recordings=tmp_path, durability="power") as talker,
+    ):
+        heard = talker.begin(talker.stream(), take).result(30)
+        assert isinstance(heard.error, RecordingError)
+        assert "cannot sync" in heard.error.message
+        assert heard.outcome == "error"
+        assert heard.text == {"request": "", "chunk": "Hel", "end": "Hello"}[at]
+        assert heard.stream.completion.text == heard.text
+        assert len(server.requests) == (at != "request")
+        medium.refusing = False
+        server.scripts[:] = [answer]
+        assert talker.hear().check("complete").text == "Hello there"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sync"])
+class TestAReaderAtTheGate:
+    """An async stream is read on, and can be left, while its caller waits for the disk."""
+
+    @pytest.fixture
+    def stuck(self) -> threading.Event:
+        return threading.Event()
+
+    @pytest.fixture
+    def server(self, stuck: threading.Event) -> Iterator[LoopbackServer]:
+        def talk(conversation: Conversation) -> None:
+            conversation.begin()
+            first, *others = conversation.frames(*"abcdefgh")
+            conversation.chunk(first)
+            assert stuck.wait(30)
+            for frame in others:
+                conversation.chunk(frame)
+            conversation.end()
+
+        with LoopbackServer([talk]) as server:
+            yield server
+
+    def test_one_sync_takes_all_that_came_meanwhile(
+        self,
+        tmp_path: Path,
+        medium: Medium,
+        kind: str,
+        server: LoopbackServer,
+        stuck: threading.Event,
+    ) -> None:
+        with talking(kind, server, recordings=tmp_path, durability="power") as talker:
+            stream = talker.stream()
+            talker.open(stream)
+            talker.take(stream, 1)
+            medium.free.clear()
+            stuck.set()
+            assert len(list(follow(stream.path))) == 9  # to the call's end
+            before = len(medium.files)
+            medium.free.set()
+            assert len(talker.take(stream, 8)) == 8
+            assert len(medium.files) - before <= 2
+            talker.leave(stream)
+
+    def test_leaving_waits_for_no_disk(
+        self,
+        tmp_path: Path,
+        medium: Medium,
+        kind: str,
+        server: LoopbackServer,
+        stuck: threading.Event,
+    ) -> None:
+        with talking(kind, server, recordings=tmp_path, durability="power") as talker:
+            stream = talker.stream()
+            talker.open(stream)
+            talker.take(stream, 1)
+            medium.free.clear()
+            waiting = talker.begin(stream)
+            stuck.set()
+            list(follow(stream.path))
+            talker.leave(stream)
+            assert not waiting.done()
+            medium.free.set()
+            assert waiting.result(30).outcome == "complete"
+
+
+@every_client
+def test_a_closed_client_has_all_on_the_medium(tmp_path: Path, medium: Medium, kind: str) -> None:
+    with (
+        LoopbackServer([answer]) as server,
+        talking(kind, server, recordings=tmp_path, durability="interval") as talker,
+    ):
+        heard = talker.hear()
+        talker.close()
+        assert heard.stream.path is not None
+        assert medium.synced(heard.stream.path) == heard.stream.path.stat().st_size
+        assert SYNC_THREAD.files == ()

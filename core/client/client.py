@@ -114,13 +114,17 @@ class Client:
         return read_answer(plan, *self._ask(plan), plan.vessel.read_version)
 
     def close(self) -> None:
-        """Close the connections. Streams that still run are cancelled, in whatever thread."""
+        """Close the connections. Streams that still run are cancelled, in whatever thread.
+
+        At the levels "interval" and "power" what was written is on the medium when this returns.
+        """
         self._common.closed = True
         for source in tuple(self._running):
             source.cancel()
         if self._own:
             with INSIDE:
                 self._http.close()
+        self._common.ledger.flush()
 
     def __enter__(self) -> Self:
         self._common.check_usable()

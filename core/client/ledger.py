@@ -14,8 +14,10 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import ConfigurationError
+from ..truth.durability import level_of
 from ..truth.names import check_session_name
 from ..truth.session import Session, Unrecorded, Writer
+from ..truth.syncing import SYNC_THREAD
 
 __all__ = ["Entry", "Ledger"]
 
@@ -29,7 +31,7 @@ class Ledger:
                 f"the recordings folder {str(folder)!r} is not a folder", setting="recordings"
             )
         self._folder = folder
-        self._durability = durability
+        self._durability = level_of(durability)
         self._clock = clock
         self._lock = threading.Lock()
         self._named: dict[str, tuple[Session, int]] = {}
@@ -61,6 +63,16 @@ class Ledger:
             )
             self._named[name] = session, streams + 1
         return Entry(self, session, name, self._clock)
+
+    def flush(self) -> None:
+        """Return when all that was written is as safe as the level can make it."""
+        if self._durability != "process":
+            SYNC_THREAD.flush()
+
+    async def flushed(self) -> None:
+        """The same, without blocking the event loop."""
+        if self._durability != "process":
+            await SYNC_THREAD.flushed()
 
     def release(self, session: Session, name: str | None) -> None:
         """One stream is done with a session."""

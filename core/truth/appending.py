@@ -94,8 +94,9 @@ class Appender:
             self._refuse("the file was deleted or replaced while it was written")
 
     def close(self) -> None:
-        """Drop the lock, and close the file: after its last sync where one is due, which is not
-        waited for. Does nothing the second time.
+        """Drop the lock and close the file. Does nothing the second time.
+
+        Where a last sync is due the file is closed behind it; that is not waited for.
         """
         fd, self._fd = self._fd, -1
         if fd < 0:

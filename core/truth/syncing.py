@@ -112,8 +112,8 @@ class SyncedFile:
         self._closing = True
         self._thread.request(self)
 
-    def sync(self) -> bool:
-        """Sync if there is anything to be synced, and wake who waits for it; is it closed now?
+    def attend(self) -> None:
+        """Sync what is not synced, close what is to be closed, and wake who waits for that.
 
         Called by one thread at a time.
         """
@@ -137,8 +137,8 @@ class SyncedFile:
             except OSError as error:
                 # Where writes are put off (NFS), it is only now that they may fail.
                 self._fail(error.strerror or str(error))
+            self._thread.forget(self)
         self._wake(size)
-        return self._fd < 0
 
     def close_in_child(self) -> None:
         """In a forked child: close the copy. The lock and what is not synced are the parent's."""
@@ -152,10 +152,12 @@ class SyncedFile:
         with contextlib.suppress(IndexError):
             while True:
                 position, wake = self._waiting.popleft()
-                if position <= size or self.failure is not None:
-                    wake()
+                # Either has asked for another round: who wrote more, and who closes meanwhile.
+                closes = self._closing and self._fd >= 0
+                if closes or (position > size and self.failure is None):
+                    later.append((position, wake))
                 else:
-                    later.append((position, wake))  # has asked for a sync of its own
+                    wake()
         self._waiting.extend(later)
 
     def _fail(self, reason: str) -> None:
@@ -196,9 +198,14 @@ class SyncThread:
     def request(self, file: SyncedFile) -> None:
         """Have this file synced at once."""
         if self._exiting:
-            self._attend(file)
+            file.attend()
         else:
             self._requests.put(file)
+
+    def forget(self, file: SyncedFile) -> None:
+        """This file is closed."""
+        with self._lock:
+            self._files.discard(file)
 
     def flush(self) -> None:
         """Return when all that is written now is on the medium, and closed sessions' files are."""
@@ -229,7 +236,7 @@ class SyncThread:
         while not self._requests.empty():
             file = self._requests.get()
             if file is not None:
-                self._attend(file)
+                file.attend()
 
     def after_fork(self) -> None:
         """In a forked child: the thread is not here, and the files are the parent's."""
@@ -253,7 +260,7 @@ class SyncThread:
                 look = self._clock.monotonic()
                 asking.update(dict.fromkeys(self.files))
             for file in asking:
-                self._attend(file)
+                file.attend()
             if last or self._is_done():
                 return
 
@@ -270,11 +277,6 @@ class SyncThread:
                     asking[file] = None
                 file = self._requests.get_nowait()
         return asking, last
-
-    def _attend(self, file: SyncedFile) -> None:
-        if file.sync():
-            with self._lock:
-                self._files.discard(file)
 
     def _is_done(self) -> bool:
         with self._lock:

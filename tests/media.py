@@ -1,0 +1,61 @@
+"""A stand-in for the disk: tells what was synced, can refuse, and can take its time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vesselog.core.truth import syncing
+from vesselog.core.truth.syncing import SYNC_THREAD
+
+__all__ = ["Medium", "medium_under"]
+
+
+class Medium:
+    """refusing: every sync fails with EIO. free: cleared, a sync waits until it is set."""
+
+    def __init__(self) -> None:
+        self.files: list[tuple[int, int]] = []
+        self.folders: list[Path] = []
+        self.threads: set[str] = set()
+        self.refusing = False
+        self.free = threading.Event()
+        self.free.set()
+
+    def sync_file(self, fd: int) -> None:
+        status = os.fstat(fd)
+        self.threads.add(threading.current_thread().name)
+        assert self.free.wait(30)
+        if self.refusing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.files.append((status.st_ino, status.st_size))
+
+    def sync_folder(self, folder: Path) -> None:
+        self.folders.append(folder)
+
+    def synced(self, path: Path) -> int:
+        """How many bytes of a file a power cut leaves at least."""
+        number = path.stat().st_ino
+        return max((size for each, size in self.files if each == number), default=0)
+
+
+@contextmanager
+def medium_under(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
+    """Every session writes to it. In the end all are closed, and the thread is gone."""
+    medium = Medium()
+    monkeypatch.setattr(syncing, "sync_file", medium.sync_file)
+    monkeypatch.setattr(syncing, "sync_folder", medium.sync_folder)
+    yield medium
+    medium.free.set()
+    SYNC_THREAD.flush()
+    assert SYNC_THREAD.files == ()
+    for thread in threading.enumerate():
+        if thread.name == "vesselog sync":
+            thread.join(30)
+            assert not thread.is_alive()
