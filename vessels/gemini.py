@@ -188,7 +188,7 @@ def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
         value: Any = loads(message.text)
     except ValueError:
         value = message.text
-    response: Any = value if isinstance(value, dict) else {"result": value}
+    response = cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
     result: dict[str, Any] = {"name": name, "response": response}
     identifier = {"id": message.tool_call_id} if message.tool_call_id else {}
     return {"functionResponse": {**identifier, **result, **(message.model_extra or {})}}
