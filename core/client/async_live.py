@@ -233,7 +233,7 @@ class AsyncLiveSource:
         return self._stopping
 
     async def _may_leave(self, call: Call, gate: Gate) -> bool:
-        """Wait until the request may be shown to the server; is it still wanted then?"""
+        """Wait until the request may be shown to the server; tell if it is still wanted then."""
         before, self._cancellable = self._cancellable, True
         try:
             await gate.passed()
@@ -272,7 +272,7 @@ class AsyncLiveSource:
         self._put(self._attempts.stopped(call, self._stopping) if self._stopping else call.finish())
 
     def _enough(self, call: Call) -> bool:
-        return call.failed or call.outcome is not None or self._stopping is not None
+        return call.read_enough or call.outcome is not None or self._stopping is not None
 
     def _request(self) -> httpx.Request:
         timeouts = self._timeouts

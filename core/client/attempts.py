@@ -122,7 +122,7 @@ class Attempts:
 
     def answered(self, call: Call, response: httpx.Response) -> None:
         """The response's status and headers have come. Raises RecordingError."""
-        self._given.origins.answered(self._plan.origin, response.headers)
+        call.drains = self._given.origins.answered(self._plan.origin, response.headers)
         call.respond(response.status_code, response.headers)
 
     def failed(

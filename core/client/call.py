@@ -7,6 +7,7 @@ the same for both and stands here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -30,6 +31,7 @@ __all__ = ["Call"]
 class Call:
     """The state of one attempt.
 
+    drains: the body is read to its end behind the dialect's last word, to keep the connection.
     outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
     gate: what the steps, and the end, have to pass before they are shown; mostly there is none.
     """
@@ -53,6 +55,7 @@ class Call:
         self.status: int | None = None
         self.deadlines = Deadlines(timeouts, self._begun)
         self.gate = writer.gate
+        self.drains = True
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
 
@@ -167,8 +170,7 @@ class Call:
 
     def lose(self, error: RecordingError) -> None:
         """What was recorded last did not pass the gate: whatever the verdict was, it is this."""
-        self._final = self.metrics
-        self.outcome, self.error = "error", error
+        self._fail(error)
 
     def abandon(self) -> None:
         """Nobody can ask for it any more. Safe in a finaliser."""
@@ -177,9 +179,11 @@ class Call:
             self._writer.abandon()
 
     @property
-    def failed(self) -> bool:
-        """Whether a frame told that the answer has failed: `finish` and read no further."""
-        return self._exchange.error is not None
+    def read_enough(self) -> bool:
+        """Whether to `finish` and read no further: the answer has failed, or needs no drain."""
+        if self._exchange.error is not None:
+            return True
+        return not self.drains and self._exchange.progress is Progress.TERMINATED
 
     def _record(self, steps: list[Step], t: int) -> None:
         self._writer.frames(steps, t)
@@ -194,7 +198,8 @@ class Call:
             error.retry_after = parse_retry_after(self._headers.get("retry-after"), now)
         self.error = error
         if isinstance(error, RecordingError):
-            self.outcome = "error"  # the file takes no more lines, an `end` neither
+            with suppress(RecordingError):  # a file that takes no more lines takes no end either
+                self._end("error", error)
             return
         self._end("truncated" if isinstance(error, TruncatedError) else "error", error)
 

@@ -164,7 +164,7 @@ class LiveSource:
                 self._alarm.check()
             call.pause()
             steps = call.finish() if data is None else call.receive(data)
-            return steps + call.finish() if call.failed else steps
+            return steps + call.finish() if call.read_enough else steps
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again

@@ -27,10 +27,11 @@ class Origins:
         """The headers that a request to this server should carry for it."""
         return {"connection": "close"} if origin in self._closing else {}
 
-    def answered(self, origin: str, headers: Mapping[str, str]) -> None:
-        """A response's headers have come."""
+    def answered(self, origin: str, headers: Mapping[str, str]) -> bool:
+        """A response's headers have come: tell if its connection may be kept."""
         if headers.get("server") in _CLOSING_SERVERS:
             self._learn(origin)
+        return origin not in self._closing
 
     def hung_up(self, origin: str) -> None:
         """A connection was closed where an answer was due."""
