@@ -61,7 +61,9 @@ class AsyncStream(Reading):
     async def __aenter__(self) -> Self:
         try:
             await self._open()
-            self._raise_if_nothing_came()
+            if self.error is not None:
+                self._put(await self._source.read())  # what came before it, read ahead
+                self._raise_if_nothing_came()
         except BaseException:
             self._source.leave()
             raise

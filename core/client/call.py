@@ -158,7 +158,7 @@ class Call:
     def leave(self, outcome: Outcome) -> None:
         """The caller wants no more of it. An answer that is whole already stays so."""
         if self.outcome is None:
-            if self._exchange.progress is Progress.OPEN or self.failed:
+            if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
                 self._end(outcome)
             else:
                 self.finish()
