@@ -39,7 +39,7 @@ class Session:
     """Opened by `Session.open`. name: the session's. path: its file's, which may not exist yet."""
 
     def __init__(self, path: Path, name: str, level: Level, header: bytes, clock: Clock) -> None:
-        self._level = level
+        self._level: Level = level
         self._header = header
         self._clock = clock
         self._appender: Appender | None = None
@@ -187,6 +187,16 @@ class Session:
 
     def _go_on(self) -> None:
         """Take over an existing file."""
+        appender, found = self._take_up()
+        try:
+            self._repair(appender, found)
+        except BaseException:
+            appender.close()
+            raise
+        self._appender = appender
+
+    def _take_up(self) -> tuple[Appender, Found]:
+        """The existing file, locked and cut off behind its last line."""
         while True:
             try:
                 fd = open_file(self.path)
@@ -199,14 +209,8 @@ class Session:
                     if found.torn:
                         set_torn_tail_aside(fd, self.path, found.size)
                     appender = Appender(fd, self.path, self._level, n=found.n, size=found.size)
-                    break
+                    return appender, found
             os.close(fd)  # the file was replaced before it was locked
-        try:
-            self._repair(appender, found)
-        except BaseException:
-            appender.close()
-            raise
-        self._appender = appender
 
     def _repair(self, appender: Appender, found: Found) -> None:
         self._calls = found.calls

@@ -177,7 +177,10 @@ class SyncThread:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._exiting = False
-        self._renew()
+        self._lock = threading.Lock()
+        self._requests: SimpleQueue[SyncedFile | None] = SimpleQueue()
+        self._files: set[SyncedFile] = set()
+        self._thread: threading.Thread | None = None
 
     def add(
         self, fd: int, path: Path, folders: tuple[Path, ...], poison: Callable[[str], object]
@@ -240,16 +243,10 @@ class SyncThread:
 
     def after_fork(self) -> None:
         """In a forked child: the thread is not here, and the files are the parent's."""
-        files = self._files
-        self._renew()
+        files, self._files = self._files, set()
+        self._lock, self._requests, self._thread = threading.Lock(), SimpleQueue(), None
         for file in files:
             file.close_in_child()
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: SimpleQueue[SyncedFile | None] = SimpleQueue()
-        self._files: set[SyncedFile] = set()
-        self._thread: threading.Thread | None = None
 
     def _run(self) -> None:
         look = self._clock.monotonic()
