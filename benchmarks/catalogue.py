@@ -103,7 +103,7 @@ def _limits(*, quick: bool) -> list[Measurement]:
                 needs=CLIENTS[client],
             )
             for streams in ((50,) if quick else (100, 200, 300, 400))
-            for client in ("floor", "vesselog", "vesselog-fast")
+            for client in ("floor", "vesselog-fast")
         ),
         *(
             Measurement(
@@ -132,7 +132,7 @@ def _limits(*, quick: bool) -> list[Measurement]:
                 },
                 once=True,
             )
-            for suffix in ("", " fast", " sync")
+            for suffix in (("",) if quick else ("", " fast", " sync"))
         ),
         *(
             Measurement(
@@ -147,7 +147,7 @@ def _limits(*, quick: bool) -> list[Measurement]:
                 },
                 once=True,
             )
-            for suffix in ("", " fast", " sync")
+            for suffix in (("",) if quick else ("", " fast", " sync"))
         ),
         Measurement("first chunk", script, "first_chunk", {"pairs": 20 if quick else 500}),
     ]

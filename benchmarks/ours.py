@@ -7,7 +7,7 @@ of durability. Without them: async, on plain httpx, OpenAI's dialect, recorded a
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ def _client_settings(name: str, address: str, folder: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def asked_async(name: str, address: str) -> AsyncIterator[AsyncAsk]:
+async def asked_async(name: str, address: str) -> AsyncGenerator[AsyncAsk]:
     """The async client."""
     with tempfile.TemporaryDirectory() as folder:
         settings = _client_settings(name, address, folder)
@@ -58,7 +58,7 @@ async def asked_async(name: str, address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @contextmanager
-def asked_sync(name: str, address: str) -> Iterator[Ask]:
+def asked_sync(name: str, address: str) -> Generator[Ask]:
     """The sync client."""
     with (
         tempfile.TemporaryDirectory() as folder,

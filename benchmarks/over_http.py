@@ -12,36 +12,41 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 from children import Figures, allow_many_files, serve
 from material import STAMP_DIGITS
-from peers import ASYNC_PEERS, SYNC_PEERS, AsyncAsk, Seen
+from peers import ASYNC_PEERS, SYNC_PEERS, Ask, AsyncAsk, Seen
 from upstream import running
 
 _WARM_UP = "burst-50"
 
 
 @asynccontextmanager
-async def _asking(client: str, address: str, streams: int) -> AsyncIterator[AsyncAsk]:
+async def _asking(client: str, address: str, streams: int) -> AsyncGenerator[AsyncAsk]:
     """`ask` of any client; that of a sync one runs in a thread for each stream."""
     if client in ASYNC_PEERS:
-        async with ASYNC_PEERS[client](address) as ask:
-            yield ask
-        return
-    if client not in SYNC_PEERS:
-        import ours
-
-        if "sync" not in client.split("-"):
-            async with ours.asked_async(client, address) as ask:
-                yield ask
-            return
-        opened = ours.asked_sync(client, address)
+        opened = ASYNC_PEERS[client](address)
+    elif client in SYNC_PEERS:
+        opened = _in_threads(SYNC_PEERS[client](address), streams)
     else:
-        opened = SYNC_PEERS[client](address)
+        import ours  # loads vesselog
+
+        if "sync" in client.split("-"):
+            opened = _in_threads(ours.asked_sync(client, address), streams)
+        else:
+            opened = ours.asked_async(client, address)
+    async with opened as ask:
+        yield ask
+
+
+@asynccontextmanager
+async def _in_threads(
+    opened: AbstractContextManager[Ask], streams: int
+) -> AsyncGenerator[AsyncAsk]:
     loop = asyncio.get_running_loop()
     with opened as ask_sync, ThreadPoolExecutor(streams) as threads:
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextlib import asynccontextmanager as opened_async
 from contextlib import contextmanager as opened
@@ -41,12 +41,13 @@ _SECONDS = 300.0
 
 
 @opened_async
-async def floor(address: str) -> AsyncIterator[AsyncAsk]:
+async def floor(address: str) -> AsyncGenerator[AsyncAsk]:
     """The least that Python can do: a protocol of asyncio, llhttp, orjson. No errors, no pool."""
     import httptools
     import orjson
 
     parts = urlsplit(f"{address}/v1/chat/completions")
+    host, port = parts.hostname or "", parts.port or 80
     body = orjson.dumps(_BODY)
     request = (
         f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n"
@@ -80,9 +81,7 @@ async def floor(address: str) -> AsyncIterator[AsyncAsk]:
 
     async def ask(seen: Seen) -> None:
         loop = asyncio.get_running_loop()
-        transport, reader = await loop.create_connection(
-            lambda: Reader(seen), parts.hostname, parts.port
-        )
+        transport, reader = await loop.create_connection(lambda: Reader(seen), host, port)
         await reader.over
         transport.close()
 
@@ -90,7 +89,7 @@ async def floor(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def httpx_loop(address: str) -> AsyncIterator[AsyncAsk]:
+async def httpx_loop(address: str) -> AsyncGenerator[AsyncAsk]:
     """The loop that tutorials show: httpx, httpx-sse, json.loads."""
     import httpx
     from httpx_sse import aconnect_sse
@@ -112,7 +111,7 @@ async def httpx_loop(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened
-def httpx_sync_loop(address: str) -> Iterator[Ask]:
+def httpx_sync_loop(address: str) -> Generator[Ask]:
     """The same, sync."""
     import httpx
     from httpx_sse import connect_sse
@@ -134,7 +133,7 @@ def httpx_sync_loop(address: str) -> Iterator[Ask]:
 
 
 @opened_async
-async def aiohttp_loop(address: str) -> AsyncIterator[AsyncAsk]:
+async def aiohttp_loop(address: str) -> AsyncGenerator[AsyncAsk]:
     """aiohttp, line by line, json.loads."""
     import aiohttp
 
@@ -158,7 +157,7 @@ async def aiohttp_loop(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def openai_sdk(address: str) -> AsyncIterator[AsyncAsk]:
+async def openai_sdk(address: str) -> AsyncGenerator[AsyncAsk]:
     """The official openai SDK."""
     import openai
 
@@ -181,11 +180,11 @@ async def openai_sdk(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def ollama_sdk(address: str) -> AsyncIterator[AsyncAsk]:
+async def ollama_sdk(address: str) -> AsyncGenerator[AsyncAsk]:
     """The official ollama SDK, in its own dialect."""
     import ollama
 
-    client = ollama.AsyncClient(host=address, timeout=_SECONDS)
+    client: Any = ollama.AsyncClient(host=address, timeout=_SECONDS)
 
     async def ask(seen: Seen) -> None:
         async for part in await client.chat(model=MODEL, messages=_MESSAGES, stream=True):
@@ -196,7 +195,7 @@ async def ollama_sdk(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def httpx_ndjson_loop(address: str) -> AsyncIterator[AsyncAsk]:
+async def httpx_ndjson_loop(address: str) -> AsyncGenerator[AsyncAsk]:
     """The loop that tutorials show for Ollama: httpx's lines, json.loads."""
     import httpx
 
@@ -214,7 +213,7 @@ async def httpx_ndjson_loop(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def litellm_sdk(address: str) -> AsyncIterator[AsyncAsk]:
+async def litellm_sdk(address: str) -> AsyncGenerator[AsyncAsk]:
     """litellm."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it asks the network for prices
     import litellm
@@ -237,7 +236,7 @@ async def litellm_sdk(address: str) -> AsyncIterator[AsyncAsk]:
 
 
 @opened_async
-async def pydantic_ai_sdk(address: str) -> AsyncIterator[AsyncAsk]:
+async def pydantic_ai_sdk(address: str) -> AsyncGenerator[AsyncAsk]:
     """pydantic-ai's request to a model, without an agent."""
     from pydantic_ai.direct import model_request_stream
     from pydantic_ai.messages import (

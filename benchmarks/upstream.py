@@ -20,7 +20,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -223,7 +223,7 @@ class _Server:
 
 
 @contextmanager
-def running(core: int | None = None) -> Iterator[str]:
+def running(core: int | None = None) -> Generator[str]:
     """The server, in a process of its own; gives the address that paths are added to.
 
     core: the processor core that it keeps to.

@@ -21,7 +21,7 @@ from material import MODEL, Dialect, Material, material
 import vesselog
 from vesselog.vessels import Ollama, OpenAI
 
-_VESSELS: dict[Dialect, vesselog.Vessel] = {
+_VESSELS: dict[Dialect, Ollama | OpenAI] = {
     "openai": OpenAI(base_url="http://127.0.0.1:1/v1", api_key="sk-benchmark-0123456789abcdef"),
     "ollama": Ollama(base_url="http://127.0.0.1:1"),
 }
@@ -47,8 +47,9 @@ class _Memory(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._type = answer.content_type
         self._reads = reads
 
-    def handle_request(self, _request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": self._type}, stream=_Body(self._reads))
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        headers = {"content-type": self._type}
+        return httpx.Response(200, headers=headers, stream=_Body(self._reads), request=request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return self.handle_request(request)

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..core.version import VERSION
-from . import chat, decode, demo, follow, ls, models, output, replay, show, verify, vessels
+from . import bench, chat, decode, demo, follow, ls, models, output, replay, show, verify, vessels
 from .statuses import EPILOG, ExitStatus, status_of
 
 __all__ = ["main", "parser"]
 
-_COMMANDS = (demo, chat, replay, ls, show, follow, verify, decode, vessels, models)
+_COMMANDS = (demo, chat, replay, ls, show, follow, verify, decode, vessels, models, bench)
 
 
 class _Parser(argparse.ArgumentParser):

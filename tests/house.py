@@ -17,7 +17,18 @@ ROOMS = sorted({Path(folder).parts[0] for folder in PACKAGES.values()})
 
 # By the names they are imported by.
 DEPENDENCIES = {"httpx", "httpx_sse", "orjson", "pydantic"}
-EXTRAS = {"aiohttp", "h2", "httpx_aiohttp", "ollama", "openai", "rich", "starlette", "uvicorn"}
+EXTRAS = {
+    "aiohttp",
+    "h2",
+    "httpx_aiohttp",
+    "ollama",
+    "openai",
+    "requests",
+    "rich",
+    "starlette",
+    "urllib3",
+    "uvicorn",
+}
 
 
 class Import(NamedTuple):

@@ -1,0 +1,332 @@
+"""The HTTP clients that `vesselog bench` compares, each reading answers into the ground truth.
+
+A client is opened for a number of streams at once and gives `ask`, which sends one prepared request
+and hands the bytes of the answer over as they come: framing, decoding and recording are the same
+for all. vesselog's own clients do that themselves. Threads call the sync ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..core.client.call import Call
+    from ..core.client.plan import Plan
+    from ..core.errors import VesselogError
+    from ..core.truth.session import Session
+    from ..core.vessel import Vessel
+
+__all__ = ["ASYNC_CLIENTS", "NEEDS", "SYNC_CLIENTS", "Job"]
+
+# Seconds to connect, and between two parts of an answer, as in vesselog's own clients.
+_CONNECT, _IDLE = 10.0, 300.0
+_READ = 65536
+
+NEEDS = {
+    "requests": "requests",
+    "aiohttp": "aiohttp",
+    "vesselog-fast": "httpx_aiohttp",
+}
+"""The module that a client needs and that the bare install does not have."""
+
+
+@dataclass
+class Job:
+    """What is asked, and where it is recorded.
+
+    warming: leave each stream at its first frame. frames: read so far, for the progress.
+    """
+
+    model: str
+    fields: dict[str, Any]
+    vessels: dict[str, Vessel]
+    plan: Plan
+    folder: Path
+    name: str
+    streams: int
+    warming: bool = False
+    frames: int = 0
+
+    def __post_init__(self) -> None:
+        self._session: Session | None = None
+        self._opening = threading.Lock()
+
+    def record_as(self, name: str) -> None:
+        """Warm-up is over: what comes is recorded under this name, and counted."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        self.name, self.warming, self.frames = name, False, 0
+
+    @contextmanager
+    def call(self) -> Generator[Call]:
+        """One recorded call, from its request to how it ended.
+
+        Raises what is no failure of the transport.
+        """
+        from ..core.client.call import Call
+        from ..core.client.failures import classify
+        from ..core.client.settings import Limits, Timeouts
+        from ..core.clock import SYSTEM_CLOCK
+        from ..core.truth.session import Session
+
+        timeouts, limits = Timeouts(), Limits()
+        with self._opening:
+            if self._session is None:
+                self._session = Session.open(self.folder, self.name)
+        writer = self._session.begin({**self.plan.record, "key": self.plan.key})
+        call = Call(self.plan, writer, timeouts, limits, SYSTEM_CLOCK)
+        try:
+            yield call
+        except Exception as failure:
+            error = classify(failure, self.plan.origin, timeouts, limits, answering=call.answering)
+            if error is None:
+                call.leave("error")
+                raise
+            call.finish(error)
+        except BaseException:
+            call.leave("cancelled")
+            raise
+        else:
+            if self.warming:
+                call.leave("cancelled")
+            else:
+                call.finish()
+
+    def take(self, call: Call, data: bytes) -> bool:
+        """Record what came. Whether more is wanted."""
+        frames = len(call.receive(data))
+        return self.count(frames) and not call.read_enough
+
+    def count(self, frames: int) -> bool:
+        """Count frames that are recorded. Whether more is wanted."""
+        self.frames += frames
+        return not (self.warming and frames)
+
+
+Ask = Callable[[], None]
+AsyncAsk = Callable[[], Awaitable[None]]
+
+
+@contextmanager
+def _requests(job: Job) -> Generator[Ask]:
+    import httpx
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    plan = job.plan
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=job.streams))
+
+        def ask() -> None:
+            with (
+                job.call() as call,
+                _told_as_httpx(),
+                session.request(
+                    plan.request.method,
+                    str(plan.url),
+                    headers=dict(plan.headers),
+                    data=plan.request.content or None,
+                    stream=True,
+                    timeout=(_CONNECT, _IDLE),
+                    allow_redirects=False,
+                ) as response,
+            ):
+                call.respond(response.status_code, httpx.Headers(dict(response.headers)))
+                # `iter_content` would wait until a whole block is there.
+                while (data := response.raw.read1(_READ)) and job.take(call, data):
+                    pass
+
+        yield ask
+
+
+@contextmanager
+def _told_as_httpx() -> Generator[None]:
+    """What requests raises, as the exception that httpx has for it."""
+    import httpx
+    import requests
+    import urllib3
+
+    try:
+        yield
+    except requests.ConnectTimeout as failure:
+        raise httpx.ConnectTimeout("requests") from failure
+    except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as failure:
+        raise httpx.ReadTimeout("requests") from failure
+    except (requests.ConnectionError, urllib3.exceptions.HTTPError) as failure:
+        reason = getattr(failure.args[0] if failure.args else None, "reason", None)
+        unsent = isinstance(reason, urllib3.exceptions.NewConnectionError)
+        raise (httpx.ConnectError if unsent else httpx.ReadError)("requests") from failure
+
+
+@contextmanager
+def _httpx_sync(job: Job) -> Generator[Ask]:
+    import httpx
+
+    plan = job.plan
+    with httpx.Client(**_httpx_settings()) as client:
+
+        def ask() -> None:
+            with (
+                job.call() as call,
+                client.stream(
+                    plan.request.method,
+                    plan.url,
+                    headers=dict(plan.headers),
+                    content=plan.request.content or None,
+                ) as response,
+            ):
+                call.respond(response.status_code, response.headers)
+                for data in response.iter_raw():
+                    if not job.take(call, data):
+                        break
+
+        yield ask
+
+
+@asynccontextmanager
+async def _httpx_async(job: Job) -> AsyncGenerator[AsyncAsk]:
+    import httpx
+
+    plan = job.plan
+    async with httpx.AsyncClient(**_httpx_settings()) as client:
+
+        async def ask() -> None:
+            with job.call() as call:
+                async with client.stream(
+                    plan.request.method,
+                    plan.url,
+                    headers=dict(plan.headers),
+                    content=plan.request.content or None,
+                ) as response:
+                    call.respond(response.status_code, response.headers)
+                    async for data in response.aiter_raw():
+                        if not job.take(call, data):
+                            break
+
+        yield ask
+
+
+@asynccontextmanager
+async def _aiohttp(job: Job) -> AsyncGenerator[AsyncAsk]:
+    import aiohttp
+    import httpx
+
+    plan = job.plan
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_IDLE)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=False
+    ) as session:
+
+        async def ask() -> None:
+            with job.call() as call:
+                async with session.request(
+                    plan.request.method,
+                    str(plan.url),
+                    headers=dict(plan.headers),
+                    data=plan.request.content or None,
+                    allow_redirects=False,
+                ) as response:
+                    call.respond(response.status, httpx.Headers(dict(response.headers)))
+                    async for data in response.content.iter_any():
+                        if not job.take(call, data):
+                            break
+
+        yield ask
+
+
+@contextmanager
+def _vesselog_sync(job: Job) -> Generator[Ask]:
+    from ..core.client.client import Client
+    from ..core.errors import VesselogError
+
+    with Client(**_own_settings(job)) as client:
+
+        def ask() -> None:
+            try:
+                with client.stream(job.model, session=job.name, **job.fields) as stream:
+                    for _ in stream.frames():
+                        if not job.count(1):
+                            break
+            except VesselogError as error:
+                _check_recorded(error)
+
+        yield ask
+
+
+@asynccontextmanager
+async def _vesselog_async(job: Job, *, fast: bool = False) -> AsyncGenerator[AsyncAsk]:
+    from ..core.client.async_client import AsyncClient
+    from ..core.errors import VesselogError
+
+    async with AsyncClient(fast=fast, **_own_settings(job)) as client:
+
+        async def ask() -> None:
+            try:
+                async with client.stream(job.model, session=job.name, **job.fields) as stream:
+                    async for _ in stream.frames():
+                        if not job.count(1):
+                            break
+            except VesselogError as error:
+                _check_recorded(error)
+
+        yield ask
+
+
+def _vesselog_fast(job: Job) -> AbstractAsyncContextManager[AsyncAsk]:
+    return _vesselog_async(job, fast=True)
+
+
+def _check_recorded(error: VesselogError) -> None:
+    """An answer's failure is in the recording, where it is counted; any other stops the bench."""
+    from ..core.errors import RecordingError, UsageError
+
+    if isinstance(error, (RecordingError, UsageError)):
+        raise error
+
+
+def _httpx_settings() -> dict[str, Any]:
+    import httpx
+
+    return {
+        "limits": httpx.Limits(max_connections=None),
+        "timeout": httpx.Timeout(_IDLE, connect=_CONNECT),
+    }
+
+
+def _own_settings(job: Job) -> dict[str, Any]:
+    from ..core.client.retry import Retries
+    from ..core.client.settings import Limits
+
+    return {
+        "recordings": job.folder,
+        "vessels": job.vessels,
+        "limits": Limits(max_connections=max(Limits().max_connections, job.streams)),
+        # As for the others: a refused request is counted, not tried again.
+        "retries": Retries(count=0),
+    }
+
+
+SYNC_CLIENTS: dict[str, Callable[[Job], AbstractContextManager[Ask]]] = {
+    "requests": _requests,
+    "httpx-sync": _httpx_sync,
+    "vesselog-sync": _vesselog_sync,
+}
+ASYNC_CLIENTS: dict[str, Callable[[Job], AbstractAsyncContextManager[AsyncAsk]]] = {
+    "httpx-async": _httpx_async,
+    "aiohttp": _aiohttp,
+    "vesselog-async": _vesselog_async,
+    "vesselog-fast": _vesselog_fast,
+}
