@@ -82,13 +82,11 @@ class Anthropic(Vessel):
             logprobs="it gives none",
             keep_alive="there is nothing to keep",
         )
-        if (limit := chat.max_tokens or self._max_tokens) is None:
-            raise InvalidRequestError(
-                "anthropic needs max_tokens: give it with the request, or once for all as "
-                "Anthropic(max_tokens=…)"
-            )
         system, turns = conversation(chat.messages or (), self.name)
-        body: dict[str, Any] = {"model": chat.model, "max_tokens": limit}
+        body: dict[str, Any] = {"model": chat.model}
+        limit = self._max_tokens if chat.max_tokens is None else chat.max_tokens
+        if limit is not None:
+            body["max_tokens"] = limit
         if len(system) == 1 and isinstance(system[0].content, str):
             body["system"] = system[0].content
         elif system:
@@ -107,6 +105,11 @@ class Anthropic(Vessel):
             body["thinking"] = {"type": "adaptive" if chat.think else "disabled"}
         body["stream"] = chat.stream
         body |= {**(chat.options or {}), **(chat.extra_body or {})}
+        if "max_tokens" not in body:
+            raise InvalidRequestError(
+                "anthropic needs max_tokens: give it with the request, or once for all as "
+                "Anthropic(max_tokens=…)"
+            )
         return WireRequest(
             url=self._url(_MESSAGES),
             body=body,
