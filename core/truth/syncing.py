@@ -58,6 +58,7 @@ class SyncedFile:
         self._poison = poison
         self._waiting: deque[tuple[int, Wake]] = deque()
         self._closing = False
+        self._closed = False
         self._synced = 0
         self.written = 0
         self.failure: str | None = None
@@ -98,7 +99,7 @@ class SyncedFile:
         In a file that is being closed, when it is closed.
         """
         self._waiting.append((self.written, wake))
-        if self._fd < 0:
+        if self._closed:
             self._wake(self.written)  # asked too late: its last sync is over, and the thread may be
         else:
             self._thread.request(self)
@@ -118,7 +119,7 @@ class SyncedFile:
         Called by one thread at a time.
         """
         size = self.written
-        if self._synced < size and self.failure is None and self._fd >= 0:
+        if self._synced < size and self.failure is None and not self._closed:
             try:
                 for folder in self._folders:
                     sync_folder(folder)
@@ -130,22 +131,21 @@ class SyncedFile:
             else:
                 self._folders = ()
                 self._synced = size
-        if self._closing and self._fd >= 0:
-            fd, self._fd = self._fd, -1
+        if self._closing and not self._closed:
             try:
-                os.close(fd)
+                os.close(self._fd)
             except OSError as error:
                 # Where writes are put off (NFS), it is only now that they may fail.
                 self._fail(error.strerror or str(error))
             self._thread.forget(self)
+            self._closed = True
         self._wake(size)
 
     def close_in_child(self) -> None:
         """In a forked child: close the copy. The lock and what is not synced are the parent's."""
-        fd, self._fd = self._fd, -1
         self.failure = f"cannot record to {self._path}: the session belongs to the parent process"
-        if fd >= 0:
-            os.close(fd)
+        self._closed = True
+        os.close(self._fd)
 
     def _wake(self, size: int) -> None:
         later: list[tuple[int, Wake]] = []
@@ -153,7 +153,7 @@ class SyncedFile:
             while True:
                 position, wake = self._waiting.popleft()
                 # Either has asked for another round: who wrote more, and who closes meanwhile.
-                closes = self._closing and self._fd >= 0
+                closes = self._closing and not self._closed
                 if closes or (position > size and self.failure is None):
                     later.append((position, wake))
                 else:
