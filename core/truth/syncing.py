@@ -132,8 +132,9 @@ class SyncedFile:
                 self._folders = ()
                 self._synced = size
         if self._closing and not self._closed:
+            fd, self._fd = self._fd, -1  # before it is closed: a fork in between must not do it too
             try:
-                os.close(self._fd)
+                os.close(fd)
             except OSError as error:
                 # Where writes are put off (NFS), it is only now that they may fail.
                 self._fail(error.strerror or str(error))
@@ -145,7 +146,9 @@ class SyncedFile:
         """In a forked child: close the copy. The lock and what is not synced are the parent's."""
         self.failure = f"cannot record to {self._path}: the session belongs to the parent process"
         self._closed = True
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _wake(self, size: int) -> None:
         later: list[tuple[int, Wake]] = []
