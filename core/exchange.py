@@ -263,7 +263,7 @@ class Exchange:
             yield step
             return
         self.error = None
-        if self._framing is Framing.BODY and b"\n" in rest.strip(WHITE_SPACE):
+        if self._framing is Framing.BODY and _begins_with_a_line(rest):
             lines, failed = self._begin(Framing.NDJSON), False
             lines.feed(rest)
             while (line := self.pull()) is not None:
@@ -300,6 +300,15 @@ def _is_json(frame: Frame) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _begins_with_a_line(body: bytes) -> bool:
+    """Whether the first line is a JSON value by itself.
+
+    It is in lines under a wrong name, and is not in a value that is written over several lines.
+    """
+    line, more, _ = body.lstrip(WHITE_SPACE).partition(b"\n")
+    return bool(more) and _is_json(Frame(line, Framing.NDJSON))
 
 
 def _describe(problem: Exception) -> str:

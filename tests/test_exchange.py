@@ -221,6 +221,17 @@ def test_lines_under_a_wrong_name(content_type: str) -> None:
     assert cut.raw == body[:-9]
 
 
+def test_a_cut_body_that_was_written_over_several_lines_is_truncated() -> None:
+    message = {"role": "assistant", "content": "hi"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = json.dumps({"object": "chat.completion", "choices": [choice]}, indent=2).encode()
+    assert decode(OpenAI(), body, JSON, stream=False).outcome == "complete"
+    for end in range(1, len(body)):
+        found = decode(OpenAI(), body[:end], JSON, stream=False)
+        assert isinstance(found.error, TruncatedError)
+        assert (found.raw, found.chunks, len(found.steps)) == (body[:end], [], 1)
+
+
 def test_a_byte_order_mark_before_anything() -> None:
     for body in (sse(delta(content="a"), STOP), json.dumps(STOP).encode()):
         marked = b"\xef\xbb\xbf" + body
