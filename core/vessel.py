@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar, Self
 
-from .chunk import ChunkFields
+from .chunk import ChunkFields, StreamChunk
 from .errors import ConfigurationError, ProviderError
 from .frame import Frame
 from .framing import Framing
@@ -182,6 +182,14 @@ class Vessel(ABC):
     @abstractmethod
     def failure(self, status: int, text: str) -> ProviderError:
         """The error that an HTTP error status and its body tell of."""
+
+    def encode(self, chunk: StreamChunk) -> bytes | None:  # noqa: ARG002 - for subclasses
+        """The frame that says `chunk` in this dialect, for who serves it.
+
+        A fresh decoder makes the same chunk of it, but for seq, t and raw. None where the dialect
+        cannot express the chunk, and for vessels that only read.
+        """
+        return None
 
     def models_request(self) -> WireRequest | None:
         """The request that lists the server's models, None where there is no such route."""

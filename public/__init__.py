@@ -4,48 +4,110 @@ with vesselog.Client() as client:
     with client.stream("ollama/qwen3:1.7b", "Why is the sky blue?") as stream:
         for chunk in stream:
             print(chunk.text, end="", flush=True)
+
+A name is imported when it is first asked for: pytest loads this package in every run, for
+`vesselog.testing`, and the command line before it knows what to do.
 """
 
-from vesselog.core.chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
-from vesselog.core.client.async_client import AsyncClient
-from vesselog.core.client.async_stream import AsyncStream
-from vesselog.core.client.client import Client
-from vesselog.core.client.retry import Retries
-from vesselog.core.client.settings import Limits, Timeouts
-from vesselog.core.client.stream import Stream
-from vesselog.core.completion import Choice, Completion, Metrics, Outcome, ToolCall
-from vesselog.core.errors import (
-    ClientStateError,
-    ConfigurationError,
-    ConnectionFailedError,
-    InvalidRequestError,
-    ProtocolError,
-    ProviderError,
-    RecordingCorruptError,
-    RecordingError,
-    RecordingLockedError,
-    ReplayMissError,
-    SessionNameError,
-    StreamTimeoutError,
-    TruncatedError,
-    UnknownVesselError,
-    UsageError,
-    VesselogError,
-)
-from vesselog.core.request import (
-    ChatRequest,
-    ImagePart,
-    Message,
-    TextPart,
-    Tool,
-    ToolFunction,
-)
-from vesselog.core.truth.follow import follow
-from vesselog.core.truth.recording import Recording
-from vesselog.core.truth.replay import replay
-from vesselog.core.truth.verify import verify
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from vesselog.core.version import VERSION
-from vesselog.core.vessel import ModelInfo, WireRequest
+
+_HOMES = {
+    "vesselog.core.chunk": ("FinishReason", "StreamChunk", "Timings", "ToolCallDelta", "Usage"),
+    "vesselog.core.client.async_client": ("AsyncClient",),
+    "vesselog.core.client.async_stream": ("AsyncStream",),
+    "vesselog.core.client.client": ("Client",),
+    "vesselog.core.client.retry": ("Retries",),
+    "vesselog.core.client.settings": ("Limits", "Timeouts"),
+    "vesselog.core.client.stream": ("Stream",),
+    "vesselog.core.completion": ("Choice", "Completion", "Metrics", "Outcome", "ToolCall"),
+    "vesselog.core.errors": (
+        "ClientStateError",
+        "ConfigurationError",
+        "ConnectionFailedError",
+        "InvalidRequestError",
+        "ProtocolError",
+        "ProviderError",
+        "RecordingCorruptError",
+        "RecordingError",
+        "RecordingLockedError",
+        "ReplayMissError",
+        "SessionNameError",
+        "StreamTimeoutError",
+        "TruncatedError",
+        "UnknownVesselError",
+        "UsageError",
+        "VesselogError",
+    ),
+    "vesselog.core.request": (
+        "ChatRequest",
+        "ImagePart",
+        "Message",
+        "TextPart",
+        "Tool",
+        "ToolFunction",
+    ),
+    "vesselog.core.truth.follow": ("follow",),
+    "vesselog.core.truth.recording": ("Recording",),
+    "vesselog.core.truth.replay": ("replay",),
+    "vesselog.core.truth.verify": ("verify",),
+    "vesselog.core.vessel": ("ModelInfo", "WireRequest"),
+}
+
+if TYPE_CHECKING:
+    from vesselog.core.chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
+    from vesselog.core.client.async_client import AsyncClient
+    from vesselog.core.client.async_stream import AsyncStream
+    from vesselog.core.client.client import Client
+    from vesselog.core.client.retry import Retries
+    from vesselog.core.client.settings import Limits, Timeouts
+    from vesselog.core.client.stream import Stream
+    from vesselog.core.completion import Choice, Completion, Metrics, Outcome, ToolCall
+    from vesselog.core.errors import (
+        ClientStateError,
+        ConfigurationError,
+        ConnectionFailedError,
+        InvalidRequestError,
+        ProtocolError,
+        ProviderError,
+        RecordingCorruptError,
+        RecordingError,
+        RecordingLockedError,
+        ReplayMissError,
+        SessionNameError,
+        StreamTimeoutError,
+        TruncatedError,
+        UnknownVesselError,
+        UsageError,
+        VesselogError,
+    )
+    from vesselog.core.request import (
+        ChatRequest,
+        ImagePart,
+        Message,
+        TextPart,
+        Tool,
+        ToolFunction,
+    )
+    from vesselog.core.truth.follow import follow
+    from vesselog.core.truth.recording import Recording
+    from vesselog.core.truth.replay import replay
+    from vesselog.core.truth.verify import verify
+    from vesselog.core.vessel import ModelInfo, WireRequest
+else:
+
+    def __getattr__(name: str) -> object:
+        for home, names in _HOMES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(home), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "AsyncClient",

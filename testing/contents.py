@@ -1,0 +1,103 @@
+"""What is in a body arrives: every byte, what is expected, what nobody knows, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from ..core.chunk import StreamChunk
+from ..core.errors import ProtocolError
+from .running import Case, Ran, run, shown
+
+__all__ = ["exact", "expected", "round_trip", "unknown_fields"]
+
+_UNKNOWN = b'"x_conformance":{"kept":[1,null]}'
+
+
+def exact(case: Case) -> Iterator[str]:
+    """Every byte is in one frame, in order; the chunks are counted from 0 without gaps."""
+    whole = case.whole
+    if b"".join(whole.frames) != case.body.content:
+        yield "the frames do not add up to the body's bytes"
+    if [chunk.seq for chunk in whole.chunks] != list(range(len(whole.chunks))):
+        yield "the chunks are not numbered 0, 1, 2 …"
+    if isinstance(whole.error, ProtocolError) and (case.body.expected or {}).get("outcome") is None:
+        yield f"it cannot be decoded: {shown(whole.error.message)}"
+
+
+def expected(case: Case) -> Iterator[str]:
+    """The answer is the expected one: told beside the body, or stored in the recording."""
+    wanted = case.body.expected
+    if wanted is None:
+        return
+    found = case.whole.completion.model_dump(mode="json") | {"outcome": case.whole.outcome}
+    for name, value in wanted.items():
+        if name not in found:
+            yield f"{name} is no field of a completion"
+        elif not _holds(found[name], value):
+            yield f"{name} is {shown(found[name])}, not {shown(value)}"
+
+
+def unknown_fields(case: Case) -> Iterator[str]:
+    """A field that no vessel knows, in every frame: it stays in `raw`, and the answer the same."""
+    frames = case.whole.frames
+    dressed = [_with_unknown(raw) for raw in frames]
+    if _alike(case.whole, case.run(b"".join(dressed))):
+        return
+    for number, raw in enumerate(dressed):
+        ran = case.run(b"".join((*frames[:number], raw, *frames[number + 1 :])))
+        if not _alike(case.whole, ran):
+            yield f"an unknown field in frame {number} changes the answer: {shown(repr(raw))}"
+            return
+    yield "an unknown field in every frame changes the answer"
+
+
+def round_trip(case: Case) -> Iterator[str]:
+    """What the vessel encodes, a fresh decoder of it reads as the same chunk."""
+    body = replace(case.body, status=200, content_type="", stream=True)
+    request = replace(case.request, stream=True, split_think=False)
+    if not case.request.stream:
+        return
+    for chunk in case.whole.chunks:
+        frame = case.vessel.encode(chunk)
+        if frame is None:
+            continue
+        again = run(case.vessel, request, body, frame)
+        if [_bare(each) for each in again.chunks] != [_bare(chunk)]:
+            instead = [_bare(each) for each in again.chunks]
+            yield (
+                f"chunk {chunk.seq} is encoded as {shown(repr(frame))}, which is read as "
+                f"{shown(instead)}, not {shown(_bare(chunk))}"
+            )
+            return
+
+
+def _alike(whole: Ran, ran: Ran) -> bool:
+    """Whether two answers are the same but for what is the provider's own."""
+    answers = [each.completion.model_dump(exclude={"extra"}) for each in (whole, ran)]
+    return answers[0] == answers[1] and whole.outcome == ran.outcome
+
+
+def _with_unknown(raw: bytes) -> bytes:
+    """The frame with one more field at the front of its object; itself where there is none."""
+    start = raw.find(b"{") + 1
+    if not start or raw[start:].lstrip()[:1] != b'"':
+        return raw
+    return raw[:start] + _UNKNOWN + b"," + raw[start:]
+
+
+def _bare(chunk: StreamChunk) -> dict[str, Any]:
+    return chunk.model_dump(exclude={"seq", "t", "raw"}, exclude_defaults=True)
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Whether everything wanted is found; an object may hold more."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        there = cast("Mapping[str, Any]", found)
+        fields = cast("Mapping[str, Any]", wanted)
+        return all(key in there and _holds(there[key], fields[key]) for key in fields)
+    if isinstance(wanted, list) and isinstance(found, list):
+        pairs = cast("list[Any]", found), cast("list[Any]", wanted)
+        return len(pairs[0]) == len(pairs[1]) and all(map(_holds, *pairs))
+    return bool(found == wanted)

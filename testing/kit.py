@@ -1,0 +1,195 @@
+"""The conformance kit: a vessel and a folder of bodies, held to everything that must be true.
+
+In a test of the vessel's own package, pytest gives the call as a fixture (plugin.py):
+
+    def test_it_conforms(conformance):
+        conformance(Harbour(), "tests/bodies")
+
+What the folder may hold is told in bodies.py. It needs a stream that is whole, and an error in
+band, in a body or as `errors`. The same seed tries the same splits.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ProviderError
+from ..core.request import chat_request
+from ..core.vessel import Vessel, WireRequest
+from .bodies import Body, bodies_in
+from .contents import exact, expected, round_trip, unknown_fields
+from .endings import cut_anywhere, error_frames, errors_in_band, whole_at_the_end
+from .purity import no_io
+from .running import COMPLETE, Case, run
+from .splits import line_ends, mixed, split_anywhere
+from .travels import travels
+
+__all__ = ["INVARIANTS", "Conformance", "Finding", "check", "report"]
+
+# Error bodies as servers and the proxies before them write them.
+_REFUSALS = (
+    *("", "null", "5", '"no"', "[]", "{}", '{"error": {"message": "no", "code": 7}}'),
+    *('{"error": "no"}', '{"detail": [{"msg": "no"}]}', "<html><title>Bad gateway</title>", "no"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong. body: its name, "" where it is about the vessel as a whole."""
+
+    body: str
+    invariant: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.body}: " if self.body else ""
+        return f"{place}{self.invariant}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One body, what is to be tried with it, and how hard."""
+
+    case: Case
+    errors: Sequence[bytes]
+    splits: int
+    chance: random.Random
+    workplace: Path
+
+
+INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
+    "every byte is in one frame": lambda trial: exact(trial.case),
+    "the answer is the expected one": lambda trial: expected(trial.case),
+    "the answer ends once": lambda trial: whole_at_the_end(trial.case),
+    "answers do not mix": lambda trial: mixed(trial.case),
+    "splits change nothing": lambda trial: split_anywhere(trial.case, trial.splits, trial.chance),
+    "line ends change nothing": lambda trial: line_ends(trial.case),
+    "a cut is truncation": lambda trial: cut_anywhere(trial.case, trial.splits, trial.chance),
+    "an error in band is raised": lambda trial: errors_in_band(
+        trial.case, trial.errors, trial.splits, trial.chance
+    ),
+    "unknown fields survive": lambda trial: unknown_fields(trial.case),
+    "what is encoded is decoded": lambda trial: round_trip(trial.case),
+    "sync, async and replay are one": lambda trial: travels(
+        trial.case, trial.workplace, trial.chance
+    ),
+}
+"""What each body is held to, by name."""
+
+
+class Conformance:
+    """The kit as a test calls it. workplace: an empty folder, for recordings."""
+
+    def __init__(self, workplace: Path) -> None:
+        self._workplace = workplace
+
+    def __call__(
+        self,
+        vessel: Vessel,
+        bodies: str | os.PathLike[str],
+        *,
+        errors: Sequence[bytes] = (),
+        allowed: Collection[str] = (),
+        splits: int = 500,
+        seed: int = 0,
+    ) -> None:
+        """Raise AssertionError, with a report, unless the vessel conforms.
+
+        bodies: a folder or a file; in a test, relative to where pytest was started. errors: frames
+        that tell of an error in band, beside those found in the bodies. allowed: modules that the
+        vessel may import beyond those that only compute. splits: of how many positions at most a
+        body is cut at, chosen by `seed`.
+        """
+        findings = check(
+            vessel,
+            bodies_in(Path(bodies)),
+            self._workplace,
+            errors=errors,
+            allowed=allowed,
+            splits=splits,
+            seed=seed,
+        )
+        if findings:
+            raise AssertionError(report(vessel, findings))
+
+
+def check(
+    vessel: Vessel,
+    bodies: Iterable[Body],
+    workplace: Path,
+    *,
+    errors: Sequence[bytes] = (),
+    allowed: Collection[str] = (),
+    splits: int = 500,
+    seed: int = 0,
+) -> list[Finding]:
+    """Hold a vessel to all invariants; what is wrong, none if it conforms."""
+    findings = [Finding("", name, told) for name, told in _of_the_vessel(vessel, allowed)]
+    cases: list[Case] = []
+    for body in bodies:
+        try:
+            request = body.request or _question(vessel, stream=body.stream)
+            cases.append(Case(vessel, body, request, run(vessel, request, body)))
+        except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+            findings.append(Finding(body.name, "decoding raises nothing", repr(problem)))
+    streams = [case for case in cases if case.request.stream]
+    found = {frame: None for case in streams for frame in error_frames(case.whole)}
+    given = [*errors, *found]
+    findings += [Finding("", "the bodies suffice", told) for told in _missing(streams, given)]
+    for number, case in enumerate(cases):
+        for name, invariant in INVARIANTS.items():
+            chance = random.Random(f"{seed} {case.body.name} {name}")  # noqa: S311 - to repeat it
+            trial = _Trial(case, given, splits, chance, workplace / str(number))
+            for told in _guarded(invariant, trial):
+                findings.append(Finding(case.body.name, name, told))
+    return findings
+
+
+def report(vessel: Vessel, findings: Sequence[Finding]) -> str:
+    """The findings as a test's failure tells them."""
+    count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+    return "\n".join([f"vessel {vessel.name!r} does not conform: {count}", *map(str, findings)])
+
+
+def _guarded(invariant: Callable[[_Trial], Iterator[str]], trial: _Trial) -> Iterator[str]:
+    try:
+        yield from invariant(trial)
+    except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+        yield f"it raises {problem!r}"
+
+
+def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong whatever the body."""
+    for told in no_io(vessel, allowed):
+        yield "no I/O", told
+    for stream in (True, False):
+        first, second = (_question(vessel, stream=stream) for _ in range(2))
+        if (first.url, first.content, first.headers) != (second.url, second.content, first.headers):
+            yield "requests are pure", "the same question gives two different requests"
+        if first.stream is not stream:
+            yield "requests are pure", f"stream={stream} is asked for as stream={first.stream}"
+    for status in (400, 401, 404, 429, 500, 503):
+        for text in _REFUSALS:
+            try:
+                error: Any = vessel.failure(status, text)
+            except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+                error = problem
+            if not isinstance(error, ProviderError) or error.status != status:
+                yield "error statuses are told", f"failure({status}, {text!r}) gives {error!r}"
+
+
+def _missing(streams: Sequence[Case], errors: Sequence[bytes]) -> Iterator[str]:
+    """What the bodies cannot show."""
+    if not any(case.whole.outcome == COMPLETE and case.whole.said for case in streams):
+        yield "no body is a stream that is whole and says something"
+    if not errors:
+        yield "no body tells of an error in band, and no `errors` are given"
+
+
+def _question(vessel: Vessel, *, stream: bool) -> WireRequest:
+    return vessel.request(chat_request("model", "Hello?", stream=stream))

@@ -1,0 +1,120 @@
+"""A vessel does no I/O: its modules import only what computes, and ask no clock.
+
+Read from the source, so that an import inside a function counts too.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Collection, Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from ..core.vessel import Vessel, WireRequest
+
+__all__ = ["PURE", "impurities", "no_io"]
+
+PURE = frozenset(
+    {
+        *("__future__", "abc", "base64", "binascii", "collections", "copy", "dataclasses"),
+        *("datetime", "decimal", "enum", "functools", "hashlib", "hmac", "html", "itertools"),
+        *("json", "math", "operator", "orjson", "pydantic", "re", "string", "struct", "textwrap"),
+        *("types", "typing", "typing_extensions", "urllib.parse", "uuid"),
+        "vesselog",
+    }
+)
+"""What a vessel may import beside its own package: modules that only compute."""
+
+_HOUSE = __name__.partition(".")[0]
+_DOES_IO = {f"{_HOUSE}.{room}" for room in ("core.client", "core.truth", "cli", "server")} | {
+    f"{_HOUSE}.{name}" for name in ("AsyncClient", "Client", "Recording", "follow", "replay")
+}
+_CALLS = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}
+_CLOCKS = {"now", "today", "utcnow"}
+
+
+def no_io(vessel: Vessel, allowed: Collection[str] = ()) -> Iterator[str]:
+    """What might touch the world in the modules of a vessel, its decoder and their package.
+
+    allowed: further modules that may be imported.
+    """
+    request = WireRequest(url="http://vessel", body={})
+    kinds = [*type(vessel).__mro__, *type(vessel.decoder(request)).__mro__]
+    names = {kind.__module__ for kind in kinds}
+    todo = sorted(name for name in names if _is_theirs(name))
+    seen = set(todo)
+    while todo:
+        name = todo.pop()
+        spec = _spec(name)
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            yield f"the source of {name} cannot be read"
+            continue
+        source = Path(spec.origin).read_text("utf-8")
+        package = name if spec.submodule_search_locations else name.rpartition(".")[0]
+        own = name.partition(".")[0]
+        yield from (f"{name}, line {told}" for told in impurities(source, package, {own, *allowed}))
+        for found, _ in _imports(ast.parse(source), package):
+            module = found if _spec(found) is not None else found.rpartition(".")[0]
+            if module.partition(".")[0] == own and _is_theirs(module) and module not in seen:
+                seen.add(module)
+                todo.append(module)
+
+
+def impurities(source: str, package: str, allowed: Collection[str] = ()) -> list[str]:
+    """What in a module of `package` might touch the world: imports, `open()`, clocks, `async`.
+
+    Each as its line and what stands there.
+    """
+    tree = ast.parse(source)
+    pure = PURE.union(allowed)
+    found = [
+        (line, f"imports {name}")
+        for name, line in _imports(tree, package)
+        if not _is_within(name, pure) or _is_within(name, _DOES_IO)
+    ]
+    for node in ast.walk(tree):
+        match node:
+            case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
+                found.append((node.lineno, f"{type(node).__name__}: a vessel never waits"))
+            case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
+                found.append((node.lineno, f"calls {name}()"))
+            case ast.Call(func=ast.Attribute(attr=name)) if name in _CLOCKS:
+                found.append((node.lineno, f"calls .{name}()"))
+            case _:
+                pass
+    return [f"{line}: {told}" for line, told in sorted(found)]
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
+    """Every imported module by its absolute name, `from x import y` as x.y, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def _is_theirs(module: str) -> bool:
+    """Whether a module is held to this: not the library's core, not Python's own."""
+    top = module.partition(".")[0]
+    if top == _HOUSE:
+        return module.startswith(f"{_HOUSE}.vessels.")
+    return top not in {"builtins", *sys.stdlib_module_names}
+
+
+def _is_within(name: str, packages: Collection[str]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__spec__ is not None:
+        return loaded.__spec__
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None

@@ -1,0 +1,132 @@
+"""Runs a body through the exchange, as the clients do, and tells two runs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.assembler import Assembler
+from ..core.chunk import StreamChunk
+from ..core.completion import Completion
+from ..core.errors import VesselogError
+from ..core.exchange import Exchange, Step
+from ..core.vessel import Progress, Vessel, WireRequest
+from .bodies import Body
+
+__all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "run", "shown"]
+
+COMPLETE = "complete"
+_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a body. progress: after each step."""
+
+    steps: tuple[Step, ...]
+    progress: tuple[Progress, ...]
+    error: VesselogError | None
+
+    @property
+    def outcome(self) -> str:
+        """`complete`, or the error's type."""
+        return COMPLETE if self.error is None else type(self.error).__name__
+
+    @property
+    def frames(self) -> list[bytes]:
+        """The exact bytes of each frame."""
+        return [step.frame.raw for step in self.steps]
+
+    @property
+    def chunks(self) -> list[StreamChunk]:
+        """All chunks."""
+        return [chunk for step in self.steps for chunk in step.chunks]
+
+    @property
+    def said(self) -> list[dict[str, object]]:
+        """What the chunks say."""
+        return [fields for step in self.steps for fields in step.fields]
+
+    @property
+    def completion(self) -> Completion:
+        """The chunks added up."""
+        assembler = Assembler()
+        for chunk in self.chunks:
+            assembler.add(chunk)
+        return assembler.completion()
+
+    def done_after(self, frames: int) -> bool:
+        """Whether the answer was whole after so many frames."""
+        return frames > 0 and self.progress[frames - 1] is not Progress.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One body before one vessel. whole: what becomes of it when it comes in one piece."""
+
+    vessel: Vessel
+    body: Body
+    request: WireRequest
+    whole: Ran
+
+    def run(self, content: bytes | Iterable[bytes]) -> Ran:
+        """What becomes of other bytes in place of the body's."""
+        return run(self.vessel, self.request, self.body, content)
+
+
+def begin(vessel: Vessel, request: WireRequest, body: Body) -> Exchange:
+    """An exchange whose response has begun."""
+    exchange = Exchange(vessel, request)
+    exchange.respond(body.status, body.content_type)
+    return exchange
+
+
+def run(
+    vessel: Vessel, request: WireRequest, body: Body, content: bytes | Iterable[bytes] | None = None
+) -> Ran:
+    """What becomes of a body, or of other bytes in its place, in the pieces given."""
+    given = body.content if content is None else content
+    exchange = begin(vessel, request, body)
+    steps: list[Step] = []
+    progress: list[Progress] = []
+    for piece in [given] if isinstance(given, bytes) else given:
+        exchange.feed(piece)
+        while (step := exchange.pull()) is not None:
+            steps.append(step)
+            progress.append(exchange.progress)
+    for step in exchange.finish():
+        steps.append(step)
+        progress.append(exchange.progress)
+    return Ran(tuple(steps), tuple(progress), exchange.error)
+
+
+def difference(whole: Ran, other: Ran, *, frames: bool = True) -> str | None:
+    """How another run differs from that of the whole body; None if it does not.
+
+    frames: whether the frames' exact bytes and repairs have to be the same too.
+    """
+    for number, (said, instead) in enumerate(zip(whole.said, other.said, strict=False)):
+        if said != instead:
+            return f"chunk {number} is {shown(instead)}, not {shown(said)}"
+    if len(whole.said) != len(other.said):
+        return f"there are {len(other.said)} chunks, not {len(whole.said)}"
+    if whole.outcome != other.outcome:
+        return f"it ends as {_ending(other)}, not as {_ending(whole)}"
+    if frames and whole.frames != other.frames:
+        return f"there are {len(other.frames)} other frames in place of {len(whole.frames)}"
+    if frames:
+        repairs = [[step.frame.repairs for step in ran.steps] for ran in (whole, other)]
+        if repairs[0] != repairs[1]:
+            return f"the repairs are {shown(repairs[1])}, not {shown(repairs[0])}"
+    return None
+
+
+def shown(value: Any) -> str:
+    """A value for a message, shortened."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def _ending(ran: Ran) -> str:
+    return COMPLETE if ran.error is None else f"{ran.outcome} ({shown(ran.error.message)})"

@@ -1,0 +1,178 @@
+"""However the network cuts a body, and however its lines end, the answer is the same."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+
+from ..core.errors import ProtocolError, TruncatedError
+from ..core.exchange import Exchange
+from ..core.framing import Framing, Splitter
+from ..core.sniffing import BYTE_ORDER_MARK, WHITE_SPACE, sniff
+from .running import Case, Ran, begin, difference, shown
+
+__all__ = ["framing_of", "line_ends", "mixed", "split_anywhere"]
+
+# Frames beside the one that was split which a report shows, and how much of each.
+_AROUND, _SHOWN = 1, 60
+
+
+def split_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str]:
+    """Two pieces, cut at each position (at `most` of them); and single bytes."""
+    content = case.body.content
+    positions = list(range(1, len(content)))
+    if len(positions) > most:
+        positions = sorted(chance.sample(positions, most))
+    for position in positions:
+        if _told_by_split(case, position):
+            at = _smallest(case, position)
+            yield (
+                f"a split at byte {at} changes the answer: {_told_by_split(case, at)}\n"
+                f"{_around(case.whole, at)}"
+            )
+            return
+    if told := difference(case.whole, case.run(bytes([byte]) for byte in content)):
+        yield f"byte by byte, the answer is another: {told}"
+
+
+def mixed(case: Case) -> Iterator[str]:
+    """Two answers at once, and one after the other, do not mix: a decoder keeps its own state."""
+    again = case.run(case.body.content)
+    if told := difference(case.whole, again):
+        yield f"the second time, the same body gives another answer: {told}"
+        return
+    first, second = (begin(case.vessel, case.request, case.body) for _ in range(2))
+    said: list[list[dict[str, object]]] = [[], []]
+    for frame in case.whole.frames:
+        for exchange, heard in zip((first, second), said, strict=True):
+            heard.extend(_fed(exchange, frame))
+    for exchange, heard in zip((first, second), said, strict=True):
+        heard.extend(fields for step in exchange.finish() for fields in step.fields)
+        if heard != case.whole.said:
+            yield "two answers that arrive at the same time mix: state is shared between decoders"
+            return
+
+
+def line_ends(case: Case) -> Iterator[str]:
+    """Other line ends, a byte order mark, comments, blank lines, no last line end."""
+    if not 200 <= case.body.status < 300 or case.whole.outcome == TruncatedError.__name__:
+        # Of a cut body the last line's end may be what tells half a frame from a whole one.
+        return
+    framing = framing_of(case)
+    for name, dress in _DRESSES[framing].items():
+        content = dress(case.body.content)
+        if content is None:
+            continue
+        if told := difference(case.whole, case.run(content), frames=False):
+            yield f"with {name}, the answer is another: {told}"
+
+
+def framing_of(case: Case) -> Framing:
+    """How the body is framed."""
+    body = case.body
+    own = case.vessel.framing
+    kind = body.content_type.lower()
+    return sniff(body.content, kind, own, stream=case.request.stream) or Framing.BODY
+
+
+def _told_by_split(case: Case, at: int) -> str | None:
+    content = case.body.content
+    return difference(case.whole, case.run((content[:at], content[at:])))
+
+
+def _smallest(case: Case, found: int) -> int:
+    return next(at for at in range(1, found + 1) if _told_by_split(case, at))
+
+
+def _around(whole: Ran, at: int) -> str:
+    """The frames around a position, the one that it cuts marked there."""
+    lines: list[str] = []
+    start, hit = 0, 0
+    for number, raw in enumerate(whole.frames):
+        if start <= at <= start + len(raw) and raw:
+            hit = number
+            break
+        start += len(raw)
+    for number, raw in enumerate(whole.frames):
+        if abs(number - hit) > _AROUND:
+            continue
+        if number == hit:
+            inside = at - start
+            text = f"{_end(raw[:inside])} ✂ {_begin(raw[inside:])}"
+        else:
+            text = _begin(raw)
+        lines.append(f"    frame {number}: {text}")
+    return "\n".join(lines)
+
+
+def _begin(raw: bytes) -> str:
+    return shown(repr(raw[:_SHOWN])[2:-1]) + ("…" if len(raw) > _SHOWN else "")
+
+
+def _end(raw: bytes) -> str:
+    return ("…" if len(raw) > _SHOWN else "") + shown(repr(raw[-_SHOWN:])[2:-1])
+
+
+def _fed(exchange: Exchange, data: bytes) -> list[dict[str, object]]:
+    said: list[dict[str, object]] = []
+    exchange.feed(data)
+    while (step := exchange.pull()) is not None:
+        said += step.fields
+    return said
+
+
+def _events(content: bytes) -> list[bytes] | None:
+    """The events of a body, with LF alone; None if the last one is not whole."""
+    splitter = Splitter(Framing.SSE)
+    splitter.feed(_with_line_feeds(content))
+    events: list[bytes] = []
+    try:
+        while (event := splitter.pull()) is not None:
+            events.append(event)
+    except ProtocolError:
+        return None
+    return None if splitter.rest() else events
+
+
+def _with_line_feeds(content: bytes) -> bytes:
+    return re.sub(rb"\r\n?", b"\n", content)
+
+
+def _commented(content: bytes) -> bytes | None:
+    events = _events(content)
+    return None if events is None else b"".join(b": keep-alive\n\n" + event for event in events)
+
+
+def _without_blank_line(content: bytes) -> bytes | None:
+    return None if _events(content) is None else content.rstrip(b"\r\n")
+
+
+def _marked(content: bytes) -> bytes | None:
+    if content.startswith(BYTE_ORDER_MARK) or not content.strip(WHITE_SPACE):
+        return None
+    return BYTE_ORDER_MARK + content
+
+
+Dress = Callable[[bytes], bytes | None]
+
+_DRESSES: dict[Framing, dict[str, Dress]] = {
+    Framing.SSE: {
+        "LF at the line ends": _with_line_feeds,
+        "CRLF at the line ends": lambda content: _with_line_feeds(content).replace(b"\n", b"\r\n"),
+        "CR at the line ends": lambda content: _with_line_feeds(content).replace(b"\n", b"\r"),
+        "a comment before each event": _commented,
+        "no blank line behind the last event": _without_blank_line,
+        "a byte order mark": _marked,
+    },
+    Framing.NDJSON: {
+        "CRLF at the line ends": lambda content: re.sub(rb"\r?\n", b"\r\n", content),
+        "a blank line between the lines": lambda content: content.replace(b"\n", b"\n\n"),
+        "no end of the last line": lambda content: content.rstrip(b"\r\n"),
+        "a byte order mark": _marked,
+    },
+    Framing.BODY: {
+        "white space around it": lambda content: b"\n " + content + b"\r\n",
+        "a byte order mark": _marked,
+    },
+}

@@ -1,0 +1,226 @@
+"""The whole travel of a body: through both clients, into a recording, and out of it again.
+
+The clients are the real ones; in place of the network an httpx transport hands them the body in
+pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ..core.chunk import StreamChunk
+from ..core.client.async_client import AsyncClient
+from ..core.client.client import Client
+from ..core.client.common import ClientSettings
+from ..core.client.retry import Retries
+from ..core.client.settings import Timeouts
+from ..core.errors import VesselogError
+from ..core.truth.recording import Recording
+from ..core.truth.replay import replay
+from ..core.truth.verify import verify
+from .bodies import Body
+from .running import COMPLETE, Case, shown
+
+__all__ = ["travels"]
+
+_NAME = "vessel"
+_PIECES = 8
+# The body is there at once: only a machine that stands still could wait for so long, and then a
+# shorter drain would cut what comes after the dialect's last word.
+_PATIENCE = Timeouts(grace=60.0, drain=60.0)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a caller got."""
+
+    chunks: list[StreamChunk] = field(default_factory=list[StreamChunk])
+    error: VesselogError | None = None
+    path: Path | None = None
+
+    def differs(self, other: _Heard, *, t: bool = True) -> str | None:
+        ours, theirs = ([_plain(each, t=t) for each in heard.chunks] for heard in (self, other))
+        if ours != theirs:
+            pairs = enumerate(zip_longest(ours, theirs, fillvalue="nothing"))
+            at, wanted, found = next((at, *pair) for at, pair in pairs if pair[0] != pair[1])
+            return f"chunk {at} is {shown(found)}, not {shown(wanted)}"
+        if _error(self.error) != _error(other.error):
+            return f"it ends as {_error(other.error)}, not as {_error(self.error)}"
+        return None
+
+
+def travels(case: Case, workplace: Path, chance: random.Random) -> Iterator[str]:
+    """Sync equals async equals the bare decoder; live equals replay; `verify` finds nothing."""
+    bare = _Heard(case.whole.chunks, case.whole.error)
+    pieces = _pieces(case.body.content, chance)
+    live = {
+        "the sync client": _sync(case, pieces, workplace / "sync"),
+        "the async client": _in_loop(case, pieces, workplace / "async"),
+    }
+    for name, heard in live.items():
+        if told := bare.differs(heard, t=False):
+            yield f"through {name}: {told}"
+            continue
+        if heard.path is None:
+            yield f"through {name}: nothing was recorded"
+            continue
+        yield from (f"recorded by {name}: {told}" for told in _recording(case, heard, heard.path))
+
+
+def _recording(case: Case, heard: _Heard, path: Path) -> Iterator[str]:
+    report = verify(path)
+    yield from (f"verify finds {shown(finding.message)}" for finding in report.findings)
+    (call,) = Recording(path).calls()
+    if b"".join(frame.raw for frame in call.frames()) != case.body.content:
+        yield "it does not hold the body's bytes"
+    if told := heard.differs(_replayed(path)):
+        yield f"replayed: {told}"
+    if told := heard.differs(_outside(_replayed_async(path))):
+        yield f"replayed in a loop: {told}"
+    with Client(replay=path, vessels={_NAME: case.vessel}, environment={}) as client:
+        again = _Heard()
+        try:
+            with client.send(_NAME, case.request) as stream:
+                for chunk in stream:
+                    again.chunks.append(chunk)
+        except VesselogError as error:
+            again.error = error
+    if told := heard.differs(again):
+        yield f"as the answer to the same request: {told}"
+
+
+def _sync(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
+    heard = _Heard()
+    transport = _Transport(case.body, pieces)
+    with (
+        httpx.Client(transport=transport) as http,
+        Client(http_client=http, **_settings(case, folder)) as client,
+    ):
+        stream = client.send(_NAME, case.request)
+        try:
+            with stream:
+                for chunk in stream:
+                    heard.chunks.append(chunk)
+        except VesselogError as error:
+            heard.error = error
+        heard.path = stream.path
+    return heard
+
+
+def _in_loop(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
+    async def listen() -> _Heard:
+        heard = _Heard()
+        transport = _Transport(case.body, pieces)
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            AsyncClient(http_client=http, **_settings(case, folder)) as client,
+        ):
+            stream = client.send(_NAME, case.request)
+            try:
+                async with stream:
+                    async for chunk in stream:
+                        heard.chunks.append(chunk)
+            except VesselogError as error:
+                heard.error = error
+            heard.path = stream.path
+        return heard
+
+    return _outside(listen())
+
+
+def _replayed(path: Path) -> _Heard:
+    heard = _Heard()
+    try:
+        for chunk in replay(path, speed=0):
+            heard.chunks.append(chunk)
+    except VesselogError as error:
+        heard.error = error
+    return heard
+
+
+async def _replayed_async(path: Path) -> _Heard:
+    heard = _Heard()
+    try:
+        async for chunk in replay(path, speed=0):
+            heard.chunks.append(chunk)
+    except VesselogError as error:
+        heard.error = error
+    return heard
+
+
+def _outside(heard: Coroutine[Any, Any, _Heard]) -> _Heard:
+    """Run it in a loop of its own, whether or not the caller has one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, heard).result()
+
+
+def _settings(case: Case, folder: Path) -> ClientSettings:
+    return ClientSettings(
+        recordings=folder,
+        vessels={_NAME: case.vessel},
+        environment={},
+        retries=Retries(count=0),
+        timeouts=_PATIENCE,
+    )
+
+
+def _pieces(content: bytes, chance: random.Random) -> list[bytes]:
+    most = min(_PIECES, len(content)) - 1
+    cuts = sorted(chance.sample(range(1, len(content)), most)) if most > 0 else []
+    return [content[start:end] for start, end in pairwise([0, *cuts, len(content)])]
+
+
+def _plain(chunk: StreamChunk, *, t: bool) -> dict[str, Any]:
+    plain = chunk.model_dump() | {"raw": chunk.raw}
+    return plain if t else {name: value for name, value in plain.items() if name != "t"}
+
+
+def _error(error: VesselogError | None) -> str:
+    if error is None:
+        return COMPLETE
+    return f"{type(error).__name__} ({error.status}, {error.code}: {shown(error.message)})"
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            # As data of a network would, each piece arrives in a turn of its own.
+            await asyncio.sleep(0)
+            yield piece
+
+
+class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers every request with one body."""
+
+    def __init__(self, body: Body, pieces: list[bytes]) -> None:
+        self._body = body
+        self._pieces = pieces
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._answer(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            self._body.status,
+            headers={"content-type": self._body.content_type},
+            stream=_Body(self._pieces),
+            request=request,
+        )
