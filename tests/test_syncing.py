@@ -96,6 +96,26 @@ def test_a_dropped_session_is_synced_and_closed(tmp_path: Path, medium: Medium) 
     assert medium.synced(path) == path.stat().st_size
 
 
+def test_what_is_written_and_closed_during_a_sync_gets_one_of_its_own(
+    tmp_path: Path, medium: Medium
+) -> None:
+    """The close must not ride on the sync that is under way, which knows nothing of the end."""
+    session = Session.open(tmp_path, "a", durability="power")
+    writer = session.begin(request())
+    medium.free.clear()
+    assert writer.gate is not None
+    begun = threading.Event()
+    writer.gate.ask(begun.set)
+    while not medium.threads:
+        begun.wait(0.001)
+    write(writer, [step(0)])
+    writer.end("complete")
+    session.close()
+    medium.free.set()
+    SYNC_THREAD.flush()
+    assert medium.synced(session.path) == session.path.stat().st_size
+
+
 def test_a_session_that_cannot_be_opened_leaves_nothing_to_sync(
     tmp_path: Path, medium: Medium, monkeypatch: pytest.MonkeyPatch
 ) -> None:

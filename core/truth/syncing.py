@@ -118,6 +118,8 @@ class SyncedFile:
 
         Called by one thread at a time.
         """
+        # Asked before the size: what is written while this syncs is not to be closed unsynced.
+        closing = self._closing
         size = self.written
         if self._synced < size and self.failure is None and not self._closed:
             try:
@@ -131,7 +133,7 @@ class SyncedFile:
             else:
                 self._folders = ()
                 self._synced = size
-        if self._closing and not self._closed:
+        if closing and not self._closed:
             fd, self._fd = self._fd, -1  # before it is closed: a fork in between must not do it too
             try:
                 os.close(fd)
