@@ -60,7 +60,8 @@ def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterato
 
     yield mounting
     for folder in mounted:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        if folder.is_mount():
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(scope="module")

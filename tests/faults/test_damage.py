@@ -99,7 +99,7 @@ def test_every_single_bit_flip_is_noticed(tmp_path: Path, figure: Figure) -> Non
 
 
 def test_bit_flips_of_real_recordings_are_noticed(tmp_path: Path, figure: Figure) -> None:
-    chance = random.Random(amount("FAULT_SEED"))
+    chance = random.Random(amount("SEED"))
     flips = 0
     for shipped in sorted(SAMPLES, key=lambda each: each.stat().st_size)[:4]:
         path = tmp_path / shipped.name
@@ -107,7 +107,7 @@ def test_bit_flips_of_real_recordings_are_noticed(tmp_path: Path, figure: Figure
         assert verify(path).ok
         bits = path.stat().st_size * 8
         flips += every_flip(
-            path, chance.sample(range(bits), min(bits, amount("FAULT_FLIPS") // 4))
+            path, chance.sample(range(bits), min(bits, amount("FLIPS") // 4))
         )
     figure(f"bit flips: 0 of {flips} accepted (at random, in four shipped recordings)")
 

@@ -109,8 +109,8 @@ def test_kill_at_random_moments_with_eight_streams(
     tmp_path: Path, nursery: Nursery, figure: Figure
 ) -> None:
     """Four streams have a file of their own, four share one; sync, async and fast in turn."""
-    kills, frames = amount("FAULT_KILLS"), 40
-    chance = random.Random(amount("FAULT_SEED"))
+    kills, frames = amount("KILLS"), 40
+    chance = random.Random(amount("SEED"))
     waiting = threading.Event()
     total = unfinished = torn = 0
     with LoopbackServer([producing(frames)]) as server:
@@ -146,8 +146,8 @@ def test_kill_at_random_moments_with_eight_streams(
 
 def test_kill_in_the_middle_of_writes(tmp_path: Path, nursery: Nursery, figure: Figure) -> None:
     """Long lines and no network between: a writer spends much of its time in `write`."""
-    kills, size = amount("FAULT_KILLS"), 60_000
-    chance = random.Random(amount("FAULT_SEED"))
+    kills, size = amount("KILLS"), 60_000
+    chance = random.Random(amount("SEED"))
     waiting = threading.Event()
     total = torn = 0
     for number in range(kills):

@@ -58,7 +58,10 @@ def write_session(
     writer.response(200, {"content-type": "application/x-ndjson"})
     for seq in range(frames):
         raw = line(name, seq, size)
-        for chunk in sessions.write(writer, [sessions.step(seq, f"{seq} ", raw)]):
+        chunks = sessions.write(writer, [sessions.step(seq, f"{seq} ", raw)])
+        if writer.gate is not None:
+            writer.gate.wait()
+        for chunk in chunks:
             tell(session.path, writer.call, chunk)
     writer.end("complete")
     session.close()
