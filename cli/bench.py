@@ -238,7 +238,7 @@ def _measured(
     if process.returncode != 0 or "cpu" not in last:
         raise VesselogError(f"{label}: its process ended with {process.returncode}")
     taken = Taken(**last)
-    note(f"{label}: {arguments.streams} streams in {taken.wall:.2f} s", DIM)
+    note(f"{label}: {taken.wall:.2f} s", DIM)
     return taken
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .bench_figures import SHARES, Tally, at_least
-from .output import table, write
+from .output import DIM, note, table, write
 from .sizes import bytes_in_words
 
 __all__ = ["compared", "single"]
@@ -64,6 +64,8 @@ def compared(tallies: Mapping[str, Tally]) -> None:
         "MEMORY (OF STREAMS)",
     )
     table(headings, rows)
+    if not all(tally.by_provider for tally in tallies.values()):
+        note("tokens/s of a stream are by the clock: the server does not tell its own", DIM)
     _errors(tallies)
 
 

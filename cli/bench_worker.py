@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .bench_clients import ASYNC_CLIENTS, SYNC_CLIENTS, Job
+from .bench_clients import ASYNC_CLIENTS, SYNC_CLIENTS
+from .bench_job import Job
 
 __all__ = ["main"]
 
