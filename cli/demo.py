@@ -43,7 +43,7 @@ _SAMPLES = (("ollama", "ollama-story.jsonl"), ("openai", "llama-think.jsonl"))
 _SERVERS = {"ollama": "Ollama", "openai": "OpenAI dialect (llama.cpp)"}
 # Tokens that come within a shorter time cannot be watched, and a wait that is longer is not
 # waited for: seconds.
-_SHORTEST, _LONGEST_WAIT = 3.0, 0.6
+_SHORTEST, _LONGEST_WAIT = 1.0, 0.6
 # Of a line of the file before its chunks: enough to see what it is made of.
 _SHOWN = 74
 

@@ -6,6 +6,8 @@ then put in the place of the one before. A sample is what really happened, its t
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,13 +34,18 @@ SAMPLES = Path(__file__).resolve().parents[1] / "recordings/samples"
 OLLAMA_PORT, LLAMA_PORT = 11434, 8080
 CUT_AFTER = 20  # chunks
 
+# The tiny models answer in a twentieth of a second. With this many layers, none of which changes
+# what it says, a model computes as long for a token as a useful one does.
+LAYERS = 90
+
 
 @dataclass(frozen=True)
 class Sample:
     """One recording to be made.
 
     server: "ollama" or "llama". address: vessel and model. asked: the fields of the request.
-    outcome: how it must end. cut: what happens to it after some chunks.
+    outcome: how it must end. cut: what happens to it after some chunks. deep: by a model of many
+    layers, so that the answer comes at the pace of a useful one.
     """
 
     name: str
@@ -47,6 +54,7 @@ class Sample:
     asked: dict[str, Any]
     outcome: str = "complete"
     cut: Callable[[ModelServer, Any], None] | None = None
+    deep: bool = False
 
     @property
     def model(self) -> str:
@@ -76,7 +84,7 @@ ON_AND_ON = _chat("Count, and never stop.")
 TOOL = _chat("What is the weather in Zürich?", tools=[WEATHER])
 
 ALL = (
-    Sample("ollama-story", "ollama", "ollama/story", STORY),
+    Sample("ollama-story", "ollama", "ollama/story", STORY, deep=True),
     Sample("ollama-think", "ollama", "ollama/think", {**HELLO, "think": True}),
     Sample("ollama-tool", "ollama", "ollama/tool", TOOL),
     Sample("ollama-generate", "ollama", "ollama/story", {"prompt": "Once upon a time"}),
@@ -84,7 +92,7 @@ ALL = (
     Sample("ollama-error", "ollama", "ollama/endless", ON_AND_ON, "error", _kill_model),
     Sample("ollama-truncated", "ollama", "openai/endless", ON_AND_ON, "truncated", _kill_model),
     Sample("llama-story", "llama", "openai/story", STORY),
-    Sample("llama-think", "llama", "openai/think", HELLO),
+    Sample("llama-think", "llama", "openai/think", HELLO, deep=True),
     Sample("llama-tool", "llama", "openai/tool", TOOL),
     Sample("llama-killed", "llama", "openai/endless", ON_AND_ON, "error", _kill),
 )
@@ -115,6 +123,8 @@ def _make(sample: Sample, folder: Path) -> None:
             retries=Retries(count=0),
             environment={},
         ) as client:
+            if sample.deep:  # loading it is not what is to be shown
+                client.complete(sample.address, session="warm-up", **sample.asked)
             stream = client.stream(sample.address, session=sample.name, **sample.asked)
             chunks = 0
             try:
@@ -136,13 +146,41 @@ def _make(sample: Sample, folder: Path) -> None:
 
 @contextmanager
 def _server(sample: Sample, log: Path) -> Iterator[ModelServer]:
+    variable = OLLAMA_VARIABLE if sample.server == "ollama" else LLAMA_VARIABLE
+    folder = install_folder(variable)
+    if sample.deep:
+        folder = _with_deep_model(folder, sample.model, log.parent / "server")
     if sample.server == "ollama":
-        with run_ollama(install_folder(OLLAMA_VARIABLE), log, OLLAMA_PORT) as server:
+        with run_ollama(folder, log, OLLAMA_PORT) as server:
             yield server
     else:
-        folder = install_folder(LLAMA_VARIABLE)
         with run_llama(folder, sample.model, log, LLAMA_PORT) as server:
             yield server
+
+
+def _with_deep_model(installed: Path, model: str, folder: Path) -> Path:
+    """A folder like the installed server's, whose only model is one of many layers."""
+    maker = os.environ.get("VESSELOG_MODEL_MAKER", "")
+    if not os.access(maker, os.X_OK):
+        raise LookupError("VESSELOG_MODEL_MAKER must name ../shared/servers/make-models")
+    folder.mkdir()
+    for part in ("bin", "venv"):
+        (folder / part).symlink_to(installed / part)
+    for script in ("load-models", "serve"):
+        if (installed / script).exists():
+            text = (installed / script).read_text().replace(f"{installed}/home", f"{folder}/home")
+            (folder / script).write_text(text)
+            (folder / script).chmod(0o755)
+    deeper = folder / "deeper"
+    deeper.write_text(f'#!/bin/sh\nexec "{folder}/venv/bin/python" "$@" --layers {LAYERS}\n')
+    deeper.chmod(0o755)
+    subprocess.run(  # noqa: S603 - the maker that scripts/record names
+        [maker, model, folder / "models"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHON": str(deeper)},
+    )
+    return folder
 
 
 if __name__ == "__main__":
