@@ -199,8 +199,8 @@ class LoopbackServer:
         traceback: TracebackType | None,
     ) -> None:
         self.released.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        with suppress(OSError):  # it may have stopped already
+            self.stop_listening()
         with self._lock:
             sockets = list(self._sockets)
         for each in sockets:
@@ -208,6 +208,11 @@ class LoopbackServer:
         for thread in self._threads:
             thread.join(10)
         assert not self.failures, self.failures
+
+    def stop_listening(self) -> None:
+        """Refuse connections from now on."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Block until the server's state is such; fails after 10 seconds."""
@@ -273,10 +278,10 @@ class LoopbackServer:
 
 def _read_request(reader: Any) -> Request | None:
     try:
-        start = reader.readline().decode()
+        start = reader.readline().decode(errors="replace")
     except OSError:
         return None
-    if not start.strip():
+    if len(start.split()) != 3:
         return None
     method, path, _version = start.split()
     headers: dict[str, str] = {}

@@ -1,160 +1,279 @@
-"""Errors of providers: by status, and in the middle of an answer."""
+"""Failures of the transports, told apart by type and cause, and never by their text."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import asyncio
+import socket
+import ssl
+import threading
 
+import aiohttp
+import httpcore
+import httpx
 import pytest
+import trustme
+from aiohttp.client_reqrep import ConnectionKey
 
-from decoding import DONE, decode, delta, openai
-from vesselog.vessels import OpenAI
+from loopback import Conversation, LoopbackServer, ollama_lines
+from talking import every_client, every_dialect, talking
+from vesselog import (
+    ConnectionFailedError,
+    Limits,
+    ProtocolError,
+    Retries,
+    StreamTimeoutError,
+    Timeouts,
+    TruncatedError,
+    VesselogError,
+)
+from vesselog.core.client.failures import classify
 
-STOP = delta("stop")
-USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+ONCE = Retries(count=0)
+KEY = ConnectionKey("h", 80, False, True, None, None, None)
+REFUSED = ConnectionRefusedError(111, "sk-canary-0123456789")
+
+
+def told(
+    failure: BaseException, *, answering: bool = False, outer: BaseException | None = None
+) -> VesselogError | None:
+    return classify(
+        failure, "http://host:1", Timeouts(), Limits(), answering=answering, outer=outer
+    )
+
+
+def caused(failure: BaseException, cause: BaseException) -> BaseException:
+    """As `raise failure from cause` leaves it."""
+    failure.__cause__ = cause
+    return failure
+
+
+def within(failure: BaseException, context: BaseException) -> BaseException:
+    """As httpcore leaves it, which raises again `from None`."""
+    failure.__context__ = context
+    failure.__suppress_context__ = True
+    return failure
+
+
+UNSENT = [
+    caused(httpx.ConnectError("x"), REFUSED),
+    httpx.ConnectError("x"),
+    httpx.ProxyError("x"),
+    # aiohttp through httpx-aiohttp
+    caused(httpx.ConnectError("x"), aiohttp.ClientConnectorError(KEY, REFUSED)),
+    caused(httpx.ConnectTimeout("x"), aiohttp.ClientConnectorError(KEY, REFUSED)),
+    caused(httpx.ProxyError("x"), aiohttp.ClientProxyConnectionError(KEY, REFUSED)),
+]
+BROKEN = [
+    httpx.ReadError("x"),
+    httpx.WriteError("x"),
+    httpx.RemoteProtocolError("x"),
+    caused(httpx.ReadError("x"), ConnectionResetError(104, "x")),
+    # aiohttp calls a server that died after the request a ConnectTimeout
+    caused(httpx.ConnectTimeout("x"), aiohttp.ServerDisconnectedError()),
+    caused(httpx.ConnectTimeout("x"), aiohttp.ClientOSError(104, "x")),
+    caused(httpx.ReadError("x"), aiohttp.ClientPayloadError("x")),
+    aiohttp.ClientPayloadError("x"),
+    aiohttp.ClientConnectionResetError("x"),
+    ConnectionResetError(104, "x"),
+    asyncio.IncompleteReadError(b"", 1),
+]
+
+
+@pytest.mark.parametrize("failure", UNSENT, ids=repr)
+def test_what_was_never_sent_may_be_tried_again(failure: BaseException):
+    error = told(failure)
+    assert isinstance(error, ConnectionFailedError)
+    assert error.phase == "connect"
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize("failure", BROKEN, ids=repr)
+@pytest.mark.parametrize("answering", [False, True])
+def test_what_was_sent_may_not(failure: BaseException, answering: bool):  # noqa: FBT001
+    error = told(failure, answering=answering)
+    assert isinstance(error, ConnectionFailedError)
+    assert error.phase == ("body" if answering else "response")
 
 
 @pytest.mark.parametrize(
-    ("event", "message", "code", "retryable"),
+    ("failure", "phase", "setting"),
     [
-        (
-            {"error": {"message": "no", "type": "server_error", "code": None}},
-            "no",
-            "server_error",
-            True,
-        ),
-        ({"error": {"message": "no", "code": 502}}, "no", "502", True),
-        ({"error": {"message": "no", "code": "500"}}, "no", "500", True),
-        ({"error": {"message": "no", "code": 400}}, "no", "400", False),
-        ({"error": "no"}, "no", None, False),
-        ({"object": "error", "message": "no", "type": "t", "code": 7}, "no", "7", False),
-        ({"detail": "no"}, "no", None, False),
-        ({"x_groq": {"error": "no"}, "choices": []}, "no", None, False),
-        (b'event: error\ndata: {"error":{"message":"no"}}\n\n', "no", None, False),
-        (b'event: error\ndata: {"message":"no"}\n\n', "no", None, False),
-        (b"event: error\ndata: no\n\n", "no", None, False),
-        (b"event: error\ndata:\n\n", "it does not say why", None, False),
-        (b'error: {"message":"no","code":500}\n\n', "no", "500", True),
-        (b"error: no\r\n\r\n", "no", None, False),
-        (b'{"error":{"message":"no"}}\n\n', "no", None, False),
-        (b'data: [{"error":{"message":"no","code":429}}]\n\n', "no", "429", True),
+        (httpx.ConnectTimeout("x"), "connect", "connect"),
+        (caused(httpx.ConnectTimeout("x"), aiohttp.ConnectionTimeoutError()), "connect", "connect"),
+        (httpx.PoolTimeout("x"), "pool", "max_connections"),
+        (httpx.WriteTimeout("x"), "write", "write"),
+        (httpx.ReadTimeout("x"), "first_chunk", None),
     ],
 )
-def test_errors_in_band(event: Any, message: str, code: str | None, retryable: bool) -> None:  # noqa: FBT001
-    found = openai(delta(content="a"), event, {**STOP, "usage": USAGE}, DONE)
-    assert found.outcome == "ProviderError"
-    assert found.error
-    assert str(found.error) == f"openai failed while answering: {message}"
-    assert (found.error.code, found.error.retryable) == (code, retryable)
-    assert found.completion.text == "a"
-    assert found.steps[1].error is found.error, "the frame of the error is recorded, then it raises"
-
-
-@pytest.mark.parametrize("beside", [{}, {"error": {"message": "no", "code": 502}}])
-def test_an_error_beside_choices_comes_after_what_they_say(beside: Any) -> None:
-    found = openai(delta(content="a"), {**delta("error", content="b"), **beside})
-    assert found.outcome == "ProviderError"
-    assert found.completion.text == "ab"
-    assert found.completion.finish_reason == "error"
-
-
-def test_an_error_in_a_choice() -> None:
-    event = delta("stop", content="b")
-    event["choices"][0]["error"] = {"message": "no", "code": 502}
-    found = openai(delta(content="a"), event)
-    assert (found.outcome, found.completion.text) == ("ProviderError", "ab")
-
-
-def test_an_error_by_itself_after_the_end_changes_nothing() -> None:
-    found = openai(delta(content="a"), STOP, {"error": {"message": "no"}})
-    assert found.outcome == "complete"
-    assert found.repairs == ["error-after-the-end"]
-
-
-def test_an_error_beside_more_of_the_answer_is_how_it_ended() -> None:
-    found = openai(delta(content="a"), STOP, {**delta("stop", content="b"), "error": "no"})
-    assert found.outcome == "ProviderError"
+def test_timeouts_name_their_phase_and_setting(failure: BaseException, phase: str, setting: str):
+    error = told(failure)
+    assert isinstance(error, StreamTimeoutError)
+    assert (error.phase, error.setting) == (phase, setting)
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        b"nothing",
-        b"5",
-        b'"text"',
-        b'{"choices":5}',
-        b'{"choices":[5]}',
-        b'{"choices":[{"index":0,"delta":"x"}]}',
-        b'{"choices":[{"index":0,"delta":{"content":5}}]}',
-        b'{"choices":[{"index":0,"delta":{"tool_calls":"x"}}]}',
-        b'{"choices":[{"index":0,"finish_reason":["x"]}]}',
-        b'{"object":"list","data":[]}',
-        b'{"choices":[{"index":0,"delta":{"content":"los',
-        b'{"id":"x","choidata: {"choices":[]}',
-    ],
+    "failure",
+    [httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("x"), httpx.DecodingError("x")],
 )
-def test_what_is_not_the_dialect_is_an_error_after_what_came(data: bytes) -> None:
-    found = openai(delta(content="a"), b"data: " + data + b"\n\n", STOP)
-    assert found.outcome == "ProtocolError"
-    assert found.completion.text == "a"
-    assert found.steps[1].frame.raw == b"data: " + data + b"\n\n"
+def test_what_is_no_http(failure: BaseException):
+    assert isinstance(told(failure), ProtocolError)
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "message", "code", "retryable"),
-    [
-        (
-            401,
-            '{"error":{"message":"bad key","type":"t","code":"invalid"}}',
-            "bad key",
-            "invalid",
-            False,
-        ),
-        (404, '{"error":"no model"}', "no model", None, False),
-        (400, '{"code":400,"error":"bad"}', "bad", "400", False),
-        (
-            400,
-            '{"object":"error","message":"bad","type":"t","param":null,"code":3}',
-            "bad",
-            "3",
-            False,
-        ),
-        (422, '{"detail":[{"loc":["body"],"msg":"missing","type":"m"}]}', "missing", "m", False),
-        (401, '{"detail":"Unauthorized"}', "Unauthorized", None, False),
-        (400, '{"code":400,"message":"bad","type":"Bad Request"}', "bad", "400", False),
-        (502, "upstream\n  failed", "upstream failed", None, True),
-        (
-            503,
-            "<html><head><title>503 Busy</title></head><body>…</body></html>",
-            "503 Busy",
-            None,
-            True,
-        ),
-        (500, "<p>Oh <b>no</b></p>", "Oh no", None, True),
-        (408, "", None, None, True),
-        (429, '{"error":{"message":"slow","code":429}}', "slow", "429", True),
-        (501, "{}", "{}", None, False),
-        (400, '[{"error":{"message":"bad","code":400}}]', "bad", "400", False),
-        (400, '{"error":{"message":{"a":1}}}', '{"a":1}', None, False),
-        (400, '{"error":null}', '{"error":null}', None, False),
-        (400, "null", None, None, False),
-    ],
-)
-def test_error_bodies(status: int, body: str, message: Any, code: Any, retryable: bool) -> None:  # noqa: FBT001
-    found = decode(OpenAI(), body.encode(), "text/plain", status=status)
-    error = found.error
-    assert error
-    assert found.raw == body.encode()
-    said = f": {message}" if message else ""
-    assert str(error) == f"openai answered {status}{said}"
-    assert (error.status, error.code, error.retryable) == (status, code, retryable)
+@pytest.mark.parametrize("failure", [ValueError("a bug"), RuntimeError("a bug"), KeyError("a bug")])
+def test_a_bug_is_no_failure_of_the_transport(failure: BaseException):
+    assert told(failure) is None
 
 
-def test_a_long_error_body_gives_a_short_message() -> None:
-    for body in ("x" * 10_000, json.dumps({"error": {"message": "x" * 10_000}})):
-        assert len(str(OpenAI().failure(500, body))) < 600
+def test_the_cause_is_found_where_httpcore_hides_it():
+    core = within(httpcore.ConnectError("x"), REFUSED)
+    assert "Connection refused" in str(told(caused(httpx.ConnectError("x"), core)))
 
 
-def test_a_page_with_status_200_is_no_answer() -> None:
-    found = decode(OpenAI(), b"<html><body>Sign in</body></html>", "text/html")
-    assert found.outcome == "ProtocolError"
+def test_what_the_caller_was_handling_is_no_cause():
+    """Else a request that was sent would be sent again, as one whose connection was refused."""
+    outer = aiohttp.ClientConnectorError(KEY, REFUSED)
+    failure = within(httpx.ReadError("x"), outer)
+    error = told(failure, outer=outer)
+    assert error is not None
+    assert error.phase == "response"
+
+
+def test_reasons_are_the_systems_own_words():
+    unknown = caused(httpx.ConnectError("x"), socket.gaierror(-2, "sk-canary-0123456789"))
+    assert "host name is unknown" in str(told(unknown))
+    handshake = ssl.SSLCertVerificationError(1, "sk-canary-0123456789")
+    assert "TLS" in str(told(caused(httpx.ConnectError("x"), handshake)))
+    assert "Operation not permitted" not in str(told(caused(httpx.ConnectError("x"), handshake)))
+    assert "canary" not in str(told(unknown))
+
+
+@every_client
+def test_a_stream_begun_while_another_failure_is_handled(kind: str):
+    """The fallback of a caller whose other provider could not be reached."""
+
+    def dies(conversation: Conversation) -> None:
+        conversation.cut()
+
+    with LoopbackServer([dies]) as server, talking(kind, server) as talker:
+        try:
+            raise aiohttp.ClientConnectorError(KEY, REFUSED)
+        except aiohttp.ClientConnectorError:
+            stream = talker.stream()
+            with pytest.raises(ConnectionFailedError) as caught:
+                talker.open(stream)
+        assert caught.value.phase == "response"
+        assert len(server.requests) == 1
+
+
+@every_client
+def test_an_unknown_host(kind: str):
+    with talking(kind, "http://no-such-host.invalid", retries=ONCE) as talker:
+        heard = talker.hear().check("error", error=ConnectionFailedError)
+        assert heard.error.phase == "connect"
+        assert "no-such-host.invalid" in str(heard.error)
+
+
+@every_client
+def test_a_certificate_that_nobody_trusts(kind: str):
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with (
+        LoopbackServer([lambda conversation: conversation.answer("Hi")], tls=tls) as server,
+        talking(kind, server, retries=ONCE) as talker,
+    ):
+        heard = talker.hear().check("error", error=ConnectionFailedError)
+        assert heard.error.phase == "connect"
+        assert "TLS" in str(heard.error)
+        assert server.requests == []
+
+
+@every_client
+def test_a_certificate_that_the_given_context_trusts(kind: str):
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def long(conversation: Conversation) -> None:
+        conversation.answer(*(f"{number} " for number in range(2000)))
+
+    with (
+        LoopbackServer([long], tls=tls) as server,
+        talking(kind, server, ssl_context=trusting) as talker,
+    ):
+        for _ in range(2):
+            heard = talker.hear(messages="x" * 1_000_000).check("complete")
+            assert len(heard.chunks) == 2001
+        assert server.connections == 1
+
+
+@every_client
+def test_a_server_that_speaks_no_tls(kind: str):
+    with (
+        LoopbackServer([lambda conversation: conversation.answer("Hi")]) as server,
+        talking(kind, server.url.replace("http", "https"), retries=ONCE) as talker,
+    ):
+        # The server waits for the rest of what it takes for a request.
+        heard = talker.hear(timeouts=Timeouts(connect=0.5))
+        assert isinstance(heard.error, (ConnectionFailedError, StreamTimeoutError))
+        assert heard.error.phase == "connect"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n"
+LINE = ollama_lines("Hi")[0]
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+# What is sent, and what once the first chunk has arrived.
+RAW = {
+    "no http at all": (b"SSH-2.0-OpenSSH\r\n", None),
+    "headers cut short": (HEAD, None),
+    "a short content-length": (HEAD + b"content-length: 500\r\n\r\n" + LINE, b""),
+    "a chunk cut short": (CHUNKED + b"%x\r\n" % (len(LINE) + 50) + LINE, b""),
+    "a chunk size that is none": (CHUNKED + b"%x\r\n" % len(LINE) + LINE, b"\r\nzzz\r\n"),
+    "a body until the close": (HEAD + b"\r\n" + LINE, b""),
+}
+
+
+@every_client
+@pytest.mark.parametrize("what", RAW)
+def test_broken_http(kind: str, what: str):
+    first, then = RAW[what]
+    arrived = threading.Event()
+
+    def breaks(conversation: Conversation) -> None:
+        conversation.raw(first)
+        if then is not None:
+            assert arrived.wait(30)
+            conversation.raw(then)
+        conversation.cut()
+
+    with LoopbackServer([breaks]) as server, talking(kind, server) as talker:
+        stream = talker.stream(timeouts=Timeouts(idle=1))
+        heard = talker.begin(stream, lambda chunk: arrived.set()).result(30)
+        if what == "a body until the close":
+            heard.check("truncated", error=TruncatedError)
+        elif (kind, what) == ("fast", "a chunk size that is none"):
+            # aiohttp closes the connection and tells nobody: silence, as far as one can see.
+            heard.check("error", error=StreamTimeoutError)
+        else:
+            heard.check("error", error=ConnectionFailedError)
+        assert heard.text == ("" if then is None else "Hi")
+        assert len(server.requests) == 1
+
+
+@every_client
+@every_dialect
+def test_a_frame_past_the_bound(kind: str, model: str):
+    def endless(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(conversation.frames("Hi")[0])
+        conversation.chunk(b"data: " if model == "open/m" else b"{")
+        while not conversation.server.released.is_set():
+            conversation.chunk(b"x" * 65536)
+
+    limits = Limits(max_frame_bytes=1024 * 1024)
+    with LoopbackServer([endless]) as server, talking(kind, server, limits=limits) as talker:
+        heard = talker.hear(model).check("error", error=ProtocolError)
+        assert heard.error.setting == "max_frame_bytes"
+        server.wait_until(lambda: server.open_connections == 0)

@@ -141,7 +141,8 @@ def _reason(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return " (the host name is unknown)"
     if isinstance(error, ssl.SSLError):
-        return f" (TLS: {error.reason or 'the server ended the handshake'})"
+        # A word of OpenSSL's own list, as CERTIFICATE_VERIFY_FAILED, or none.
+        return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
     return f" ({os.strerror(error.errno)})" if error.errno else ""
 
 
