@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from vesselog.vessels import BUILT_IN
+
 # A developer's own keys, hosts and proxies: the tests of what reads them set them themselves.
-PERSONAL = ("AZURE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "OLLAMA_", "OPENAI_")
+PERSONAL = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "OLLAMA_", "OPENAI_")
+READ = {
+    name for vessel in BUILT_IN.values() for names in vessel.variables.values() for name in names
+}
 
 
 @pytest.fixture(autouse=True)
 def _neutral_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder to work in, where default recordings land, and nobody's environment."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.upper().startswith(PERSONAL)]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name in READ or name.upper().startswith(PERSONAL):
+            monkeypatch.delenv(name)
