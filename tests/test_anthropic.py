@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cutting import check_cuts, check_splits
@@ -14,10 +16,30 @@ from decoding import JSON, SSE, Decoded, decode
 from loopback import Conversation, LoopbackServer
 from vesselog import AsyncClient, Client, Recording, replay, verify
 from vesselog.core.errors import InvalidRequestError, ProviderError
+from vesselog.core.jsontext import dumps
 from vesselog.core.request import ImagePart, chat_request
 from vesselog.core.vessel import ModelInfo, Progress
 from vesselog.vessels import Anthropic
 
+WORDS = st.sampled_from(
+    [
+        "type",
+        "delta",
+        "index",
+        "message",
+        "content_block",
+        "content_block_delta",
+        "message_start",
+        "message",
+        "text_delta",
+        "text",
+        "usage",
+        "content",
+        "tool_use",
+        "input",
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS
 SIGNATURE = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds"
 
 
@@ -250,6 +272,23 @@ def test_an_error_after_the_end_changes_nothing() -> None:
 def test_split_anywhere_and_cut_anywhere(frames: list[bytes]) -> None:
     check_splits(Anthropic(), b"".join(frames), SSE)
     check_cuts(Anthropic(), frames, SSE, whole_after=len(frames) - 1)
+
+
+@given(st.data())
+def test_no_mutation_breaks_it_or_loses_text(data: st.DataObject) -> None:
+    """Frames dropped, doubled, swapped: what text is left is told, unless it failed before."""
+    frames = data.draw(st.sampled_from([HELLO, THINKING, TOOLS]))
+    picked = data.draw(st.lists(st.sampled_from(range(len(frames))), max_size=2 * len(frames)))
+    chosen = [frames[number] for number in picked]
+    found = answer(*chosen)
+    assert found.outcome in {"complete", "TruncatedError"}
+    assert found.completion.text == "".join(answer(each).completion.text for each in chosen)
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)))
+def test_no_json_breaks_it(value: Any) -> None:
+    found = decode(Anthropic(), b"data: " + dumps(value) + b"\n\n", SSE)
+    assert found.outcome in {"complete", "ProtocolError", "ProviderError", "TruncatedError"}
 
 
 def test_a_stop_before_anything_began_is_no_answer() -> None:

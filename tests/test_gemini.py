@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cutting import check_cuts, check_splits
@@ -15,10 +17,29 @@ from loopback import Conversation, LoopbackServer
 from vesselog import AsyncClient, Client, Recording, replay, verify
 from vesselog.core.errors import InvalidRequestError, ProviderError
 from vesselog.core.exchange import Exchange
+from vesselog.core.jsontext import dumps
 from vesselog.core.request import ImagePart, chat_request
 from vesselog.core.vessel import ModelInfo, Progress
 from vesselog.vessels import Gemini
 
+WORDS = st.sampled_from(
+    [
+        "candidates",
+        "content",
+        "parts",
+        "text",
+        "functionCall",
+        "name",
+        "args",
+        "finishReason",
+        "STOP",
+        "usageMetadata",
+        "promptFeedback",
+        "index",
+        "error",
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS
 SIGNATURE = "CiIBVKhc7vB+vaaq6rA/KC79Ts7iXagIOA4EBOyBFDpl+pxPCmcBVKhc7g"
 
 
@@ -264,6 +285,11 @@ def test_other_parts_and_fields_are_kept() -> None:
     }
 
 
+def test_a_part_with_text_and_a_call_says_both() -> None:
+    (chunk,) = answer(event({"text": "a", **call("f", {})}, finish="STOP")).chunks
+    assert (chunk.text, chunk.tool_calls[0].name, chunk.extra) == ("a", "f", {})
+
+
 def test_a_large_part_is_in_the_raw_text_only() -> None:
     image = {"inlineData": {"mimeType": "image/png", "data": "A" * 4000}}
     found = answer(event(image, {"text": "Here."}, finish="STOP"))
@@ -295,6 +321,23 @@ def test_log_probabilities_in_the_universal_form() -> None:
 def test_split_anywhere_and_cut_anywhere(frames: list[bytes]) -> None:
     check_splits(Gemini(), b"".join(frames), SSE)
     check_cuts(Gemini(), frames, SSE, whole_after=len(frames))
+
+
+@given(st.data())
+def test_no_mutation_breaks_it_or_loses_text(data: st.DataObject) -> None:
+    """Frames dropped, doubled, swapped: what text is left is told, unless it failed before."""
+    frames = data.draw(st.sampled_from([HELLO, THINKING, TOOLS]))
+    picked = data.draw(st.lists(st.sampled_from(range(len(frames))), max_size=2 * len(frames)))
+    chosen = [frames[number] for number in picked]
+    found = answer(*chosen)
+    assert found.outcome in {"complete", "TruncatedError"}
+    assert found.completion.text == "".join(answer(each).completion.text for each in chosen)
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)))
+def test_no_json_breaks_it(value: Any) -> None:
+    found = decode(Gemini(), b"data: " + dumps(value) + b"\n\n", SSE)
+    assert found.outcome in {"complete", "ProtocolError", "ProviderError", "TruncatedError"}
 
 
 def test_a_stream_that_came_as_a_json_list() -> None:

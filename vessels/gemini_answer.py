@@ -194,17 +194,17 @@ class GeminiDecoder(Decoder):
         frame: Frame,
     ) -> None:
         place = "text"
+        if text := text_of(part.get("text")):
+            if part.get("thought"):
+                fields["reasoning"] = fields.get("reasoning", "") + text
+            else:
+                fields["text"] = fields.get("text", "") + text
         if call := object_in(part, "functionCall"):
             piece = {"id": call.get("id"), "function": {**call, "arguments": call.get("args")}}
             delta = state.calls.add(piece, frame, whole=True)
             if delta is not None:
                 fields.setdefault("tool_calls", []).append(delta)
                 place = delta.get("slot", place)
-        elif text := text_of(part.get("text")):
-            if part.get("thought"):
-                fields["reasoning"] = fields.get("reasoning", "") + text
-            else:
-                fields["text"] = fields.get("text", "") + text
         elif part.keys() - _TEXT:
             state.parts.append(part)
             extra.update(self._told.unknown({"parts": list(state.parts)}, _NOTHING, state.index))

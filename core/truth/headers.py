@@ -13,6 +13,7 @@ _KEPT = frozenset(
     {
         "accept",
         "accept-encoding",
+        "anthropic-beta",
         "anthropic-version",
         "api-version",
         "apim-request-id",
@@ -45,7 +46,7 @@ _KEPT = frozenset(
         "x-should-retry",
     }
 )
-_KEPT_PREFIXES = ("x-ratelimit-",)
+_KEPT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 
 
 def recordable(headers: Mapping[str, str]) -> dict[str, str]:
