@@ -25,7 +25,7 @@ from .files import create_file, is_at, lock_file, make_folder, open_file
 from .line import build_line
 from .names import SUFFIX, check_session_name, new_session_name
 from .preamble import header_line, open_line, request_line
-from .recovery import Found, examine, set_torn_tail_aside
+from .takeover import Found, examine, set_torn_tail_aside
 from .turn import Turn
 from .writer import CallWriter, Ending, Unrecorded, Writer
 

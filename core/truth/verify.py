@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import RecordingCorruptError, RecordingError
-from .recovery import Tally
 from .scan import ScannedLine, Torn, open_recording, scan
 from .stored import StoredFrame
+from .takeover import Tally
 
 __all__ = ["Finding", "Report", "verify"]
 

@@ -6,21 +6,19 @@ after it has passed that too. A RecordingError means that nothing of it may be s
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
 from ..clock import Clock
 from ..completion import Outcome
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
+from .frameline import frame_line
 from .headers import recordable
-from .line import build_line, seal
+from .line import build_line
 
 if TYPE_CHECKING:
     from .appending import Appender
@@ -134,37 +132,16 @@ class CallWriter:
         n = appender.ready(t)
         if self._ended:
             raise RecordingError(f"call {self.call} of {self._session.path} has ended")
-        call = self.call
-        lines: list[bytes] = []
-        for step in steps:
-            n += 1
-            frame = step.frame
-            fields: dict[str, Any] = {"type": "frame", "n": n, "call": call, "t": t}
-            if frame.valid:
-                fields["raw"] = frame.text
-            else:
-                fields["raw_b64"] = b64encode(frame.raw).decode("ascii")
-            if step.partial:
-                fields["partial"] = True
-            if step.masked:
-                fields["masked"] = True
-            if frame.repairs:
-                fields["repairs"] = frame.repairs
-            if step.fields:
-                fields["chunks"] = step.fields
-            if frame.odd:
-                lines.append(build_line(fields, exact=True))
-                continue
-            try:
-                lines.append(seal(orjson.dumps(fields)))
-            except TypeError:
-                lines.append(build_line(fields, exact=True))
-        if len(lines) == 1:
+        if len(steps) == 1:  # nearly always
+            line = frame_line(steps[0], n + 1, self.call, t)
             self._unlanded = (steps[0].frame.raw, 1)
-            appender.append(lines[0], n, self)
-        elif lines:
-            self._unlanded = (b"".join([step.frame.raw for step in steps]), len(lines))
-            appender.append(b"".join(lines), n, self)
+            appender.append(line, n + 1, self)
+        elif steps:
+            lines = [
+                frame_line(step, n + index, self.call, t) for index, step in enumerate(steps, 1)
+            ]
+            self._unlanded = (b"".join([step.frame.raw for step in steps]), len(steps))
+            appender.append(b"".join(lines), n + len(lines), self)
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
