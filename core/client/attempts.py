@@ -133,10 +133,10 @@ class Attempts:
         outer: what was being handled before, and has nothing to do with it. A bug is raised again.
         """
         if isinstance(failure, RecordingError):
-            call.fail(failure)
+            call.lose(failure)
             return []
         if isinstance(failure, VesselogError):
-            return call.finish(failure)
+            return self._finish(call, failure)
         if isinstance(failure, httpx.ReadTimeout):  # of an injected client, given our deadlines
             return self.stopped(call, call.left()[1])
         given = self._given
@@ -153,7 +153,7 @@ class Attempts:
             raise failure
         if error.phase == "response":
             self._given.origins.hung_up(self._plan.origin)
-        return call.finish(error)
+        return self._finish(call, error)
 
     def stopped(self, call: Call, phase: str) -> list[Step]:
         """A deadline passed or the stream was cancelled.
@@ -164,8 +164,17 @@ class Attempts:
             self.leave()
             return []
         if phase == "pool":
-            return call.finish(pool_timeout(self._given.timeouts, self._given.limits))
-        return call.finish(call.deadlines.expired(phase))
+            return self._finish(call, pool_timeout(self._given.timeouts, self._given.limits))
+        return self._finish(call, call.deadlines.expired(phase))
+
+    @staticmethod
+    def _finish(call: Call, failure: VesselogError | None) -> list[Step]:
+        """The steps that are left; none if they, or the end, cannot be recorded."""
+        try:
+            return call.finish(failure)
+        except RecordingError as lost:
+            call.lose(lost)
+            return []
 
     def leave(self) -> None:
         """The caller wants no more of it, or never wanted it to begin."""

@@ -163,13 +163,8 @@ class Call:
             else:
                 self.finish()
 
-    def fail(self, error: VesselogError) -> None:
-        """Nothing more can come, and what the splitter still holds is of no use."""
-        if self.outcome is None:
-            self._fail(error)
-
     def lose(self, error: RecordingError) -> None:
-        """What was recorded last did not pass the gate: whatever the verdict was, it is this."""
+        """It cannot be recorded to its end: whatever the verdict was, it is this."""
         self._fail(error)
 
     def abandon(self) -> None:

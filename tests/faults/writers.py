@@ -9,19 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpcore  # noqa: F401 - imported before children are made
 
 import sessions
-from invariants import Yielded
+from invariants import Yielded, check_poisoned
 from producing import line
-from vesselog import AsyncClient, Client, StreamChunk, Timeouts
+from talking import talking
+from vesselog import (
+    AsyncClient,
+    Client,
+    RecordingError,
+    RecordingLockedError,
+    Retries,
+    StreamChunk,
+    Timeouts,
+)
 from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
 
@@ -119,6 +129,149 @@ def stream(
             await asyncio.gather(*(listen_async(client, *each) for each in enumerate(prompts)))
 
     asyncio.run(run())
+
+
+def write_until_refused(
+    folder: str,
+    acks: str,
+    *,
+    frames: int = 1000,
+    level: str = "process",
+    limits: Mapping[str, int] | None = None,
+) -> None:
+    """Record until a RecordingError, after which the session has to be poisoned."""
+    tell = Telling(acks)
+    for name, limit in (limits or {}).items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
+    session = Session.open(Path(folder), "a", durability=level)
+    try:
+        writer = session.begin(sessions.request())
+    except RecordingError:
+        return
+    refused = False
+    for seq in range(frames):
+        try:
+            chunks = sessions.write(writer, [sessions.step(seq, f"{seq} ")])
+            if writer.gate is not None:
+                writer.gate.wait()
+        except RecordingError:
+            refused = True
+            break
+        for chunk in chunks:
+            tell(session.path, writer.call, chunk)
+    assert refused
+    check_poisoned(session, writer)
+
+
+def stream_with_few_files(
+    url: str, folder: str, acks: str, *, kind: str, outcomes: str
+) -> None:
+    """Stream again and again, each time with one more descriptor left, until it goes well."""
+    tell = Telling(acks)
+    ended: list[str] = []
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with talking(kind, url, recordings=folder, retries=Retries(count=0)) as talker:
+        for left in range(30):
+            stream = talker.stream(messages=str(left))
+            taken = {int(each) for each in os.listdir("/proc/self/fd")}
+            free = [each for each in range(len(taken) + 31) if each not in taken]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free[left], limit[1]))
+            heard = talker.begin(stream, lambda chunk: tell(stream.path, stream.call, chunk))
+            result = heard.result(30)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            ended.append(type(result.error).__name__ if result.error else str(result.outcome))
+            if result.outcome == "complete":
+                break
+        assert talker.hear().outcome == "complete"
+    Path(outcomes).write_text(" ".join(ended))
+
+
+def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str) -> None:
+    """Two streams in one session; beats: for how long nothing else had its turn meanwhile."""
+    longest = 0.0
+
+    def beat(last: float) -> float:
+        nonlocal longest
+        now = time.monotonic()
+        longest = max(longest, now - last)
+        return now
+
+    over = threading.Event()
+
+    def pulse() -> None:
+        last = time.monotonic()
+        while not over.wait(0.01):
+            last = beat(last)
+
+    async def pulse_async() -> None:
+        last = time.monotonic()
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+            last = beat(last)
+
+    tell = Telling(acks)
+    settings: dict[str, Any] = {
+        "recordings": folder,
+        "vessels": {"lab": Ollama(base_url=url)},
+        "environment": {},
+    }
+    if kind == "sync":
+        watching = threading.Thread(target=pulse)
+        with Client(**settings) as client:
+
+            def listen(prompt: str) -> None:
+                with client.stream("lab/m", prompt, session="shared") as stream:
+                    for chunk in stream:
+                        tell(stream.path, stream.call, chunk)
+
+            watching.start()
+            both = [threading.Thread(target=listen, args=(each,)) for each in "ab"]
+            for each in both:
+                each.start()
+            for each in both:
+                each.join()
+        over.set()
+        watching.join()
+    else:
+
+        async def listen_async(client: AsyncClient, prompt: str) -> None:
+            async with client.stream("lab/m", prompt, session="shared") as stream:
+                async for chunk in stream:
+                    tell(stream.path, stream.call, chunk)
+
+        async def run() -> None:
+            async with AsyncClient(fast=kind == "fast", **settings) as client:
+                watching = asyncio.create_task(pulse_async())
+                await asyncio.gather(*(listen_async(client, each) for each in "ab"))
+                over.set()
+                await watching
+
+        asyncio.run(run())
+    Path(beats).write_text(str(longest))
+
+
+def contend(
+    folder: str, acks: str, *, name: str, prompt: str, calls: int, refusals: str
+) -> None:
+    """Write so many calls, each when nobody else writes the session; without any, try once."""
+    tell = Telling(acks)
+    refused = 0
+    body = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
+    while calls or not refused:
+        try:
+            session = Session.open(Path(folder), name)
+            writer = session.begin(sessions.request(body))
+        except RecordingLockedError:
+            refused += 1
+            continue
+        steps = [sessions.step(seq, f"{seq} ", line(prompt, seq)) for seq in range(5)]
+        for chunk in sessions.write(writer, steps):
+            tell(session.path, writer.call, chunk)
+        writer.end("complete")
+        session.close()
+        calls -= 1
+    Path(refusals).write_text(str(refused))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,324 @@
+"""A disk that is full, fails, is slow, forbids writing; files that are taken away under way.
+
+The error is typed, nothing unrecorded is yielded, the file stays readable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import writers
+from invariants import Yielded, check, check_poisoned, check_reopening
+from loopback import Conversation, LoopbackServer, ollama_lines
+from nursery import Nursery
+from producing import producing, producing_lines
+from reporting import Figure, Mount
+from sessions import request, step, write
+from talking import Heard, every_client, talking
+from vesselog import ConnectionFailedError, Recording, RecordingError, verify
+from vesselog.core.truth.session import Session
+
+FRAMES = 40
+
+
+def told(acks: Path) -> list[Yielded]:
+    return [each for each, _moment in writers.told(acks)]
+
+
+def run_traced(
+    strace: str, inject: str, place: Path, function: str, **arguments: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a function of writers.py; the faults are injected into what it does to `place`."""
+    program = [sys.executable, "-P", writers.__file__, function, json.dumps(arguments)]
+    path = f"{Path(__file__).parent}:{Path(__file__).parents[1]}"
+    call = inject.partition(":")[0]
+    traced = [strace, "-f", "-qq", "-o", "/dev/null", "-E", f"PYTHONPATH={path}", "-P", str(place)]
+    traced += ["-e", f"trace={call}", "-e", f"inject={inject}"]
+    return subprocess.run([*traced, *program], check=False, capture_output=True, text=True)
+
+
+def yielded_by(heard: Heard) -> list[Yielded]:
+    assert heard.stream.path is not None
+    assert heard.stream.call is not None
+    return [
+        Yielded(heard.stream.path, heard.stream.call, chunk.seq, chunk.text)
+        for chunk in heard.chunks
+    ]
+
+
+def check_refused(heard: Heard) -> None:
+    """It ended by a RecordingError; all that was handed out is in a file that can be read."""
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert any(said in str(heard.error) for said in ("No space left", "is the disk full?"))
+    assert heard.outcome == "error"
+    path = heard.stream.path
+    assert path is not None
+    produced = producing_lines(FRAMES)
+    (call,) = check(path, yielded=yielded_by(heard), produced=produced) or [None]
+    assert call is None or call.outcome == "interrupted"
+
+
+@every_client
+def test_a_full_disk(mount: Mount, figure: Figure, kind: str) -> None:
+    """Of every size in turn, so that each kind of line is the one that does not fit."""
+    disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    chunks = tried = 0
+    with (
+        LoopbackServer([producing(FRAMES)]) as server,
+        talking(kind, server, recordings=disk / "r") as talker,
+    ):
+        filler = disk / "filler"
+        for pages in range(30):
+            filler.write_bytes(bytes(1024 * 1024 - 4096 * pages - 4096))
+            heard = talker.hear(messages="full")
+            if heard.outcome == "complete":
+                break
+            check_refused(heard)
+            chunks += len(heard.chunks)
+            tried += 1
+            filler.unlink()
+            if heard.stream.path.exists():
+                check_reopening(heard.stream.path, yielded=yielded_by(heard))
+                heard.stream.path.unlink()
+        filler.unlink()
+        assert talker.hear(messages="after").check("complete").chunks
+    assert tried > 5
+    figure(f"ENOSPC at {tried} places ({kind}): {chunks} chunks yielded before, 0 missing")
+
+
+def test_a_short_write(tmp_path: Path, nursery: Nursery, figure: Figure) -> None:
+    """RLIMIT_FSIZE lets a part of a line through, at 40 different bytes."""
+    failed = 0
+    for size in range(200, 4200, 100):
+        folder, acks = tmp_path / str(size), tmp_path / f"{size}.told"
+        limits = {"FSIZE": size}
+        child = nursery.start(
+            *("write_until_refused",),
+            **{"folder": str(folder), "acks": str(acks), "limits": limits},
+        )
+        assert child.wait() == 0
+        calls = check_reopening(folder / "a.jsonl", yielded=told(acks))
+        failed += 1
+        assert all(call.outcome == "crashed" for call in calls)
+    figure(f"short write, at {failed} sizes: undone, 0 yielded chunks missing")
+
+
+@pytest.mark.parametrize("level", ["process", "power"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EDQUOT"])
+def test_a_write_that_fails(tmp_path: Path, strace: str, level: str, error: str) -> None:
+    """The second, fifth … write of the file; the ones after it would succeed."""
+    for when in (1, 2, 3, 5, 8):
+        folder, acks = tmp_path / str(when), tmp_path / f"{when}.told"
+        path = folder / "a.jsonl"
+        done = run_traced(
+            *(strace, f"write:error={error}:when={when}", path, "write_until_refused"),
+            **{"folder": str(folder), "acks": str(acks), "level": level, "frames": 20},
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(told(acks)) == max(0, when - 2)
+        check_reopening(path, yielded=told(acks))
+
+
+@pytest.mark.parametrize("level", ["interval", "power"])
+def test_a_sync_that_fails_is_not_tried_again(
+    tmp_path: Path, strace: str, figure: Figure, level: str
+) -> None:
+    for when in (1, 2, 4):
+        folder, acks, log = tmp_path / str(when), tmp_path / f"{when}.told", tmp_path / "log"
+        path = folder / "a.jsonl"
+        program = [sys.executable, "-P", writers.__file__, "write_until_refused"]
+        arguments = {"folder": str(folder), "acks": str(acks), "level": level, "frames": 10**9}
+        syncs = "fdatasync,fsync"
+        done = subprocess.run(
+            [
+                *(strace, "-f", "-qq", "-o", log, "-P", path, "-e", f"trace={syncs}"),
+                *("-e", f"inject={syncs}:error=EIO:when={when}+"),
+                *("-E", f"PYTHONPATH={Path(__file__).parent}:{Path(__file__).parents[1]}"),
+                *(*program, json.dumps(arguments)),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        failures = log.read_text().count("EIO")
+        assert failures == 1, log.read_text()
+        check_reopening(path, yielded=told(acks))
+    figure(f"EIO on sync ({level}): typed error, poisoned, the sync not tried again")
+
+
+def test_a_write_that_a_signal_interrupts_goes_on(tmp_path: Path, strace: str) -> None:
+    """Every second write is interrupted before it did anything."""
+    path, acks = tmp_path / "r" / "a.jsonl", tmp_path / "told"
+    done = run_traced(
+        *(strace, "write:error=EINTR:when=1+2", path, "write_session"),
+        **{"folder": str(path.parent), "name": "a", "acks": str(acks), "frames": 20},
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(told(acks)) == 20
+    (call,) = check_reopening(path, yielded=told(acks), produced=producing_lines(20))
+    assert call.outcome == "complete"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "fast"])
+def test_no_more_files_may_be_opened(
+    tmp_path: Path, nursery: Nursery, figure: Figure, kind: str
+) -> None:
+    """Whatever it is that cannot be opened: a typed error, and all is well when there is room."""
+    acks = tmp_path / "told"
+    with LoopbackServer([producing(FRAMES)]) as server:
+        child = nursery.start(
+            "stream_with_few_files",
+            url=server.url,
+            folder=str(tmp_path / "r"),
+            acks=str(acks),
+            kind=kind,
+            outcomes=str(tmp_path / "outcomes"),
+        )
+        assert child.wait() == 0
+    outcomes = (tmp_path / "outcomes").read_text().split()
+    assert outcomes[0] not in {"complete", "none"}
+    assert outcomes[-1] == "complete"
+    allowed = {RecordingError.__name__, ConnectionFailedError.__name__, "complete"}
+    assert set(outcomes) <= allowed, outcomes
+    yielded = told(acks)
+    for path in (tmp_path / "r").glob("*.jsonl"):
+        check_reopening(path, yielded=yielded, produced=producing_lines(FRAMES))
+    figure(f"EMFILE ({kind}), with 0 to {len(outcomes) - 1} descriptors left: typed errors only")
+
+
+@every_client
+def test_a_folder_that_may_only_be_read(mount: Mount, kind: str) -> None:
+    disk = mount("-t", "tmpfs", "-o", "size=1m,ro", "tmpfs")
+    with (
+        LoopbackServer([producing(FRAMES)]) as server,
+        talking(kind, server, recordings=disk) as talker,
+    ):
+        heard = talker.hear()
+        assert type(heard.error) is RecordingError
+        assert "Read-only file system" in str(heard.error)
+        assert heard.chunks == []
+        assert server.requests == []  # nothing is sent that could not be recorded
+
+
+def endless(conversation: Conversation) -> None:
+    """Lines without end, some hundred a second."""
+    conversation.begin()
+    while not conversation.server.released.wait(0.005):
+        conversation.chunk(ollama_lines("on ")[0])
+
+
+@every_client
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+def test_a_file_taken_away_under_way_is_noticed(tmp_path: Path, kind: str, how: str) -> None:
+    """Writes to it still succeed, and would be lost: it is noticed within about a second."""
+    with LoopbackServer([endless]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+        taken: list[int] = []
+
+        def take(chunk: Any) -> None:
+            if chunk.seq == 3:
+                _take_away(stream.path, how)
+            taken.append(chunk.seq)
+
+        heard = talker.begin(stream, take).result(30)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert "deleted or replaced" in str(heard.error)
+    assert heard.outcome == "error"
+    if how == "replaced":
+        assert heard.stream.path.read_bytes() == b"somebody else's"
+    assert heard.chunks[-1].t - heard.chunks[3].t < 3
+
+
+@every_client
+def test_a_file_deleted_before_the_end_is_noticed_at_the_end(tmp_path: Path, kind: str) -> None:
+    gone = threading.Event()
+
+    def waits(conversation: Conversation) -> None:
+        first, *rest = conversation.frames("Hi", " there")
+        conversation.begin()
+        conversation.chunk(first)
+        gone.wait(10)
+        conversation.chunk(b"".join(rest))
+        conversation.end()
+
+    with LoopbackServer([waits]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+
+        def take(chunk: Any) -> None:
+            stream.path.unlink(missing_ok=True)
+            gone.set()
+
+        heard = talker.begin(stream, take).result(30)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert heard.outcome == "error"
+
+
+def _take_away(path: Path, how: str) -> None:
+    if how == "moved":
+        path.rename(path.with_name("elsewhere"))
+    elif how == "deleted":
+        path.unlink()
+    else:
+        other = path.with_name("other")
+        other.write_bytes(b"somebody else's")
+        other.replace(path)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "fast"])
+def test_a_slow_disk(tmp_path: Path, strace: str, figure: Figure, kind: str) -> None:
+    """500 ms for each write: no line out of order, nothing lost, and one sees what stalls."""
+    folder, acks, beats = tmp_path / "r", tmp_path / "told", tmp_path / "beats"
+    path = folder / "shared.jsonl"
+    with LoopbackServer([producing(4)]) as server:
+        done = run_traced(
+            *(strace, "write:delay_enter=500000", path, "stream_with_pulse"),
+            **{"url": server.url, "folder": str(folder), "acks": str(acks), "kind": kind},
+            **{"beats": str(beats)},
+        )
+    assert done.returncode == 0, done.stderr
+    yielded = told(acks)
+    assert len(yielded) == 2 * 5
+    calls = check_reopening(path, yielded=yielded, produced=producing_lines(4))
+    assert [call.outcome for call in calls] == ["complete", "complete"]
+    stall = float(beats.read_text())
+    assert stall > 0.4 if kind != "sync" else stall < 0.4
+    who = "another thread" if kind == "sync" else "the event loop"
+    figure(f"a disk with 500 ms a write ({kind}): in order, 0 missing; {who} stood {stall:.2f} s")
+
+
+def test_after_a_failure_nothing_is_taken(tmp_path: Path, mount: Mount) -> None:
+    """I5 on a disk that was full, and has room again."""
+    disk = mount("-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    session = Session.open(disk, "a")
+    writer = session.begin(request())
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(RecordingError, match=r"No space|is the disk full"):
+        for seq in range(100):
+            write(writer, [step(seq, "x" * 500)])
+    filler.unlink()
+    check_poisoned(session, writer)
+    assert verify(session.path).ok
+    (call,) = Recording(session.path).calls()
+    assert call.outcome == "interrupted"
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_left() -> Iterator[None]:
+    before = threading.active_count()
+    fds = len(os.listdir("/proc/self/fd"))
+    yield
+    assert threading.active_count() <= before
+    assert len(os.listdir("/proc/self/fd")) <= fds + 2
