@@ -22,7 +22,7 @@ _ID = "chatcmpl-CkZ7v0qPkU2rXn5JmTtq8hB1LwYdE"
 
 @dataclass(frozen=True)
 class Material:
-    """One answer. frames: with their dress. payloads: the JSON in them. stamped: see `stamp_at`.
+    """One answer. frames: with their dress. payloads: the JSON in them. texts: those of the pieces.
 
     opening, closing: what comes before and after the pieces of text (the role, the finish, usage,
     the dialect's last word). stamped: a frame whose text begins with a stamp of zeros, at
@@ -34,6 +34,7 @@ class Material:
     pieces: tuple[bytes, ...]
     closing: tuple[bytes, ...]
     payloads: tuple[bytes, ...]
+    texts: tuple[str, ...]
     stamped: bytes
     stamp_at: int
 
@@ -83,6 +84,7 @@ def _openai(words: list[str]) -> Material:
         pieces=tuple(map(event, texts)),
         closing=(*map(event, closing), b"data: [DONE]\n\n"),
         payloads=tuple(text.encode() for text in opening + texts + closing),
+        texts=tuple(words),
         stamped=stamped,
         stamp_at=stamped.index(b"0" * STAMP_DIGITS),
     )
@@ -109,6 +111,7 @@ def _ollama(words: list[str]) -> Material:
         pieces=tuple(text.encode() + b"\n" for text in texts),
         closing=(end.encode() + b"\n",),
         payloads=tuple(text.encode() for text in [*texts, end]),
+        texts=tuple(words),
         stamped=stamped,
         stamp_at=stamped.index(b"0" * STAMP_DIGITS),
     )

@@ -7,22 +7,26 @@ stream has warmed it up until the last stream is over, per piece of text.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import resource
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from children import Figures, allow_many_files, serve
-from material import STAMP_DIGITS
+from children import Figures, allow_many_files, measure, serve
+from material import STAMP_DIGITS, material
 from peers import ASYNC_PEERS, SYNC_PEERS, Ask, AsyncAsk, Seen
 from upstream import running
 
 _WARM_UP = "burst-50"
+# Chunks of the stream after which a long one's growth is looked at.
+_FEW = 20_000
 
 
 @asynccontextmanager
@@ -96,9 +100,23 @@ def _cpu() -> float:
 
 
 def _peak_mib() -> float:
-    """The most memory that this process ever had. Linux counts KiB, macOS bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    """The most memory that this process ever had.
+
+    Linux's `ru_maxrss` would do, but it begins with what the parent had.
+    """
+    if sys.platform == "linux":
+        return _status_mib("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
+def _now_mib() -> float:
+    """The memory that this process has now; where the system does not tell, the most it had."""
+    return _status_mib("VmRSS") if sys.platform == "linux" else _peak_mib()
+
+
+def _status_mib(name: str) -> float:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields[name].split()[0]) / 2**10
 
 
 def _check(seen: list[_Seen], chunks: int) -> int:
@@ -205,24 +223,44 @@ async def _steady(client: str, streams: int, rate: int, chunks: int) -> Figures:
 
 
 async def _growth(client: str, streams: int, chunks: int, warm_streams: int) -> Figures:
-    """How much more memory than its first streams took a client ever has, the texts apart."""
-    text = 0
+    """How much more memory than its first streams took a client ever has.
 
-    def seen(piece: str) -> None:
-        nonlocal text
-        text += len(piece)
+    What the text of a single stream takes, in a process that does nothing else, is apart.
+    """
+    few = min(chunks, _FEW)
+
+    def seen(_text: str) -> None: ...
 
     with running() as address:
-        async with _asking(client, f"{address}/burst-{min(chunks, 20_000)}", 1) as ask:
+        async with (
+            _asking(client, f"{address}/burst-{few}", 1) as warm_up,
+            _asking(client, f"{address}/burst-{chunks}", 1) as ask,
+        ):
             for _ in range(warm_streams):
-                await ask(seen)
-        before, text = _peak_mib(), 0
-        async with _asking(client, f"{address}/burst-{chunks}", 1) as ask:
+                await warm_up(seen)
+            before = _now_mib()
             for _ in range(streams):
                 await ask(seen)
     grown = _peak_mib() - before
-    held = text / 2**20 if streams == 1 else 0.0
+    held = 0.0
+    if streams == 1:
+        held = measure("over_http.py", "text_growth", {"chunks": chunks})["grown_mib"]
     return {"growth_mib": grown - held, "grown_mib": grown, "text_mib": held}
+
+
+async def _text_growth(chunks: int) -> Figures:
+    """What memory the text of such a stream takes while it is put together from its pieces."""
+    pieces = material("openai", 1000).texts
+    _put_together(pieces, min(chunks, _FEW))
+    before = _now_mib()
+    _put_together(pieces, chunks)
+    return {"grown_mib": _peak_mib() - before}
+
+
+def _put_together(pieces: Sequence[str], count: int) -> None:
+    text = io.StringIO()
+    for number in range(count):
+        text.write(pieces[number % len(pieces)])
 
 
 async def _first_chunk(pairs: int) -> Figures:
@@ -244,15 +282,15 @@ async def _first_chunk(pairs: int) -> Figures:
     return {"recorded_ms": with_file, "unrecorded_ms": without, "added_ms": with_file - without}
 
 
-def _run(measure: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[..., Figures]:
+def _run(function: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[..., Figures]:
     def run(**settings: Any) -> Figures:
         allow_many_files()
         if not settings.get("client", "vesselog").startswith("vesselog"):
-            return asyncio.run(measure(**settings))
+            return asyncio.run(function(**settings))
         from vesselog import ConfigurationError  # the peers' processes do not load it
 
         try:
-            return asyncio.run(measure(**settings))
+            return asyncio.run(function(**settings))
         except ConfigurationError as error:
             if error.setting != "durability":
                 raise
@@ -267,6 +305,7 @@ if __name__ == "__main__":
         "paced": _paced,
         "steady": _steady,
         "growth": _growth,
+        "text_growth": _text_growth,
         "first_chunk": _first_chunk,
     }
     serve({name: _run(function) for name, function in functions.items()})
