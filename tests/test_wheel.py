@@ -147,7 +147,7 @@ def test_every_entry_point_loads(installed: Path, tmp_path: Path) -> None:
     vessels = points.select(group="vesselog.vessels")
     assert {point.name for point in vessels} >= {"ollama", "openai"}
     for point in points:
-        code = f"from {point.module} import {point.attr}"
+        code = f"import {point.module} as named; named.{point.attr or '__name__'}"
         run(installed / "bin/python", "-W", "error", "-c", code, cwd=tmp_path)
 
 

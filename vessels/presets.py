@@ -1,4 +1,4 @@
-"""Servers that speak the OpenAI dialect, by name: data, no code of their own.
+"""Servers that speak the OpenAI dialect, by name: data, without code of their own.
 
 A preset says where the server is, which variables hold its key, what it does not take and what it
 calls by another name. It is a subclass of `OpenAI` whose attributes say so; so is one of your own:
