@@ -23,7 +23,7 @@ def exact(case: Case) -> Iterator[str]:
     if [chunk.seq for chunk in whole.chunks] != list(range(len(whole.chunks))):
         yield "the chunks are not numbered 0, 1, 2 …"
     if isinstance(whole.error, ProtocolError) and (case.body.expected or {}).get("outcome") is None:
-        yield f"it cannot be decoded: {shown(whole.error.message)}"
+        yield f"it cannot be decoded: {shown(whole.error)}"
 
 
 def expected(case: Case) -> Iterator[str]:
@@ -48,7 +48,7 @@ def unknown_fields(case: Case) -> Iterator[str]:
     for number, raw in enumerate(dressed):
         ran = case.run(b"".join((*frames[:number], raw, *frames[number + 1 :])))
         if not _alike(case.whole, ran):
-            yield f"an unknown field in frame {number} changes the answer: {shown(repr(raw))}"
+            yield f"an unknown field in frame {number} changes the answer: {shown(raw)}"
             return
     yield "an unknown field in every frame changes the answer"
 
@@ -67,7 +67,7 @@ def round_trip(case: Case) -> Iterator[str]:
         if [_bare(each) for each in again.chunks] != [_bare(chunk)]:
             instead = [_bare(each) for each in again.chunks]
             yield (
-                f"chunk {chunk.seq} is encoded as {shown(repr(frame))}, which is read as "
+                f"chunk {chunk.seq} is encoded as {shown(frame)}, which is read as "
                 f"{shown(instead)}, not {shown(_bare(chunk))}"
             )
             return

@@ -11,7 +11,7 @@ from ..core.vessel import Progress
 from .running import COMPLETE, Case, Ran, shown
 from .splits import framing_of
 
-__all__ = ["cut_anywhere", "error_frames", "errors_in_band", "whole_at_the_end"]
+__all__ = ["cut_anywhere", "error_frame", "errors_in_band", "whole_at_the_end"]
 
 _SPEECH = ("text", "reasoning", "refusal", "tool_calls")
 
@@ -31,7 +31,7 @@ def cut_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str]:
             ran = case.run(before + kept)
             where = f"{'inside' if kept else 'before'} frame {number}"
             if ran.outcome != wanted:
-                told = "" if ran.error is None else f" ({shown(ran.error.message)})"
+                told = "" if ran.error is None else f" ({shown(ran.error)})"
                 yield f"a cut {where} gives {ran.outcome}{told}, not {wanted}"
                 return
             if ran.said[: _said_before(whole, number)] != _said(whole, number):
@@ -70,7 +70,7 @@ def errors_in_band(
             if ran.outcome != ProviderError.__name__:
                 yield (
                     f"an error before frame {number} gives {ran.outcome}, not a ProviderError: "
-                    f"{shown(repr(error))}"
+                    f"{shown(error)}"
                 )
                 return
             if ran.said != _said(whole, number):
@@ -78,13 +78,13 @@ def errors_in_band(
                 return
 
 
-def error_frames(ran: Ran) -> list[bytes]:
-    """The frames of a body that tell of an error in band and say nothing else."""
-    return [
-        step.frame.raw
-        for step in ran.steps
-        if isinstance(step.error, ProviderError) and not step.fields
-    ]
+def error_frame(ran: Ran) -> bytes | None:
+    """The frame of a body that tells of an error in band and says nothing else."""
+    # Those behind it carry the error too, but were not read.
+    step = next((step for step in ran.steps if step.error is not None), None)
+    if step is None or step.fields or not isinstance(step.error, ProviderError):
+        return None
+    return step.frame.raw
 
 
 def _sampled(numbers: Sequence[int], most: int, chance: random.Random) -> Sequence[int]:

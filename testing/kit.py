@@ -23,7 +23,7 @@ from ..core.request import chat_request
 from ..core.vessel import Vessel, WireRequest
 from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
-from .endings import cut_anywhere, error_frames, errors_in_band, whole_at_the_end
+from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
@@ -138,8 +138,8 @@ def check(
         except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
             findings.append(Finding(body.name, "decoding raises nothing", repr(problem)))
     streams = [case for case in cases if case.request.stream]
-    found = {frame: None for case in streams for frame in error_frames(case.whole)}
-    given = [*errors, *found]
+    told_in = [frame for case in streams if (frame := error_frame(case.whole)) is not None]
+    given = [*errors, *dict.fromkeys(told_in)]
     findings += [Finding("", "the bodies suffice", told) for told in _missing(streams, given)]
     for number, case in enumerate(cases):
         for name, invariant in INVARIANTS.items():

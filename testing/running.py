@@ -113,20 +113,26 @@ def difference(whole: Ran, other: Ran, *, frames: bool = True) -> str | None:
         return f"there are {len(other.said)} chunks, not {len(whole.said)}"
     if whole.outcome != other.outcome:
         return f"it ends as {_ending(other)}, not as {_ending(whole)}"
-    if frames and whole.frames != other.frames:
-        return f"there are {len(other.frames)} other frames in place of {len(whole.frames)}"
-    if frames:
-        repairs = [[step.frame.repairs for step in ran.steps] for ran in (whole, other)]
-        if repairs[0] != repairs[1]:
-            return f"the repairs are {shown(repairs[1])}, not {shown(repairs[0])}"
+    return _other_frames(whole, other) if frames else None
+
+
+def _other_frames(whole: Ran, other: Ran) -> str | None:
+    for number, pair in enumerate(zip(whole.steps, other.steps, strict=False)):
+        frame, instead = (step.frame for step in pair)
+        if frame.raw != instead.raw:
+            return f"frame {number} is {shown(instead.raw)}, not {shown(frame.raw)}"
+        if frame.repairs != instead.repairs:
+            return f"frame {number} has the repairs {instead.repairs}, not {frame.repairs}"
+    if len(whole.steps) != len(other.steps):
+        return f"there are {len(other.steps)} frames, not {len(whole.steps)}"
     return None
 
 
 def shown(value: Any) -> str:
-    """A value for a message, shortened."""
-    text = value if isinstance(value, str) else repr(value)
+    """A value in a message: an error's own words as they are, all else as Python shows it."""
+    text = value.message if isinstance(value, VesselogError) else repr(value)
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
 def _ending(ran: Ran) -> str:
-    return COMPLETE if ran.error is None else f"{ran.outcome} ({shown(ran.error.message)})"
+    return COMPLETE if ran.error is None else f"{ran.outcome} ({shown(ran.error)})"

@@ -10,7 +10,7 @@ from ..core.errors import ProtocolError, TruncatedError
 from ..core.exchange import Exchange
 from ..core.framing import Framing, Splitter
 from ..core.sniffing import BYTE_ORDER_MARK, WHITE_SPACE, sniff
-from .running import Case, Ran, begin, difference, shown
+from .running import Case, Ran, begin, difference
 
 __all__ = ["framing_of", "line_ends", "mixed", "split_anywhere"]
 
@@ -97,21 +97,18 @@ def _around(whole: Ran, at: int) -> str:
     for number, raw in enumerate(whole.frames):
         if abs(number - hit) > _AROUND:
             continue
-        if number == hit:
-            inside = at - start
-            text = f"{_end(raw[:inside])} ✂ {_begin(raw[inside:])}"
-        else:
-            text = _begin(raw)
+        inside = at - start
+        text = f"{_end(raw[:inside])} ✂ {_begin(raw[inside:])}" if number == hit else _begin(raw)
         lines.append(f"    frame {number}: {text}")
     return "\n".join(lines)
 
 
 def _begin(raw: bytes) -> str:
-    return shown(repr(raw[:_SHOWN])[2:-1]) + ("…" if len(raw) > _SHOWN else "")
+    return repr(raw[:_SHOWN])[2:-1] + ("…" if len(raw) > _SHOWN else "")
 
 
 def _end(raw: bytes) -> str:
-    return ("…" if len(raw) > _SHOWN else "") + shown(repr(raw[-_SHOWN:])[2:-1])
+    return ("…" if len(raw) > _SHOWN else "") + repr(raw[-_SHOWN:])[2:-1]
 
 
 def _fed(exchange: Exchange, data: bytes) -> list[dict[str, object]]:
