@@ -1,6 +1,8 @@
-"""What `import vesselog` costs, against importing what it is built on and making one model class.
+"""What importing costs, against importing what vesselog is built on and making one model class.
 
-Each import happens in a fresh interpreter, which times it by its own CPU clock.
+`import vesselog` alone says little, since its names are loaded when they are first used; so the
+clients are imported too. Each import happens in a fresh interpreter, which times it by its own CPU
+clock.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import sys
 
 from children import Figures, serve
 
-_OURS = "import vesselog"
+_BARE = "import vesselog"
+_CLIENTS = "from vesselog import AsyncClient, Client"
 _FLOOR = """
 import httpx, pydantic, orjson
 
@@ -27,7 +30,7 @@ print((time.process_time_ns() - start) / 1e6)
 
 def importing(turns: int) -> Figures:
     """The least of some turns of each, after one that fills the file cache."""
-    spent: dict[str, list[float]] = {_OURS: [], _FLOOR: []}
+    spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _FLOOR: []}
     for turn in range(turns + 1):
         for statement, costs in spent.items():
             program = _TIMED.format(statement=statement)
@@ -36,8 +39,14 @@ def importing(turns: int) -> Figures:
             )
             if turn:
                 costs.append(float(done.stdout))
-    ours, floor = (min(costs) for costs in spent.values())
-    return {"ms": ours, "floor_ms": floor, "ratio": ours / floor}
+    bare, clients, floor = (min(costs) for costs in spent.values())
+    return {
+        "bare_ms": bare,
+        "clients_ms": clients,
+        "floor_ms": floor,
+        "ratio": bare / floor,
+        "clients_ratio": clients / floor,
+    }
 
 
 if __name__ == "__main__":

@@ -162,6 +162,11 @@ TARGETS = (
         _figure("import", "ratio"),
     ),
     Target(
+        "the same with its clients: `from vesselog import AsyncClient, Client`",
+        1.35,
+        _figure("import", "clients_ratio"),
+    ),
+    Target(
         "cost per chunk at 10, 100, 1,000 streams, the dearest against the cheapest",
         1.3,
         _flat("streams "),
