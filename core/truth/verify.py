@@ -1,7 +1,9 @@
-"""Checks a recording: every line, their numbers and times, and each call's payload.
+"""Checks a recording: every line, their numbers and times, each call's payload and its chunks.
 
-An error is anything that cannot have been written so by a healthy writer and disk. A note is what
-may be: a call without an end, a line of a type unknown here.
+An error is anything that cannot have been written so by a healthy writer and disk. Drift is no
+error: today's vessel makes other chunks of the same frames than the one that recorded them. A note
+is what may be: a call without an end, a vessel that is not installed, a line of a type unknown
+here.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import RecordingCorruptError, RecordingError
+from ..errors import RecordingCorruptError, RecordingError, VesselogError
+from .comparison import Comparison
+from .redecoding import Redecoding
 from .scan import ScannedLine, Torn, open_recording, scan
 from .stored import StoredFrame
 from .takeover import Tally
@@ -32,7 +36,7 @@ class Finding:
     offset: of the line's first byte.
     """
 
-    severity: Literal["error", "note"]
+    severity: Literal["error", "drift", "note"]
     kind: str
     message: str
     line: int | None = None
@@ -41,7 +45,11 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """The result. ok: no errors. The findings are in the file's order, the first 100 of them."""
+    """The result. The findings are in the file's order, the first 100 of them.
+
+    ok: no errors. decoded: how many calls were decoded again. drifting: in how many of them that
+    gave other chunks.
+    """
 
     path: Path
     session: str | None = None
@@ -49,6 +57,8 @@ class Report:
     calls: int = 0
     frames: int = 0
     chunks: int = 0
+    decoded: int = 0
+    drifting: int = 0
     errors: int = 0
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -74,6 +84,8 @@ class Report:
             "calls": self.calls,
             "frames": self.frames,
             "chunks": self.chunks,
+            "decoded": self.decoded,
+            "drifting": self.drifting,
             "errors": self.errors,
             "findings": [
                 {name: getattr(each, name) for name in Finding.__slots__} for each in self.findings
@@ -81,13 +93,14 @@ class Report:
         }
 
 
-def verify(path: str | os.PathLike[str]) -> Report:
+def verify(path: str | os.PathLike[str], *, decode: bool = True) -> Report:
     """Check the recording at `path`, in constant memory and one pass.
 
-    Damage is told in the report. Raises RecordingError only if the file cannot be read at all.
+    decode: also decode the frames again, by the vessels that are installed now. Damage is told in
+    the report. Raises RecordingError only if the file cannot be read at all.
     """
     report = Report(Path(path))
-    checker = _Checker(report)
+    checker = _Checker(report, decode=decode)
     with open_recording(report.path) as file:
         try:
             for line in scan(file, report.path):
@@ -106,14 +119,20 @@ def verify(path: str | os.PathLike[str]) -> Report:
 
 @dataclass(slots=True)
 class _Call:
+    """A call that runs. again: None where its frames are not decoded again."""
+
     started: int
+    then: str
+    again: Redecoding | None
     tally: Tally = field(default_factory=Tally)
     next_seq: int = 0
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 class _Checker:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, decode: bool) -> None:
         self._report = report
+        self._decode = decode
         self._checked = False
         self._n = 0
         self._t = 0
@@ -150,8 +169,9 @@ class _Checker:
         """What is wrong at the end of the file."""
         if self._report.lines == 0 and not self._report.findings:
             yield Finding("error", "empty", "the file is empty")
-        for call in self._running:
-            yield Finding("note", "interrupted", f"call {call} has no end")
+        for number, call in self._running.items():
+            yield Finding("note", "interrupted", f"call {number} has no end")
+            yield from self._compared(number, call, None)
 
     def _check_order(self, line: ScannedLine) -> Iterator[Finding]:
         n, t = line.fields.get("n"), line.fields.get("t")
@@ -173,7 +193,15 @@ class _Checker:
             yield _error(line, "call", f"its call number {call!r} does not follow {self._highest}")
         else:
             self._highest = call
-        self._running[call] = _Call(t if isinstance(t, int) else 0)
+        again = None
+        if self._decode:
+            try:
+                again = Redecoding(line.fields)
+            except VesselogError as error:
+                told = f"call {call} was not decoded again: {error.message}"
+                yield Finding("note", "vessel", told, line.number, line.offset)
+        then = f"{line.fields.get('vessel')} {line.fields.get('vessel_version')}"
+        self._running[call] = _Call(t if isinstance(t, int) else 0, then, again)
 
     def _check_call(self, line: ScannedLine) -> Iterator[Finding]:
         fields = line.fields
@@ -182,8 +210,11 @@ class _Checker:
             yield _error(line, "call", f"call {fields.get('call')!r} is not running")
         elif fields["type"] == "frame":
             yield from self._check_frame(line, call)
+        elif fields["type"] == "response" and call.again is not None:
+            call.again.respond(fields)
         elif fields["type"] == "end":
             del self._running[fields.get("call")]
+            yield from self._compared(fields.get("call"), call, line)
             for name, value in call.tally.record().items():
                 if fields.get(name) != value:
                     told = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
@@ -194,14 +225,41 @@ class _Checker:
         try:
             frame = StoredFrame.of(line.fields, call.started, line.place)
             call.tally.add(frame.raw)
-            for chunk in frame.chunks():
-                self._report.chunks += 1
-                if chunk.seq != call.next_seq:
-                    message = f"chunk {chunk.seq} stands in place of {call.next_seq}"
-                    yield _error(line, "seq", message)
-                call.next_seq = chunk.seq + 1
+            chunks = list(frame.chunks())
         except RecordingError as error:
+            call.again = None  # what is damaged is not compared
             yield _error(line, "frame", error.message)
+            return
+        for chunk in chunks:
+            self._report.chunks += 1
+            if chunk.seq != call.next_seq:
+                message = f"chunk {chunk.seq} stands in place of {call.next_seq}"
+                yield _error(line, "seq", message)
+            call.next_seq = chunk.seq + 1
+        if call.again is not None:
+            today = call.again.feed(frame)
+            call.comparison.add(chunks, (chunk for step in today for chunk in step.chunks))
+
+    def _compared(self, number: object, call: _Call, end: ScannedLine | None) -> Iterator[Finding]:
+        """Whether the call's chunks are still what its vessel makes of its frames."""
+        again, comparison = call.again, call.comparison
+        if again is None:
+            return
+        self._report.decoded += 1
+        rest = again.finish(None if end is None else end.fields)
+        comparison.add((), (chunk for step in rest for chunk in step.chunks))
+        comparison.finish()
+        if comparison.differing:
+            self._report.drifting += 1
+            count = comparison.differing
+            what = "1 chunk differs" if count == 1 else f"{count} chunks differ"
+            message = (
+                f"call {number}: {what} from chunk {comparison.first} on, in "
+                f"{', '.join(sorted(comparison.fields))}; recorded by {call.then}, decoded again "
+                f"by {again.vessel.name} {again.vessel.version}"
+            )
+            place = (None, None) if end is None else (end.number, end.offset)
+            yield Finding("drift", "drift", message, *place)
 
 
 def _error(line: ScannedLine, kind: str, message: str) -> Finding:

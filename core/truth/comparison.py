@@ -1,0 +1,66 @@
+"""Compares the chunks that are stored with those that today's vessel makes of the same frames.
+
+A chunk's time and the text of its frame are not the vessel's, and are not compared.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from ..chunk import StreamChunk
+from ..jsontext import canonical
+
+__all__ = ["Comparison", "differing"]
+
+
+class Comparison:
+    """Two runs of chunks, which may come in different portions.
+
+    differing: how many chunks are not the same, missing and additional ones too. first: the place
+    of the first of them. fields: the names of the fields that differ anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._stored: deque[StreamChunk] = deque()
+        self._today: deque[StreamChunk] = deque()
+        self._place = 0
+        self.differing = 0
+        self.first: int | None = None
+        self.fields: set[str] = set()
+
+    def add(self, stored: Iterable[StreamChunk], today: Iterable[StreamChunk]) -> None:
+        """The next chunks of both."""
+        self._stored.extend(stored)
+        self._today.extend(today)
+        while self._stored and self._today:
+            self._count(differing(self._stored.popleft(), self._today.popleft()))
+
+    def finish(self) -> None:
+        """There are no more."""
+        for each in (*self._stored, *self._today):
+            self._count(each.model_fields_set - {"t", "raw"})
+
+    def _count(self, fields: set[str]) -> None:
+        if fields:
+            self.differing += 1
+            self.fields |= fields
+            if self.first is None:
+                self.first = self._place
+        self._place += 1
+
+
+def differing(one: StreamChunk, other: StreamChunk) -> set[str]:
+    """The names of the fields in which two chunks differ."""
+    if one == other:
+        return set()
+    return {
+        name
+        for name in set(StreamChunk.model_fields) - {"t", "raw"}
+        if _text(one, name) != _text(other, name)
+    }
+
+
+def _text(chunk: StreamChunk, name: str) -> bytes:
+    """A field's value as JSON: there NaN equals itself."""
+    return canonical(chunk.model_dump(include={name}, mode="json"))

@@ -1,0 +1,151 @@
+"""A new recording made from another one: on the medium and whole, or not there at all.
+
+Its header says in `meta` what it was made from and how (`derived_from`); a file that was derived
+itself keeps that inside. Lines are numbered and sealed anew; whatever else they say stays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from ..clock import Clock
+from ..errors import ConfigurationError, RecordingError, RecordingLockedError
+from ..version import VERSION
+from .files import create_file, has_writer, lock_file, sync_file, sync_folder
+from .line import FORMAT_VERSION, build_line
+from .names import SUFFIX, check_session_name, timestamp
+from .scan import open_recording
+
+__all__ = ["DerivedFile", "unwritten"]
+
+_BUFFER_BYTES = 1 << 18
+_OF_THE_FILE = frozenset(
+    {"type", "vesselog", "session", "crc32", "library", "meta", "crc", "exact"}
+)
+_OF_THE_LINE = frozenset({"type", "n", "crc", "exact"})
+
+
+@contextmanager
+def unwritten(path: Path) -> Generator[None]:
+    """`with` it: the recording at this path is not written meanwhile.
+
+    Raises RecordingLockedError if a session has it, and in the end RecordingError if one had.
+    """
+    with open_recording(path) as file:
+        size = os.fstat(file.fileno()).st_size
+    if _is_written(path):
+        raise RecordingLockedError(f"{path} is being written: wait until its session ends")
+    yield
+    if path.stat().st_size != size:
+        raise RecordingError(f"{path} was written meanwhile: try again")
+
+
+def _is_written(path: Path) -> bool:
+    try:
+        return has_writer(path)
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+
+
+class DerivedFile:
+    """`with` it: the file at `out`, which must not exist, made from the recording `source`.
+
+    how: the command that makes it. n: the number of the last line. Raises SessionNameError and
+    ConfigurationError for a bad name, RecordingError if it cannot be written or is there already.
+    """
+
+    def __init__(self, out: Path, source: Path, how: str, clock: Clock) -> None:
+        if out.suffix != SUFFIX:
+            raise ConfigurationError(f"a recording's name ends in {SUFFIX}, not as in {out.name!r}")
+        self._name = check_session_name(out.name.removesuffix(SUFFIX))
+        self._out = out
+        self._source = source
+        self._how = how
+        self._clock = clock
+        self.n = 0
+
+    def __enter__(self) -> Self:
+        try:
+            fd = create_file(self._out)
+        except FileExistsError:
+            raise RecordingError(f"{self._out} is there already; nothing was written") from None
+        except OSError as error:
+            raise RecordingError(f"cannot write {self._out}: {error.strerror}") from error
+        self._file = os.fdopen(fd, "wb", buffering=_BUFFER_BYTES)
+        if not lock_file(fd):
+            self._file.close()
+            raise RecordingLockedError(f"another writer has {self._out}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        whole = False
+        try:
+            if kind is None:
+                self._file.flush()
+                sync_file(self._file.fileno())
+                sync_folder(self._out.parent)
+                whole = True
+        except OSError as problem:
+            raise RecordingError(f"cannot write {self._out}: {problem.strerror}") from problem
+        finally:
+            if not whole:
+                self._out.unlink()
+            self._file.close()
+
+    def header(self, old: Mapping[str, Any]) -> None:
+        """Write the first line: what the old one says, this file's name, and where it is from."""
+        meta = old.get("meta")
+        kept = cast("dict[str, Any]", meta).copy() if isinstance(meta, dict) else {}
+        origin = {
+            "how": self._how,
+            "file": self._source.name,
+            "session": old.get("session"),
+            "library": old.get("library"),
+            "sha256": self._digest(),
+            "at": timestamp(self._clock.wall()),
+        }
+        if "derived_from" in kept:
+            origin["derived_from"] = kept["derived_from"]
+        fields = {
+            "type": "session",
+            "vesselog": FORMAT_VERSION,
+            "session": self._name,
+            "crc32": True,
+            "library": VERSION,
+            "meta": {**kept, "derived_from": origin},
+        }
+        unknown = {key: value for key, value in old.items() if key not in _OF_THE_FILE}
+        self._put(build_line({**fields, **unknown}, exact=old.get("exact") is True))
+
+    def line(self, fields: Mapping[str, Any]) -> None:
+        """Write a line that is otherwise as it was."""
+        self.n += 1
+        kept = {key: value for key, value in fields.items() if key not in _OF_THE_LINE}
+        numbered = {"type": fields["type"], "n": self.n, **kept}
+        self._put(build_line(numbered, exact=fields.get("exact") is True))
+
+    def raw_line(self, line: bytes) -> None:
+        """Write a line that was built with the number `n` + 1."""
+        self.n += 1
+        self._put(line)
+
+    def _put(self, line: bytes) -> None:
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise RecordingError(f"cannot write {self._out}: {error.strerror}") from error
+
+    def _digest(self) -> str:
+        with open_recording(self._source) as file:
+            return file_digest(file, "sha256").hexdigest()

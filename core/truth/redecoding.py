@@ -1,0 +1,130 @@
+"""Decodes a recorded call again: its stored frames, through the same exchange as live.
+
+The vessel is the one of today that the request line names. What was done with the call then decides
+how far this goes: a caller who left, or a writer who died, had no end decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..completion import Outcome
+from ..errors import (
+    ConfigurationError,
+    ProtocolError,
+    ProviderError,
+    RecordingError,
+    TruncatedError,
+    UnknownVesselError,
+    VesselogError,
+)
+from ..exchange import Exchange, Step
+from ..registry import find_vessel
+from ..vessel import Progress, Vessel, WireRequest
+from .recording import ending_error
+from .stored import StoredFrame
+
+__all__ = ["Redecoding"]
+
+# A recorded frame was short enough then.
+_NO_LIMIT = 1 << 62
+
+# What decoding itself has found; any other error came from outside, and is a fact.
+_VERDICTS = (ProtocolError, ProviderError, TruncatedError)
+
+
+class Redecoding:
+    """One call's answer, by the vessel of today. vessel: that vessel.
+
+    Raises UnknownVesselError if it is not installed, ConfigurationError if it cannot be made by its
+    name alone, RecordingError if the request line does not tell what it has to know.
+    """
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        name = request.get("vessel")
+        if not isinstance(name, str):
+            raise UnknownVesselError("its request names no vessel")
+        self.vessel = _made(name)
+        try:
+            self._exchange = Exchange(self.vessel, _wire(request), max_frame_bytes=_NO_LIMIT)
+        except Exception as error:  # noqa: BLE001 - the decoder and the request may be anyone's
+            raise RecordingError(
+                f"{name} cannot decode the answer to its request: {type(error).__name__}: {error}"
+            ) from None
+        self._t = 0.0
+        self._judging = False
+
+    def respond(self, response: Mapping[str, Any]) -> None:
+        """The response line."""
+        status, headers = response.get("status"), response.get("headers")
+        kind = (
+            cast("dict[str, Any]", headers).get("content-type") if isinstance(headers, dict) else ""
+        )
+        self._exchange.respond(
+            status if isinstance(status, int) else 200, kind if isinstance(kind, str) else ""
+        )
+
+    def feed(self, frame: StoredFrame) -> list[Step]:
+        """The next stored frame: what today's exchange makes of it, mostly one step."""
+        self._t = (frame.t - frame.started) / 1e6
+        if frame.raw:
+            self._exchange.feed(frame.raw, self._t)
+        steps: list[Step] = []
+        while (step := self._exchange.pull()) is not None:
+            steps.append(step)
+        return steps
+
+    def finish(self, end: Mapping[str, Any] | None) -> list[Step]:
+        """The last steps of a call with this end line, None where it has none."""
+        self._judging = end is not None and _was_decoded_to_its_end(end)
+        return list(self._exchange.finish(self._t)) if self._judging else []
+
+    def verdict(self, end: Mapping[str, Any]) -> tuple[Outcome, VesselogError | None] | None:
+        """Outcome and error by today's rules, after `finish`; None where they are not for a vessel.
+
+        As live: an error from outside counts where the answer was not whole, whatever today's
+        decoder says of the rest.
+        """
+        if not self._judging:
+            return None
+        exchange = self._exchange
+        recorded = ending_error(str(end.get("outcome")), dict(end))
+        if exchange.progress is not Progress.OPEN and exchange.error is None:
+            return "complete", None
+        outside = recorded is not None and not isinstance(recorded, _VERDICTS)
+        error = recorded if outside and exchange.succeeded else exchange.error
+        return ("truncated" if isinstance(error, TruncatedError) else "error"), error
+
+
+def _made(name: str) -> Vessel:
+    try:
+        return find_vessel(name)()
+    except VesselogError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the vessel may be anyone's
+        raise ConfigurationError(
+            f"the vessel {name!r} cannot be made: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _wire(request: Mapping[str, Any]) -> WireRequest:
+    body, url, model = request.get("body"), request.get("url"), request.get("model")
+    return WireRequest(
+        url=url if isinstance(url, str) else "",
+        body=cast("dict[str, Any]", body) if isinstance(body, dict) else None,
+        method=str(request.get("method")),
+        stream=request.get("stream") is not False,
+        split_think=request.get("split_think", False),
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _was_decoded_to_its_end(end: Mapping[str, Any]) -> bool:
+    """Whether the body was read until it ended or failed: only then was its end decoded."""
+    outcome = end.get("outcome")
+    if outcome != "error":
+        return outcome in {"complete", "truncated"}
+    error = end.get("error")
+    # No error told: the vessel itself broke. A RecordingError: the answer was left where it was.
+    return isinstance(error, dict) and cast("dict[str, Any]", error).get("type") != "RecordingError"
