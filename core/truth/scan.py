@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, NamedTuple
 from ..errors import RecordingCorruptError, RecordingError
 from .line import FORMAT_VERSION, check_line, parse_line
 
-__all__ = ["ScannedLine", "Torn", "check_header", "open_recording", "scan"]
+__all__ = ["LONGEST_LINE", "ScannedLine", "Torn", "check_header", "open_recording", "scan"]
 
 # A frame of 8 MiB in which every byte is written as a six-byte escape, in `raw` and again in
 # `chunks`, makes a line of 100 MiB. What is longer is no line, and is not read into memory as one.
-_LONGEST_LINE = 1 << 28
+LONGEST_LINE = 1 << 28
 _HEADER_START = b'{"type":"session"'
 _BUFFER_BYTES = 1 << 18
 
@@ -74,7 +74,7 @@ def scan(
     doubted = -1
     whole = offset  # behind the last line that can be read: empty lines after it are torn too
     while raw := _read(file, path):
-        if not raw.endswith(b"\n") and len(raw) < _LONGEST_LINE:
+        if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
             # The end of the file: of a torn one, or of one that is being written.
             if number == 0 and not _may_be_header(raw):
                 raise _no_header(path)
@@ -120,7 +120,7 @@ def _no_header(path: Path) -> RecordingCorruptError:
 
 def _read(file: BinaryIO, path: Path) -> bytes:
     try:
-        return file.readline(_LONGEST_LINE)
+        return file.readline(LONGEST_LINE)
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror}") from error
 

@@ -36,7 +36,10 @@ _SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 class Session:
-    """Opened by `Session.open`. name: the session's. path: its file's, which may not exist yet."""
+    """Opened by `Session.open`. name: the session's. path: its file's, which may not exist yet.
+
+    found: the state in which an existing file was when it was taken over.
+    """
 
     def __init__(self, path: Path, name: str, level: Level, header: bytes, clock: Clock) -> None:
         self._level: Level = level
@@ -47,6 +50,7 @@ class Session:
         self._running: set[int] = set()
         self._endings: deque[Ending | None] = deque()
         self._closing = False
+        self.found = Found()
         self.name = name
         self.path = path
         self.turn = Turn(clock, 0, self._endings.__len__, self.settle)
@@ -73,6 +77,14 @@ class Session:
         if session.path.exists():
             with session.turn:
                 session._go_on()
+        return session
+
+    @classmethod
+    def reopen(cls, path: Path, *, durability: str, clock: Clock = SYSTEM_CLOCK) -> Self:
+        """The session in an existing file, whatever its name. Raises as `open`."""
+        session = cls(path, path.stem, level_of(durability), b"", clock)
+        with session.turn:
+            session._go_on()
         return session
 
     @property
@@ -187,9 +199,9 @@ class Session:
 
     def _go_on(self) -> None:
         """Take over an existing file."""
-        appender, found = self._take_up()
+        appender, self.found = self._take_up()
         try:
-            self._repair(appender, found)
+            self._repair(appender, self.found)
         except BaseException:
             appender.close()
             raise

@@ -17,7 +17,7 @@ from .names import wall_of
 from .scan import ScannedLine, Torn, open_recording, scan
 from .stored import payload_of
 
-__all__ = ["Found", "Tally", "examine", "set_torn_tail_aside"]
+__all__ = ["Found", "Tally", "aside_of", "examine", "set_torn_tail_aside"]
 
 _COPY_BYTES = 1 << 20
 
@@ -80,6 +80,11 @@ def examine(path: Path) -> Found:
     return found
 
 
+def aside_of(path: Path) -> Path:
+    """Where the torn tails of a recording are kept."""
+    return path.with_name(path.name + ".torn")
+
+
 def set_torn_tail_aside(fd: int, path: Path, size: int) -> None:
     """Move everything behind `size` to the file's `.torn` neighbour, where it is added at the end.
 
@@ -87,7 +92,7 @@ def set_torn_tail_aside(fd: int, path: Path, size: int) -> None:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
     flags |= getattr(os, "O_BINARY", 0)
-    aside = path.with_name(path.name + ".torn")
+    aside = aside_of(path)
     try:
         with open_recording(path) as file, os.fdopen(os.open(aside, flags, 0o600), "ab") as kept:
             file.seek(size)

@@ -1,0 +1,113 @@
+"""Compares two recordings, call by call: what was answered, how it ended, and when it came.
+
+Names, ids and wall clocks are of the run, and are not compared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from ..completion import Choice, Completion
+from .recording import RecordedCall, Recording
+
+__all__ = ["Difference", "diff"]
+
+
+class Difference(NamedTuple):
+    """One thing that differs, as JSON values; None where one of the two has it not.
+
+    call: its place in the two recordings, from 1. choice: which answer, where there are several.
+    """
+
+    call: int
+    choice: int
+    subject: str
+    a: Any
+    b: Any
+
+    @property
+    def at(self) -> int | None:
+        """For texts: how many characters are the same before they differ."""
+        if not (isinstance(self.a, str) and isinstance(self.b, str)):
+            return None
+        pairs = enumerate(zip(self.a, self.b, strict=False))
+        shorter = min(len(self.a), len(self.b))
+        return next((place for place, (one, other) in pairs if one != other), shorter)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The difference as JSON values."""
+        return {**self._asdict(), "at": self.at}
+
+
+def diff(
+    a: str | os.PathLike[str], b: str | os.PathLike[str], *, timing: bool = True
+) -> list[Difference]:
+    """What differs between two recordings; nothing if they are equal.
+
+    The subjects are call (one has more of them), model, text, reasoning, refusal, tool_calls,
+    finish, usage, outcome, error and, unless that is left out, timing. Raises RecordingError.
+    """
+    pairs = zip_longest(Recording(a).calls(), Recording(b).calls())
+    return [
+        difference
+        for place, (one, other) in enumerate(pairs, 1)
+        for difference in _of_calls(place, one, other, timing=timing)
+    ]
+
+
+def _of_calls(
+    place: int, one: RecordedCall | None, other: RecordedCall | None, *, timing: bool
+) -> Iterator[Difference]:
+    if one is None or other is None:
+        numbers = (each.number if each is not None else None for each in (one, other))
+        yield Difference(place, 0, "call", *numbers)
+        return
+    first, second = one.completion(), other.completion()
+    both = zip_longest((first, *first.choices), (second, *second.choices))
+    for index, (choice, counterpart) in enumerate(both):
+        before, after = _answer(choice), _answer(counterpart)
+        for subject in before | after:
+            yield from _pair(place, index, subject, before.get(subject), after.get(subject))
+    facts, others = _facts(one, first, timing=timing), _facts(other, second, timing=timing)
+    for subject in facts:
+        yield from _pair(place, 0, subject, facts[subject], others[subject])
+
+
+def _pair(call: int, choice: int, subject: str, a: Any, b: Any) -> Iterator[Difference]:
+    if a != b:
+        yield Difference(call, choice, subject, a, b)
+
+
+def _answer(choice: Choice | None) -> dict[str, Any]:
+    if choice is None:
+        return {}
+    return {
+        "text": choice.text,
+        "reasoning": choice.reasoning,
+        "refusal": choice.refusal,
+        "tool_calls": [f"{call.name}({call.arguments_text})" for call in choice.tool_calls],
+        "finish": choice.raw_finish_reason or choice.finish_reason,
+    }
+
+
+def _facts(call: RecordedCall, completion: Completion, *, timing: bool) -> dict[str, Any]:
+    error = call.error
+    facts: dict[str, Any] = {
+        "model": call.request.get("model"),
+        "usage": _figures(completion.usage),
+        "outcome": call.outcome,
+        "error": None if error is None else f"{type(error).__name__}: {error.message}",
+    }
+    if timing:
+        facts["timing"] = {
+            **_figures(call.metrics),
+            **{f"provider_{name}": value for name, value in _figures(completion.timings).items()},
+        }
+    return facts
+
+
+def _figures(model: Any) -> dict[str, Any]:
+    return {} if model is None else model.model_dump(exclude_none=True)

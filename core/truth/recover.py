@@ -1,0 +1,76 @@
+"""Does on demand what a writer does when it goes on with a file that another one left.
+
+A torn tail is put aside, calls without an end get `crashed`. A file that needs neither is not
+touched.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..clock import SYSTEM_CLOCK, Clock
+from .session import Session
+from .takeover import aside_of, examine
+
+__all__ = ["Recovered", "recover"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was done. torn: how many bytes were put aside, and aside: to which file.
+
+    crashed: the calls that got an end. emptied: nothing was left of the file, and it was removed.
+    """
+
+    path: Path
+    torn: int = 0
+    aside: Path | None = None
+    crashed: tuple[int, ...] = ()
+    emptied: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was anything to do."""
+        return bool(self.torn or self.crashed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "path": str(self.path),
+            "changed": self.changed,
+            "torn": self.torn,
+            "aside": None if self.aside is None else str(self.aside),
+            "crashed": list(self.crashed),
+            "emptied": self.emptied,
+        }
+
+
+def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Recovered:
+    """Repair what a dead writer left; it is on the medium when this returns.
+
+    Raises RecordingLockedError if the writer lives, RecordingCorruptError for what is no torn tail
+    (`salvage` is for that), RecordingError.
+    """
+    path = Path(path)
+    before = examine(path)
+    if not before.torn and not before.unfinished:
+        return Recovered(path)
+    session = Session.reopen(path, durability="power", clock=clock)
+    try:
+        found, gate = session.found, session.appender.gate
+        if found.size == 0:
+            path.unlink()
+        if gate is not None:
+            gate.wait()
+    finally:
+        session.close()
+    return Recovered(
+        path,
+        torn=found.torn,
+        aside=aside_of(path) if found.torn else None,
+        crashed=tuple(found.unfinished),
+        emptied=found.size == 0,
+    )
