@@ -6,6 +6,7 @@ that its number cannot be another's when it is killed.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -77,9 +78,15 @@ class Nursery:
         return json.loads(self._process.stdout.readline())
 
 
+def _die_with_parent() -> None:
+    """Linux: PR_SET_PDEATHSIG, so that a run that is killed leaves nothing behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def _serve() -> None:
     import writers  # imports what the children need
 
+    _die_with_parent()
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
@@ -95,6 +102,7 @@ def _serve() -> None:
 def _run(function: Any, arguments: dict[str, Any]) -> None:
     code = 1
     try:
+        _die_with_parent()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
         function(**arguments)

@@ -254,11 +254,11 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
 def contend(
     folder: str, acks: str, *, name: str, prompt: str, calls: int, refusals: str
 ) -> None:
-    """Write so many calls, each when nobody else writes the session; without any, try once."""
+    """Write so many calls, each when nobody else writes the session; none: only be refused."""
     tell = Telling(acks)
-    refused = 0
+    refused = written = 0
     body = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
-    while calls or not refused:
+    while written < calls or not (calls or refused):
         try:
             session = Session.open(Path(folder), name)
             writer = session.begin(sessions.request(body))
@@ -268,9 +268,10 @@ def contend(
         steps = [sessions.step(seq, f"{seq} ", line(prompt, seq)) for seq in range(5)]
         for chunk in sessions.write(writer, steps):
             tell(session.path, writer.call, chunk)
+        threading.Event().wait(0.02)  # longer than the others are patient, all of them together
         writer.end("complete")
         session.close()
-        calls -= 1
+        written += 1
     Path(refusals).write_text(str(refused))
 
 
