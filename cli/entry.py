@@ -14,12 +14,29 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..core.version import VERSION
-from . import bench, chat, decode, demo, follow, ls, models, output, replay, show, verify, vessels
+from . import (
+    bench,
+    chat,
+    decode,
+    demo,
+    follow,
+    ls,
+    models,
+    new_vessel,
+    output,
+    replay,
+    show,
+    verify,
+    vessels,
+)
 from .statuses import EPILOG, ExitStatus, status_of
 
 __all__ = ["main", "parser"]
 
-_COMMANDS = (demo, chat, replay, ls, show, follow, verify, decode, vessels, models, bench)
+_COMMANDS = (
+    *(demo, chat, replay, ls, show, follow, verify, decode, vessels, models, bench),
+    new_vessel,
+)
 
 
 class _Parser(argparse.ArgumentParser):

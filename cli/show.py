@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .answers import completion_record, summary
@@ -71,7 +72,14 @@ def _record(call: RecordedCall) -> dict[str, Any]:
         "outcome": call.outcome,
         **{name: line and _without_place(line) for name, line in lines.items()},
         "completion": completion_record(call.completion(), call.error, call.outcome),
+        "repairs": _repairs(call),
     }
+
+
+def _repairs(call: RecordedCall) -> dict[str, int]:
+    """In how many frames each deviation was mended, the most frequent first."""
+    counts = Counter(name for frame in call.frames() for name in frame.repairs)
+    return dict(counts.most_common())
 
 
 def _without_place(line: dict[str, Any]) -> dict[str, Any]:
@@ -100,9 +108,8 @@ def _tell(call: RecordedCall, *, first: bool) -> None:
                 _line(name + label, text)
         for tool_call in choice.tool_calls:
             _line("tool call" + label, f"{tool_call.name}({tool_call.arguments_text})")
-    repairs = sorted({name for frame in call.frames() for name in frame.repairs})
-    if repairs:
-        _line("repaired", ", ".join(repairs))
+    if repairs := _repairs(call):
+        _line("repaired", ", ".join(f"{name} ({count})" for name, count in repairs.items()))
     _line("ended", summary(completion, call.outcome))
     if call.error is not None:
         _line("error", f"{type(call.error).__name__}: {call.error.message}")

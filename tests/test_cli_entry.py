@@ -78,7 +78,7 @@ def test_python_m_vesselog_is_the_command() -> None:
 
 def test_the_page_tells_each_commands_options_and_no_others() -> None:
     page = (ROOT / "docs/cli.md").read_text("utf-8")
-    sections = dict(re.findall(r"\n## vesselog (\w+)(.*?)(?=\n## |\Z)", page, re.DOTALL))
+    sections = dict(re.findall(r"\n## vesselog ([\w-]+)(.*?)(?=\n## |\Z)", page, re.DOTALL))
     assert sections.keys() == commands().keys()
     for name, command in commands().items():
         options = {option for action in command._actions for option in action.option_strings}
