@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from louder import install
 from sessions import record, request, step, write
 from vesselog import RecordingError, verify
 from vesselog.core.truth.line import build_line
 from vesselog.core.truth.session import Session
+from vesselog.vessels.ollama import Ollama
 
 
 def kinds_found(path: Path) -> list[tuple[str, str]]:
@@ -142,3 +144,77 @@ def test_findings_are_counted_all_but_kept_within_bounds(tmp_path: Path) -> None
     report = verify(path)
     assert report.errors == 200
     assert len(report.findings) == 100
+
+
+class TestDecodedAgain:
+    def test_a_recording_of_todays_vessel_does_not_drift(self, tmp_path: Path) -> None:
+        report = verify(record(tmp_path))
+        assert (report.ok, report.decoded, report.drifting) == (True, 1, 0)
+
+    def test_other_chunks_are_drift_and_no_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = record(tmp_path, texts=["1", "two", "three"])
+        install(monkeypatch)
+        report = verify(path)
+        assert (report.ok, report.errors, report.decoded, report.drifting) == (True, 0, 1, 1)
+        (finding,) = report.findings
+        assert (finding.severity, finding.kind, finding.line) == ("drift", "drift", 8)
+        assert finding.message.startswith("call 1: 2 chunks differ from chunk 1 on, in text; ")
+        assert finding.message.endswith("decoded again by ollama 9.9")
+        assert report.to_dict()["drifting"] == 1
+
+    def test_a_chunk_that_today_has_not_is_drift(self, tmp_path: Path) -> None:
+        session = Session.open(tmp_path, "a")
+        writer = session.begin(request())
+        write(writer, [step(0), step(1, raw=b"{}\n")])
+        writer.end("complete")
+        session.close()
+        assert kinds_found(session.path) == [("drift", "drift")]
+
+    def test_a_running_call_is_compared_as_far_as_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = Session.open(tmp_path, "a")
+        writer = session.begin(request())
+        write(writer, [step(0)])
+        install(monkeypatch)
+        assert kinds_found(session.path) == [("note", "interrupted"), ("drift", "drift")]
+        writer.end("complete")
+        session.close()
+
+    def test_an_unknown_vessel_is_said_and_no_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = record(tmp_path)
+        install(monkeypatch, other=Ollama)
+        report = verify(path)
+        assert (report.ok, report.decoded) == (True, 0)
+        assert [(each.severity, each.kind) for each in report.findings] == [("note", "vessel")]
+        assert "no vessel named 'ollama'" in report.findings[0].message
+
+    def test_a_vessel_that_cannot_be_made_by_its_name_is_said(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Demanding(Ollama):
+            def __init__(self, *, resource: str) -> None:
+                super().__init__(base_url=resource)
+
+        path = record(tmp_path)
+        install(monkeypatch, ollama=Demanding)
+        (finding,) = verify(path).findings
+        assert finding.severity == "note"
+        assert "cannot be made: TypeError" in finding.message
+
+    def test_damage_is_not_taken_for_drift(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = record(tmp_path)
+        path.write_bytes(path.read_bytes().replace(b'"raw"', b'"rax"', 1))
+        assert "drift" not in [kind for kind, _ in kinds_found(path)]
+
+    def test_it_can_be_left_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = record(tmp_path)
+        install(monkeypatch)
+        report = verify(path, decode=False)
+        assert (report.findings, report.decoded) == ([], 0)

@@ -39,7 +39,7 @@ class Comparison:
     def finish(self) -> None:
         """There are no more."""
         for each in (*self._stored, *self._today):
-            self._count(each.model_fields_set - {"t", "raw"})
+            self._count(each.model_fields_set - {"seq", "t", "raw"} or {"seq"})
 
     def _count(self, fields: set[str]) -> None:
         if fields:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from hashlib import file_digest
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -147,5 +147,8 @@ class DerivedFile:
             raise RecordingError(f"cannot write {self._out}: {error.strerror}") from error
 
     def _digest(self) -> str:
+        digest = sha256()
         with open_recording(self._source) as file:
-            return file_digest(file, "sha256").hexdigest()
+            while data := file.read(_BUFFER_BYTES):
+                digest.update(data)
+        return digest.hexdigest()

@@ -68,9 +68,9 @@ def _of_calls(
     first, second = one.completion(), other.completion()
     both = zip_longest((first, *first.choices), (second, *second.choices))
     for index, (choice, counterpart) in enumerate(both):
-        before, after = _answer(choice), _answer(counterpart)
-        for subject in before | after:
-            yield from _pair(place, index, subject, before.get(subject), after.get(subject))
+        before, after = _answer(choice or Choice()), _answer(counterpart or Choice())
+        for subject in before:
+            yield from _pair(place, index, subject, before[subject], after[subject])
     facts, others = _facts(one, first, timing=timing), _facts(other, second, timing=timing)
     for subject in facts:
         yield from _pair(place, 0, subject, facts[subject], others[subject])
@@ -81,9 +81,7 @@ def _pair(call: int, choice: int, subject: str, a: Any, b: Any) -> Iterator[Diff
         yield Difference(call, choice, subject, a, b)
 
 
-def _answer(choice: Choice | None) -> dict[str, Any]:
-    if choice is None:
-        return {}
+def _answer(choice: Choice) -> dict[str, Any]:
     return {
         "text": choice.text,
         "reasoning": choice.reasoning,
