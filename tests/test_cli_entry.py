@@ -31,7 +31,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command_and_every_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(f"    {command} " in out for command in commands())
+    assert all(re.search(rf"^    {command}\s", out, re.MULTILINE) for command in commands())
     assert "exit status" in out
 
 
