@@ -83,11 +83,18 @@ class Talker:
     def __init__(self, kind: str, **settings: Any) -> None:
         self.kind = kind
         self._loop = None if kind == "sync" else _Loop()
-        self.client: Any = (
-            Client(**settings)
-            if self._loop is None
-            else self._loop.call(lambda: AsyncClient(fast=kind == "fast", **settings))
-        )
+        try:
+            self.client: Any = self._here(
+                lambda: (
+                    Client(**settings)
+                    if kind == "sync"
+                    else AsyncClient(fast=kind == "fast", **settings)
+                )
+            )
+        except BaseException:
+            if self._loop is not None:
+                self._loop.end()
+            raise
 
     def stream(self, model: str = "lab/m", messages: Any = "hi", **fields: Any) -> Any:
         """A stream that has not been opened."""
@@ -191,7 +198,7 @@ class Talker:
 class _Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
     def begin(self, task: Awaitable[Result]) -> Future[Result]:

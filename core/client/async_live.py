@@ -74,6 +74,7 @@ class AsyncLiveSource:
         self._cancellable = False
         self._closing = False
         self._interrupted = False
+        self._tunnelling = False
         self._timer: asyncio.TimerHandle | None = None
         self._queue_timer: asyncio.TimerHandle | None = None
 
@@ -293,7 +294,7 @@ class AsyncLiveSource:
     async def _trace(self, event: str, info: dict[str, Any]) -> None:
         """httpcore tells how far it is: from its first HTTP event on it can be cancelled.
 
-        A proxy's CONNECT is still connecting.
+        But not between a proxy's answer to CONNECT and the request, where it makes TLS.
         """
         if not event.startswith(("http11.", "http2.")):
             return
@@ -301,11 +302,12 @@ class AsyncLiveSource:
             self._cancellable = False
             self._closing = True
         elif event.endswith("send_request_headers.started"):
-            if info["request"].method == b"CONNECT":
-                return
             if self._stopping is not None:
                 raise Interrupted(self._stopping)
             self._cancellable = True
+            self._tunnelling = info["request"].method == b"CONNECT"
+        elif event.endswith("receive_response_headers.complete") and self._tunnelling:
+            self._cancellable = False
 
     def _queued(self, waiting: bool) -> None:  # noqa: FBT001 - the listener's one question
         """aiohttp tells whether it waits for a free connection."""

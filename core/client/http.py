@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from ..errors import ConfigurationError
-from .proxies import proxy_patterns
+from .proxies import proxy_at, proxy_patterns, unusable
 from .queueing import queue_tracing
 from .settings import Limits
 
@@ -23,7 +23,9 @@ def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> http
 
     context = ssl_context or _certificates()
     mounts = {
-        pattern: None if proxy is None else InterruptibleTransport(limits, context, _proxy(proxy))
+        pattern: None
+        if proxy is None
+        else unusable(proxy) or InterruptibleTransport(limits, context, proxy_at(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.Client(
@@ -57,7 +59,7 @@ def async_http_client(
         return made
 
     mounts = {
-        pattern: None if proxy is None else transport(_proxy(proxy))
+        pattern: None if proxy is None else unusable(proxy) or transport(proxy_at(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.AsyncClient(
@@ -76,16 +78,6 @@ def _certificates() -> ssl.SSLContext:
         raise ConfigurationError(
             f"the certificates at SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error.strerror})",
             setting="ssl_context",
-        ) from None
-
-
-def _proxy(address: str) -> httpx.Proxy:
-    try:
-        return httpx.Proxy(address)
-    except (httpx.InvalidURL, ValueError):
-        # Not repeated: it may hold a password.
-        raise ConfigurationError(
-            "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a proxy's URL"
         ) from None
 
 
@@ -125,6 +117,12 @@ def _aiohttp_transport() -> Any:
                 trace_configs=[queue_tracing()],
             )
 
+        if proxy is not None and proxy.auth is not None:
+            # In the form that aiohttp will go on to take.
+            signed = next(httpx.BasicAuth(*proxy.auth).sync_auth_flow(httpx.Request("GET", "/")))
+            proxy = httpx.Proxy(
+                proxy.url, headers={"authorization": signed.headers["authorization"]}
+            )
         return AiohttpTransport(verify=verify, client=session, proxy=proxy)
 
     return make

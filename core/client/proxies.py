@@ -5,7 +5,11 @@ from __future__ import annotations
 import ipaddress
 import urllib.request
 
-__all__ = ["proxy_patterns"]
+import httpx
+
+from ..errors import ConfigurationError
+
+__all__ = ["proxy_at", "proxy_patterns", "unusable"]
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -39,3 +43,34 @@ def _pattern(host: str) -> str:
     except ValueError:
         return f"all://{host}" if host == "localhost" else f"all://*{host}"
     return f"all://[{host.strip('[]')}]" if version == 6 else f"all://{host}"
+
+
+def proxy_at(address: str) -> httpx.Proxy:
+    """The proxy at this URL. Raises ConfigurationError if it is none."""
+    try:
+        return httpx.Proxy(address)
+    except (httpx.InvalidURL, ValueError):
+        # Not repeated: it may hold a password.
+        raise ConfigurationError(
+            "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a proxy's URL"
+        ) from None
+
+
+def unusable(address: str) -> _Unusable | None:
+    """What stands for a proxy that cannot be used, and says so when it would have to be."""
+    scheme = proxy_at(address).url.scheme
+    return None if scheme in {"http", "https"} else _Unusable(scheme)
+
+
+class _Unusable(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    def __init__(self, scheme: str) -> None:
+        self._message = (
+            f"the environment's proxy is a {scheme} one, and only http and https proxies are "
+            "supported: set HTTP_PROXY and HTTPS_PROXY to one, or list the host in NO_PROXY"
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
+        raise ConfigurationError(self._message)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
+        raise ConfigurationError(self._message)

@@ -1,0 +1,182 @@
+"""An http_client of the caller's own: its transport is used as it is, the rules stay ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
+from talking import Talker
+from vesselog import ConfigurationError, ProviderError, Retries, StreamTimeoutError, Timeouts
+from vesselog.vessels.ollama import Ollama
+
+KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
+PROMPT = 10
+
+
+class Injected:
+    """A Talker over an httpx client of one's own, which outlives it."""
+
+    def __init__(self, kind: str, server: LoopbackServer | None = None, **settings: Any) -> None:
+        made: dict[str, Any] = {"transport": None, **settings.pop("http", {})}
+        url = server.url if server else "http://127.0.0.1:9"
+        self.http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(**made)
+        vessels = {"lab": Ollama(base_url=url)}
+        self.talker = Talker(
+            kind, http_client=self.http, vessels=vessels, environment={}, **settings
+        )
+
+    def __enter__(self) -> Talker:
+        return self.talker
+
+    def __exit__(self, *_: object) -> None:
+        self.talker.close()
+        assert not self.http.is_closed  # it is not ours
+        if self.talker.kind == "sync":
+            self.http.close()
+        else:
+            self.talker._loop.begin(self.http.aclose()).result(30)
+        self.talker.end()
+
+
+def answer(conversation: Conversation) -> None:
+    conversation.answer("Hi", " there")
+
+
+@KINDS
+def test_streams_and_answers(kind: str):
+    with LoopbackServer([answer]) as server, Injected(kind, server) as talker:
+        assert talker.hear().check("complete").text == "Hi there"
+        assert talker.complete().text == "Hi there"
+        assert server.connections == 1
+
+
+@KINDS
+def test_over_a_transport_that_is_no_network(kind: str):
+    class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield from ollama_lines("Hi", " there")
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for line in ollama_lines("Hi", " there"):
+                yield line
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if b'"stream":false' in request.content:
+            return httpx.Response(200, content=ollama_body("Hi there"))
+        return httpx.Response(200, stream=Body())
+
+    with Injected(kind, http={"transport": httpx.MockTransport(handle)}) as talker:
+        assert talker.hear().check("complete").text == "Hi there"
+        assert talker.complete().text == "Hi there"
+        assert talker.hear(messages="x" * 1_000_000).check("complete").text == "Hi there"
+
+
+@KINDS
+def test_its_own_headers_are_sent_with_ours(kind: str):
+    http = {"headers": {"X-Team": "blue", "Accept-Encoding": "gzip"}}
+    with LoopbackServer([answer]) as server, Injected(kind, server, http=http) as talker:
+        talker.hear().check("complete")
+        (request,) = server.requests
+        assert request.headers["x-team"] == "blue"
+        assert request.headers["accept-encoding"] == "identity"
+
+
+@KINDS
+def test_redirects_are_not_followed_though_it_would(kind: str):
+    with LoopbackServer([answer]) as elsewhere:
+
+        def redirects(conversation: Conversation) -> None:
+            conversation.whole(b"", 307, location=f"{elsewhere.url}/api/chat")
+
+        http = {"follow_redirects": True}
+        with LoopbackServer([redirects]) as server, Injected(kind, server, http=http) as talker:
+            heard = talker.hear().check("error", error=ProviderError)
+            assert heard.error.status == 307
+            with pytest.raises(ProviderError):
+                talker.models()
+        assert elsewhere.requests == []
+
+
+@KINDS
+def test_a_slow_first_chunk_is_waited_for_though_connecting_may_not_take_so_long(kind: str):
+    release = threading.Event()
+
+    def slow(conversation: Conversation) -> None:
+        release.wait(10)
+        conversation.answer("Hi")
+
+    with LoopbackServer([slow]) as server, Injected(kind, server) as talker:
+        future = talker.begin(talker.stream(timeouts=Timeouts(connect=0.1, first_chunk=30)))
+        threading.Timer(0.4, release.set).start()
+        assert future.result(30).check("complete").text == "Hi"
+
+
+def silent(conversation: Conversation) -> None:
+    conversation.wait_for_hangup()
+
+
+def falls_silent(conversation: Conversation) -> None:
+    conversation.begin()
+    conversation.chunk(ollama_lines("Hi")[0])
+    conversation.wait_for_hangup()
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("script", "phase"), [(silent, "first_chunk"), (falls_silent, "idle")], ids=["first", "idle"]
+)
+def test_silence_ends(kind: str, script: Callable[[Conversation], None], phase: str):
+    timeouts = Timeouts(first_chunk=0.2, idle=0.2)
+    with LoopbackServer([script]) as server, Injected(kind, server) as talker:
+        heard = talker.hear(timeouts=timeouts).check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == (phase, phase)
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@KINDS
+@pytest.mark.parametrize("how", ["cancel", "total"])
+def test_cancel_and_deadlines_act_at_the_next_data(kind: str, how: str):
+    def talks_on(conversation: Conversation) -> None:
+        conversation.begin()
+        while not conversation.server.released.wait(0.01):
+            conversation.chunk(ollama_lines("on ")[0])
+
+    with LoopbackServer([talks_on]) as server, Injected(kind, server) as talker:
+        begun = threading.Event()
+        stream = talker.stream(timeouts=Timeouts(total=0.3 if how == "total" else None))
+        future = talker.begin(stream, lambda chunk: begun.set())
+        assert begun.wait(PROMPT)
+        if how == "cancel":
+            stream.cancel()
+            future.result(PROMPT).check("cancelled")
+        else:
+            future.result(PROMPT).check("error", error=StreamTimeoutError)
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@KINDS
+def test_its_failures_are_ours(kind: str):
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("sk-canary", request=request)
+
+    transport = httpx.MockTransport(refuse)
+    retries = Retries(count=1, backoff=0.01)
+    with Injected(kind, http={"transport": transport}, retries=retries) as talker:
+        heard = talker.hear()
+        assert heard.error.phase == "connect"
+        assert "canary" not in str(heard.error)
+        assert len(heard.calls) == 2
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [("sync", httpx.AsyncClient), ("async", httpx.Client)])
+def test_of_the_wrong_kind_it_is_refused_at_once(kind: str, wrong: Any):
+    from vesselog import AsyncClient, Client
+
+    with pytest.raises(ConfigurationError) as caught:
+        (Client if kind == "sync" else AsyncClient)(http_client=wrong(), environment={})
+    assert caught.value.setting == "http_client"
