@@ -15,6 +15,7 @@ __all__ = [
     "Commands",
     "add_call",
     "add_json",
+    "add_out",
     "add_recording",
     "add_server",
     "configured_vessel",
@@ -37,6 +38,19 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 def add_recording(parser: argparse.ArgumentParser) -> None:
     """`FILE`, one recording."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a recording (…/SESSION.jsonl)")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """`--output`, a recording that is to be made."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        dest="out",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="the new recording (…/SESSION.jsonl), which must not exist",
+    )
 
 
 def add_call(parser: argparse.ArgumentParser, default: str) -> None:

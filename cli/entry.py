@@ -19,12 +19,16 @@ from . import (
     chat,
     decode,
     demo,
+    diff,
     follow,
     ls,
     models,
     new_vessel,
     output,
+    recover,
+    rederive,
     replay,
+    salvage,
     show,
     verify,
     vessels,
@@ -34,8 +38,8 @@ from .statuses import EPILOG, ExitStatus, status_of
 __all__ = ["main", "parser"]
 
 _COMMANDS = (
-    *(demo, chat, replay, ls, show, follow, verify, decode, vessels, models, bench),
-    new_vessel,
+    *(demo, chat, replay, ls, show, follow, verify, recover, salvage, rederive, diff, decode),
+    *(vessels, models, bench, new_vessel),
 )
 
 

@@ -15,8 +15,8 @@ class ExitStatus(IntEnum):
     """How a command ended.
 
     FAILURE is everything from outside that has no status of its own: no connection, a deadline, a
-    file that cannot be read or written, a recording that is not sound. A reader of the output that
-    has seen enough (`| head`) is no failure.
+    file that cannot be read or written, a recording that is not sound; for `diff`, a difference. A
+    reader of the output that has seen enough (`| head`) is no failure.
     """
 
     OK = 0
@@ -25,13 +25,16 @@ class ExitStatus(IntEnum):
     TRUNCATED = 3
     PROVIDER = 4
     UNDECODABLE = 5
+    DRIFT = 6
     INTERRUPTED = 130
 
 
 EPILOG = (
-    "exit status: 0 done and complete, 1 failed (connection, deadline, file, recording not sound), "
+    "exit status: 0 done and complete, 1 failed (connection, deadline, file, recording not sound) "
+    "or different, "
     "2 wrong usage, 3 the answer was truncated, 4 the provider answered with an error, "
-    "5 the answer cannot be decoded, 130 interrupted"
+    "5 the answer cannot be decoded, 6 a recording is sound but decodes differently today, "
+    "130 interrupted"
 )
 
 

@@ -1,4 +1,4 @@
-"""`vesselog verify`: whether recordings are what their writer wrote."""
+"""`vesselog verify`: whether recordings are what their writer wrote, and decode as they did."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
         help="check recordings for damage",
-        description="Check recordings: every line's check and number, and the bytes of each call. "
-        "Exit status 1 if one of them is not sound.",
+        description="Check recordings: every line's check and number, the bytes of each call, and "
+        "whether the vessels installed now still make the same chunks of its frames. Exit status 1 "
+        "if one of them is not sound, 6 if all are and one decodes differently today.",
         epilog=EPILOG,
     )
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="recordings")
+    parser.add_argument("--no-decode", action="store_true", help="do not decode the frames again")
     add_json(parser, "the reports")
     parser.set_defaults(run=run)
 
@@ -38,13 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
     status = ExitStatus.OK
     for path in arguments.files:
         try:
-            report = verify(path)
+            report = verify(path, decode=not arguments.no_decode)
         except RecordingError as error:
             complain(error.message)
             status = ExitStatus.FAILURE
             continue
         if not report.ok:
             status = ExitStatus.FAILURE
+        elif report.drifting and status is ExitStatus.OK:
+            status = ExitStatus.DRIFT
         if arguments.json:
             json_line(report.to_dict())
         else:
@@ -63,6 +67,8 @@ def _tell(report: Report) -> None:
         )
     )
     verdict = "sound" if report.ok else f"NOT SOUND ({report.errors} found)"
+    if report.drifting:
+        verdict += f", DRIFT in {report.drifting} of {report.decoded} decoded again"
     write(f"{report.path}: {verdict}; {counts}\n")
     for finding in report.findings:
         place = f"line {finding.line}: " if finding.line is not None else ""

@@ -49,9 +49,13 @@ _HOMES = {
         "Tool",
         "ToolFunction",
     ),
+    "vesselog.core.truth.diff": ("diff",),
     "vesselog.core.truth.follow": ("follow",),
     "vesselog.core.truth.recording": ("Recording",),
+    "vesselog.core.truth.recover": ("recover",),
+    "vesselog.core.truth.rederive": ("rederive",),
     "vesselog.core.truth.replay": ("replay",),
+    "vesselog.core.truth.salvage": ("salvage",),
     "vesselog.core.truth.verify": ("verify",),
     "vesselog.core.vessel": ("ModelInfo", "WireRequest"),
 }
@@ -91,9 +95,13 @@ if TYPE_CHECKING:
         Tool,
         ToolFunction,
     )
+    from vesselog.core.truth.diff import diff
     from vesselog.core.truth.follow import follow
     from vesselog.core.truth.recording import Recording
+    from vesselog.core.truth.recover import recover
+    from vesselog.core.truth.rederive import rederive
     from vesselog.core.truth.replay import replay
+    from vesselog.core.truth.salvage import salvage
     from vesselog.core.truth.verify import verify
     from vesselog.core.vessel import ModelInfo, WireRequest
 else:
@@ -153,8 +161,12 @@ __all__ = [
     "VesselogError",
     "WireRequest",
     "__version__",
+    "diff",
     "follow",
+    "recover",
+    "rederive",
     "replay",
+    "salvage",
     "verify",
 ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands import json_lines, recording
+from louder import install
 from vesselog.cli import main
 
 
@@ -38,3 +39,29 @@ def test_as_json_a_report_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [(report["path"], report["ok"]) for report in reports] == [
         (path, True) for path in paths
     ]
+
+
+def test_drift_has_a_status_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recording(tmp_path, "a", "b")
+    install(monkeypatch)
+    assert main(["verify", str(path)]) == 6
+    out = capsys.readouterr().out
+    assert f"{path}: sound, DRIFT in 1 of 1 decoded again; 7 lines" in out
+    assert "  drift: line 7: call 1: 2 chunks differ from chunk 0 on, in text" in out
+    assert main(["verify", "--no-decode", str(path)]) == 0
+    assert main(["verify", "--json", str(path)]) == 6
+    (report,) = json_lines(capsys.readouterr().out.splitlines(keepends=True)[-1])
+    assert (report["ok"], report["decoded"], report["drifting"]) == (True, 1, 1)
+
+
+def test_damage_counts_for_more_than_drift(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drifting = recording(tmp_path, "a", name="one")
+    damaged = recording(tmp_path, "a", name="two")
+    damaged.write_bytes(damaged.read_bytes().replace(b'"text":"a"', b'"text":"b"'))
+    install(monkeypatch)
+    for order in ([drifting, damaged], [damaged, drifting]):
+        assert main(["verify", *map(str, order)]) == 1

@@ -15,6 +15,8 @@ from .recording import RecordedCall, Recording
 
 __all__ = ["Difference", "diff"]
 
+_TEXTS = frozenset({"text", "reasoning", "refusal"})
+
 
 class Difference(NamedTuple):
     """One thing that differs, as JSON values; None where one of the two has it not.
@@ -30,8 +32,8 @@ class Difference(NamedTuple):
 
     @property
     def at(self) -> int | None:
-        """For texts: how many characters are the same before they differ."""
-        if not (isinstance(self.a, str) and isinstance(self.b, str)):
+        """For text, reasoning and refusal: how many characters are the same before they differ."""
+        if self.subject not in _TEXTS:
             return None
         pairs = enumerate(zip(self.a, self.b, strict=False))
         shorter = min(len(self.a), len(self.b))

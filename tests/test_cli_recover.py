@@ -1,0 +1,48 @@
+"""`vesselog recover`: repairs what a dead writer left, and says what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import json_lines, recording
+from sessions import kinds
+from vesselog.cli import main
+
+
+def test_a_sound_file_needs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path, "a")
+    assert main(["recover", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: nothing to recover\n"
+
+
+def test_what_was_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path, "a", "b", outcome=None)
+    path.write_bytes(path.read_bytes() + b'{"type":"fr')
+    assert main(["recover", str(path)]) == 0
+    assert capsys.readouterr().out == (
+        f"{path}: recovered: 11 torn bytes put aside to {path}.torn; call 1 ended as crashed\n"
+    )
+    assert kinds(path)[-1] == "end crashed"
+
+
+def test_an_emptied_file_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"type":"ses')
+    assert main(["recover", str(path)]) == 0
+    assert "nothing was left of the recording" in capsys.readouterr().out
+
+
+def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path, "a", outcome=None)
+    assert main(["recover", "--json", str(path)]) == 0
+    (report,) = json_lines(capsys.readouterr().out)
+    assert (report["crashed"], report["torn"], report["changed"]) == ([1], 0, True)
+
+
+def test_damage_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path, "a")
+    path.write_bytes(path.read_bytes().replace(b'"text":"a"', b'"text":"b"'))
+    assert main(["recover", str(path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
