@@ -77,6 +77,7 @@ class AsyncLiveSource:
         self._tunnelling = False
         self._timer: asyncio.TimerHandle | None = None
         self._queue_timer: asyncio.TimerHandle | None = None
+        self._last_resort: asyncio.TimerHandle | None = None
 
     @property
     def facts(self) -> Attempts:
@@ -182,7 +183,7 @@ class AsyncLiveSource:
         finally:
             self._over = True
             self._running.discard(self)
-            for timer in (self._timer, self._queue_timer):
+            for timer in (self._timer, self._queue_timer, self._last_resort):
                 if timer is not None:
                     timer.cancel()
             self._attempts.close()
@@ -334,7 +335,7 @@ class AsyncLiveSource:
         # A transport that tells nothing (not httpcore) is cancelled once no connecting can be under
         # way.
         latest = (self._timeouts.pool or 0.0) + (self._timeouts.connect or 0.0) + 1.0
-        self._loop.call_later(latest, self._force)
+        self._last_resort = self._loop.call_later(latest, self._force)
 
     def _force(self) -> None:
         if not self._over and not self._interrupted and self._task is not None:
