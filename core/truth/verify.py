@@ -112,6 +112,7 @@ def verify(path: str | os.PathLike[str], *, decode: bool = True) -> Report:
                         report.add(finding)
         except RecordingCorruptError as error:
             report.add(Finding("error", "damaged", error.message))
+            return report  # what stands behind it is not known: neither is what is missing
     for finding in checker.finish():
         report.add(finding)
     return report
@@ -227,7 +228,7 @@ class _Checker:
             call.tally.add(frame.raw)
             chunks = list(frame.chunks())
         except RecordingError as error:
-            call.again = None  # what is damaged is not compared
+            call.again = None  # what is damaged, or was edited, is not compared
             yield _error(line, "frame", error.message)
             return
         for chunk in chunks:
@@ -236,7 +237,9 @@ class _Checker:
                 message = f"chunk {chunk.seq} stands in place of {call.next_seq}"
                 yield _error(line, "seq", message)
             call.next_seq = chunk.seq + 1
-        if call.again is not None:
+        if line.check is False:
+            call.again = None
+        elif call.again is not None:
             today = call.again.feed(frame)
             call.comparison.add(chunks, (chunk for step in today for chunk in step.chunks))
 
