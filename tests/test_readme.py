@@ -216,9 +216,8 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_the_commands_are_those_that_there_are() -> None:
-    (line,) = re.findall(
-        r"^- \*\*A command line\*\*: (.*)\.$", (ROOT / "README.md").read_text(), re.MULTILINE
-    )
+    item = re.compile(r"^- \*\*A command line\*\*: (.*?)\.$", re.MULTILINE | re.DOTALL)
+    (line,) = item.findall((ROOT / "README.md").read_text())
     listed = re.findall(r"^    ([\w-]+)(?: |$)", parser().format_help(), re.MULTILINE)
     assert sorted(codes([line])) == sorted({*listed} - {"demo"})
 
