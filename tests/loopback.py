@@ -245,10 +245,11 @@ class LoopbackServer:
             number = self.connections
             self._sockets.add(connection)
             self._lock.notify_all()
+        readers = ExitStack()
         try:
             if self.tls is not None:
                 connection = self._secured(connection, self.tls)
-            reader = connection.makefile("rb")
+            reader = readers.enter_context(connection.makefile("rb"))
             if self.reading is not None:
                 self.reading.wait(60)
             while (request := _read_request(reader)) is not None:
@@ -263,12 +264,13 @@ class LoopbackServer:
                     break
                 if conversation.tunnel is not None:
                     connection = self._secured(connection, conversation.tunnel)
-                    reader = connection.makefile("rb")
+                    reader = readers.enter_context(connection.makefile("rb"))
         except (Hangup, OSError):
             pass
         except BaseException as failure:  # noqa: BLE001 - told by __exit__
             self.failures.append(failure)
         finally:
+            readers.close()
             connection.close()
             with self._lock:
                 self.open_connections -= 1
@@ -281,8 +283,8 @@ def _read_request(reader: Any) -> Request | None:
         start = reader.readline().decode(errors="replace")
     except OSError:
         return None
-    if len(start.split()) != 3:
-        return None
+    if len(start.split()) != 3 or not start.rstrip().endswith(("HTTP/1.0", "HTTP/1.1")):
+        return None  # not HTTP: a client that wants TLS, say
     method, path, _version = start.split()
     headers: dict[str, str] = {}
     while (line := reader.readline().strip().decode()) != "":

@@ -6,6 +6,7 @@ And what docs/fastapi.md says of it: the curl that it shows, and its code for br
 from __future__ import annotations
 
 import importlib.util
+import logging
 import json
 import re
 import shutil
@@ -173,6 +174,7 @@ def test_an_error_is_told_in_band_without_internals(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer ends with an explicit last event; what happened is in the log."""
+    caplog.set_level(logging.INFO, logger="uvicorn.error")  # whatever a uvicorn before set it to
     body = b'{"error": "cuda device 3 on gpu-host-17 is out of memory"}'
     with (
         LoopbackServer([lambda conversation: conversation.whole(body, 500)]) as model,
