@@ -6,8 +6,8 @@ And what docs/fastapi.md says of it: the curl that it shows, and its code for br
 from __future__ import annotations
 
 import importlib.util
-import logging
 import json
+import logging
 import re
 import shutil
 import signal
