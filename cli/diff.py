@@ -55,10 +55,10 @@ def _tell(difference: Difference) -> None:
     at = difference.at
     place = "" if at is None else f", from character {at}"
     write(f"call {difference.call}{choice}: {difference.subject}{place}\n", BOLD)
-    before, after = difference.a, difference.b
-    if isinstance(before, dict) and isinstance(after, dict):
-        before, after = _unequal(cast("dict[str, Any]", before), cast("dict[str, Any]", after))
-    for sign, value in (("-", before), ("+", after)):
+    values = difference.a, difference.b
+    if isinstance(difference.a, dict):  # figures: of both, then
+        values = _unequal(*cast("tuple[dict[str, Any], dict[str, Any]]", values))
+    for sign, value in zip("-+", values, strict=True):
         write(f"  {sign} {_shown(value, at)}\n")
 
 
