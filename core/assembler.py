@@ -137,16 +137,19 @@ def merge(old: Reported | None, new: Reported) -> Reported:
 
 
 def _joined(old: Any, new: Any) -> Any:
-    """Log probabilities of two chunks as those of one: lists are joined, keys are kept."""
-    if isinstance(old, list) and isinstance(new, list):
-        cast("list[Any]", old).extend(cast("list[Any]", new))
-        return cast("list[Any]", old)
-    if isinstance(old, dict | None) and isinstance(new, dict):
-        # A copy at first too: the chunk keeps what it was given.
-        joined = dict(cast("dict[str, Any]", old or {}))
+    """Log probabilities of two chunks as those of one: lists are joined, keys are kept.
+
+    A list or object is a copy at first: what the chunk was given stays as it is.
+    """
+    if isinstance(new, dict):
+        known = cast("dict[str, Any]", old) if isinstance(old, dict) else {}
+        joined = dict(known)
         for key, value in cast("dict[str, Any]", new).items():
             joined[key] = _joined(joined.get(key), value)
         return joined
     if isinstance(new, list):
-        return list(cast("list[Any]", new))
+        if not isinstance(old, list):
+            return list(cast("list[Any]", new))
+        cast("list[Any]", old).extend(cast("list[Any]", new))
+        return cast("list[Any]", old)
     return cast("Any", old if new is None else new)

@@ -212,6 +212,8 @@ class Exchange:
             self._number(frame, fields, chunks, stored)
         except ValidationError as problem:
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
+        if frame.ignored and not frame.repairs:
+            frame.repair("unknown-event-field")
         if error is not None:
             if _is_late(error, before, chunks):
                 frame.repair("error-after-the-end")
@@ -269,7 +271,9 @@ class Exchange:
             while (line := self.pull()) is not None:
                 failed = line.error is not None
                 yield line
-            if not failed and (half := lines.rest()):
+            if failed:
+                yield from self._behind_the_error()
+            elif half := lines.rest():
                 yield from self._last(half)
         else:
             self.error = step.error = self._truncated()

@@ -7,6 +7,7 @@ result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,22 +24,29 @@ __all__ = ["Frame"]
 
 BYTE_ORDER_MARK = "\ufeff"
 
+# A line that is neither a comment nor one of the four fields, nor white space alone.
+_NO_FIELD = re.compile(
+    r"(?:\A|(?<=[\r\n]))(?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*[^ \t\r\n]"
+)
+
 
 class Frame:
     """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
 
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
     false). event: the SSE event's type ("message" unless it names one). data: the payload without
-    its dress; None where there is none (a comment, an empty line). repairs: the names of the
-    deviations mended in it, in order.
+    its dress; None where there is none (a comment, an empty line). ignored: an SSE event has a line
+    that is no field, which its parser drops. repairs: the names of the deviations mended in it, in
+    order.
     """
 
-    __slots__ = ("data", "event", "odd", "raw", "repairs", "text", "valid")
+    __slots__ = ("data", "event", "ignored", "odd", "raw", "repairs", "text", "valid")
 
     def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
         self.raw = raw
         self.valid = True
         self.odd = False
+        self.ignored = False
         self.repairs: list[str] = []
         self.event = "message"
         self.data: str | None
@@ -58,6 +66,7 @@ class Frame:
             self.data = text[6:-2] or None
         else:
             self.event, self.data = _parse_event(text)
+            self.ignored = _NO_FIELD.search(text) is not None
 
     def json(self) -> Any:
         """The payload, parsed. Raises ValueError if there is none or it is not JSON."""

@@ -175,6 +175,11 @@ class AnthropicDecoder(Decoder):
                 return self._kept({kind or "delta": delta})
         return {}
 
+    def flush(self) -> Iterable[ChunkFields]:
+        """What a whole answer told of blocks that it never ended."""
+        left = () if self.progress is Progress.OPEN else tuple(self._blocks)
+        return [kept for index in left if (kept := self._stop(index))]
+
     def _stop(self, index: int) -> ChunkFields:
         """What is known of a block once it is whole."""
         block = self._blocks.pop(index, None)
@@ -195,7 +200,7 @@ class AnthropicDecoder(Decoder):
             case "redacted_thinking":
                 self._thinking.append(content)
                 return {"extra": {"thinking_blocks": list(self._thinking)}}
-            case "text":
+            case "text" if not joined:
                 return self._kept({"citations": list(self._citations)})
             case _:
                 if joined:

@@ -138,8 +138,12 @@ class OpenAIChoice:
             if (text := text_of(source.get(name))) and text not in found:
                 found.append(text)
         details = source.get("reasoning_details")
-        if not found and isinstance(details, list):
-            return "".join(_detail(part) for part in cast("list[Any]", details))
+        if isinstance(details, list):
+            detailed = "".join(_detail(part) for part in cast("list[Any]", details))
+            if not found:
+                return detailed
+            if detailed and detailed != found[0]:
+                frame.repair("reasoning-details-left-out")
         if len(found) > 1:
             frame.repair("reasoning-in-several-fields")
         return "".join(found)

@@ -15,6 +15,7 @@ from ..core.errors import InvalidRequestError
 from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
 from ..core.request import ToolCallRequest
+from .values import object_in
 
 __all__ = ["ToolCalls", "arguments_object", "arguments_text"]
 
@@ -53,8 +54,7 @@ class ToolCalls:
         if not isinstance(sent, dict):
             raise ValueError(f"a tool call is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
         piece = cast("dict[str, Any]", sent)
-        called = piece.get("function")
-        function = cast("dict[str, Any]", called) if isinstance(called, dict) else {}
+        function = object_in(piece, "function")
         index = _index(piece.get("index", function.get("index")))
         identifier = _word(piece.get("id"))
         name = _word(function.get("name"))
