@@ -47,9 +47,6 @@ class Import(NamedTuple):
     def top(self) -> str:
         return self.name.partition(".")[0]
 
-    def is_within(self, packages: set[str]) -> bool:
-        return any(f"{self.name}.".startswith(f"{package}.") for package in packages)
-
     @property
     def room(self) -> str | None:
         """The room it comes from, None for a stranger's module."""

@@ -33,6 +33,9 @@ few = settings(
 many = settings(few, max_examples=EXAMPLES or 500)
 # Comments and the other fields of events are no data, whatever is in them.
 NO_DATA = re.compile(r"^(?::|event:|id:|retry:).*$", re.MULTILINE)
+# Anthropic's input of a block that is no call of the caller's tools is told when the block ends; an
+# answer that fails before says so by failing.
+HELD_BACK = '"input_json_delta"'
 every_dialect = pytest.mark.parametrize("dialect", sorted(VESSELS))
 
 numbers = st.integers() | st.floats() | st.sampled_from([-1, 0, 1, 2**64, 1e300])
@@ -85,6 +88,8 @@ def lost(found: Decoded) -> set[str]:
     missing: set[str] = set()
     for step in found.steps:
         if step.error is not None or step.partial or step.frame.repairs:
+            continue
+        if found.error is not None and HELD_BACK in step.frame.text:
             continue
         text = NO_DATA.sub("", step.frame.text)
         missing |= set(MARK.findall(text)) - set(MARK.findall(said))
