@@ -12,6 +12,7 @@ import math
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable
 
 __all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "poll"]
@@ -39,13 +40,16 @@ class Alarm:
         self._deadline = deadline
         self._waiting, self._waking = socket.socketpair()
         self._waking.setblocking(False)
+        # The system gives a closed socket's number to the next one at once. Rung in that moment, the
+        # alarm would write into a stranger's connection.
+        self._open = threading.RLock()
         self.cancelled = False
 
     def ring(self) -> None:
         """Wake the waiting thread for good, and let it not wait again. Safe from any thread."""
         self.cancelled = True
         # Closed: nobody waits any more. Full: it has rung already.
-        with contextlib.suppress(OSError):
+        with self._open, contextlib.suppress(OSError):
             self._waking.send(b"!")
 
     def wait(
@@ -76,8 +80,9 @@ class Alarm:
 
     def close(self) -> None:
         """Free the alarm's own two sockets."""
-        self._waiting.close()
-        self._waking.close()
+        with self._open:
+            self._waiting.close()
+            self._waking.close()
 
 
 class Wait(float):
