@@ -152,4 +152,4 @@ def _joined(old: Any, new: Any) -> Any:
             return list(cast("list[Any]", new))
         cast("list[Any]", old).extend(cast("list[Any]", new))
         return cast("list[Any]", old)
-    return cast("Any", old if new is None else new)
+    return old if new is None else new
