@@ -89,14 +89,28 @@ class _Body(httpx.SyncByteStream):
             yield from self._response.iter_stream()
 
     def close(self) -> None:
+        extensions = cast("dict[str, Any]", self._response.extensions)  # pyright: ignore[reportUnknownMemberType]
+        stream = extensions.get("network_stream")
+        if isinstance(stream, _Stream):
+            stream.rest()
         self._response.close()
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connected socket whose reads ask the alarm that came as their timeout."""
+    """A connected socket whose reads ask the alarm that came as their timeout.
+
+    httpcore closes an idle connection that has become readable: its server has. A thread that looks
+    while another one takes the connection into use may find it idle and then readable, by the
+    answer; so it is readable only while it is at rest.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._busy = False
+
+    def rest(self) -> None:
+        """The answer is over, or given up; httpcore keeps the connection for another, or not."""
+        self._busy = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _as_core(httpcore.ReadTimeout, httpcore.ReadError):
@@ -112,6 +126,7 @@ class _Stream(httpcore.NetworkStream):
                     return self._socket.recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._busy = True
         with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
             if not isinstance(timeout, Wait):
                 self._socket.settimeout(timeout)
@@ -154,7 +169,8 @@ class _Stream(httpcore.NetworkStream):
         if info == "socket":
             return self._socket
         if info == "is_readable":
-            return self._socket.fileno() < 0 or poll(self._socket, seconds=0)
+            readable = self._socket.fileno() < 0 or poll(self._socket, seconds=0)
+            return readable and not self._busy
         if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket):
             return self._socket
         if info == "server_addr":
