@@ -90,25 +90,36 @@ Verdict = type[Exception] | None
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong. verdicts: the errors that are right, None for a complete answer."""
+    """What goes wrong. verdicts: the errors that are right, None for a complete answer.
+
+    seconds: by when at most. plain: whether the payload is the body as it was sent. timeouts: longer
+    where the client has much work to do.
+    """
 
     name: str
     script: Callable[[Sending], None]
     verdicts: tuple[Verdict, ...]
     seconds: float = SILENCE
-    plain: bool = True  # whether the payload is the body as it was sent
+    plain: bool = True
+    timeouts: Timeouts = TIMEOUTS
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(*verdicts: Verdict, seconds: float = SILENCE, plain: bool = True, **names: Any) -> Any:
+def fault(
+    *verdicts: Verdict,
+    seconds: float = SILENCE,
+    plain: bool = True,
+    timeouts: Timeouts = TIMEOUTS,
+    **names: Any,
+) -> Any:
     """Makes a fault of a script; several, where `names` gives an argument's values."""
 
     def make(script: Any) -> Any:
         name = script.__name__.replace("_", "-")
         if not names:
-            FAULTS[name] = Fault(name, script, verdicts, seconds, plain)
+            FAULTS[name] = Fault(name, script, verdicts, seconds, plain, timeouts)
         for argument, values in names.items():
             for value in values:
                 each = f"{name}-{value}"
@@ -116,7 +127,7 @@ def fault(*verdicts: Verdict, seconds: float = SILENCE, plain: bool = True, **na
                 def bound(sending: Sending, given: Any = {argument: value}) -> None:  # noqa: B006
                     script(sending, **given)
 
-                FAULTS[each] = Fault(each, bound, verdicts, seconds, plain)
+                FAULTS[each] = Fault(each, bound, verdicts, seconds, plain, timeouts)
         return script
 
     return make
@@ -225,8 +236,9 @@ def two_content_lengths(sending: Sending) -> None:
     sending.conversation.cut()
 
 
-@fault(*BROKEN)
+@fault(*BROKEN, *SILENT, seconds=2 * SILENCE)
 def broken_chunk_sizes(sending: Sending) -> None:
+    """aiohttp may wait on, where the bad size comes in a read of its own."""
     sending.some(2)
     sending.conversation.raw(b"zz\r\n" + sending.frames[2] + b"\r\n")
     sending.conversation.wait_for_hangup()
@@ -360,7 +372,7 @@ def _bomb() -> bytes:
     return start + piece * 1024
 
 
-@fault(ProtocolError, plain=False)
+@fault(ProtocolError, seconds=30, plain=False, timeouts=Timeouts(total=30))
 def gzip_bomb(sending: Sending) -> None:
     sending.head(content_encoding="gzip")
     sending.conversation.chunk(_bomb())
@@ -389,7 +401,7 @@ def unknown_encoding(sending: Sending) -> None:
     sending.conversation.end()
 
 
-@fault(ProtocolError, seconds=10, plain=False)
+@fault(ProtocolError, seconds=30, plain=False, timeouts=Timeouts(total=30))
 def a_line_of_a_gigabyte(sending: Sending) -> None:
     sending.head()
     sending.conversation.chunk(sending.frames[0][:-5])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dialects import DIALECTS, dialect_of
-from http_faults import FAULTS, SILENCE, TIMEOUTS, TOTAL, Fault, Sending, whole_answer
+from http_faults import FAULTS, SILENCE, TOTAL, Fault, Sending, whole_answer
 from invariants import Yielded, check
 from loopback import Conversation, LoopbackServer
 from reporting import Figure
@@ -112,7 +112,7 @@ def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> N
         vessels = {each.name: each.vessel(base_url=server.url) for each in DIALECTS.values()}
         settings: dict[str, Any] = {
             "vessels": vessels,
-            "timeouts": TIMEOUTS,
+            "timeouts": fault.timeouts,
             "retries": Retries(count=0),
             "ssl_context": trust,
         }

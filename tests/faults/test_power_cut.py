@@ -83,7 +83,7 @@ def test_power_cut_while_eight_streams_are_recorded(
             copy = tmp_path / "copy"
             subprocess.run(["cp", "--sparse=always", image, copy], check=True)
             child.kill()
-            subprocess.run(["rm", "-r", folder], check=True)
+            subprocess.run(["rm", "-rf", folder], check=True)
 
             found = mount("-o", "loop", str(copy))
             total += len(yielded)
