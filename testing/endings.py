@@ -60,7 +60,7 @@ def errors_in_band(
 ) -> Iterator[str]:
     """An error between any two frames is raised, after the chunks that came before it."""
     whole = case.whole
-    if whole.outcome != COMPLETE or not case.request.stream:
+    if whole.outcome != COMPLETE or not _is_stream(case):
         return
     frames = whole.frames
     places = [number for number in range(len(frames)) if not whole.done_after(number)]
@@ -78,13 +78,19 @@ def errors_in_band(
                 return
 
 
-def error_frame(ran: Ran) -> bytes | None:
-    """The frame of a body that tells of an error in band and says nothing else."""
+def error_frame(case: Case) -> bytes | None:
+    """The frame of a stream that tells of an error in band and says nothing else."""
+    if not 200 <= case.body.status < 300 or not _is_stream(case):
+        return None
     # Those behind it carry the error too, but were not read.
-    step = next((step for step in ran.steps if step.error is not None), None)
+    step = next((step for step in case.whole.steps if step.error is not None), None)
     if step is None or step.fields or not isinstance(step.error, ProviderError):
         return None
-    return step.frame.raw
+    return step.frame.raw.rstrip(b"\r\n") + b"\n\n"
+
+
+def _is_stream(case: Case) -> bool:
+    return framing_of(case) is case.vessel.framing
 
 
 def _sampled(numbers: Sequence[int], most: int, chance: random.Random) -> Sequence[int]:

@@ -138,7 +138,7 @@ def check(
         except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
             findings.append(Finding(body.name, "decoding raises nothing", repr(problem)))
     streams = [case for case in cases if case.request.stream]
-    told_in = [frame for case in streams if (frame := error_frame(case.whole)) is not None]
+    told_in = [frame for case in streams if (frame := error_frame(case)) is not None]
     given = [*errors, *dict.fromkeys(told_in)]
     findings += [Finding("", "the bodies suffice", told) for told in _missing(streams, given)]
     for number, case in enumerate(cases):
