@@ -290,3 +290,25 @@ def test_every_byte_is_in_some_frame_whatever_happens(pieces: list[bytes]) -> No
 def test_ollama_lines_are_numbered_like_events() -> None:
     found = ollama({"message": {"content": "a"}}, {"done": True, "done_reason": "stop"})
     assert [chunk.seq for chunk in found.chunks] == [0, 1]
+
+
+def test_what_stands_behind_an_unreadable_line_is_kept() -> None:
+    """Also where lines came as one body, under a wrong name."""
+    body = b"[]\nnull\nnull\n"
+    found = decode(OpenAI(), body, JSON)
+    assert (found.outcome, found.raw) == ("ProtocolError", body)
+
+
+def test_adding_chunks_up_leaves_them_as_they_are() -> None:
+    odd = [delta(content="a"), delta(content="b"), delta(content="c")]
+    for event, logprobs in zip(odd, (7, [1], [2]), strict=True):
+        event["choices"][0]["logprobs"] = logprobs
+    found = openai(*odd, STOP)
+    assert found.completion.logprobs == [1, 2]
+    assert [chunk.logprobs for chunk in found.chunks[:3]] == [7, [1], [2]]
+
+
+@pytest.mark.parametrize("line", [b"data {}\n", b'delta":"half"}\n', b" x\n"])
+def test_a_line_of_an_event_that_is_none_of_its_fields_is_named(line: bytes) -> None:
+    found = openai(delta(content="a"), line + b"\n", b"id\nretry: 5\n: x\n \n\n", STOP)
+    assert (found.outcome, found.repairs) == ("complete", ["unknown-event-field"])
