@@ -40,8 +40,8 @@ class Alarm:
         self._deadline = deadline
         self._waiting, self._waking = socket.socketpair()
         self._waking.setblocking(False)
-        # The system gives a closed socket's number to the next one at once. Rung in that moment, the
-        # alarm would write into a stranger's connection.
+        # The system gives a closed socket's number to the next one at once. Rung in that moment,
+        # the alarm would write into a stranger's connection.
         self._open = threading.RLock()
         self.cancelled = False
 

@@ -1,6 +1,6 @@
 """How much is injected: moderate numbers by default, any by environment variable.
 
-    VESSELOG_TEST_KILLS=1000 pytest tests/faults/test_kill.py
+VESSELOG_TEST_KILLS=1000 pytest tests/faults/test_kill.py
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ Verdict = type[Exception] | None
 class Fault:
     """What goes wrong. verdicts: the errors that are right, None for a complete answer.
 
-    seconds: by when at most. plain: whether the payload is the body as it was sent. timeouts: longer
-    where the client has much work to do.
+    seconds: by when at most. plain: whether the payload is the body as it was sent. timeouts:
+    longer where the client has much work to do.
     """
 
     name: str
@@ -458,7 +458,9 @@ def a_frame_that_is_no_json(sending: Sending) -> None:
 def json_of_another_world(sending: Sending) -> None:
     sending.head()
     strange = json.dumps([1, {"choices": 7, "message": [], "candidates": None}]).encode()
-    sending.chunk(strange + b"\n" if sending.dialect.name == "ollama" else b"data: %b\n\n" % strange)
+    sending.chunk(
+        strange + b"\n" if sending.dialect.name == "ollama" else b"data: %b\n\n" % strange
+    )
     sending.conversation.end()
 
 

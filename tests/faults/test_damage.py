@@ -106,9 +106,7 @@ def test_bit_flips_of_real_recordings_are_noticed(tmp_path: Path, figure: Figure
         path.write_bytes(shipped.read_bytes())
         assert verify(path).ok
         bits = path.stat().st_size * 8
-        flips += every_flip(
-            path, chance.sample(range(bits), min(bits, amount("FLIPS") // 4))
-        )
+        flips += every_flip(path, chance.sample(range(bits), min(bits, amount("FLIPS") // 4)))
     figure(f"bit flips: 0 of {flips} accepted (at random, in four shipped recordings)")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -42,7 +42,7 @@ class Lateness:
             self.worst = max(self.worst, now - last - 0.02)
             last = now
 
-    def __enter__(self) -> Lateness:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -75,9 +75,7 @@ def trust() -> ssl.SSLContext:
 def check_one(heard: Heard, fault: Fault, sent: bytes) -> None:
     kind = None if heard.error is None else type(heard.error)
     assert kind in fault.verdicts, repr(heard.error)
-    outcome = {None: "complete", "TruncatedError": "truncated"}.get(
-        kind and kind.__name__, "error"
-    )
+    outcome = {None: "complete", "TruncatedError": "truncated"}.get(kind and kind.__name__, "error")
     heard.check(outcome, error=kind)
     stream = heard.stream
     assert stream.path is not None

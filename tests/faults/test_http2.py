@@ -148,9 +148,7 @@ class Http2Server:
                     headers = {bytes(name): bytes(value) for name, value in event.headers}
                     paths[event.stream_id] = headers[b":path"].decode()
                 elif isinstance(event, h2.events.DataReceived):
-                    state.acknowledge_received_data(
-                        event.flow_controlled_length, event.stream_id
-                    )
+                    state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 elif isinstance(event, h2.events.StreamEnded):
                     dialect = dialect_of(Request("POST", paths[event.stream_id], {}, b""))
                     with suppress(h2.exceptions.ProtocolError):  # the connection is closed already

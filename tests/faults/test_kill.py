@@ -143,7 +143,6 @@ def test_kill_at_random_moments_with_eight_streams(
     )
 
 
-
 def test_kill_in_the_middle_of_writes(tmp_path: Path, nursery: Nursery, figure: Figure) -> None:
     """Long lines and no network between: a writer spends much of its time in `write`."""
     kills, size = amount("KILLS"), 60_000

@@ -210,26 +210,25 @@ def run(schedule: Schedule, folder: Path, trust: ssl.SSLContext) -> None:
             "retries": Retries(count=schedule.retries, backoff=0.001, longest=0.01),
             "ssl_context": trust,
         }
-        with injected(schedule.disk):
-            with talking(schedule.kind, **settings) as talker:
-                started = [(each, start(talker, each)) for each in schedule.streams]
-                watchers = [
-                    threading.Thread(target=interfere, args=(talker, each, future))
-                    for each, future in started
-                    if each.way in {"cancel-later", "cancel-task", "close"}
-                ]
-                for watcher in watchers:
-                    watcher.start()
-                for each, future in started:
-                    with suppress(CancelledError):
-                        each.heard = future.result(30)
-                for watcher in watchers:
-                    watcher.join()
-                check_streams(schedule)
-                good.set()
-                schedule.disk.write_fails = schedule.disk.sync_fails = None
-                if all(each.way != "close" for each in schedule.streams):
-                    check_goes_on(talker)
+        with injected(schedule.disk), talking(schedule.kind, **settings) as talker:
+            started = [(each, start(talker, each)) for each in schedule.streams]
+            watchers = [
+                threading.Thread(target=interfere, args=(talker, each, future))
+                for each, future in started
+                if each.way in {"cancel-later", "cancel-task", "close"}
+            ]
+            for watcher in watchers:
+                watcher.start()
+            for each, future in started:
+                with suppress(CancelledError):
+                    each.heard = future.result(30)
+            for watcher in watchers:
+                watcher.join()
+            check_streams(schedule)
+            good.set()
+            schedule.disk.write_fails = schedule.disk.sync_fails = None
+            if all(each.way != "close" for each in schedule.streams):
+                check_goes_on(talker)
         server.wait_until(lambda: server.open_connections == 0)
     check_files(schedule, folder)
 
@@ -280,7 +279,7 @@ def check_files(schedule: Schedule, folder: Path) -> None:
             assert len(ends) <= 1
         assert schedule.disk.failed or verify(path).ok
         check_reopening(path, yielded=mine)
-    present = {path for path in folder.glob("*.jsonl")}
+    present = set(folder.glob("*.jsonl"))
     assert {each.path for each in yielded} <= present | gone
 
 

@@ -58,7 +58,13 @@ def told(path: Path) -> Iterator[tuple[Yielded, float]]:
 
 
 def write_session(
-    folder: str, name: str, acks: str, *, frames: int, level: str = "process", size: int | None = None
+    folder: str,
+    name: str,
+    acks: str,
+    *,
+    frames: int,
+    level: str = "process",
+    size: int | None = None,
 ) -> None:
     """Record one call of so many frames without a client. size: of each, in bytes."""
     tell = Telling(acks)
@@ -164,9 +170,7 @@ def write_until_refused(
     check_poisoned(session, writer)
 
 
-def stream_with_few_files(
-    url: str, folder: str, acks: str, *, kind: str, outcomes: str
-) -> None:
+def stream_with_few_files(url: str, folder: str, acks: str, *, kind: str, outcomes: str) -> None:
     """Stream again and again, each time with one more descriptor left, until it goes well."""
     tell = Telling(acks)
     ended: list[str] = []
@@ -251,9 +255,7 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
     Path(beats).write_text(str(longest))
 
 
-def contend(
-    folder: str, acks: str, *, name: str, prompt: str, calls: int, refusals: str
-) -> None:
+def contend(folder: str, acks: str, *, name: str, prompt: str, calls: int, refusals: str) -> None:
     """Write so many calls, each when nobody else writes the session; none: only be refused."""
     tell = Telling(acks)
     refused = written = 0
