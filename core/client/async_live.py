@@ -21,6 +21,7 @@ from ..exchange import Step
 from ..truth.writer import Gate
 from .attempts import Attempts
 from .call import Call
+from .carrying import CARRIER_LISTENER, Carrier
 from .circumstances import Circumstances
 from .interrupt import Interrupted
 from .ledger import Entry
@@ -75,6 +76,9 @@ class AsyncLiveSource:
         self._closing = False
         self._interrupted = False
         self._tunnelling = False
+        self._carrier: Carrier | None = None
+        self._stream: int | None = None
+        self._heard_out = False
         self._timer: asyncio.TimerHandle | None = None
         self._queue_timer: asyncio.TimerHandle | None = None
         self._last_resort: asyncio.TimerHandle | None = None
@@ -164,6 +168,7 @@ class AsyncLiveSource:
 
     async def _own(self) -> None:
         QUEUE_LISTENER.set(self._queued)
+        CARRIER_LISTENER.set(self._carried)
         try:
             await self._attempt()
             while (delay := self._next_delay()) is not None:
@@ -198,7 +203,8 @@ class AsyncLiveSource:
         if self._stopping is not None:
             return
         call = self._attempts.begin()
-        self._closing = False
+        self._closing = self._heard_out = False
+        self._carrier = self._stream = None
         self._cancellable = self._always_cancellable
         self._set_timer()
         response: httpx.Response | None = None
@@ -229,6 +235,13 @@ class AsyncLiveSource:
             self._closing = True
             if response is not None:
                 await response.aclose()
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """An HTTP/2 stream whose end was not heard is ended for both sides."""
+        if self._carrier is not None and self._stream is not None and not self._heard_out:
+            self._carrier.reset(self._stream)
+            await self._carrier.tell_reset(self._stream)
 
     def _told(self) -> str | None:
         """Why the owner was told to stop, if it was."""
@@ -271,6 +284,8 @@ class AsyncLiveSource:
                         break
                 if self._enough(call):
                     break
+            else:
+                self._heard_out = True
         self._put(self._attempts.stopped(call, self._stopping) if self._stopping else call.finish())
 
     def _enough(self, call: Call) -> bool:
@@ -305,7 +320,8 @@ class AsyncLiveSource:
         elif event.endswith("send_request_headers.started"):
             if self._stopping is not None:
                 raise Interrupted(self._stopping)
-            self._cancellable = True
+            self._stream = info.get("stream_id")
+            self._cancellable = self._stream is None
             self._tunnelling = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and self._tunnelling:
             self._cancellable = False
@@ -332,10 +348,21 @@ class AsyncLiveSource:
         if call is not None and call.outcome is None:
             self._put(self._attempts.stopped(call, phase))
         self._wake()
+        self._reset()
         # A transport that tells nothing (not httpcore) is cancelled once no connecting can be under
         # way.
         latest = (self._timeouts.pool or 0.0) + (self._timeouts.connect or 0.0) + 1.0
         self._last_resort = self._loop.call_later(latest, self._force)
+
+    def _carried(self, carrier: Carrier) -> None:
+        """The connection is an HTTP/2 one: its streams are never cancelled, but reset."""
+        if self._carrier is not carrier:
+            self._carrier = carrier
+            self._reset()
+
+    def _reset(self) -> None:
+        if self._stopping is not None and self._carrier is not None and self._stream is not None:
+            self._carrier.reset(self._stream)
 
     def _force(self) -> None:
         if not self._over and not self._interrupted and self._task is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 import httpx
 
@@ -14,6 +14,9 @@ from .queueing import queue_tracing
 from .settings import Limits
 
 __all__ = ["async_http_client", "sync_http_client"]
+
+
+_Make = Callable[[Limits, ssl.SSLContext, httpx.Proxy | None], httpx.AsyncBaseTransport]
 
 
 def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> httpx.Client:
@@ -50,13 +53,7 @@ def async_http_client(
     make = _aiohttp_transport() if fast else _httpcore_transport(http2=http2)
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
-        pool = httpx.Limits(
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive,
-            keepalive_expiry=limits.keepalive_expiry,
-        )
-        made: httpx.AsyncBaseTransport = make(verify=context, limits=pool, proxy=proxy)
-        return made
+        return make(limits, context, proxy)
 
     mounts = {
         pattern: None if proxy is None else unusable(proxy) or transport(proxy_at(proxy))
@@ -81,19 +78,30 @@ def _certificates() -> ssl.SSLContext:
         ) from None
 
 
-def _httpcore_transport(*, http2: bool) -> Any:
-    if http2 and find_spec("h2") is None:
-        raise ConfigurationError(
-            "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
-        )
+def _httpcore_transport(*, http2: bool) -> _Make:
+    if http2:
+        if find_spec("h2") is None:
+            raise ConfigurationError(
+                "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
+            )
+        from .shared import SharedTransport  # noqa: PLC0415 - as above
 
-    def make(**settings: Any) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(http2=http2, trust_env=False, **settings)
+        return SharedTransport
+
+    def make(
+        limits: Limits, context: ssl.SSLContext, proxy: httpx.Proxy | None
+    ) -> httpx.AsyncBaseTransport:
+        pool = httpx.Limits(
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive,
+            keepalive_expiry=limits.keepalive_expiry,
+        )
+        return httpx.AsyncHTTPTransport(verify=context, limits=pool, proxy=proxy, trust_env=False)
 
     return make
 
 
-def _aiohttp_transport() -> Any:
+def _aiohttp_transport() -> _Make:
     try:
         from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415 - an extra
         from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra
@@ -103,18 +111,16 @@ def _aiohttp_transport() -> Any:
         ) from None
 
     def make(
-        *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None
+        limits: Limits, context: ssl.SSLContext, proxy: httpx.Proxy | None
     ) -> httpx.AsyncBaseTransport:
         def session() -> ClientSession:
             connector = TCPConnector(
-                limit=limits.max_connections or 0,
+                limit=limits.max_connections,
                 keepalive_timeout=limits.keepalive_expiry,
-                ssl=verify,
+                ssl=context,
             )
             return ClientSession(
-                connector=connector,
-                cookie_jar=DummyCookieJar(),
-                trace_configs=[queue_tracing()],
+                connector=connector, cookie_jar=DummyCookieJar(), trace_configs=[queue_tracing()]
             )
 
         if proxy is not None and proxy.auth is not None:
@@ -123,6 +129,6 @@ def _aiohttp_transport() -> Any:
             proxy = httpx.Proxy(
                 proxy.url, headers={"authorization": signed.headers["authorization"]}
             )
-        return AiohttpTransport(verify=verify, client=session, proxy=proxy)
+        return AiohttpTransport(verify=context, client=session, proxy=proxy)
 
     return make

@@ -21,7 +21,7 @@ import httpx
 from .interrupt import Wait, poll
 from .settings import Limits
 
-__all__ = ["InterruptibleTransport"]
+__all__ = ["InterruptibleTransport", "as_httpx", "core_url"]
 
 # Seconds that a read may sit inside OpenSSL, for the rest of a record, before the alarm is asked
 # again.
@@ -46,7 +46,7 @@ class InterruptibleTransport(httpx.BaseTransport):
             self._pool = httpcore.ConnectionPool(**settings)
         else:
             self._pool = httpcore.HTTPProxy(
-                proxy_url=_core_url(proxy.url),
+                proxy_url=core_url(proxy.url),
                 proxy_auth=proxy.raw_auth,
                 proxy_headers=proxy.headers.raw,
                 proxy_ssl_context=proxy.ssl_context,
@@ -59,12 +59,12 @@ class InterruptibleTransport(httpx.BaseTransport):
             raise TypeError("a sync transport takes a sync request body")
         sent = httpcore.Request(
             method=request.method,
-            url=_core_url(request.url),
+            url=core_url(request.url),
             headers=request.headers.raw,
             content=request.stream,
             extensions=request.extensions,
         )
-        with _as_httpx():
+        with as_httpx():
             response = self._pool.handle_request(sent)
         # httpcore leaves the type of its extensions open.
         extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
@@ -85,7 +85,7 @@ class _Body(httpx.SyncByteStream):
         self._response = response
 
     def __iter__(self) -> Iterator[bytes]:
-        with _as_httpx():
+        with as_httpx():
             yield from self._response.iter_stream()
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ def _as_core(timeout: type[Exception], broken: type[Exception]) -> Generator[Non
 
 
 @contextlib.contextmanager
-def _as_httpx() -> Generator[None]:
+def as_httpx() -> Generator[None]:
     """httpx names its transport errors as httpcore does; each becomes its namesake."""
     try:
         yield
@@ -270,7 +270,8 @@ def _as_httpx() -> Generator[None]:
         raise namesake(str(error)) from error
 
 
-def _core_url(url: httpx.URL) -> httpcore.URL:
+def core_url(url: httpx.URL) -> httpcore.URL:
+    """httpx's URL as httpcore's."""
     return httpcore.URL(
         scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
     )

@@ -1,0 +1,225 @@
+"""The async transport for HTTP/2: httpcore's pool over connections that streams share.
+
+httpcore cannot end one stream of a connection. A task that is cancelled in the middle of its use
+takes bytes with it that belong to the others, and the server, never told, goes on with the answer.
+So a stream is ended here by a RST_STREAM frame (RFC 9113, 6.4): one goes to the server, and one is
+put before httpcore as if the server had sent it, upon which the stream's own task ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import struct
+from collections.abc import AsyncGenerator, Iterable
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from .carrying import CARRIER_LISTENER
+from .settings import Limits
+from .transport import as_httpx, core_url
+
+__all__ = ["SharedTransport"]
+
+_HEADER_BYTES = 9
+
+# Seconds to tell a server that a stream is no longer wanted; one that reads nothing is not told.
+_FAREWELL = 1.0
+
+
+class SharedTransport(httpx.AsyncBaseTransport):
+    """An httpx transport for HTTP/2, and HTTP/1.1 where a server does not speak it."""
+
+    def __init__(
+        self, limits: Limits, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None = None
+    ) -> None:
+        settings: dict[str, Any] = {
+            "http2": True,
+            "ssl_context": ssl_context,
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive,
+            "keepalive_expiry": limits.keepalive_expiry,
+            "network_backend": _Backend(),
+        }
+        self._pool: httpcore.AsyncConnectionPool
+        if proxy is None:
+            self._pool = httpcore.AsyncConnectionPool(**settings)
+        else:
+            self._pool = httpcore.AsyncHTTPProxy(
+                proxy_url=core_url(proxy.url),
+                proxy_auth=proxy.raw_auth,
+                proxy_headers=proxy.headers.raw,
+                proxy_ssl_context=proxy.ssl_context,
+                **settings,
+            )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; return with the response's headers."""
+        if not isinstance(request.stream, httpx.AsyncByteStream):
+            raise TypeError("an async transport takes an async request body")
+        sent = httpcore.Request(
+            method=request.method,
+            url=core_url(request.url),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with as_httpx():
+            response = await self._pool.handle_async_request(sent)
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=cast("dict[str, Any]", response.extensions),
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        with as_httpx():
+            async for part in self._response.aiter_stream():
+                yield part
+
+    async def aclose(self) -> None:
+        with as_httpx():
+            await self._response.aclose()
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that may turn out to be shared, once TLS has told its protocol."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        secured = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        protocol = secured.get_extra_info("ssl_object").selected_alpn_protocol()
+        return _Shared(secured) if protocol == "h2" else secured
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Shared(_Stream):
+    """A connection of several streams. Hands out whole frames, so that one can be put between."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        super().__init__(inner)
+        self._writing = asyncio.Lock()
+        self._reading: asyncio.Task[bytes] | None = None
+        self._data = b""
+        self._resets = b""
+        self._woken = asyncio.Event()
+
+    def reset(self, stream: int) -> None:
+        """End the stream of this number for whoever waits for it here."""
+        self._resets += _reset_frame(stream)
+        self._woken.set()
+
+    async def tell_reset(self, stream: int) -> None:
+        """Tell the server that nobody wants the stream any more."""
+        with contextlib.suppress(httpcore.NetworkError, httpcore.TimeoutException):
+            await self.write(_reset_frame(stream), _FAREWELL)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        self._tell()
+        while True:
+            whole = _whole_frames(self._data)
+            if self._resets or whole:
+                frames = self._resets + self._data[:whole]
+                self._resets, self._data = b"", self._data[whole:]
+                self._woken.clear()
+                return frames
+            data = await self._read_or_wake(max_bytes, timeout)
+            if data == b"":
+                return b""
+            self._data += data or b""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self._tell()
+        if buffer:
+            async with self._writing:
+                await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        await self._inner.aclose()
+
+    async def _read_or_wake(self, max_bytes: int, timeout: float | None) -> bytes | None:  # noqa: ASYNC109
+        """More bytes, none at the end, or None when there is a reset to hand out."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._inner.read(max_bytes, timeout))
+        reading = self._reading
+        waking = asyncio.create_task(self._woken.wait())
+        try:
+            await asyncio.wait([reading, waking], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+        if not reading.done():
+            return None
+        self._reading = None
+        return reading.result()
+
+    def _tell(self) -> None:
+        listener = CARRIER_LISTENER.get()
+        if listener is not None:
+            listener(self)
+
+
+def _whole_frames(data: bytes) -> int:
+    """How many bytes are whole frames: a length of 3 bytes, 6 more of header, the payload."""
+    end = 0
+    while len(data) - end >= _HEADER_BYTES:
+        size = _HEADER_BYTES + int.from_bytes(data[end : end + 3], "big")
+        if len(data) - end < size:
+            break
+        end += size
+    return end
+
+
+def _reset_frame(stream: int) -> bytes:
+    """RST_STREAM with CANCEL (8)."""
+    return struct.pack(">BHBBII", 0, 4, 3, 0, stream, 8)
