@@ -1,4 +1,4 @@
-"""When waiting ends. Real deadlines are tenths of seconds; that anything is fast is not asserted."""
+"""When waiting ends. Real deadlines are tenths of seconds; nothing here is asserted to be fast."""
 
 from __future__ import annotations
 

@@ -69,11 +69,13 @@ class SharedTransport(httpx.AsyncBaseTransport):
         )
         with as_httpx():
             response = await self._pool.handle_async_request(sent)
+        # httpcore leaves the type of its extensions open.
+        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=cast("dict[str, Any]", response.extensions),
+            extensions=extensions,
         )
 
     async def aclose(self) -> None:
@@ -97,7 +99,8 @@ class _Body(httpx.AsyncByteStream):
 
 class _Backend(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
+        # httpcore gives its type only where anyio is installed, as httpx sees to.
+        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,
