@@ -7,6 +7,7 @@ from outside, for both clients alike.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
@@ -30,6 +31,9 @@ every_client = pytest.mark.parametrize("kind", KINDS)
 # The same server as two vessels: "lab" speaks Ollama's dialect, "open" OpenAI's.
 MODELS = {"ollama": "lab/m", "openai": "open/m"}
 every_dialect = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+
+# Reading the system's certificates takes longer than most tests, of which few need any.
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 AnyStream = Stream | AsyncStream
 Result = TypeVar("Result")
@@ -248,7 +252,8 @@ def talking(
     """A client of this kind whose vessels "lab" and "open" are both the given server."""
     url = server.url if isinstance(server, LoopbackServer) else server
     vessels = {} if url is None else {"lab": Ollama(base_url=url), "open": OpenAI(base_url=url)}
-    talker = Talker(kind, **{"vessels": vessels, "environment": {}, **settings})
+    made = {"vessels": vessels, "environment": {}, "ssl_context": _NOBODY, **settings}
+    talker = Talker(kind, **made)
     try:
         yield talker
     finally:
