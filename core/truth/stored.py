@@ -14,6 +14,7 @@ from ..errors import RecordingCorruptError
 from ..exchange import Step
 from ..frame import Frame
 from ..framing import Framing
+from ..making import make_chunk
 from ..validation import explain
 
 __all__ = ["StoredFrame", "payload_of"]
@@ -81,12 +82,12 @@ class StoredFrame:
         t = (self.t - self.started) / 1e6
         for each in self.fields:
             try:
-                chunk = StreamChunk.model_validate({**each, "t": t, "raw": text})
+                chunk = make_chunk(each, t, text)
             except ValidationError as error:
                 raise RecordingCorruptError(
                     f"{self.place} holds a chunk that cannot be read: {explain(error)}"
                 ) from None
-            except TypeError as error:
+            except (AttributeError, TypeError) as error:
                 raise RecordingCorruptError(
                     f"{self.place} holds a chunk that cannot be read: {error}"
                 ) from None

@@ -1,0 +1,58 @@
+"""Makes chunks of the fields that a decoder gave, or that a recording holds.
+
+Every field is checked by pydantic. But nearly every chunk has nothing besides its number and a
+text, where all that there is to check is two types: it is put together without pydantic's help, at
+half the cost, and equals the one that pydantic makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from .chunk import StreamChunk
+
+__all__ = ["make_chunk"]
+
+# What `StreamChunk.model_validate` calls, at a quarter less.
+_validate: Callable[[dict[str, Any]], StreamChunk] = (
+    StreamChunk.__pydantic_validator__.validate_python
+)
+
+# An instance is these four to pydantic; a frozen model's own `__setattr__` sets none of them.
+_new = cast("Callable[[type[StreamChunk]], StreamChunk]", object.__new__)
+_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
+_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+_BLANK = dict(StreamChunk.model_construct())
+# Shared by all of their kind: pydantic copies the set before it changes one.
+_WITH = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
+
+
+def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
+    """The chunk of these fields, `seq` among them. Raises pydantic.ValidationError."""
+    get = fields.get
+    if len(fields) == 2 and type(seq := get("seq")) is int:
+        if type(text := get("text")) is str:
+            return _plain(seq, "text", text, t, raw)
+        if type(reasoning := get("reasoning")) is str:
+            return _plain(seq, "reasoning", reasoning, t, raw)
+    return _validate({**fields, "t": t, "raw": raw})
+
+
+def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
+    chunk = _new(StreamChunk)
+    values: dict[str, Any] = vars(chunk)
+    values.update(_BLANK)
+    values["seq"] = seq
+    values["t"] = t
+    values[name] = text
+    values["extra"] = {}
+    values["raw"] = raw
+    _set_fields_set(chunk, _WITH[name])
+    _set_extra(chunk, None)
+    _set_private(chunk, None)
+    return chunk
