@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .unpicklable import Unpicklable
 from .vessel import SHORTEST_SECRET
 
 __all__ = ["MASK", "Masker"]
@@ -16,14 +17,15 @@ __all__ = ["MASK", "Masker"]
 MASK = "[masked]"
 
 
-class Masker:
+class Masker(Unpicklable):
     """Masks the given secrets; those shorter than 12 characters are placeholders and stay.
 
-    idle: there is nothing to mask.
+    secrets: those that it masks. idle: there are none.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        self.secrets = frozenset(found)
         # The longest first, so that a secret that contains another is masked whole.
         alternatives = "|".join(
             "".join(map(_spellings, secret)) for secret in sorted(found, key=len, reverse=True)

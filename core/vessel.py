@@ -20,6 +20,7 @@ from .frame import Frame
 from .framing import Framing
 from .jsontext import dumps
 from .request import ChatRequest, SplitThink
+from .unpicklable import Unpicklable
 
 __all__ = ["Decoder", "ModelInfo", "Progress", "Vessel", "WireRequest"]
 
@@ -40,7 +41,7 @@ class Progress(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(Unpicklable):
     """An HTTP request, ready to be sent but for the key.
 
     url: the full address. body: the JSON value that is sent (None for GET). content: its exact
@@ -66,6 +67,10 @@ class WireRequest:
             object.__setattr__(self, "content", dumps(self.body))
         if self.model is None:
             object.__setattr__(self, "model", self.body.get("model"))
+
+    def __repr__(self) -> str:
+        # Its URL and its headers may hold a key.
+        return f"WireRequest({self.method!r}, model={self.model!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Decoder(ABC):
         return ()
 
 
-class Vessel(ABC):
+class Vessel(Unpicklable, ABC):
     """A provider adapter: subclasses give `name`, `version`, `default_base_url` and the duties.
 
     base_url: the server's address: the host, the dialect's root, or the full endpoint. api_key: the
@@ -158,6 +163,16 @@ class Vessel(ABC):
             value = next((environment[name] for name in names if environment.get(name)), None)
             setattr(given, attribute, value)
         return given
+
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = type(self).__new__(type(self))
+        vars(made).update(copy.deepcopy(vars(self), memo))
+        return made
 
     @property
     def default_model(self) -> str | None:

@@ -4,7 +4,7 @@ The prompt says how it is answered. "N": N chunks, a few milliseconds apart; a n
 digits, asked for in one piece: that status; "silent": one chunk and nothing more; "mute": not even
 headers; "flood": chunks without end; "fails": errors in band without end; "left": how many streams
 were left before their end. The model that the answer names is "VERSION at CONNECTION", as the
-server saw them.
+server saw them; for "echo", the request's headers, which are then in the answer's headers too.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ async def _application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     request = json.loads(body)
     prompt = request["messages"][-1]["content"].split()[-1]
     seen = f"{scope['http_version']} at {scope['client'][1]}"
+    if prompt == "echo":
+        prompt, seen = "3", str(scope["headers"])
     answer = _stream if request["stream"] else _whole
     answering = asyncio.create_task(answer(prompt, seen, send))
     while (await receive())["type"] != "http.disconnect":
@@ -93,7 +95,7 @@ async def _whole(prompt: str, seen: str, send: Any) -> None:
 async def _stream(prompt: str, seen: str, send: Any) -> None:
     if prompt == "mute":
         return
-    await _begin(send)
+    await _begin(send, seen=seen)
     while prompt in _ENDLESS:
         await _say(send, _ENDLESS[prompt], more=True)
         await asyncio.sleep(0.001)
@@ -106,8 +108,8 @@ async def _stream(prompt: str, seen: str, send: Any) -> None:
     await _say(send, b"", more=False)
 
 
-async def _begin(send: Any, status: int = 200) -> None:
-    headers = [(b"content-type", b"application/json")]
+async def _begin(send: Any, status: int = 200, seen: str = "") -> None:
+    headers = [(b"content-type", b"application/json"), (b"x-seen", seen.encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 

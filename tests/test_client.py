@@ -277,6 +277,19 @@ def test_a_named_session_holds_many_calls_and_may_be_opened_again(kind: str):
 
 
 @every_client
+def test_a_cookie_is_not_kept(kind: str):
+    """What a server set for the key of one vessel would go with the key of the next."""
+
+    def set_one(conversation: Conversation) -> None:
+        conversation.whole(ollama_body("Hi"), set_cookie="who=you; Path=/")
+
+    with LoopbackServer([set_one]) as server, talking(kind, server) as talker:
+        for _ in range(2):
+            talker.complete()
+        assert not [each for each in server.requests if "cookie" in each.headers]
+
+
+@every_client
 def test_overlapping_streams_of_one_session(kind: str):
     with LoopbackServer([answer]) as server, talking(kind, server) as talker:
         futures = [talker.begin(talker.stream(session="chat")) for _ in range(8)]

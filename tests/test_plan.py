@@ -17,6 +17,7 @@ from vesselog import (
     WireRequest,
 )
 from vesselog.core.client.plan import Plan, Planner
+from vesselog.core.masking import MASK
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
 
@@ -120,6 +121,21 @@ class TestKeys:
         told = f"{made!r} {made.record!r} {made.origin} {made.vessel!r}"
         assert KEY not in told
         assert made.masker.text(f"{KEY} {KEY}-p {KEY}-q {KEY}-h").count(KEY) == 0
+
+    @pytest.mark.parametrize(
+        ("base_url", "headers"),
+        [
+            (f"https://{KEY}@api.example.com", {}),
+            (f"https://api.example.com/v1?token=none&token={KEY}", {}),
+            ("https://api.example.com", {"Cookie": f"theme=dark; session={KEY}"}),
+            ("https://api.example.com", {"X-Auth": KEY}),
+            ("https://api.example.com", {"Authorization": f"Token {KEY}"}),
+        ],
+    )
+    def test_are_masked_wherever_they_were_given(self, base_url: str, headers: dict[str, str]):
+        made = plan(OpenAI(base_url=base_url, headers=headers))
+        assert made.masker.text(f"your key {KEY}") == f"your key {MASK}"
+        assert KEY not in str(made.record)
 
 
 class TestHeaders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 
 import httpx
@@ -11,7 +12,7 @@ import trustme
 from loopback import Conversation, LoopbackServer, unanswering_port
 from talking import every_client, talking
 from vesselog import ConfigurationError, ConnectionFailedError, Retries, Timeouts
-from vesselog.core.client.proxies import proxy_patterns
+from vesselog.core.client.proxies import proxy_patterns, proxy_secrets
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
 
@@ -49,6 +50,25 @@ class TestPatterns:
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
         monkeypatch.setenv("NO_PROXY", "*")
         assert proxy_patterns() == {}
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("given", "secret", "sent"),
+        [
+            ("user:pass%2Fword@", "pass/word", b"user:pass/word"),
+            ("token@", "token", b"token:"),
+        ],
+    )
+    def test_are_those_of_its_address(
+        self, given: str, secret: str, sent: bytes, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{given}proxy:3128")
+        assert list(proxy_secrets()) == [secret, base64.b64encode(sent).decode()]
+
+    def test_none_without_any(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+        assert list(proxy_secrets()) == []
 
 
 @every_client

@@ -13,6 +13,7 @@ import httpx
 from ..completion import Completion
 from ..errors import ClientStateError, RecordingError
 from ..request import RequestFields
+from ..unpicklable import Unpicklable
 from ..vessel import ModelInfo, WireRequest
 from .async_live import AsyncLiveSource
 from .async_stream import AsyncStream
@@ -26,7 +27,7 @@ from .settings import Timeouts
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient:
+class AsyncClient(Unpicklable):
     """Streams from model servers; each chunk is on disk before it is handed out.
 
     Make one for the process and close it by `async with`. It belongs to the event loop that it is

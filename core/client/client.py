@@ -12,6 +12,7 @@ import httpx
 
 from ..completion import Completion
 from ..request import RequestFields
+from ..unpicklable import Unpicklable
 from ..vessel import ModelInfo, WireRequest
 from .common import ClientSettings, Common, Messages, check_kind, question, read_answer
 from .failures import classify
@@ -26,7 +27,7 @@ from .stream import Stream
 __all__ = ["Client"]
 
 
-class Client:
+class Client(Unpicklable):
     """Streams from model servers; each chunk is on disk before it is handed out.
 
     Make one for the process and close it by `with`. Threads may share it. `http_client` is an

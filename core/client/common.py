@@ -21,6 +21,7 @@ from .circumstances import Circumstances
 from .ledger import Entry, Ledger
 from .origins import Origins
 from .plan import Plan, Planner
+from .proxies import proxy_secrets
 from .retry import Retries
 from .settings import Limits, Timeouts
 
@@ -80,6 +81,7 @@ class Common:
             settings.get("vessels", {}),
             settings.get("environment", os.environ),
             settings.get("headers", {}),
+            proxy_secrets(),
         )
         self._process = os.getpid()
         self.closed = False
@@ -185,9 +187,10 @@ def read_answer(plan: Plan, status: int, body: bytes, read: Callable[[Any], Read
 
     Raises ProviderError and ProtocolError.
     """
-    text = body.decode(errors="replace")  # JSON is UTF-8, whatever the content type says
+    # JSON is UTF-8, whatever the content type says.
+    text = plan.masker.bytes(body).decode(errors="replace")
     if not 200 <= status < 300:
-        raise plan.vessel.failure(status, plan.masker.text(text))
+        raise plan.vessel.failure(status, text)
     try:
         return read(loads(text))
     except (ValueError, LookupError, TypeError, AttributeError):

@@ -1,9 +1,10 @@
-"""Makes the HTTP clients: one pool each, no redirects, no timeouts of their own."""
+"""Makes the HTTP clients: one pool each, no redirects, no cookies, no timeouts of their own."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 
 import httpx
@@ -34,6 +35,7 @@ def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> http
     return httpx.Client(
         transport=InterruptibleTransport(limits, context),
         mounts=mounts,
+        cookies=_no_cookies(),
         timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
@@ -62,10 +64,16 @@ def async_http_client(
     return httpx.AsyncClient(
         transport=transport(None),
         mounts=mounts,
+        cookies=_no_cookies(),
         timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
     )
+
+
+def _no_cookies() -> CookieJar:
+    # What a server sets for one key would be sent along with the next.
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _certificates() -> ssl.SSLContext:

@@ -7,7 +7,7 @@ nothing is sent and nothing is written before a plan stands.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +18,19 @@ from ..masking import Masker
 from ..registry import find_vessel, installed_vessels
 from ..request import chat_request
 from ..truth.key import request_key
+from ..unpicklable import Unpicklable
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Vessel, WireRequest
+from .logs import keep_out_of_logs
 
 __all__ = ["Plan", "Planner"]
 
-_CREDENTIALS = ("authorization", "key", "token", "secret", "cookie", "signature")
+_CREDENTIALS = ("auth", "cookie", "key", "password", "secret", "signature", "token")
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Unpicklable):
     """One request, ready to leave.
 
     name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker:
@@ -55,13 +57,17 @@ class Plan:
 
 
 class Planner:
-    """Makes plans from the client's own vessels, the installed ones and the environment."""
+    """Makes plans from the client's own vessels, the installed ones and the environment.
+
+    secrets: what must not be seen beside what a request itself carries.
+    """
 
     def __init__(
         self,
         vessels: Mapping[str, Vessel],
         environment: Mapping[str, str],
         headers: Mapping[str, str],
+        secrets: Iterable[str] = (),
     ) -> None:
         for name in vessels:
             if not name or "/" in name:
@@ -71,6 +77,7 @@ class Planner:
         self._named = dict(vessels)
         self._environment = environment
         self._headers = dict(headers)
+        self._secrets = tuple(secrets)
         self._ready: dict[str, Vessel] = {}
 
     def chat(
@@ -107,6 +114,7 @@ class Planner:
             **(vessel.authorization(key) if key else {}),
             **_lower(headers or {}),
         }
+        username, password = url.username, url.password
         if url.userinfo:
             url, sent = _with_basic_auth(url, sent)
         _check_headers(sent)
@@ -116,7 +124,9 @@ class Planner:
             raise ConfigurationError(
                 f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
             )
-        masker = Masker([*_secrets(sent, key), *_secrets(dict(url.params), None)])
+        fields = [*sent.items(), *url.params.multi_items()]
+        masker = Masker([key or "", password or username, *_credentials(fields), *self._secrets])
+        keep_out_of_logs(masker.secrets)
         public = masker.text(str(url))
         return Plan(
             name=name,
@@ -168,16 +178,14 @@ def _carries_key(name: str) -> bool:
     return name == "authorization" or name.endswith("api-key")
 
 
-def _secrets(fields: Mapping[str, str], key: str | None) -> list[str]:
-    """Everything that must not be seen.
-
-    The key, and what carries credentials in headers or query.
-    """
-    secrets = [key] if key else []
-    for name, value in fields.items():
+def _credentials(fields: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What headers and queries carry that, by their names, must not be seen."""
+    for name, value in fields:
         if any(word in name.lower() for word in _CREDENTIALS):
-            secrets += [value, value.partition(" ")[2]]
-    return secrets
+            yield value
+            yield value.partition(" ")[2]  # without its scheme
+        if name == "cookie":
+            yield from (each.partition("=")[2] for each in value.split("; "))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

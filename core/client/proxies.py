@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import urllib.request
+from collections.abc import Iterator
 
 import httpx
 
 from ..errors import ConfigurationError
 
-__all__ = ["proxy_at", "proxy_patterns", "unusable"]
+__all__ = ["proxy_at", "proxy_patterns", "proxy_secrets", "unusable"]
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -33,6 +35,16 @@ def proxy_patterns() -> dict[str, str | None]:
     for host in filter(None, (*_LOOPBACK, *excepted)):
         patterns[_pattern(host)] = None
     return patterns
+
+
+def proxy_secrets() -> Iterator[str]:
+    """What the proxies are told to let requests through, plain and as it is sent."""
+    for address in proxy_patterns().values():
+        auth = None if address is None else proxy_at(address).raw_auth
+        if auth is not None:
+            username, password = auth
+            yield (password or username).decode()
+            yield base64.b64encode(b":".join(auth)).decode()
 
 
 def _pattern(host: str) -> str:

@@ -12,6 +12,7 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
+from ..unpicklable import Unpicklable
 
 __all__ = ["Facts", "Reading"]
 
@@ -50,7 +51,7 @@ class Facts(Protocol):
         ...
 
 
-class Reading:
+class Reading(Unpicklable):
     """Steps that are recorded and not yet handed out, and the sum of the chunks that were."""
 
     def __init__(self, facts: Facts) -> None:
