@@ -116,6 +116,11 @@ class Attempts:
         self._given_up = False
         return self.current
 
+    def left(self) -> tuple[float | None, str]:
+        """Seconds until the deadline, None for never, and the phase that then ends."""
+        call = self.current
+        return (None, "total") if call is None or call.over() else call.left()
+
     def headers(self) -> dict[str, str]:
         """The headers to be sent, with the key."""
         return {**self._plan.headers, **self._given.origins.headers(self._plan.origin)}

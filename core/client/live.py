@@ -11,6 +11,7 @@ import httpx
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from .attempts import Attempts
+from .bodies import raw
 from .call import Call
 from .circumstances import Circumstances
 from .interrupt import Alarm, Interrupted, Wait
@@ -49,7 +50,7 @@ class LiveSource:
         self._attempts = Attempts(plan, enter, circumstances)
         self._interruptible = interruptible
         self._running = running
-        self._alarm = Alarm(self._left)
+        self._alarm = Alarm(self._attempts.left)
         self._response: httpx.Response | None = None
         self._body: Iterator[bytes] = iter(())
         self._early: list[Step] = []
@@ -128,7 +129,7 @@ class LiveSource:
         self._attempts.abandon()
         response, self._response = self._response, None
         if response is not None:
-            close_outside(response)
+            close_outside(response, self._body)
         self._attempts.drop()
         self._alarm.close()
         self._running.discard(self)
@@ -144,7 +145,7 @@ class LiveSource:
                     self._request(), stream=True, follow_redirects=False
                 )
             self._attempts.answered(call, response)
-            self._body = call.pieces_of(_raw(response))
+            self._body = call.pieces_of(raw(response))
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
@@ -219,10 +220,6 @@ class LiveSource:
             read = None
         return {"connect": connect, "read": read, "write": write, "pool": pool}
 
-    def _left(self) -> tuple[float | None, str]:
-        call = self._attempts.current
-        return (None, "total") if call is None or call.over() else call.left()
-
     def _leave_behind(self) -> None:
         """An exception passes through that is not of the answer."""
         if self._attempts.current is not None:
@@ -241,11 +238,3 @@ class LiveSource:
         self._attempts.close()
         self._alarm.close()
         self._running.discard(self)
-
-
-def _raw(response: httpx.Response) -> Iterator[bytes]:
-    """The body as it comes; httpx would count and copy it again."""
-    stream = response.stream
-    if not isinstance(stream, httpx.SyncByteStream):
-        raise TypeError("the http_client given is not a sync one")
-    return iter(stream)

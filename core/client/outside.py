@@ -2,13 +2,15 @@
 
 A finaliser runs wherever the garbage collector strikes, also in a thread that is inside httpcore
 and holds its pool's lock. Closing a response takes that lock, and would wait for ever. So a thread
-says while it is inside, and closes what was dropped meanwhile as soon as it comes out.
+says while it is inside, and closes what was dropped meanwhile as soon as it comes out. So too for
+a body that was half read: its generators close the response when they are dropped.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 
 import httpx
@@ -19,7 +21,7 @@ __all__ = ["INSIDE", "close_outside"]
 class _Here(threading.local):
     def __init__(self) -> None:
         self.depth = 0
-        self.dropped: deque[httpx.Response] = deque()
+        self.dropped: deque[tuple[httpx.Response, Iterable[bytes]]] = deque()
 
 
 _here = _Here()
@@ -36,7 +38,8 @@ class _Inside:
         traceback: TracebackType | None,
     ) -> None:
         while _here.depth == 1 and _here.dropped:
-            _here.dropped.popleft().close()
+            response, _body = _here.dropped.popleft()
+            response.close()
         _here.depth -= 1
         if _here.dropped and not _here.depth:  # dropped between these two lines
             with self:
@@ -47,10 +50,13 @@ INSIDE = _Inside()
 """`with` it around every call into httpx that may take a lock."""
 
 
-def close_outside(response: httpx.Response) -> None:
-    """Close it now, or when this thread has come out of httpx. Safe in a finaliser."""
+def close_outside(response: httpx.Response, body: Iterable[bytes]) -> None:
+    """Close a response now, or when this thread has come out of httpx. Safe in a finaliser.
+
+    body: what iterates over it; kept until then.
+    """
     if _here.depth:
-        _here.dropped.append(response)
+        _here.dropped.append((response, body))
     else:
         with INSIDE:
             response.close()
