@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from loopback import Conversation, LoopbackServer
+from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
 from talking import every_client, every_dialect, talking
-from vesselog import StreamChunk
+from vesselog import AsyncClient, RecordingError, StreamChunk, Timeouts
+from vesselog.core.truth import appending
+from vesselog.vessels import Ollama
 
 CHUNKS = 2000
 
@@ -80,9 +84,6 @@ def test_every_chunk_of_a_long_stream(kind: str, model: str, size: int):
 @every_client
 def test_what_could_not_be_written_is_not_handed_out(kind: str, monkeypatch: pytest.MonkeyPatch):
     """The disk is full from the third frame on."""
-    from vesselog import RecordingError
-    from vesselog.core.truth import appending
-
     write = appending.os.write
 
     def full(fd: int, data: bytes) -> int:
@@ -108,3 +109,69 @@ def test_what_could_not_be_written_is_not_handed_out(kind: str, monkeypatch: pyt
         assert call.outcome == "interrupted"
         assert [chunk.text for chunk in call.chunks()] == [chunk.text for chunk in heard.chunks]
         server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_an_end_that_could_not_be_written_is_told_at_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The deadline passes while connecting, and its outcome does not reach the file."""
+    write = appending.os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if b'"type":"end"' in data:
+            raise OSError(28, "No space left on device")
+        return write(fd, data)
+
+    with (
+        unanswering_port() as port,
+        talking(kind, f"http://127.0.0.1:{port}", timeouts=Timeouts(total=0.1)) as talker,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(appending.os, "write", full)
+        heard = talker.hear()
+        assert isinstance(heard.error, RecordingError)
+        (call,) = heard.calls
+        assert call.outcome == "interrupted"
+
+
+async def test_leaving_what_cannot_be_written_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Bytes are left behind a whole answer when it is left; the transport cannot be cancelled."""
+    last = asyncio.Event()
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"".join(ollama_lines("Hi")) + b"{"
+            await asyncio.Event().wait()
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    async def listen() -> None:
+        async for chunk in stream:
+            if chunk.finish_reason:
+                last.set()
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+    async with (
+        httpx.AsyncClient(transport=transport) as http,
+        AsyncClient(
+            http_client=http,
+            vessels={"lab": Ollama(base_url="http://127.0.0.1:9")},
+            environment={},
+            recordings=tmp_path,
+            timeouts=Timeouts(drain=60),
+        ) as client,
+    ):
+        stream = client.stream("lab/m", "hi")
+        listening = asyncio.create_task(listen())
+        await last.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(appending.os, "write", full)
+            with pytest.raises(RecordingError):
+                stream.cancel()
+            with pytest.raises(RecordingError):
+                await asyncio.wait_for(listening, 10)
+        assert stream.outcome == "error"

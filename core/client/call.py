@@ -156,12 +156,20 @@ class Call:
         return steps
 
     def leave(self, outcome: Outcome) -> None:
-        """The caller wants no more of it. An answer that is whole already stays so."""
-        if self.outcome is None:
+        """The caller wants no more of it. An answer that is whole already stays so.
+
+        Raises RecordingError, which is the verdict then: whoever still reads has to be told too.
+        """
+        if self.outcome is not None:
+            return
+        try:
             if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
                 self._end(outcome)
             else:
                 self.finish()
+        except RecordingError as error:
+            self.lose(error)
+            raise
 
     def lose(self, error: RecordingError) -> None:
         """It cannot be recorded to its end: whatever the verdict was, it is this."""
