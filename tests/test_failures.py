@@ -8,6 +8,7 @@ import ssl
 import threading
 
 import aiohttp
+import anyio
 import httpcore
 import httpx
 import pytest
@@ -75,6 +76,8 @@ BROKEN = [
     aiohttp.ClientPayloadError("x"),
     aiohttp.ClientConnectionResetError("x"),
     ConnectionResetError(104, "x"),
+    # TLS, through httpcore
+    anyio.EndOfStream(),
     asyncio.IncompleteReadError(b"", 1),
 ]
 

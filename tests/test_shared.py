@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio
 import httpcore
 import pytest
 from hypothesis import given
@@ -136,3 +137,14 @@ async def test_closing_ends_a_read_that_nobody_waits_for():
     await asyncio.gather(reading, return_exceptions=True)
     await shared.aclose()
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("failure", [httpcore.WriteError, httpcore.WriteTimeout, anyio.EndOfStream])
+async def test_a_broken_connection_takes_no_farewell(failure: type[Exception]):
+    """anyio raises its own where the TLS connection has ended."""
+
+    class Broken(Inner):
+        async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+            raise failure
+
+    await _Shared(Broken()).tell_reset(5)

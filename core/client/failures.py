@@ -35,7 +35,7 @@ def classify(
     """
     causes = _causes(failure, outer)
     for cause in causes:
-        name = f"{type(cause).__module__.partition('.')[0]}.{type(cause).__name__}"
+        name = _name(cause)
         if name in _AIOHTTP_UNSENT:
             return _not_connected(origin, causes)
         if name == "aiohttp.ConnectionTimeoutError":
@@ -50,7 +50,8 @@ def classify(
         return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
     if isinstance(failure, httpx.DecodingError):
         return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
-    if isinstance(failure, (httpx.TransportError, OSError, EOFError)):
+    broken = isinstance(failure, (httpx.TransportError, OSError, EOFError))
+    if broken or _name(failure) == _ANYIO_BROKEN:
         return _broken(origin, answering=answering)
     return None
 
@@ -116,6 +117,14 @@ _AIOHTTP_BROKEN = frozenset(
         "aiohttp.LineTooLong",
     }
 )
+
+# What anyio raises where TLS is to be written to a connection that has ended. httpcore, which makes
+# errors of its own of the others, lets it through.
+_ANYIO_BROKEN = "anyio.EndOfStream"
+
+
+def _name(failure: BaseException) -> str:
+    return f"{type(failure).__module__.partition('.')[0]}.{type(failure).__name__}"
 
 
 def _causes(failure: BaseException, outer: BaseException | None) -> list[BaseException]:

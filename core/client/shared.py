@@ -162,7 +162,8 @@ class _Shared(_Stream):
 
     async def tell_reset(self, stream: int) -> None:
         """Tell the server that nobody wants the stream any more."""
-        with contextlib.suppress(httpcore.NetworkError, httpcore.TimeoutException):
+        # A connection that takes no farewell is broken, as those who still need it find out.
+        with contextlib.suppress(Exception):
             await self.write(_reset_frame(stream), _FAREWELL)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
