@@ -13,6 +13,10 @@ __all__ = ["Assembler", "merge"]
 
 Reported = TypeVar("Reported", Usage, Timings)
 
+# What nearly every chunk has, and then there is nothing else to be added.
+_TEXT_ALONE = {"seq", "t", "raw", "text"}
+_REASONING_ALONE = {"seq", "t", "raw", "reasoning"}
+
 
 class _ToolCall:
     def __init__(self) -> None:
@@ -81,7 +85,8 @@ class Assembler:
     """`add` chunks in order; `completion` is what they make, at any time."""
 
     def __init__(self) -> None:
-        self._choices: dict[int, _Choice] = {}
+        self._first = _Choice()
+        self._choices = {0: self._first}
         self._usage: Usage | None = None
         self._timings: Timings | None = None
         self._response_id: str | None = None
@@ -90,18 +95,13 @@ class Assembler:
 
     def add(self, chunk: StreamChunk) -> None:
         """Take the next chunk of the answer."""
-        choice = self._choices.get(chunk.choice)
-        if choice is None:
-            choice = self._choices[chunk.choice] = _Choice()
-        choice.add(chunk)
-        if chunk.usage is not None:
-            self._usage = merge(self._usage, chunk.usage)
-        if chunk.timings is not None:
-            self._timings = merge(self._timings, chunk.timings)
-        if chunk.extra:
-            self._extra.update(chunk.extra)
-        self._response_id = self._response_id or chunk.response_id
-        self._model = self._model or chunk.model
+        given = chunk.__pydantic_fields_set__  # `model_fields_set`, at half the cost
+        if given == _TEXT_ALONE:
+            self._first.text.write(chunk.text)
+        elif given == _REASONING_ALONE:
+            self._first.reasoning.write(chunk.reasoning)
+        else:
+            self._add(chunk)
 
     def completion(
         self,
@@ -115,7 +115,7 @@ class Assembler:
         built = {index: choice.build() for index, choice in sorted(self._choices.items())}
         others = tuple(Choice(index=index, **made) for index, made in built.items() if index != 0)
         return Completion(
-            **built.get(0, {}),
+            **built[0],
             choices=others,
             usage=self._usage,
             timings=self._timings,
@@ -127,6 +127,21 @@ class Assembler:
             session=session,
             call=call,
         )
+
+    def _add(self, chunk: StreamChunk) -> None:
+        choice = self._choices.get(chunk.choice)
+        if choice is None:
+            choice = self._choices[chunk.choice] = _Choice()
+        choice.add(chunk)
+        if chunk.usage is not None:
+            self._usage = merge(self._usage, chunk.usage)
+        if chunk.timings is not None:
+            self._timings = merge(self._timings, chunk.timings)
+        if chunk.extra:
+            self._extra.update(chunk.extra)
+        # An empty one says nothing, however many chunks follow it.
+        self._response_id = self._response_id or chunk.response_id or None
+        self._model = self._model or chunk.model or None
 
 
 def merge(old: Reported | None, new: Reported) -> Reported:

@@ -46,7 +46,7 @@ def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
 def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)
-    values.update(_BLANK)
+    values |= _BLANK
     values["seq"] = seq
     values["t"] = t
     values[name] = text

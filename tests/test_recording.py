@@ -82,6 +82,7 @@ def test_chunks_and_bytes_come_back_as_they_were(
     assert list(call.chunks()) == list(recording.chunks()) == seen
     assert [chunk.raw for chunk in call.chunks()] == [chunk.raw for chunk in seen]
     assert [frame.raw for frame in call.frames()] == [raw for raw, _ in drawn]
+    assert [chunk for frame in recording.frames() for chunk in frame.chunks()] == seen
 
 
 def test_a_recording_tells_its_story(tmp_path: Path) -> None:
@@ -275,6 +276,9 @@ def test_a_file_that_cannot_be_read_is_told_as_such() -> None:
         {"chunks": 7},
         {"raw_b64": "%"},
         {"raw": "x", "t": None},
+        {"raw": "x", "call": [1]},
+        {"raw": "\ud800", "chunks": [{"seq": 0, "text": "x"}]},
+        {"raw": ["x"], "chunks": [{"seq": 0, "text": "x"}]},
         {},
     ],
 )
@@ -286,7 +290,7 @@ def test_a_frame_that_cannot_be_one_is_damage(tmp_path: Path, broken: dict[str, 
         {"type": "frame", "n": 2, "call": 1, "t": 1, **broken},
     ]
     if "chunks" in broken:
-        lines[-1]["raw"] = "x"
+        lines[-1].setdefault("raw", "x")
     path.write_bytes(b"".join(build_line(line) for line in lines))
     with pytest.raises(RecordingCorruptError, match="line 3"):
         list(Recording(path).chunks())

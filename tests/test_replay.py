@@ -119,6 +119,35 @@ def test_the_completion_grows_with_what_was_played(
     assert played.completion.outcome == "complete"
 
 
+def test_overlapping_calls_are_played_as_they_came(tmp_path: Path) -> None:
+    """The completion is that of the call begun last, whatever else is still running."""
+    session = Session.open(tmp_path, "a")
+    first = session.begin(request())
+    seen = write(first, [step(0, "a")])
+    second = session.begin(request())
+    for seq in range(2):
+        seen += write(second, [step(seq, "b")])
+        seen += write(first, [step(seq + 1, "a")])
+    second.end("complete")
+    seen += write(first, [step(3, "a")])
+    first.end("cancelled")
+    session.close()
+    played = replay(session.path, 0)
+    assert list(played) == seen
+    assert (played.call, played.completion.text) == (2, "bb")
+    assert played.completion.outcome == "complete"
+
+
+def test_damage_is_told_with_its_place(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b'"seq":0', b'"seq":{}')
+    path.write_bytes(b"".join(lines))
+    place = len(b"".join(lines[:4]))
+    with pytest.raises(RecordingCorruptError, match=rf"line 5 \(byte {place}\) holds a chunk"):
+        list(replay(path, 0))
+
+
 def test_the_error_of_the_end_comes_after_the_chunks(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "a")
     writer = session.begin(request())

@@ -16,9 +16,9 @@ from typing import Any
 from ..chunk import StreamChunk
 from ..errors import RecordingError, VesselogError
 from .files import has_writer
-from .recording import ending_error, number_of, time_of
+from .recording import ending_error
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame
+from .stored import chunks_of
 
 __all__ = ["Follow", "follow"]
 
@@ -130,12 +130,11 @@ class Follow:
         if self._end is not None or fields.get("call") != self.call or self.call is None:
             return
         if fields["type"] == "request":
-            self._started = time_of(line, self._path)
+            self._started = line.t
         elif fields["type"] == "end":
             self._end = fields
         elif fields["type"] == "frame" and self._started is not None:
-            frame = StoredFrame.of(fields, self._started, f"{self._path}, {line.place}")
-            for chunk in frame.chunks():
+            for chunk in chunks_of(line, self._started):
                 if chunk.seq > self._after:
                     yield chunk
 
@@ -158,7 +157,7 @@ class Follow:
         with open_recording(self._path) as file:
             for line in scan(file, self._path):
                 if not isinstance(line, Torn) and line.fields["type"] == "request":
-                    self.call = number_of(line, self._path)
+                    self.call = line.call
                     self._offset, self._number = line.offset, line.number - 1
 
     def _has_writer(self) -> bool:

@@ -24,6 +24,7 @@ __all__ = ["CHECK_BYTES", "FORMAT_VERSION", "build_line", "check_line", "parse_l
 FORMAT_VERSION = 1
 
 CHECK_BYTES = 18
+_CHECK = b',"crc":"%08x"}'
 _CHECK_START = b',"crc":"'
 
 
@@ -53,21 +54,22 @@ def seal(body: bytes) -> bytes:
 
 def check_line(line: bytes) -> bool | None:
     """Whether the check of a line (without its LF) holds; None if there is none in its place."""
-    start = len(line) - CHECK_BYTES
-    if start < 1 or line[start : start + 8] != _CHECK_START or line[-2:] != b'"}':
+    body, check = line[:-CHECK_BYTES], line[-CHECK_BYTES:]
+    if not body:
         return None
-    return line[-10:-2] == b"%08x" % crc32(line[:start])
+    if check == _CHECK % crc32(body):
+        return True
+    return False if check.startswith(_CHECK_START) and check.endswith(b'"}') else None
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """The line's fields; None if it is not a JSON object with a type."""
     try:
-        value = loads(line)
-        if isinstance(value, dict) and cast("dict[str, Any]", value).get("exact") is True:
-            value = loads_exact(line)
+        fields: dict[str, Any] | list[Any] | str | float | None = loads(line)
+        if not isinstance(fields, dict):
+            return None
+        if fields.get("exact") is True:
+            fields = cast("dict[str, Any]", loads_exact(line))
     except ValueError:
         return None
-    if not isinstance(value, dict):
-        return None
-    fields = cast("dict[str, Any]", value)
     return fields if isinstance(fields.get("type"), str) else None

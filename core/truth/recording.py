@@ -25,7 +25,7 @@ from ..errors import (
     error_from_record,
 )
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame
+from .stored import StoredFrame, chunks_of
 
 __all__ = ["RecordedCall", "Recording"]
 
@@ -68,29 +68,14 @@ class Recording:
 
     def frames(self) -> Iterator[StoredFrame]:
         """The frames of all calls, in the order in which they came."""
-        started: dict[object, int] = {}
-        for line in self.scanned():
-            fields = line.fields
-            call = fields.get("call")
-            if fields["type"] == "request":
-                started[call] = time_of(line, self.path)
-            elif fields["type"] == "end":
-                started.pop(call, None)
-            elif fields["type"] == "frame":
-                if call not in started:
-                    raise RecordingCorruptError(
-                        f"{self.path} is damaged at {line.place}: a frame of no running call"
-                    )
-                yield StoredFrame.of(fields, started[call], self.where(line))
+        return (
+            StoredFrame.of(line.fields, started, line.where) for line, started in self._framed()
+        )
 
     def chunks(self) -> Iterator[StreamChunk]:
         """The chunks of all calls, in the order in which they came."""
-        for frame in self.frames():
-            yield from frame.chunks()
-
-    def where(self, line: ScannedLine) -> str:
-        """A line's place, with the file's name."""
-        return f"{self.path}, {line.place}"
+        for line, started in self._framed():
+            yield from chunks_of(line, started)
 
     def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
         """The lines from `offset` on, before which `number` lines stand."""
@@ -102,13 +87,28 @@ class Recording:
                     self._tell(line)
                 yield line
 
+    def _framed(self) -> Iterator[tuple[ScannedLine, int]]:
+        """The lines of frames, with the times of their calls' requests."""
+        started: dict[int, int] = {}
+        for line in self.scanned():
+            kind = line.fields["type"]
+            if kind == "frame":
+                begun = started.get(line.call)
+                if begun is None:
+                    raise RecordingCorruptError(
+                        f"{self.path} is damaged at {line.place}: a frame of no running call"
+                    )
+                yield line, begun
+            elif kind == "request":
+                started[line.call] = line.t
+            elif kind == "end":
+                started.pop(line.call, None)
+
     def _tell(self, line: ScannedLine) -> None:
         checked = self.header if line.number > 1 else line.fields
         if line.check is False or checked.get("crc32") is True:
             self._told = True
-            _LOGGER.warning(
-                "%s does not match its check: it was edited, or is damaged", self.where(line)
-            )
+            _LOGGER.warning("%s does not match its check: it was edited, or is damaged", line.where)
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r})"
@@ -123,8 +123,8 @@ class RecordedCall:
         self._response: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self.request: dict[str, Any] = line.fields
-        self.number = number_of(line, recording.path)
-        self.started = time_of(line, recording.path)
+        self.number = line.call
+        self.started = line.t
 
     @property
     def session(self) -> str:
@@ -188,12 +188,13 @@ class RecordedCall:
         """The call's frames."""
         for line in self._scanned():
             if line.fields["type"] == "frame":
-                yield StoredFrame.of(line.fields, self.started, self._recording.where(line))
+                yield StoredFrame.of(line.fields, self.started, line.where)
 
     def chunks(self) -> Iterator[StreamChunk]:
         """The call's chunks, equal to those that the caller saw then."""
-        for frame in self.frames():
-            yield from frame.chunks()
+        for line in self._scanned():
+            if line.fields["type"] == "frame":
+                yield from chunks_of(line, self.started)
 
     def completion(self) -> Completion:
         """The answer as far as it came; its outcome is None if the call has no end."""
@@ -214,22 +215,14 @@ class RecordedCall:
         # A file edited by hand may repeat a number: what belongs together ends with the end.
         for line in self._recording.scanned(self._line.offset, self._line.number - 1):
             if line.fields.get("call") == self.number:
-                yield line
                 if line.fields["type"] == "end":
+                    self._end = line.fields
+                    yield line
                     return
+                yield line
 
     def __repr__(self) -> str:
         return f"RecordedCall({str(self.path)!r}, {self.number})"
-
-
-def time_of(line: ScannedLine, path: Path) -> int:
-    """The line's time in microseconds. Raises RecordingCorruptError."""
-    return _integer(line, "t", path)
-
-
-def number_of(line: ScannedLine, path: Path) -> int:
-    """The number of the line's call. Raises RecordingCorruptError."""
-    return _integer(line, "call", path)
 
 
 def outcome_of(end: dict[str, Any] | None) -> Outcome | None:
@@ -261,10 +254,3 @@ def ending_error(outcome: str, end: dict[str, Any] | None) -> VesselogError | No
             phase="body",
         )
     return TruncatedError(f"the recorded answer ended as {outcome!r}", phase="body")
-
-
-def _integer(line: ScannedLine, key: str, path: Path) -> int:
-    value = line.fields.get(key)
-    if not isinstance(value, int):
-        raise RecordingCorruptError(f"{path} is damaged at {line.place}: it has no {key!r}")
-    return value

@@ -18,8 +18,8 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
-from .recording import Recording, ending_error, metrics_of, outcome_of, time_of
-from .stored import StoredFrame
+from .recording import Recording, ending_error, metrics_of, outcome_of
+from .stored import chunks_of
 
 __all__ = ["Replay", "replay"]
 
@@ -118,9 +118,10 @@ class Replay:
 
     def __iter__(self) -> Iterator[StreamChunk]:
         for chunk, call, due in self._play():
-            wait = self._wait(due)
-            if wait > 0:
-                self._sleep(wait)
+            if self._speed:
+                wait = self._wait(due)
+                if wait > 0:
+                    self._sleep(wait)
             self._take(chunk, call)
             yield chunk
         self._finish()
@@ -157,35 +158,35 @@ class Replay:
     def _play(self) -> Iterator[tuple[StreamChunk, int, int]]:
         """The chunks with their calls and times, the time left out in which no call was running."""
         self._begun = self._call = None
-        running: dict[object, int] = {}
+        running: dict[int, int] = {}
         skipped = last = 0
         for line in self._recording.scanned():
             fields = line.fields
             kind, call = fields["type"], fields.get("call")
             if kind == "session":
                 continue
-            t = time_of(line, self._recording.path)
-            if kind == "open" or not running:
+            t = line.t
+            if not running or kind == "open":
                 skipped += t - last
             last = t
             if self._wanted is not None and call != self._wanted:
                 continue
-            if kind == "request":
-                running[call] = t
-                self._begin(call)
-            elif kind == "frame" and call in running:
-                frame = StoredFrame.of(fields, running[call], self._recording.where(line))
-                for chunk in frame.chunks():
-                    yield chunk, frame.call, t - skipped
+            if kind == "frame":
+                if isinstance(call, int) and call in running:
+                    for chunk in chunks_of(line, running[call]):
+                        yield chunk, call, t - skipped
+            elif kind == "request":
+                running[line.call] = t
+                self._begin(line.call)
             elif kind == "end":
-                running.pop(call, None)
+                running.pop(line.call, None)
                 if call == self._call:
                     self._end = fields
         if self._wanted is not None and self._call is None:
             raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
 
-    def _begin(self, call: object) -> None:
-        self._call = call if isinstance(call, int) else None
+    def _begin(self, call: int) -> None:
+        self._call = call
         self._seq = None
         self._assembler = Assembler()
         self._end = None

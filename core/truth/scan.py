@@ -9,9 +9,11 @@ the scan passes it on with that mark, and whoever scans decides. Memory is that 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from ..errors import RecordingCorruptError, RecordingError
 from .line import FORMAT_VERSION, check_line, parse_line
@@ -23,6 +25,7 @@ __all__ = ["LONGEST_LINE", "ScannedLine", "Torn", "check_header", "open_recordin
 LONGEST_LINE = 1 << 28
 _HEADER_START = b'{"type":"session"'
 _BUFFER_BYTES = 1 << 18
+_LINE_FEED = 10
 
 
 class ScannedLine(NamedTuple):
@@ -31,6 +34,7 @@ class ScannedLine(NamedTuple):
     number: from 1. offset: of its first byte. end: of the first byte behind its LF.
     """
 
+    path: Path
     number: int
     offset: int
     end: int
@@ -39,8 +43,34 @@ class ScannedLine(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
+        """Where it is in its file, in words."""
         return f"line {self.number} (byte {self.offset})"
+
+    @property
+    def where(self) -> str:
+        """Where it is, with the file's name."""
+        return f"{self.path}, {self.place}"
+
+    @property
+    def t(self) -> int:
+        """Its time in microseconds. Raises RecordingCorruptError."""
+        t = self.fields.get("t")
+        return t if isinstance(t, int) else self._without("t")
+
+    @property
+    def call(self) -> int:
+        """The number of its call. Raises RecordingCorruptError."""
+        call = self.fields.get("call")
+        return call if isinstance(call, int) else self._without("call")
+
+    def _without(self, key: str) -> NoReturn:
+        raise RecordingCorruptError(f"{self.path} is damaged at {self.place}: it has no {key!r}")
+
+
+# What the class itself does with what it is called with, at half the cost.
+_line: Callable[[tuple[Path, int, int, int, dict[str, Any], bool | None]], ScannedLine] = partial(
+    tuple[Any, ...].__new__, ScannedLine
+)
 
 
 class Torn(NamedTuple):
@@ -68,39 +98,40 @@ def scan(
     """The lines from `offset` on, the file's header among them; a torn tail comes last.
 
     number: how many lines stand before `offset`. Raises RecordingCorruptError for damage and for a
-    file that is no recording.
+    file that is no recording, RecordingError if it cannot be read.
     """
-    file.seek(offset)
-    doubted = -1
-    whole = offset  # behind the last line that can be read: empty lines after it are torn too
-    while raw := _read(file, path):
-        if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
-            # The end of the file: of a torn one, or of one that is being written.
-            if number == 0 and not _may_be_header(raw):
+    with _readable(path):
+        file.seek(offset)
+        doubted = -1
+        whole = offset  # behind the last line that can be read: empty lines after it are torn too
+        for raw in _rest(file):
+            if raw[-1] != _LINE_FEED and len(raw) < LONGEST_LINE:
+                # The end of the file: of a torn one, or of one that is being written.
+                if number == 0 and not _may_be_header(raw):
+                    raise _no_header(path)
+                yield Torn(whole, offset - whole + len(raw))
+                return
+            number += 1
+            start, offset = offset, offset + len(raw)
+            body = raw.removesuffix(b"\n")
+            fields = parse_line(body)
+            if fields is not None:
+                if number == 1:
+                    check_header(fields, path)
+                whole = offset
+                yield _line((path, number, start, offset, fields, check_line(body)))
+            elif number == 1:
                 raise _no_header(path)
-            yield Torn(whole, offset - whole + len(raw))
-            return
-        number += 1
-        start, offset = offset, offset + len(raw)
-        body = raw.removesuffix(b"\n")
-        fields = parse_line(body)
-        if fields is not None:
-            if number == 1:
-                check_header(fields, path)
-            whole = offset
-            yield ScannedLine(number, start, offset, fields, check_line(body))
-        elif number == 1:
-            raise _no_header(path)
-        elif doubted != start:
-            # A writer may have cut off a torn tail, and written on, between two reads of this file.
-            doubted = start
-            number, offset = number - 1, start
-            file.seek(0, os.SEEK_END)  # lets go of what is buffered
-            file.seek(start)
-        elif body.strip() or not _more(file):
-            size = _unreadable(file, path, number, start, raw)
-            yield Torn(whole, start - whole + size)
-            return
+            elif doubted != start:
+                # A writer may have cut off a torn tail, and written on, between two reads.
+                doubted = start
+                number, offset = number - 1, start
+                file.seek(0, os.SEEK_END)  # lets go of what is buffered
+                file.seek(start)
+            elif body.strip() or not _more(file):
+                size = _unreadable(file, path, number, start, raw)
+                yield Torn(whole, start - whole + size)
+                return
 
 
 def check_header(fields: dict[str, Any], path: Path) -> None:
@@ -118,11 +149,17 @@ def _no_header(path: Path) -> RecordingCorruptError:
     return RecordingCorruptError(f"{path} is not a recording: it has no session header")
 
 
-def _read(file: BinaryIO, path: Path) -> bytes:
+@contextmanager
+def _readable(path: Path) -> Generator[None]:
     try:
-        return file.readline(LONGEST_LINE)
+        yield
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _rest(file: BinaryIO) -> Iterator[bytes]:
+    """What stands from the file's position on: its lines, or parts of those that are too long."""
+    return iter(partial(file.readline, LONGEST_LINE), b"")
 
 
 def _more(file: BinaryIO) -> bool:
@@ -136,7 +173,7 @@ def _may_be_header(start: bytes) -> bool:
 def _unreadable(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> int:
     """The size of what cannot be read from `offset` on. Raises if a line follows it."""
     size = len(raw)
-    while later := _read(file, path):
+    for later in _rest(file):
         if later.endswith(b"\n") and parse_line(later) is not None:
             raise RecordingCorruptError(
                 f"{path} is damaged at line {number} (byte {offset}): "
