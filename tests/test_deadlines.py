@@ -8,7 +8,14 @@ from concurrent.futures import Future
 
 import pytest
 
-from loopback import Conversation, LoopbackServer, ollama_lines, openai_events, unanswering_port
+from loopback import (
+    Conversation,
+    LoopbackServer,
+    ollama_body,
+    ollama_lines,
+    openai_events,
+    unanswering_port,
+)
 from talking import Heard, every_client, every_dialect, talking
 from vesselog import ConfigurationError, Retries, StreamTimeoutError, Timeouts
 from vesselog.core.client.deadlines import Deadlines
@@ -184,6 +191,23 @@ def repeat(conversation: Conversation, frame: bytes, pause: float) -> None:
     """Send a frame again and again until the client hangs up."""
     while not conversation.server.released.wait(pause):
         conversation.chunk(frame)
+
+
+@every_client
+def test_silence_in_a_body_ends_at_the_idle_deadline(kind: str):
+    """A body in one piece makes no step before its end, but its first bytes are data."""
+
+    def falls_silent(conversation: Conversation) -> None:
+        conversation.head(content_type="application/json")
+        conversation.chunk(ollama_body("Hi")[:20])
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([falls_silent]) as server, talking(kind, server) as talker:
+        begun = time.monotonic()
+        with pytest.raises(StreamTimeoutError) as caught:
+            talker.complete(timeouts=Timeouts(first_chunk=20, idle=0.1))
+        assert 0.1 <= time.monotonic() - begun < 0.1 + PROMPT
+        assert caught.value.phase == "idle"
 
 
 @every_client

@@ -220,13 +220,16 @@ class AsyncLiveSource:
             self._passing = False
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
+        silence = call.deadlines.phase
         async with aclosing(raw_async(response)) as body:
             async for data in body:
                 for piece in call.pieces(data):
                     steps = call.receive(piece)
+                    if call.deadlines.phase != silence:
+                        silence = call.deadlines.phase
+                        self._brake.watch()
                     if steps:
                         self._ahead.put(steps)
-                        self._brake.hurry()
                         if self._ahead.full:
                             await self._wait_for_room(call)
                     if self._enough(call):

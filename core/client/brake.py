@@ -117,7 +117,10 @@ class Brake:
             self._unset(name)
 
     def watch(self) -> None:
-        """Look at the deadline again when it passes as it stands; it may have moved on by then."""
+        """Look at the deadline again when it passes as it stands; it may have moved on by then.
+
+        To be called anew wherever it may pass sooner.
+        """
         self._unset("deadline")
         if self.phase is not None:
             return
@@ -126,13 +129,6 @@ class Brake:
             self.stop(phase)
         elif left is not None:
             self._set("deadline", left, self.watch)
-
-    def hurry(self) -> None:
-        """Watch anew where the deadline now passes sooner than it was watched for."""
-        left, _phase = self._left()
-        timer = self._timers.get("deadline")
-        if left is not None and (timer is None or self._loop.time() + left < timer.when()):
-            self.watch()
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """httpcore tells how far it is.

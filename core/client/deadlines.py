@@ -22,14 +22,18 @@ _MEANING = {
 
 
 class Deadlines:
-    """The deadline of one call. A phase of "grace" or "drain" ends the reading, not the answer."""
+    """The deadline of one call. A phase of "grace" or "drain" ends the reading, not the answer.
+
+    phase: of the silence that is waited out now. Only where it changes can the deadline come to
+    pass sooner than before.
+    """
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self._timeouts = timeouts
         self._total = None if timeouts.total is None else now + timeouts.total
         self._since = now
         self._paused: float | None = None
-        self._phase = "first_chunk"
+        self.phase = "first_chunk"
         self._limit = timeouts.first_chunk
 
     def data(self, now: float, progress: Progress) -> None:
@@ -37,15 +41,15 @@ class Deadlines:
 
         The drain is not prolonged: what is still sent after the last word may never end.
         """
-        if self._phase == "drain":
+        if self.phase == "drain":
             return
         self._since = now
         if progress is Progress.OPEN:
-            self._phase, self._limit = "idle", self._timeouts.idle
+            self.phase, self._limit = "idle", self._timeouts.idle
         elif progress is Progress.FINISHED:
-            self._phase, self._limit = "grace", self._timeouts.grace
+            self.phase, self._limit = "grace", self._timeouts.grace
         else:
-            self._phase, self._limit = "drain", self._timeouts.drain
+            self.phase, self._limit = "drain", self._timeouts.drain
 
     def pause(self, now: float) -> None:
         """Nobody is reading from now on."""
@@ -65,7 +69,7 @@ class Deadlines:
         end = self._since + self._limit
         if self._total is not None and self._total < end:
             return self._total, "total"
-        return end, self._phase
+        return end, self.phase
 
     def expired(self, phase: str) -> StreamTimeoutError | None:
         """The error for a deadline of this phase; None where its passing is no error."""
