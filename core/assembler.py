@@ -8,14 +8,11 @@ from typing import Any, TypeVar, cast
 from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
 from .completion import Choice, Completion, Metrics, Outcome, ToolCall
 from .jsontext import loads_exact
+from .making import REASONING_ALONE, TEXT_ALONE
 
 __all__ = ["Assembler", "merge"]
 
 Reported = TypeVar("Reported", Usage, Timings)
-
-# What nearly every chunk has, and then there is nothing else to be added.
-_TEXT_ALONE = {"seq", "t", "raw", "text"}
-_REASONING_ALONE = {"seq", "t", "raw", "reasoning"}
 
 
 class _ToolCall:
@@ -96,9 +93,9 @@ class Assembler:
     def add(self, chunk: StreamChunk) -> None:
         """Take the next chunk of the answer."""
         given = chunk.__pydantic_fields_set__  # `model_fields_set`, at half the cost
-        if given == _TEXT_ALONE:
+        if given is TEXT_ALONE:
             self._first.text.write(chunk.text)
-        elif given == _REASONING_ALONE:
+        elif given is REASONING_ALONE:
             self._first.reasoning.write(chunk.reasoning)
         else:
             self._add(chunk)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from .chunk import StreamChunk
 
-__all__ = ["make_chunk"]
+__all__ = ["REASONING_ALONE", "TEXT_ALONE", "make_chunk"]
 
 # What `StreamChunk.model_validate` calls, at a quarter less.
 _validate: Callable[[dict[str, Any]], StreamChunk] = (
@@ -28,8 +28,9 @@ _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _BLANK = dict(StreamChunk.model_construct())
-# Shared by all of their kind: pydantic copies the set before it changes one.
-_WITH = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
+# The fields that are set, one object for all of a kind: pydantic copies it before it changes one.
+TEXT_ALONE = {"seq", "t", "text", "raw"}
+REASONING_ALONE = {"seq", "t", "reasoning", "raw"}
 
 
 def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
@@ -37,13 +38,13 @@ def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     get = fields.get
     if len(fields) == 2 and type(seq := get("seq")) is int:
         if type(text := get("text")) is str:
-            return _plain(seq, "text", text, t, raw)
+            return _plain(seq, "text", text, t, raw, TEXT_ALONE)
         if type(reasoning := get("reasoning")) is str:
-            return _plain(seq, "reasoning", reasoning, t, raw)
+            return _plain(seq, "reasoning", reasoning, t, raw, REASONING_ALONE)
     return _validate({**fields, "t": t, "raw": raw})
 
 
-def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
+def _plain(seq: int, name: str, text: str, t: float, raw: str, given: set[str]) -> StreamChunk:
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)
     values |= _BLANK
@@ -52,7 +53,7 @@ def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
     values[name] = text
     values["extra"] = {}
     values["raw"] = raw
-    _set_fields_set(chunk, _WITH[name])
+    _set_fields_set(chunk, given)
     _set_extra(chunk, None)
     _set_private(chunk, None)
     return chunk

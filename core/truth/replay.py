@@ -118,10 +118,9 @@ class Replay:
 
     def __iter__(self) -> Iterator[StreamChunk]:
         for chunk, call, due in self._play():
-            if self._speed:
-                wait = self._wait(due)
-                if wait > 0:
-                    self._sleep(wait)
+            wait = self._wait(due)
+            if wait > 0:
+                self._sleep(wait)
             self._take(chunk, call)
             yield chunk
         self._finish()
@@ -173,7 +172,7 @@ class Replay:
                 continue
             if kind == "frame":
                 if isinstance(call, int) and call in running:
-                    for chunk in chunks_of(line, running[call]):
+                    for chunk in chunks_of(line, t - running[call]):
                         yield chunk, call, t - skipped
             elif kind == "request":
                 running[line.call] = t
