@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -40,7 +41,7 @@ class Step:
 
     frame: Frame
     chunks: list[StreamChunk] = field(default_factory=list[StreamChunk])
-    fields: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    fields: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     partial: bool = False
     masked: bool = False
     error: VesselogError | None = None
@@ -200,10 +201,10 @@ class Exchange:
             error = problem
         except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
             error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
-        if frame.odd or self._thinking is not None or self._mender.pending:
+        if frame.odd or self._thinking is not None or self._mender.held:
             fields = list(self._transform(fields, frame))
         chunks: list[StreamChunk] = []
-        stored: list[dict[str, object]] = []
+        stored: list[dict[str, Any]] = []
         try:
             self._number(frame, fields, chunks, stored)
         except ValidationError as problem:
@@ -223,7 +224,7 @@ class Exchange:
         frame: Frame,
         fields: Iterable[ChunkFields],
         chunks: list[StreamChunk],
-        stored: list[dict[str, object]],
+        stored: list[dict[str, Any]],
     ) -> None:
         """Give each chunk its number and time, for the caller and for the file."""
         t, raw = self._t, frame.text

@@ -24,6 +24,8 @@ __all__ = ["Frame"]
 
 BYTE_ORDER_MARK = "\ufeff"
 
+_SSE = Framing.SSE  # looking up a member of an enumeration costs as much as a comparison
+
 # A line that is neither a comment nor one of the four fields, nor white space alone.
 _NO_FIELD = re.compile(
     r"(?:\A|(?<=[\r\n]))(?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*[^ \t\r\n]"
@@ -47,7 +49,7 @@ class Frame:
         self.valid = True
         self.odd = False
         self.ignored = False
-        self.repairs: list[str] = []
+        self.repairs: tuple[str, ...] = ()
         self.event = "message"
         self.data: str | None
         try:
@@ -55,15 +57,17 @@ class Frame:
         except UnicodeDecodeError:
             text = raw.decode(errors="replace")
             self.valid = False
-            self.repairs.append("invalid-utf-8")
+            self.repair("invalid-utf-8")
         self.text = text
         if first and text.startswith(BYTE_ORDER_MARK):
             text = text[1:]
-            self.repairs.append("byte-order-mark")
-        if framing is not Framing.SSE:
+            self.repair("byte-order-mark")
+        if framing is not _SSE:
             self.data = text.strip("\r\n \t") or None
-        elif text.startswith("data: ") and text.endswith("\n\n") and _one_line(text):
-            self.data = text[6:-2] or None
+            return
+        line, _, rest = text.partition("\n")
+        if rest == "\n" and line.startswith("data: ") and "\r" not in line:
+            self.data = line[6:] or None
         else:
             self.event, self.data = _parse_event(text)
             self.ignored = _NO_FIELD.search(text) is not None
@@ -83,11 +87,7 @@ class Frame:
     def repair(self, name: str) -> None:
         """Name a deviation that the decoder mended in this frame; a name is kept once."""
         if name not in self.repairs:
-            self.repairs.append(name)
-
-
-def _one_line(text: str) -> bool:
-    return text.find("\n", 6) == len(text) - 2 and "\r" not in text
+            self.repairs = (*self.repairs, name)
 
 
 class _OneEvent:

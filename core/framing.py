@@ -53,7 +53,7 @@ class Splitter:
         self._data = data
         self._position = 0
         if self._sse:
-            carriage_returns = b"\r" in data or b"\r" in self._tail
+            carriage_returns = data.find(b"\r") >= 0 or b"\r" in self._tail
             self._find = _blank_line_end if carriage_returns else _two_line_feeds_end
 
     def pull(self) -> bytes | None:
@@ -127,8 +127,11 @@ def _blank_line_end(data: bytes, start: int) -> int:
 
 
 def _two_line_feeds_end(data: bytes, start: int) -> int:
-    end = data.find(b"\n\n", start)
-    return end + 2 if end >= 0 else -1
+    # One byte is found four times as fast as two, and most events are one line.
+    end = data.find(b"\n", start) + 1
+    while end and data[end : end + 1] != b"\n":
+        end = data.find(b"\n", end) + 1
+    return end + 1 if end else -1
 
 
 def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like the others

@@ -16,6 +16,8 @@ __all__ = ["MASK", "Masker"]
 
 MASK = "[masked]"
 
+_LETTERS = re.compile("[A-Za-z0-9]+")
+
 
 class Masker(Unpicklable):
     """Masks the given secrets; those shorter than 12 characters are placeholders and stay.
@@ -31,12 +33,22 @@ class Masker(Unpicklable):
             "".join(map(_spellings, secret)) for secret in sorted(found, key=len, reverse=True)
         )
         self.idle = not found
+        # Letters and digits have one spelling: where none of these stands, no secret does. Looking
+        # for them costs a tenth of what the pattern does.
+        self._signs = {
+            max(_LETTERS.findall(secret), key=len, default="").encode() for secret in found
+        }
         self._text = re.compile(f'(?:{alternatives})(?!"\\s*:)') if found else None
         self._bytes = re.compile(self._text.pattern.encode()) if self._text else None
 
     def bytes(self, data: bytes) -> bytes:
         """`data` with the secrets masked; the same object where there are none."""
         if self._bytes is None:
+            return data
+        for sign in self._signs:
+            if sign in data:
+                break
+        else:
             return data
         masked, count = self._bytes.subn(MASK.encode(), data)
         return masked if count else data

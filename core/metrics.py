@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from .assembler import merge
 from .chunk import StreamChunk, Timings, Usage
 from .completion import Metrics
@@ -24,7 +26,7 @@ class Meter:
         self._last = 0
         self._chunks = 0
         self._longest = 0
-        self._classes: dict[int, int] = {}
+        self._classes: defaultdict[int, int] = defaultdict(int)
         self.usage: Usage | None = None
         self.timings: Timings | None = None
 
@@ -34,12 +36,12 @@ class Meter:
             self._first = t
         else:
             gap = t - self._last
-            index = _class_of(gap)
-            self._classes[index] = self._classes.get(index, 0) + 1
+            self._classes[_class_of(gap)] += 1
             self._longest = max(self._longest, gap)
-        if len(chunks) > 1:
-            self._classes[0] = self._classes.get(0, 0) + len(chunks) - 1
-        self._chunks += len(chunks)
+        count = len(chunks)
+        if count > 1:
+            self._classes[0] += count - 1
+        self._chunks += count
         self._last = t
         for chunk in chunks:
             usage, timings = chunk.usage, chunk.timings

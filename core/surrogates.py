@@ -28,15 +28,13 @@ class _Place(NamedTuple):
 
 
 class SurrogateMender:
-    """Holds back a leading half at the end of a piece of text until that text goes on."""
+    """Holds back a leading half at the end of a piece of text until that text goes on.
+
+    held: the halves that are held back.
+    """
 
     def __init__(self) -> None:
-        self._held: dict[_Place, str] = {}
-
-    @property
-    def pending(self) -> bool:
-        """Whether a half is held back."""
-        return bool(self._held)
+        self.held: dict[_Place, str] = {}
 
     def mend(
         self, chunks: Iterable[ChunkFields], frame: Frame, *, last: bool = False
@@ -47,14 +45,14 @@ class SurrogateMender:
             if mended.keys() - {"choice"}:
                 yield mended
         if last:
-            for place in self._held:
+            for place in self.held:
                 frame.repair("lone-surrogate")
                 if place.kind in _TEXTS:
                     yield cast("ChunkFields", {"choice": place.choice, place.kind: "\ufffd"})
                 else:
                     arguments: Any = {"slot": place.slot, "arguments": "\ufffd"}
                     yield {"choice": place.choice, "tool_calls": [arguments]}
-            self._held.clear()
+            self.held.clear()
 
     def _mend(self, chunk: ChunkFields, frame: Frame) -> ChunkFields:
         choice = chunk.get("choice", 0)
@@ -78,15 +76,15 @@ class SurrogateMender:
         return mended
 
     def _join(self, place: _Place, text: str, frame: Frame) -> str:
-        held = self._held.pop(place, "")
+        held = self.held.pop(place, "")
         if held and not text:
-            self._held[place] = held
+            self.held[place] = held
             return text
         if held and "\udc00" <= text[0] <= "\udfff":
             frame.repair("surrogates-joined")
         text = held + text
         if text and "\ud800" <= text[-1] <= "\udbff":
-            self._held[place] = text[-1]
+            self.held[place] = text[-1]
             text = text[:-1]
         return _whole(text, frame)
 

@@ -46,13 +46,13 @@ def test_the_fields_of_an_event(raw: bytes, kind: str, data: str | None) -> None
     assert (frame.event, frame.data) == (kind, data)
     assert frame.raw == raw
     assert frame.text == raw.decode()
-    assert frame.repairs == []
+    assert frame.repairs == ()
 
 
 def test_a_byte_order_mark_at_the_beginning_is_taken_off() -> None:
     frame = event(b"\xef\xbb\xbfdata: x\n\n", first=True)
     assert frame.data == "x"
-    assert frame.repairs == ["byte-order-mark"]
+    assert frame.repairs == ("byte-order-mark",)
     assert frame.text.startswith("\ufeff"), "the text stays exact"
 
 
@@ -64,7 +64,7 @@ def test_invalid_utf_8_is_replaced_and_named() -> None:
     frame = event(b'data: "\xff"\n\n')
     assert frame.data == '"\ufffd"'
     assert not frame.valid
-    assert frame.repairs == ["invalid-utf-8"]
+    assert frame.repairs == ("invalid-utf-8",)
     assert frame.raw == b'data: "\xff"\n\n'
 
 
@@ -99,7 +99,7 @@ def test_a_repair_is_named_once() -> None:
     frame.repair("id-repeated")
     frame.repair("missing-tool-index")
     frame.repair("id-repeated")
-    assert frame.repairs == ["id-repeated", "missing-tool-index"]
+    assert frame.repairs == ("id-repeated", "missing-tool-index")
 
 
 pieces = st.sampled_from(

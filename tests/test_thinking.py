@@ -47,7 +47,7 @@ def test_what_is_between_the_tags_is_reasoning(text: str, reasoning: str, rest: 
 
 def test_each_frame_in_which_text_moved_says_so() -> None:
     found = told("<think>a", "b", "c</think>d", "e")
-    assert [step.frame.repairs for step in found.steps] == [["think-tags"]] * 3 + [[], []]
+    assert [step.frame.repairs for step in found.steps] == [("think-tags",)] * 3 + [(), ()]
 
 
 def test_an_implied_tag_begins_inside() -> None:

@@ -60,7 +60,8 @@ class AsyncStream(Reading):
 
     async def __aenter__(self) -> Self:
         try:
-            await self._open()
+            if not self._opened:
+                await self._open()
             if self.error is not None:
                 self._put(await self._source.read())  # what came before it, read ahead
                 self._raise_if_nothing_came()
@@ -114,13 +115,13 @@ class AsyncStream(Reading):
         self._finalizer.detach()
 
     async def _open(self) -> None:
-        if not self._opened:
-            self._opened = True
-            await self._source.open()
+        self._opened = True
+        await self._source.open()
 
     async def _read(self) -> bool:
         """Get more to hand out. False at the end; raises what went wrong, once."""
-        await self._open()
+        if not self._opened:
+            await self._open()
         steps = await self._source.read()
         self._put(steps)
         if not steps:

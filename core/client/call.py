@@ -124,16 +124,17 @@ class Call:
         """
         writer, exchange = self._writer, self._exchange
         with writer.turn() as t:
-            exchange.feed(data, (t - writer.started) / 1e6)
+            since = t - writer.started
+            exchange.feed(data, since / 1e6)
             steps: list[Step] = []
             heard = exchange.whole
             while (step := exchange.pull()) is not None:
                 steps.append(step)
                 heard = heard or step.frame.data is not None
             if steps:
-                self._record(steps, t)
+                self._record(steps, t, since)
         if heard:
-            self.deadlines.data(self._begun + (t - writer.started) / 1e6, exchange.progress)
+            self.deadlines.data(self._begun + since / 1e6, exchange.progress)
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
@@ -145,9 +146,10 @@ class Call:
         if self.outcome is not None:
             return []
         with self._writer.turn() as t:
-            steps = list(self._exchange.finish((t - self._writer.started) / 1e6))
+            since = t - self._writer.started
+            steps = list(self._exchange.finish(since / 1e6))
             if steps:
-                self._record(steps, t)
+                self._record(steps, t, since)
         if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
             told = failure if self._exchange.succeeded else None
             self._fail(told if told is not None else self._exchange.error)
@@ -188,9 +190,8 @@ class Call:
             return True
         return not self.drains and self._exchange.progress is Progress.TERMINATED
 
-    def _record(self, steps: list[Step], t: int) -> None:
+    def _record(self, steps: list[Step], t: int, since: int) -> None:
         self._writer.frames(steps, t)
-        since = t - self._writer.started
         for step in steps:
             if step.chunks:
                 self._meter.add(step.chunks, since)

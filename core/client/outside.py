@@ -18,18 +18,27 @@ import httpx
 __all__ = ["INSIDE", "close_outside"]
 
 
-class _Here(threading.local):
+class _Here:
+    """One thread's state: how often it is inside, and what it dropped meanwhile."""
+
+    __slots__ = ("depth", "dropped")
+
     def __init__(self) -> None:
         self.depth = 0
         self.dropped: deque[tuple[httpx.Response, Iterable[bytes]]] = deque()
 
 
-_here = _Here()
+class _Threads(threading.local):
+    def __init__(self) -> None:
+        self.here = _Here()
+
+
+_threads = _Threads()
 
 
 class _Inside:
     def __enter__(self) -> None:
-        _here.depth += 1
+        _threads.here.depth += 1
 
     def __exit__(
         self,
@@ -37,11 +46,12 @@ class _Inside:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        while _here.depth == 1 and _here.dropped:
-            response, _body = _here.dropped.popleft()
+        here = _threads.here
+        while here.depth == 1 and here.dropped:
+            response, _body = here.dropped.popleft()
             response.close()
-        _here.depth -= 1
-        if _here.dropped and not _here.depth:  # dropped between these two lines
+        here.depth -= 1
+        if here.dropped and not here.depth:  # dropped between these two lines
             with self:
                 pass
 
@@ -55,8 +65,9 @@ def close_outside(response: httpx.Response, body: Iterable[bytes]) -> None:
 
     body: what iterates over it; kept until then.
     """
-    if _here.depth:
-        _here.dropped.append((response, body))
+    here = _threads.here
+    if here.depth:
+        here.dropped.append((response, body))
     else:
         with INSIDE:
             response.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -109,27 +109,16 @@ class Reading(Unpicklable):
         if self.outcome is None:
             self._unwanted = True
 
-    def _hand_out(self) -> Iterator[StreamChunk]:
-        """The chunks that are there; more has to be read when they end."""
-        steps, chunks, add = self._steps, self._chunks, self._assembler.add
-        while (chunks or steps) and not self._unwanted:
-            if not chunks:
-                chunks.extend(steps.popleft().chunks)
-                continue
-            chunk = chunks.popleft()
-            add(chunk)
-            self._last_seq = chunk.seq
-            yield chunk
-
     def _take_chunk(self) -> StreamChunk | None:
         """The next chunk; None when more has to be read."""
         if self._unwanted:
             return None
-        while not self._chunks:
+        chunks = self._chunks
+        while not chunks:
             if not self._steps:
                 return None
-            self._chunks.extend(self._steps.popleft().chunks)
-        chunk = self._chunks.popleft()
+            chunks.extend(self._steps.popleft().chunks)
+        chunk = chunks.popleft()
         self._assembler.add(chunk)
         self._last_seq = chunk.seq
         return chunk

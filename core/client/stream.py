@@ -59,7 +59,8 @@ class Stream(Reading):
         self._finalizer = weakref.finalize(self, source.abandon)
 
     def __enter__(self) -> Self:
-        self._open()
+        if not self._opened:
+            self._open()
         self._raise_if_nothing_came()
         return self
 
@@ -74,14 +75,17 @@ class Stream(Reading):
     def __iter__(self) -> Iterator[StreamChunk]:
         # A new generator each time, which the stream itself does not hold: a stream that is dropped
         # in mid-loop is then freed at once, and recorded as abandoned.
-        yield from self._hand_out()
-        while self._read():
-            yield from self._hand_out()
+        while True:
+            while (chunk := self._take_chunk()) is not None:
+                yield chunk
+            if not self._read():
+                return
 
     def __next__(self) -> StreamChunk:
-        for chunk in self:
-            return chunk
-        raise StopIteration
+        while (chunk := self._take_chunk()) is None:
+            if not self._read():
+                raise StopIteration
+        return chunk
 
     def frames(self) -> Iterator[Step]:
         """The answer frame by frame instead.
@@ -109,13 +113,13 @@ class Stream(Reading):
         self._finalizer.detach()
 
     def _open(self) -> None:
-        if not self._opened:
-            self._opened = True
-            self._source.open()
+        self._opened = True
+        self._source.open()
 
     def _read(self) -> bool:
         """Get more to hand out. False at the end; raises what went wrong, once."""
-        self._open()
+        if not self._opened:
+            self._open()
         steps = self._source.read()
         self._put(steps)
         if not steps:

@@ -120,7 +120,7 @@ class StoredFrame:
         """The frame with its chunks in the form in which a live one is handed out."""
         framing = Framing.NDJSON if self.raw.lstrip()[:1] in {b"{", b"["} else Framing.SSE
         frame = Frame(self.raw, framing)
-        frame.repairs = list(self.repairs)
+        frame.repairs = self.repairs
         return Step(
             frame,
             chunks=list(self.chunks()),
