@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 
@@ -87,26 +88,13 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _httpcore_transport(*, http2: bool) -> _Make:
-    if http2:
-        if find_spec("h2") is None:
-            raise ConfigurationError(
-                "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
-            )
-        from .shared import SharedTransport  # noqa: PLC0415 - as above
-
-        return SharedTransport
-
-    def make(
-        limits: Limits, context: ssl.SSLContext, proxy: httpx.Proxy | None
-    ) -> httpx.AsyncBaseTransport:
-        pool = httpx.Limits(
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive,
-            keepalive_expiry=limits.keepalive_expiry,
+    if http2 and find_spec("h2") is None:
+        raise ConfigurationError(
+            "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
         )
-        return httpx.AsyncHTTPTransport(verify=context, limits=pool, proxy=proxy, trust_env=False)
+    from .async_transport import AsyncTransport  # noqa: PLC0415 - as above
 
-    return make
+    return partial(AsyncTransport, http2=http2)
 
 
 def _aiohttp_transport() -> _Make:

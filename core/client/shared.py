@@ -1,4 +1,4 @@
-"""The async transport for HTTP/2: httpcore's pool over connections that streams share.
+"""Connections for httpcore's async pool that HTTP/2 streams share.
 
 httpcore cannot end one stream of a connection. A task that is cancelled in the middle of its use
 takes bytes with it that belong to the others, and the server, never told, goes on with the answer.
@@ -12,17 +12,15 @@ import asyncio
 import contextlib
 import ssl
 import struct
-from collections.abc import AsyncGenerator, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import httpcore
-import httpx
 
 from .carrying import CARRIER_LISTENER
-from .settings import Limits
-from .transport import as_httpx, core_url
+from .sockets import AsyncioBackend
 
-__all__ = ["SharedTransport"]
+__all__ = ["SharingBackend"]
 
 _HEADER_BYTES = 9
 
@@ -30,77 +28,8 @@ _HEADER_BYTES = 9
 _FAREWELL = 1.0
 
 
-class SharedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport for HTTP/2, and HTTP/1.1 where a server does not speak it."""
-
-    def __init__(
-        self, limits: Limits, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None = None
-    ) -> None:
-        settings: dict[str, Any] = {
-            "http2": True,
-            "ssl_context": ssl_context,
-            "max_connections": limits.max_connections,
-            "max_keepalive_connections": limits.max_keepalive,
-            "keepalive_expiry": limits.keepalive_expiry,
-            "network_backend": _Backend(),
-        }
-        self._pool: httpcore.AsyncConnectionPool
-        if proxy is None:
-            self._pool = httpcore.AsyncConnectionPool(**settings)
-        else:
-            self._pool = httpcore.AsyncHTTPProxy(
-                proxy_url=core_url(proxy.url),
-                proxy_auth=proxy.raw_auth,
-                proxy_headers=proxy.headers.raw,
-                proxy_ssl_context=proxy.ssl_context,
-                **settings,
-            )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; return with the response's headers."""
-        if not isinstance(request.stream, httpx.AsyncByteStream):
-            raise TypeError("an async transport takes an async request body")
-        sent = httpcore.Request(
-            method=request.method,
-            url=core_url(request.url),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        with as_httpx():
-            response = await self._pool.handle_async_request(sent)
-        # httpcore leaves the type of its extensions open.
-        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=extensions,
-        )
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        with as_httpx():
-            async for part in self._response.aiter_stream():
-                yield part
-
-    async def aclose(self) -> None:
-        with as_httpx():
-            await self._response.aclose()
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
-        # httpcore gives its type only where anyio is installed, as httpx sees to.
-        self._inner = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+class SharingBackend(AsyncioBackend):
+    """For a pool with `http2=True`."""
 
     async def connect_tcp(
         self,
@@ -110,8 +39,9 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        """A connection, which is shared if TLS tells that it speaks HTTP/2."""
         return _Stream(
-            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+            await super().connect_tcp(host, port, timeout, local_address, socket_options)
         )
 
 

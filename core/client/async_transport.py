@@ -1,0 +1,89 @@
+"""The async transport: httpcore's connection pool over asyncio's connections."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from .settings import Limits
+from .shared import SharingBackend
+from .sockets import AsyncioBackend
+from .transport import as_httpx, core_url
+
+__all__ = ["AsyncTransport"]
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """An httpx transport for HTTP/1.1, and with `http2` for HTTP/2 where a server speaks it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        ssl_context: ssl.SSLContext,
+        proxy: httpx.Proxy | None = None,
+        *,
+        http2: bool = False,
+    ) -> None:
+        settings: dict[str, Any] = {
+            "http2": http2,
+            "ssl_context": ssl_context,
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive,
+            "keepalive_expiry": limits.keepalive_expiry,
+            "network_backend": SharingBackend() if http2 else AsyncioBackend(),
+        }
+        self._pool: httpcore.AsyncConnectionPool
+        if proxy is None:
+            self._pool = httpcore.AsyncConnectionPool(**settings)
+        else:
+            self._pool = httpcore.AsyncHTTPProxy(
+                proxy_url=core_url(proxy.url),
+                proxy_auth=proxy.raw_auth,
+                proxy_headers=proxy.headers.raw,
+                proxy_ssl_context=proxy.ssl_context,
+                **settings,
+            )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; return with the response's headers."""
+        if not isinstance(request.stream, httpx.AsyncByteStream):
+            raise TypeError("an async transport takes an async request body")
+        sent = httpcore.Request(
+            method=request.method,
+            url=core_url(request.url),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with as_httpx():
+            response = await self._pool.handle_async_request(sent)
+        # httpcore leaves the type of its extensions open.
+        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
+        return httpx.Response(
+            status_code=response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        with as_httpx():
+            async for part in self._response.aiter_stream():
+                yield part
+
+    async def aclose(self) -> None:
+        with as_httpx():
+            await self._response.aclose()

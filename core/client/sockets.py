@@ -1,0 +1,123 @@
+"""Connections for httpcore's async pool, by asyncio's own streams.
+
+httpcore's own backend goes through anyio, whose every read makes a cancel scope, runs the event
+loop once more, and takes the socket off the selector and puts it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+
+__all__ = ["AsyncioBackend"]
+
+# Seconds until a host's next address is tried beside the one that does not answer (RFC 8305).
+_NEXT_ADDRESS = 0.25
+
+
+class _Reader(asyncio.StreamReader):
+    """Knows whether anything came that nobody asked for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.unread = 0
+
+    def feed_data(self, data: Any) -> None:
+        self.unread += len(data)
+        super().feed_data(data)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the connection is open and its server silent."""
+        return not self.unread and not self.at_eof() and self.exception() is None
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        reader = self._reader
+        try:
+            if timeout is None:  # a stream's deadlines are kept by its brake
+                data = await reader.read(max_bytes)
+            else:
+                async with asyncio.timeout(timeout):
+                    data = await reader.read(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+        reader.unread -= len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        if buffer:
+            with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
+                async with asyncio.timeout(timeout):
+                    self._writer.write(buffer)
+                    await self._writer.drain()
+
+    async def aclose(self) -> None:
+        # What is not sent yet is not wanted any more.
+        self._writer.transport.abort()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+                async with asyncio.timeout(timeout):
+                    await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return not self._reader.at_rest or self._writer.is_closing()
+        names = {"client_addr": "sockname", "server_addr": "peername"}
+        return self._writer.get_extra_info(names.get(info, info))
+
+
+class AsyncioBackend(httpcore.AsyncNetworkBackend):
+    """For `httpcore.AsyncConnectionPool(network_backend=…)`, in an asyncio event loop."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,  # noqa: ARG002 - never set by this library
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - never set by this library
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address that answers."""
+        loop = asyncio.get_running_loop()
+        reader = _Reader(loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+            async with asyncio.timeout(timeout):
+                transport, _ = await loop.create_connection(
+                    lambda: protocol, host, port, happy_eyeballs_delay=_NEXT_ADDRESS
+                )
+        return _Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+@contextmanager
+def _as_core(timeout: type[Exception], broken: type[Exception]) -> Generator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except OSError as error:
+        raise broken(str(error)) from error
