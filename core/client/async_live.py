@@ -15,6 +15,7 @@ import httpx
 from ..errors import RecordingError
 from ..exchange import Step
 from ..truth.writer import Gate
+from .announcing import READ_LISTENER
 from .attempts import Attempts
 from .bodies import PIECE_BYTES, raw_async, sliced
 from .brake import Brake
@@ -28,6 +29,10 @@ from .queueing import QUEUE_LISTENER
 from .read_ahead import ReadAhead, read_twice
 
 __all__ = ["AsyncLiveSource"]
+
+
+class _Enough(Exception):  # noqa: N818 - ends the reading, no error
+    """No more of the body is wanted."""
 
 
 class AsyncLiveSource:
@@ -60,6 +65,8 @@ class AsyncLiveSource:
         self._over = False
         self._failure: BaseException | None = None
         self._passing = False
+        self._came: list[bytes] = []
+        self._announced = False
 
     @property
     def facts(self) -> Attempts:
@@ -139,6 +146,7 @@ class AsyncLiveSource:
     async def _own(self) -> None:
         QUEUE_LISTENER.set(self._brake.queued)
         CARRIER_LISTENER.set(self._brake.carried)
+        READ_LISTENER.set(self._about_to_read)
         try:
             await self._attempt()
             while (delay := self._next_delay()) is not None:
@@ -220,26 +228,43 @@ class AsyncLiveSource:
             self._passing = False
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
-        silence = call.deadlines.phase
-        async with aclosing(raw_async(response)) as body:
-            async for data in body:
-                for piece in call.pieces(data):
-                    steps = call.receive(piece)
-                    if call.deadlines.phase != silence:
-                        silence = call.deadlines.phase
-                        self._brake.watch()
-                    if steps:
-                        self._ahead.put(steps)
+        with suppress(_Enough):
+            try:
+                async with aclosing(raw_async(response)) as body:
+                    async for data in body:
+                        self._came.append(data)
+                        if not self._announced:
+                            self._record(call)
                         if self._ahead.full:
                             await self._wait_for_room(call)
-                    if self._enough(call):
-                        break
-                if self._enough(call):
-                    break
-            else:
                 self._brake.heard_out = True
+            finally:
+                self._record(call)
         phase = self._brake.phase
         self._ahead.put(call.finish() if phase is None else self._attempts.stopped(call, phase))
+
+    def _about_to_read(self) -> None:
+        """The connection has handed out all that it had: record it before waiting for more."""
+        self._announced = True
+        call = self._attempts.current
+        if call is not None:
+            self._record(call)
+
+    def _record(self, call: Call) -> None:
+        """Record what came, as one piece. Raises _Enough if no more is to be read."""
+        if not self._came:
+            return
+        came = b"".join(self._came)
+        self._came.clear()
+        silence = call.deadlines.phase
+        for piece in call.pieces(came):
+            if not call.over():
+                self._ahead.put(call.receive(piece))
+            if call.deadlines.phase != silence:
+                silence = call.deadlines.phase
+                self._brake.watch()
+            if self._enough(call):
+                raise _Enough
 
     def _enough(self, call: Call) -> bool:
         return call.read_enough or call.outcome is not None or self._brake.phase is not None

@@ -31,6 +31,10 @@ _FAREWELL = 1.0
 class SharingBackend(AsyncioBackend):
     """For a pool with `http2=True`."""
 
+    def __init__(self) -> None:
+        # A read of one stream is every stream's.
+        super().__init__(announces=False)
+
     async def connect_tcp(
         self,
         host: str,

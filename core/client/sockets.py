@@ -14,6 +14,8 @@ from typing import Any
 
 import httpcore
 
+from .announcing import READ_LISTENER
+
 __all__ = ["AsyncioBackend"]
 
 # Seconds until a host's next address is tried beside the one that does not answer (RFC 8305).
@@ -38,11 +40,14 @@ class _Reader(asyncio.StreamReader):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter, *, announces: bool) -> None:
         self._reader = reader
         self._writer = writer
+        self._announces = announces
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._announces and (listener := READ_LISTENER.get()) is not None:
+            listener()
         reader = self._reader
         try:
             if timeout is None:  # a stream's deadlines are kept by its brake
@@ -91,7 +96,13 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
-    """For `httpcore.AsyncConnectionPool(network_backend=…)`, in an asyncio event loop."""
+    """For `httpcore.AsyncConnectionPool(network_backend=…)`, in an asyncio event loop.
+
+    announces: each read is announced to the stream in whose task it happens.
+    """
+
+    def __init__(self, *, announces: bool = True) -> None:
+        self._announces = announces
 
     async def connect_tcp(
         self,
@@ -110,7 +121,8 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
                 transport, _ = await loop.create_connection(
                     lambda: protocol, host, port, happy_eyeballs_delay=_NEXT_ADDRESS
                 )
-        return _Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return _Stream(reader, writer, announces=self._announces)
 
 
 @contextmanager
