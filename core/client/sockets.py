@@ -7,9 +7,13 @@ loop once more, and takes the socket off the selector and puts it back.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from asyncio.staggered import staggered_race
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import httpcore
@@ -118,11 +122,40 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
-                transport, _ = await loop.create_connection(
-                    lambda: protocol, host, port, happy_eyeballs_delay=_NEXT_ADDRESS
-                )
+                sock = await _connected(loop, host, port)
+                transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return _Stream(reader, writer, announces=self._announces)
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    """A socket connected to the first of the host's addresses that answers (RFC 8305).
+
+    `create_connection` can do the same, but uvloop's cannot. Raises OSError.
+    """
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # One of each family first, as they were sorted.
+    families = [
+        [each for each in found if each[0] is family] for family in {each[0]: 0 for each in found}
+    ]
+    mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
+
+    async def connect(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    attempts = [partial(connect, *each[:3], each[4]) for each in mixed]
+    connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
+    if connected is None:
+        raise next((each for each in failures if each is not None), OSError("it has no address"))
+    return connected
 
 
 @contextmanager
