@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loopback import LoopbackServer
-from vesselog import AsyncClient
+from loopback import Conversation, LoopbackServer, ollama_lines
+from vesselog import (
+    AsyncClient,
+    ConnectionFailedError,
+    ProviderError,
+    Recording,
+    VesselogError,
+)
 from vesselog.vessels import Ollama
 
 
@@ -31,3 +39,66 @@ async def test_a_stream_that_is_over_leaves_no_timer_that_holds_it(*, fast: bool
 
 def _ours(timer: Any) -> bool:
     return timer._callback.__module__.startswith("vesselog")
+
+
+def in_one_segment(conversation: Conversation, *pieces: bytes) -> None:
+    """Send the head, these pieces of a chunked body, and what follows, all at once."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in pieces)
+    conversation.raw(head + b"transfer-encoding: chunked\r\n\r\n" + chunks)
+
+
+def ends_well(conversation: Conversation) -> None:
+    in_one_segment(conversation, *ollama_lines("a", "b", "c"), b"")
+
+
+def fails_in_band(conversation: Conversation) -> None:
+    lines = [*ollama_lines("a", "b", "c")[:3], b'{"error":"out of memory"}\n']
+    in_one_segment(conversation, *lines)
+    conversation.wait_for_hangup()
+
+
+def is_no_http_any_more(conversation: Conversation) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    lines = b"".join(ollama_lines("a", "b", "c")[:3])
+    conversation.raw(head + b"%x\r\n%b\r\nno size\r\n" % (len(lines), lines))
+
+
+@pytest.mark.parametrize(
+    ("behaves", "error"),
+    [
+        (ends_well, None),
+        (fails_in_band, ProviderError),
+        (is_no_http_any_more, ConnectionFailedError),
+    ],
+)
+async def test_what_came_in_one_read_is_written_at_once(
+    behaves: Any, error: type[VesselogError] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And all of it before what is wrong with the rest is told."""
+    written: list[bytes] = []
+    write = os.write
+
+    def spy(fd: int, data: bytes) -> int:
+        if data.startswith(b'{"type":'):
+            written.append(data)
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", spy)
+    seen: list[str] = []
+    caught: VesselogError | None = None
+    with LoopbackServer([behaves]) as server:
+        vessels = {"own": Ollama(base_url=server.url)}
+        async with AsyncClient(vessels=vessels, recordings=tmp_path) as client:
+            try:
+                async with client.stream("own/m", "Hi") as stream:
+                    async for chunk in stream:
+                        seen.append(chunk.text)  # noqa: PERF401 - those before an error count
+            except VesselogError as told:
+                caught = told
+    assert "".join(seen) == "abc", caught
+    assert type(caught) is (error or type(None))
+    assert stream.path is not None
+    (call,) = Recording(stream.path).calls()
+    assert call.completion().text == "abc"
+    assert len([data for data in written if b'"type":"frame"' in data]) == 1

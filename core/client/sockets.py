@@ -26,6 +26,10 @@ __all__ = ["AsyncioBackend"]
 _NEXT_ADDRESS = 0.25
 
 
+# What `getaddrinfo` gives: family, kind, protocol, name, address.
+_Found = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+
+
 class _Reader(asyncio.StreamReader):
     """Knows whether anything came that nobody asked for."""
 
@@ -134,13 +138,15 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     `create_connection` can do the same, but uvloop's cannot. Raises OSError.
     """
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # One of each family first, as they were sorted.
+    # Alternately of each family, which keep their order.
     families = [
-        [each for each in found if each[0] is family] for family in {each[0]: 0 for each in found}
+        [each for each in found if each[0] == family]
+        for family in dict.fromkeys(each[0] for each in found)
     ]
     mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
 
-    async def connect(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+    async def connect(to: _Found) -> socket.socket:
+        family, kind, protocol, _name, address = to
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
@@ -151,7 +157,8 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
             raise
         return sock
 
-    attempts = [partial(connect, *each[:3], each[4]) for each in mixed]
+    attempts = [partial(connect, each) for each in mixed]
+    connected: socket.socket | None
     connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
     if connected is None:
         raise next((each for each in failures if each is not None), OSError("it has no address"))

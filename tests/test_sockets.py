@@ -1,0 +1,120 @@
+"""Connections by asyncio for httpcore: which address, and when one may be used again."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import httpcore
+import pytest
+
+from vesselog.core.client.announcing import READ_LISTENER
+from vesselog.core.client.sockets import AsyncioBackend
+
+
+def listening() -> socket.socket:
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(10)
+    return server
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    """Let every name have these addresses."""
+
+    async def lookup(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+
+
+async def test_what_is_sent_and_received():
+    with listening() as server:
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        theirs, _ = server.accept()
+        with theirs:
+            await stream.write(b"question", 10)
+            assert theirs.recv(100) == b"question"
+            theirs.sendall(b"answer")
+            assert await stream.read(3, 10) == b"ans"
+            assert await stream.read(100) == b"wer"
+            with pytest.raises(httpcore.ReadTimeout):
+                await stream.read(100, 0.01)
+        assert await stream.read(100, 10) == b"", "it has closed"
+        await stream.aclose()
+
+
+async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch):
+    with listening() as server, socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()
+        gone.close()
+        resolved(monkeypatch, closed, server.getsockname())
+        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        assert stream.get_extra_info("server_addr") == server.getsockname()
+        await stream.aclose()
+
+
+async def test_an_address_that_does_not_answer_delays_little(monkeypatch: pytest.MonkeyPatch):
+    loop = asyncio.get_running_loop()
+    real, tried = loop.sock_connect, []
+
+    async def connect(sock: socket.socket, address: Any) -> None:
+        tried.append(address)
+        await (asyncio.Event().wait() if len(tried) == 1 else real(sock, address))
+
+    monkeypatch.setattr(loop, "sock_connect", connect)
+    with listening() as server:
+        resolved(monkeypatch, ("192.0.2.1", 9), server.getsockname())
+        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        assert tried == [("192.0.2.1", 9), server.getsockname()]
+        await stream.aclose()
+
+
+async def test_no_address_answers(monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()
+    resolved(monkeypatch, closed)
+    with pytest.raises(httpcore.ConnectError, match="Connect call failed"):
+        await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+    resolved(monkeypatch)
+    with pytest.raises(httpcore.ConnectError, match="no address"):
+        await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+
+
+async def readable(stream: httpcore.AsyncNetworkStream) -> bool:
+    """Whether it is readable, once the event loop has seen what came."""
+    async with asyncio.timeout(10):
+        while not stream.get_extra_info("is_readable"):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+    return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+async def test_a_connection_that_its_server_ended_is_not_used_again(sent: bytes):
+    with listening() as server:
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        theirs, _ = server.accept()
+        assert not stream.get_extra_info("is_readable")
+        if sent:
+            theirs.sendall(sent)
+            assert await readable(stream)
+            assert await stream.read(100, 10) == sent
+            assert not stream.get_extra_info("is_readable")
+        theirs.close()
+        assert await readable(stream)
+        await stream.aclose()
+        assert stream.get_extra_info("is_readable")
+
+
+@pytest.mark.parametrize("announces", [True, False])
+async def test_a_read_is_announced_before_it_happens(announces: bool):  # noqa: FBT001
+    with listening() as server:
+        backend = AsyncioBackend(announces=announces)
+        stream = await backend.connect_tcp(*server.getsockname(), timeout=10)
+        heard: list[str] = []
+        READ_LISTENER.set(lambda: heard.append("about to read"))
+        theirs, _ = server.accept()
+        theirs.close()
+        await stream.read(100, 10)
+        assert heard == ["about to read"] * announces
+        await stream.aclose()
