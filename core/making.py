@@ -29,8 +29,8 @@ _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _BLANK = dict(StreamChunk.model_construct())
 # The fields that are set, one object for all of a kind: pydantic copies it before it changes one.
-TEXT_ALONE = {"seq", "t", "text", "raw"}
-REASONING_ALONE = {"seq", "t", "reasoning", "raw"}
+_ALONE = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
+TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
 
 
 def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
@@ -38,13 +38,13 @@ def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     get = fields.get
     if len(fields) == 2 and type(seq := get("seq")) is int:
         if type(text := get("text")) is str:
-            return _plain(seq, "text", text, t, raw, TEXT_ALONE)
+            return _plain(seq, "text", text, t, raw)
         if type(reasoning := get("reasoning")) is str:
-            return _plain(seq, "reasoning", reasoning, t, raw, REASONING_ALONE)
+            return _plain(seq, "reasoning", reasoning, t, raw)
     return _validate({**fields, "t": t, "raw": raw})
 
 
-def _plain(seq: int, name: str, text: str, t: float, raw: str, given: set[str]) -> StreamChunk:
+def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)
     values |= _BLANK
@@ -53,7 +53,7 @@ def _plain(seq: int, name: str, text: str, t: float, raw: str, given: set[str]) 
     values[name] = text
     values["extra"] = {}
     values["raw"] = raw
-    _set_fields_set(chunk, given)
+    _set_fields_set(chunk, _ALONE[name])
     _set_extra(chunk, None)
     _set_private(chunk, None)
     return chunk

@@ -53,6 +53,7 @@ class Call:
         self._inflater: Inflater | None = None
         self._headers: Mapping[str, str] = {}
         self.status: int | None = None
+        self._arrived = self._begun
         self.deadlines = Deadlines(timeouts, self._begun)
         self.gate = writer.gate
         self.drains = True
@@ -86,8 +87,8 @@ class Call:
         return (None if end is None else end - self._now()), phase
 
     def pause(self) -> None:
-        """Nobody is reading from now on."""
-        self.deadlines.pause(self._now())
+        """Nobody has been reading since the last piece arrived."""
+        self.deadlines.pause(self._arrived)
 
     def resume(self) -> None:
         """Reading goes on."""
@@ -133,8 +134,9 @@ class Call:
                 heard = heard or step.frame.data is not None
             if steps:
                 self._record(steps, t, since)
+        self._arrived = self._begun + since / 1e6
         if heard:
-            self.deadlines.data(self._begun + since / 1e6, exchange.progress)
+            self.deadlines.data(self._arrived, exchange.progress)
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:

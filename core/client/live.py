@@ -163,8 +163,10 @@ class LiveSource:
                 data = next(self._body, None)
             if not self._interruptible:
                 self._alarm.check()
+            if data is None:
+                return call.finish()
+            steps = call.receive(data)
             call.pause()
-            steps = call.finish() if data is None else call.receive(data)
             return steps + call.finish() if call.read_enough else steps
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)

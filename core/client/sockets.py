@@ -127,7 +127,11 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
                 sock = await _connected(loop, host, port)
-                transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+                try:
+                    transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+                except BaseException:
+                    sock.close()
+                    raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         return _Stream(reader, writer, announces=self._announces)
 
@@ -145,21 +149,26 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     ]
     mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
 
+    sockets: list[socket.socket] = []
+
     async def connect(to: _Found) -> socket.socket:
         family, kind, protocol, _name, address = to
         sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, address)
-        except BaseException:
-            sock.close()
-            raise
+        sockets.append(sock)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
         return sock
 
     attempts = [partial(connect, each) for each in mixed]
-    connected: socket.socket | None
-    connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
+    connected: socket.socket | None = None
+    try:
+        connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
+    finally:
+        # Also one that has connected in the moment in which the race was called off.
+        for sock in sockets:
+            if sock is not connected:
+                sock.close()
     if connected is None:
         raise next((each for each in failures if each is not None), OSError("it has no address"))
     return connected
