@@ -312,8 +312,9 @@ def test_a_sync_that_fails_ends_the_stream_and_nothing_unsynced_is_handed_out(
         medium.refusing = at == "chunk"
         for frame in others[:-1]:
             conversation.chunk(frame)
-        assert at == "chunk" or ended.wait(30)
-        medium.refusing = True
+        if at == "end":
+            assert ended.wait(30)
+            medium.refusing = True
         conversation.chunk(others[-1])
         conversation.end()
 
@@ -338,7 +339,6 @@ def test_a_sync_that_fails_ends_the_stream_and_nothing_unsynced_is_handed_out(
         assert heard.text == {"request": "", "chunk": "Hel", "end": "Hello"}[at]
         assert heard.stream.completion.text == heard.text
         assert len(server.requests) == (at != "request")
-        server.wait_until(lambda: server.open_connections == 0)  # the script sets it, too
         medium.refusing = False
         server.scripts[:] = [answer]
         assert talker.hear().check("complete").text == "Hello there"
