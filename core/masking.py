@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from .unpicklable import Unpicklable
 from .vessel import SHORTEST_SECRET
@@ -26,36 +27,40 @@ class Masker(Unpicklable):
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        found = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        self.secrets = frozenset(found)
-        # The longest first, so that a secret that contains another is masked whole.
-        alternatives = "|".join(
-            "".join(map(_spellings, secret)) for secret in sorted(found, key=len, reverse=True)
-        )
-        self.idle = not found
+        self.secrets = frozenset(each for each in secrets if len(each) >= SHORTEST_SECRET)
+        self.idle = not self.secrets
         # Letters and digits have one spelling: where none of these stands, no secret does. Looking
-        # for them costs a tenth of what the pattern does.
-        self._signs = {
-            max(_LETTERS.findall(secret), key=len, default="").encode() for secret in found
-        }
-        self._text = re.compile(f'(?:{alternatives})(?!"\\s*:)') if found else None
-        self._bytes = re.compile(self._text.pattern.encode()) if self._text else None
+        # for them costs a tenth of what the pattern does, which few answers have a use for.
+        signs = {max(_LETTERS.findall(each), key=len, default="") for each in self.secrets}
+        self._signs = tuple((sign, sign.encode()) for sign in signs)
 
     def bytes(self, data: bytes) -> bytes:
         """`data` with the secrets masked; the same object where there are none."""
-        if self._bytes is None:
-            return data
-        for sign in self._signs:
+        for _, sign in self._signs:
             if sign in data:
-                break
-        else:
-            return data
-        masked, count = self._bytes.subn(MASK.encode(), data)
-        return masked if count else data
+                masked, count = self._in_bytes.subn(MASK.encode(), data)
+                return masked if count else data
+        return data
 
     def text(self, text: str) -> str:
         """`text` with the secrets masked."""
-        return self._text.sub(MASK, text) if self._text else text
+        for sign, _ in self._signs:
+            if sign in text:
+                return self._in_text.sub(MASK, text)
+        return text
+
+    @cached_property
+    def _in_text(self) -> re.Pattern[str]:
+        # The longest first, so that a secret that contains another is masked whole.
+        alternatives = "|".join(
+            "".join(map(_spellings, secret))
+            for secret in sorted(self.secrets, key=len, reverse=True)
+        )
+        return re.compile(f'(?:{alternatives})(?!"\\s*:)')
+
+    @cached_property
+    def _in_bytes(self) -> re.Pattern[bytes]:
+        return re.compile(self._in_text.pattern.encode())
 
 
 def _spellings(character: str) -> str:
