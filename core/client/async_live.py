@@ -84,7 +84,7 @@ class AsyncLiveSource:
             await self._ahead.news()
         self._check()
         call = self._attempts.current
-        if call is not None and call.gate is not None and call.over():
+        if call is not None and call.gate is not None and call.outcome is not None:
             await self._pass(call, call.gate)
 
     async def read(self) -> list[Step]:
@@ -258,7 +258,7 @@ class AsyncLiveSource:
         self._came.clear()
         silence = call.deadlines.phase
         for piece in call.pieces(came):
-            if not call.over():
+            if call.outcome is None:
                 self._ahead.put(call.receive(piece))
             if call.deadlines.phase != silence:
                 silence = call.deadlines.phase

@@ -89,7 +89,7 @@ class Attempts:
 
     def check_process(self) -> None:
         """Raise ClientStateError in a fork: what it read would be missing in its parent."""
-        if self.foreign:
+        if os.getpid() != self._process:  # as `foreign`; asked before every read
             raise ClientStateError("the stream belongs to the process that was forked")
 
     def enter(self) -> None:
@@ -119,7 +119,7 @@ class Attempts:
     def left(self) -> tuple[float | None, str]:
         """Seconds until the deadline, None for never, and the phase that then ends."""
         call = self.current
-        return (None, "total") if call is None or call.over() else call.left()
+        return (None, "total") if call is None or call.outcome is not None else call.left()
 
     def headers(self) -> dict[str, str]:
         """The headers to be sent, with the key."""

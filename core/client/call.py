@@ -65,10 +65,6 @@ class Call:
         """The call's number in its session."""
         return self._writer.call
 
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.outcome is not None
-
     @property
     def answering(self) -> bool:
         """Whether the response has begun."""

@@ -94,14 +94,14 @@ class LiveSource:
             early, self._early = self._early, []
             return early
         call = self._attempts.current
-        while call is not None and not call.over():
+        while call is not None and call.outcome is None:
             self._attempts.check_process()
             steps: list[Step] = []
             if self._alarm.cancelled:
                 self.leave()
             else:
                 steps = self._read(call)
-            if call.over():
+            if call.outcome is not None:
                 self._close()
             if call.gate is not None:
                 steps = self._passed(call, steps)
@@ -151,7 +151,7 @@ class LiveSource:
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
             return self._failed(call, failure, outer)
         steps: list[Step] = []
-        while not response.is_success and not call.over():
+        while not response.is_success and call.outcome is None:
             steps += self._read(call)
         return steps
 
@@ -184,7 +184,7 @@ class LiveSource:
 
     def _passed(self, call: Call, steps: list[Step]) -> list[Step]:
         """The steps, when they may be shown; none if what was written can never be."""
-        if call.gate is None or not (steps or call.over()):
+        if call.gate is None or not (steps or call.outcome is not None):
             return steps
         try:
             call.gate.wait()
