@@ -190,9 +190,10 @@ class Call:
 
     def _record(self, steps: list[Step], t: int, since: int) -> None:
         self._writer.frames(steps, t)
-        for step in steps:
-            if step.chunks:
-                self._meter.add(step.chunks, since)
+        one = len(steps) == 1  # nearly always
+        chunks = steps[0].chunks if one else [chunk for step in steps for chunk in step.chunks]
+        if chunks:
+            self._meter.add(chunks, since)
 
     def _fail(self, error: VesselogError | None) -> None:
         if isinstance(error, ProviderError):

@@ -117,18 +117,19 @@ class Replay:
         return error
 
     def __iter__(self) -> Iterator[StreamChunk]:
+        paced = self._speed != 0
         for chunk, call, due in self._play():
-            wait = self._wait(due)
-            if wait > 0:
+            if paced and (wait := self._wait(due)) > 0:
                 self._sleep(wait)
             self._take(chunk, call)
             yield chunk
         self._finish()
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        paced = self._speed != 0
         for chunk, call, due in self._play():
             # Even without a wait: a loop that is never let go cannot notice that its client left.
-            await self._async_sleep(max(self._wait(due), 0.0))
+            await self._async_sleep(max(self._wait(due), 0.0) if paced else 0.0)
             self._take(chunk, call)
             yield chunk
         self._finish()
@@ -147,8 +148,6 @@ class Replay:
 
     def _wait(self, due: int) -> float:
         """Seconds until a chunk is due that came `due` microseconds after the first request."""
-        if self._speed == 0:
-            return 0.0
         now = self._clock.monotonic()
         if self._begun is None:
             self._begun = now

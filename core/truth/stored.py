@@ -44,7 +44,8 @@ def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
     chunks: list[StreamChunk] = []
     try:
         text = fields["raw"]
-        text.encode()  # fails for what is no text of a wire
+        if not text.isascii():
+            text.encode()  # fails for what is no text of a wire
         t = age / 1e6
         for each in fields.get("chunks", ()):
             chunks.append(make_chunk(each, t, text))  # noqa: PERF401 - a comprehension is a call
