@@ -1,7 +1,8 @@
 """The async driver: one task owns a stream's connection from the first byte to the last.
 
 A cancelled caller never touches the connection. One that leaves or whose deadline has passed goes
-at once; the owner follows as soon as it may (brake.py).
+at once; the owner follows as soon as it may (brake.py). What its connection hands out between two
+reads of the socket is recorded in one write, before it waits for more (announcing.py).
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class AsyncLiveSource:
         self._over = False
         self._failure: BaseException | None = None
         self._passing = False
-        self._came: list[bytes] = []
-        self._announced = False
+        self._came: list[bytes] = []  # and is not recorded yet
+        self._announced = False  # whether the connection tells when it is read
 
     @property
     def facts(self) -> Attempts:
