@@ -1,4 +1,7 @@
-"""Every dialect of the house as a server speaks it: one answer in frames, an error in band."""
+"""Every dialect of the house as a server speaks it: one answer in frames, an error in band.
+
+A preset speaks OpenAI's, at an address and with an error of its own: `VESSELS` has one, too.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from typing import Any, NamedTuple
 from loopback import Request, ollama_lines, openai_events, sse
 from vesselog.core.vessel import Vessel
 from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from vesselog.vessels.presets import OpenRouter
 
-__all__ = ["DIALECTS", "Dialect", "dialect_of"]
+__all__ = ["DIALECTS", "VESSELS", "Dialect", "dialect_of"]
 
 
 class Dialect(NamedTuple):
@@ -57,7 +61,15 @@ def _gemini(*texts: str) -> list[bytes]:
     return sse(*events, done=False)
 
 
+def _openrouter(*, base_url: str) -> Vessel:
+    return OpenRouter(base_url=f"{base_url}/api/v1")
+
+
 _ANTHROPIC_ERROR = {"type": "error", "error": {"type": "overloaded_error", "message": "boom"}}
+_OPENROUTER_ERROR = {
+    "error": {"code": 502, "message": "boom"},
+    "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
+}
 
 DIALECTS = {
     each.name: each
@@ -111,7 +123,20 @@ DIALECTS = {
 }
 
 
+VESSELS = {
+    **DIALECTS,
+    "openrouter": Dialect(
+        name="openrouter",
+        vessel=_openrouter,
+        place="/api/v1/",
+        content_type="text/event-stream",
+        frames=openai_events,
+        error=sse(_OPENROUTER_ERROR, done=False)[0],
+        last=3,
+    ),
+}
+
+
 def dialect_of(request: Request) -> Dialect:
-    """The dialect that a request was made in."""
-    found = [each for each in DIALECTS.values() if each.place in request.path]
-    return found[-1] if len(found) == 1 else DIALECTS["azure"]
+    """The dialect that a request was made in: those behind OpenAI's have its path in their own."""
+    return [each for each in VESSELS.values() if each.place in request.path][-1]

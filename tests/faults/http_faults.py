@@ -362,7 +362,7 @@ def too_many_requests_by_date(sending: Sending) -> None:
 
 @fault(ProviderError, ProtocolError, TruncatedError, status=(301, 302, 307, 308))
 def redirected_to_another_host(sending: Sending, status: int) -> None:
-    elsewhere = f"http://127.0.0.2:{sending.conversation.server.port}/stolen"
+    elsewhere = f"http://localhost:{sending.conversation.server.port}/stolen"
     sending.conversation.whole(b"", status, location=elsewhere)
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 import sessions
+from talking import Heard
 from vesselog import RecordingCorruptError, RecordingError, TruncatedError, replay, verify
 from vesselog.core.truth.recording import RecordedCall, Recording
 from vesselog.core.truth.session import Session, Writer
@@ -29,6 +30,7 @@ __all__ = [
     "check_poisoned",
     "check_reopening",
     "prompt_of",
+    "yielded_by",
 ]
 
 # A writer that died before its first write leaves an empty file, in mid-write a torn tail.
@@ -141,6 +143,14 @@ def check_poisoned(session: Session, writer: Writer) -> None:
         writer.end("complete")
     session.close()
     assert before == (session.path.read_bytes() if session.path.exists() else None)
+
+
+def yielded_by(heard: Heard) -> list[Yielded]:
+    """What a caller of a client was given."""
+    path, call = heard.stream.path, heard.stream.call
+    assert path is not None
+    assert call is not None
+    return [Yielded(path, call, chunk.seq, chunk.text) for chunk in heard.chunks]
 
 
 def prompt_of(call: RecordedCall) -> str:

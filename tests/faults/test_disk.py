@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import writers
-from invariants import Yielded, check, check_poisoned, check_reopening
+from invariants import Yielded, check, check_poisoned, check_reopening, yielded_by
 from loopback import Conversation, LoopbackServer, ollama_lines
 from nursery import Nursery
 from producing import producing, producing_lines
@@ -44,15 +44,6 @@ def run_traced(
     traced = [strace, "-f", "-qq", "-o", "/dev/null", "-E", f"PYTHONPATH={path}", "-P", str(place)]
     traced += ["-e", f"trace={call}", "-e", f"inject={inject}"]
     return subprocess.run([*traced, *program], check=False, capture_output=True, text=True)
-
-
-def yielded_by(heard: Heard) -> list[Yielded]:
-    assert heard.stream.path is not None
-    assert heard.stream.call is not None
-    return [
-        Yielded(heard.stream.path, heard.stream.call, chunk.seq, chunk.text)
-        for chunk in heard.chunks
-    ]
 
 
 def check_refused(heard: Heard) -> None:

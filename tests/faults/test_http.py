@@ -1,4 +1,4 @@
-"""A server's faults, for every dialect and client: one typed ending, one `end` line, in time."""
+"""A server's faults, for every vessel and client: one typed ending, one `end` line, in time."""
 
 from __future__ import annotations
 
@@ -9,46 +9,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
-from dialects import DIALECTS, dialect_of
+from dialects import VESSELS, dialect_of
 from http_faults import FAULTS, SILENCE, TOTAL, Fault, Sending, whole_answer
-from invariants import Yielded, check
+from invariants import check, yielded_by
+from lateness import MOST_LATE, Lateness
 from loopback import Conversation, LoopbackServer
 from reporting import Figure
 from talking import Heard, every_client, talking
-from vesselog import ProviderError, Recording, Retries
+from vesselog import ProviderError, Retries
 
-# Ends without an `end` line of its own time: reading a large body, and this machine's slowness.
-MOST_LATE = 1.0
 # KiB for each stream: eight times the largest frame that is read.
 MOST_MEMORY = 8 * 8 * 1024
-
-
-class Lateness:
-    """Measures how late this machine is with everything, which is not the client's doing."""
-
-    def __init__(self) -> None:
-        self.worst = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def _watch(self) -> None:
-        last = time.monotonic()
-        while not self._over.wait(0.02):
-            now = time.monotonic()
-            self.worst = max(self.worst, now - last - 0.02)
-            last = now
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 @contextmanager
@@ -77,11 +52,7 @@ def check_one(heard: Heard, fault: Fault, sent: bytes) -> None:
     assert kind in fault.verdicts, repr(heard.error)
     outcome = {None: "complete", "TruncatedError": "truncated"}.get(kind and kind.__name__, "error")
     heard.check(outcome, error=kind)
-    stream = heard.stream
-    assert stream.path is not None
-    assert stream.call is not None
-    seen = [Yielded(stream.path, stream.call, each.seq, each.text) for each in heard.chunks]
-    (call,) = check(stream.path, yielded=seen)
+    (call,) = check(heard.stream.path, yielded=yielded_by(heard))
     if fault.plain:
         recorded = b"".join(frame.raw for frame in call.frames())
         assert bytes(sent).startswith(recorded)
@@ -92,7 +63,7 @@ def check_one(heard: Heard, fault: Fault, sent: bytes) -> None:
 @every_client
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> None:
-    """All dialects at once by one client, which then goes on as if nothing had been."""
+    """All vessels at once by one client, which then goes on as if nothing had been."""
     fault = FAULTS[name]
     sent: dict[str, Sending] = {}
     faulty = threading.Event()
@@ -107,7 +78,7 @@ def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> N
             whole_answer(sending)
 
     with LoopbackServer([script]) as server:
-        vessels = {each.name: each.vessel(base_url=server.url) for each in DIALECTS.values()}
+        vessels = {each.name: each.vessel(base_url=server.url) for each in VESSELS.values()}
         settings: dict[str, Any] = {
             "vessels": vessels,
             "timeouts": fault.timeouts,
@@ -135,7 +106,7 @@ def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> N
 def test_the_faults_are_many_enough(figure: Figure) -> None:
     assert len(FAULTS) >= 25
     figure(
-        f"{len(FAULTS)} HTTP faults × {len(DIALECTS)} dialects × 3 clients: one typed ending and "
+        f"{len(FAULTS)} HTTP faults × {len(VESSELS)} vessels × 3 clients: one typed ending and "
         f"one end line each; deadlines of {SILENCE} s of silence, {TOTAL} s in all, kept to 1 s"
     )
 
@@ -152,6 +123,7 @@ def test_retry_after_is_understood_in_both_forms(name: str, kind: str) -> None:
     ):
         heard = talker.hear().check("error", error=ProviderError)
         assert heard.error.retry_after == (7 if "seconds" in name else pytest.approx(60, abs=30))
+        check(heard.stream.path, yielded=yielded_by(heard))
 
 
 @every_client
@@ -170,7 +142,7 @@ def test_each_attempt_has_one_end(name: str, kind: str) -> None:
     retries = Retries(count=2, backoff=0.01, longest=0.01)
     with LoopbackServer([script]) as server, talking(kind, server, retries=retries) as talker:
         heard = talker.hear()
-    calls = list(Recording(heard.stream.path).calls())
+    calls = check(heard.stream.path, yielded=yielded_by(heard))
     assert all(call.end is not None for call in calls)
     if name == "reset-before-headers":
         assert len(calls) == 1  # the request may have been read: it is not sent again
