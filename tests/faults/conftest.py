@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterato
     def mounting(*arguments: str) -> Path:
         folder = tmp_path / f"mounted{len(mounted)}"
         folder.mkdir()
-        if subprocess.run(["mount", *arguments, folder], check=False).returncode != 0:
+        mount = shutil.which("mount")
+        if not mount or subprocess.run([mount, *arguments, folder], check=False).returncode != 0:
             _cannot(f"mount {' '.join(arguments)}", request)
         mounted.append(folder)
         return folder
@@ -62,6 +64,15 @@ def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterato
     for folder in mounted:
         if folder.is_mount():
             subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """The test leaves no thread and no descriptor."""
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    yield
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,96 @@
+"""Files that are deleted, replaced or moved under way.
+
+Writes to them still succeed, and would be lost: that is noticed within a second or at the end.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from invariants import check, yielded_by
+from lateness import Lateness
+from loopback import Conversation, LoopbackServer, ollama_lines
+from talking import Heard, every_client, talking
+from vesselog import RecordingError
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def check_kept(kept: Path, heard: Heard) -> None:
+    """What was written to a file until it was missed, seen by another name of it."""
+    yielded = [each._replace(path=kept) for each in yielded_by(heard)]
+    (call,) = check(kept, yielded=yielded)
+    assert call.outcome == "interrupted"
+
+
+def take_away(path: Path, how: str) -> None:
+    if how == "moved":
+        path.rename(path.with_name("elsewhere"))
+    elif how == "deleted":
+        path.unlink()
+    else:
+        other = path.with_name("other")
+        other.write_bytes(b"somebody else's")
+        other.replace(path)
+
+
+def endless(conversation: Conversation) -> None:
+    """Lines without end, some hundred a second."""
+    conversation.begin()
+    while not conversation.server.released.wait(0.005):
+        conversation.chunk(ollama_lines("on ")[0])
+
+
+@every_client
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+def test_a_file_taken_away_under_way_is_noticed(tmp_path: Path, kind: str, how: str) -> None:
+    kept = tmp_path / "kept.jsonl"
+    with LoopbackServer([endless]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+
+        def take(chunk: Any) -> None:
+            if chunk.seq == 3:
+                kept.hardlink_to(stream.path)
+                take_away(stream.path, how)
+
+        with Lateness() as lateness:
+            heard = talker.begin(stream, take).result(30)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert "deleted or replaced" in str(heard.error)
+    assert heard.outcome == "error"
+    if how == "replaced":
+        assert heard.stream.path.read_bytes() == b"somebody else's"
+    assert heard.chunks[-1].t - heard.chunks[3].t < 1.1 + lateness.worst
+    check_kept(kept, heard)
+
+
+@every_client
+def test_a_file_deleted_before_the_end_is_noticed_at_the_end(tmp_path: Path, kind: str) -> None:
+    gone = threading.Event()
+    kept = tmp_path / "kept.jsonl"
+
+    def waits(conversation: Conversation) -> None:
+        first, *rest = conversation.frames("Hi", " there")
+        conversation.begin()
+        conversation.chunk(first)
+        gone.wait(10)
+        conversation.chunk(b"".join(rest))
+        conversation.end()
+
+    with LoopbackServer([waits]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+
+        def take(chunk: Any) -> None:
+            if not gone.is_set():
+                kept.hardlink_to(stream.path)
+                stream.path.unlink()
+            gone.set()
+
+        heard = talker.begin(stream, take).result(30)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert heard.outcome == "error"
+    check_kept(kept, heard)
