@@ -41,6 +41,18 @@ def test_as_json_a_report_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
+def test_what_is_wrong_is_told_to_programs_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recording(tmp_path, "a", "b")
+    path.write_bytes(path.read_bytes().replace(b'"text":"b"', b'"text":"c"'))
+    assert main(["verify", "--json", str(path)]) == 1
+    (report,) = json_lines(capsys.readouterr().out)
+    assert (report["ok"], report["errors"]) == (False, 1)
+    (finding,) = report["findings"]
+    assert (finding["severity"], finding["kind"], finding["line"]) == ("error", "crc", 6)
+
+
 def test_drift_has_a_status_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

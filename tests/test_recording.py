@@ -204,6 +204,19 @@ def test_a_file_edited_by_hand_still_reads(
     assert len(told) == (0 if old == b'{"type":"end"' else 1)
 
 
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_missing_line_is_told_and_the_rest_still_reads(
+    tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = record(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:number], *lines[number + 1 :]]))
+    recording = Recording(path)
+    assert len(list(recording.lines())) == len(list(recording.lines())) == len(lines) - 1
+    (told,) = caplog.messages
+    assert told.endswith(f"has number {number + 1}, not {number}: lines are missing or moved")
+
+
 def test_a_file_without_checks_reads_quietly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,8 +1,9 @@
 """Reads a recording, lazily and in constant memory.
 
 Everything comes from the file as it was stored; nothing is decoded again. A torn tail is left out,
-damage before it raises RecordingCorruptError. A line that does not match its check still reads,
-since recordings may be edited by hand; the logger says so once, and `verify` fails.
+damage before it raises RecordingCorruptError. A line that does not match its check still reads, and
+so do those around a missing one, since recordings may be edited by hand; the logger says so once,
+and `verify` fails.
 """
 
 from __future__ import annotations
@@ -79,12 +80,19 @@ class Recording:
 
     def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
         """The lines from `offset` on, before which `number` lines stand."""
+        following: int | None = None
         with open_recording(self.path) as file:
             for line in scan(file, self.path, offset=offset, number=number):
                 if isinstance(line, Torn):
                     return
-                if line.check is not True and not self._told:
-                    self._tell(line)
+                n = line.fields.get("n", 0)  # the header has none
+                if not self._told:
+                    if line.check is not True:
+                        self._tell(line, "does not match its check: it was edited, or is damaged")
+                    elif following is not None and n != following:
+                        said = f"has number {n}, not {following}: lines are missing or moved"
+                        self._tell(line, said)
+                following = n + 1 if isinstance(n, int) else None
                 yield line
 
     def _framed(self) -> Iterator[tuple[ScannedLine, int]]:
@@ -104,11 +112,11 @@ class Recording:
             elif kind == "end":
                 started.pop(line.call, None)
 
-    def _tell(self, line: ScannedLine) -> None:
+    def _tell(self, line: ScannedLine, what: str) -> None:
         checked = self.header if line.number > 1 else line.fields
         if line.check is False or checked.get("crc32") is True:
             self._told = True
-            _LOGGER.warning("%s does not match its check: it was edited, or is damaged", line.where)
+            _LOGGER.warning("%s %s", line.where, what)
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r})"

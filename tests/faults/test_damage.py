@@ -12,7 +12,7 @@ from amounts import amount
 from invariants import Yielded, check_damage_is_refused, check_reopening
 from reporting import Figure
 from sessions import request, step, write
-from vesselog import RecordingError, verify
+from vesselog import Recording, RecordingCorruptError, RecordingError, verify
 from vesselog.core.truth.session import Session
 
 SAMPLES = sorted((Path(vesselog.recordings.__file__).parent / "samples").glob("*.jsonl"))
@@ -72,7 +72,10 @@ def test_damage_at_every_line_is_refused(tmp_path: Path, figure: Figure) -> None
     figure(f"damage before the last line: {count} of {count} refused")
 
 
-def test_a_line_left_out_or_doubled_or_moved_is_noticed(tmp_path: Path) -> None:
+def test_a_line_left_out_or_doubled_or_moved_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its lines can all be read, which is never silent, and nothing is added to it."""
     path, _yielded = sample(tmp_path / "whole")
     lines = path.read_bytes().splitlines(keepends=True)
     place = tmp_path / path.name
@@ -90,6 +93,12 @@ def test_a_line_left_out_or_doubled_or_moved_is_noticed(tmp_path: Path) -> None:
         ):
             place.write_bytes(b"".join(changed))
             assert not verify(place).ok
+            caplog.clear()
+            list(Recording(place).lines())
+            assert "lines are missing or moved" in caplog.text
+            with pytest.raises(RecordingCorruptError, match="not number"):
+                Session.open(tmp_path, path.stem)
+            assert place.read_bytes() == b"".join(changed)
 
 
 def test_every_single_bit_flip_is_noticed(tmp_path: Path, figure: Figure) -> None:
