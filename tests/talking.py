@@ -226,6 +226,7 @@ class _Loop:
             left = self.begin(others()).result(30)
             if not left:
                 break
+        self.begin(self._loop.shutdown_default_executor()).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()

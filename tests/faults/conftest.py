@@ -69,9 +69,9 @@ def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterato
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """The test leaves no thread and no descriptor."""
-    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads, descriptors = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
     yield
-    assert threading.active_count() <= threads
+    assert not set(threading.enumerate()) - threads
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
 
 

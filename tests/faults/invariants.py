@@ -18,7 +18,16 @@ import pytest
 
 import sessions
 from talking import Heard
-from vesselog import RecordingCorruptError, RecordingError, TruncatedError, replay, verify
+from vesselog import (
+    AsyncStream,
+    RecordingCorruptError,
+    RecordingError,
+    Stream,
+    StreamChunk,
+    TruncatedError,
+    replay,
+    verify,
+)
 from vesselog.core.truth.recording import RecordedCall, Recording
 from vesselog.core.truth.session import Session, Writer
 
@@ -31,6 +40,7 @@ __all__ = [
     "check_reopening",
     "prompt_of",
     "yielded_by",
+    "yielded_from",
 ]
 
 # A writer that died before its first write leaves an empty file, in mid-write a torn tail.
@@ -56,7 +66,7 @@ def check(
 
     Gives its calls. A file that does not exist holds nothing of what was yielded.
     """
-    mine = [each for each in yielded if each.path == path]
+    mine = [each for each in yielded if each.path.absolute() == path.absolute()]
     if not path.exists():
         assert not mine, f"{path} is gone, and {len(mine)} chunks were yielded"
         return []
@@ -147,10 +157,14 @@ def check_poisoned(session: Session, writer: Writer) -> None:
 
 def yielded_by(heard: Heard) -> list[Yielded]:
     """What a caller of a client was given."""
-    path, call = heard.stream.path, heard.stream.call
-    assert path is not None
-    assert call is not None
-    return [Yielded(path, call, chunk.seq, chunk.text) for chunk in heard.chunks]
+    return [yielded_from(heard.stream, chunk) for chunk in heard.chunks]
+
+
+def yielded_from(stream: Stream | AsyncStream, chunk: StreamChunk) -> Yielded:
+    """A chunk that a caller has just been given."""
+    assert stream.path is not None
+    assert stream.call is not None
+    return Yielded(stream.path, stream.call, chunk.seq, chunk.text)
 
 
 def prompt_of(call: RecordedCall) -> str:
