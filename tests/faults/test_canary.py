@@ -24,12 +24,14 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
 from commands import command
 from http2_server import http2_server
+from invariants import check
 from loopback import Conversation, LoopbackServer
 from reporting import Figure
 from talking import Talker, every_client, talking
 from vesselog import AsyncClient, Recording, Retries, Timeouts, VesselogError, replay, verify
 from vesselog.core.vessel import Vessel
-from vesselog.vessels import Azure, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from vesselog.vessels.presets import OpenRouter
 
 PLACES = (
     "argument",
@@ -215,6 +217,12 @@ def vessels_with_keys(url: str) -> dict[str, Vessel]:
         "token": Azure(base_url=url, token=CANARIES["token"]),
         "username": Ollama(base_url=f"{scheme}://{in_url['username']}@{host}"),
         "vessel-header": Ollama(base_url=url, headers={"X-Api-Key": CANARIES["vessel-header"]}),
+        # Each of these has a header of its own for its key.
+        "anthropic-key": Anthropic(base_url=url, api_key=CANARIES["argument"], max_tokens=9),
+        "azure-key": Azure(base_url=url, api_key=CANARIES["argument"]),
+        "gemini-key": Gemini(base_url=url, api_key=CANARIES["argument"]),
+        "ollama-key": Ollama(base_url=url, api_key=CANARIES["argument"]),
+        "preset-key": OpenRouter(base_url=f"{url}/api/v1", api_key=CANARIES["argument"]),
     }
 
 
@@ -245,6 +253,7 @@ def told_by_files(folder: Path) -> Iterator[str]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     assert paths
     for path in paths:
+        check(path)
         yield path.read_text("utf-8", "replace")
         yield repr(verify(path))
         for call in Recording(path).calls():
@@ -305,6 +314,8 @@ def test_no_canary_comes_out(
             told += told_of(talker.client, *vessels.values())
         got = "".join(f"{each.path} {each.headers}" for each in server.requests)
     assert found(got) == {*PLACES} - {"proxy"}
+    headers = {name for each in server.requests for name in each.headers}
+    assert headers >= {"api-key", "authorization", "x-api-key", "x-goog-api-key"}
     captured = capfd.readouterr()
     assert logged.getvalue()
     check_silent(
