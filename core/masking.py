@@ -19,6 +19,8 @@ MASK = "[masked]"
 
 _LETTERS = re.compile("[A-Za-z0-9]+")
 
+_BytesPattern = re.Pattern[bytes]  # inside the class `bytes` is its method
+
 
 class Masker(Unpicklable):
     """Masks the given secrets; those shorter than 12 characters are placeholders and stay.
@@ -59,7 +61,7 @@ class Masker(Unpicklable):
         return re.compile(f'(?:{alternatives})(?!"\\s*:)')
 
     @cached_property
-    def _in_bytes(self) -> re.Pattern[bytes]:
+    def _in_bytes(self) -> _BytesPattern:
         return re.compile(self._in_text.pattern.encode())
 
 
