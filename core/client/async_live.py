@@ -204,9 +204,10 @@ class AsyncLiveSource:
             self._ahead.put(self._attempts.failed(call, failure))
         finally:
             brake.close()
-            if response is not None:
-                await response.aclose()
-            await brake.hang_up()
+            if brake.loop_runs:  # else the interpreter exits, and throws this task away
+                if response is not None:
+                    await response.aclose()
+                await brake.hang_up()
 
     async def _may_leave(self, call: Call, gate: Gate) -> bool:
         """Wait until the request may be shown to the server; tell if it is still wanted then."""

@@ -53,6 +53,11 @@ class Brake:
         self.phase: str | None = None
         self.heard_out = False
 
+    @property
+    def loop_runs(self) -> bool:
+        """Whether there is an event loop to wait in."""
+        return self._loop.is_running()
+
     def stop(self, phase: str) -> None:
         """Have the task end. Only the first reason counts."""
         task = self.task
