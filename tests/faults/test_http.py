@@ -20,7 +20,7 @@ from lateness import MOST_LATE, Lateness
 from loopback import Conversation, LoopbackServer
 from reporting import Figure
 from talking import Heard, every_client, talking
-from vesselog import ProviderError, Retries
+from vesselog import ProtocolError, ProviderError, Retries
 
 # KiB for each stream: eight times the largest frame that is read.
 MOST_MEMORY = 8 * 8 * 1024
@@ -149,6 +149,28 @@ def test_each_attempt_has_one_end(name: str, kind: str) -> None:
     else:
         assert [call.outcome for call in calls] == ["error", "error", "complete"]
         assert heard.error is None
+
+
+@every_client
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_in_one_piece_of_a_gigabyte(status: int, kind: str) -> None:
+    """And one that says what is wrong: neither is read to its end."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.head(status, "application/json")
+        conversation.chunk(b'{"error": "')
+        piece = b"a" * (1 << 20)
+        for _ in range(1024):
+            conversation.chunk(piece)
+
+    with LoopbackServer([script]) as server, talking(kind, server) as talker:
+        with memory() as grown, pytest.raises(ProtocolError, match="is larger than"):
+            talker.complete()
+        assert grown[0] < MOST_MEMORY
+        server.wait_until(lambda: server.open_connections == 0)
+    (path,) = Path("recordings").iterdir()
+    (call,) = check(path)
+    assert call.outcome == "error"
 
 
 def test_no_descriptor_is_left(tmp_path: Path) -> None:

@@ -170,16 +170,18 @@ def write_until_refused(
     check_poisoned(session, writer)
 
 
-def stream_with_few_files(url: str, folder: str, acks: str, *, kind: str, outcomes: str) -> None:
+def stream_with_few_files(
+    url: str, folder: str, acks: str, *, kind: str, outcomes: str, level: str
+) -> None:
     """Stream again and again, each time with one more descriptor left, until it goes well."""
     tell = Telling(acks)
     ended: list[str] = []
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with talking(kind, url, recordings=folder, retries=Retries(count=0)) as talker:
+    settings: dict[str, Any] = {"recordings": folder, "durability": level}
+    with talking(kind, url, retries=Retries(count=0), **settings) as talker:
         for left in range(30):
             stream = talker.stream(messages=str(left))
-            taken = {int(each) for each in os.listdir("/proc/self/fd")}
-            free = [each for each in range(len(taken) + 31) if each not in taken]
+            free = [each for each in range(1000) if not Path(f"/proc/self/fd/{each}").exists()]
             resource.setrlimit(resource.RLIMIT_NOFILE, (free[left], limit[1]))
             heard = talker.begin(stream, lambda chunk: tell(stream.path, stream.call, chunk))
             result = heard.result(30)
