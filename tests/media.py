@@ -18,19 +18,24 @@ __all__ = ["Medium", "medium_under"]
 
 
 class Medium:
-    """refusing: every sync fails with EIO. free: cleared, a sync waits until it is set."""
+    """refusing: every sync fails with EIO. free: cleared, a sync waits until it is set.
+
+    asked: a sync was asked for.
+    """
 
     def __init__(self) -> None:
         self.files: list[tuple[int, int]] = []
         self.folders: list[Path] = []
         self.threads: set[str] = set()
         self.refusing = False
+        self.asked = threading.Event()
         self.free = threading.Event()
         self.free.set()
 
     def sync_file(self, fd: int) -> None:
         status = os.fstat(fd)
         self.threads.add(threading.current_thread().name)
+        self.asked.set()
         assert self.free.wait(30)
         if self.refusing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -408,6 +408,39 @@ class TestAReaderAtTheGate:
             medium.free.set()
             assert waiting.result(30).outcome == "complete"
 
+    def test_the_loop_goes_on_before_the_request_leaves(
+        self, tmp_path: Path, medium: Medium, kind: str
+    ) -> None:
+        with (
+            LoopbackServer([answer]) as server,
+            talking(kind, server, recordings=tmp_path, durability="power") as talker,
+        ):
+            medium.free.clear()
+            hearing = talker.begin(talker.stream())
+            assert medium.asked.wait(30)
+            talker.stream()  # made in the loop
+            assert server.requests == []
+            assert not hearing.done()
+            medium.free.set()
+            hearing.result(30).check("complete")
+
+    def test_the_loop_goes_on_while_the_client_closes(
+        self, tmp_path: Path, medium: Medium, kind: str
+    ) -> None:
+        with (
+            LoopbackServer([answer]) as server,
+            talking(kind, server, recordings=tmp_path, durability="interval") as talker,
+        ):
+            medium.free.clear()
+            talker.hear().check("complete")
+            closing = threading.Thread(target=talker.close)
+            closing.start()
+            assert medium.asked.wait(30)
+            assert talker._here(closing.is_alive)
+            medium.free.set()
+            closing.join(30)
+            assert not closing.is_alive()
+
 
 @every_client
 def test_a_closed_client_has_all_on_the_medium(tmp_path: Path, medium: Medium, kind: str) -> None:
