@@ -9,6 +9,7 @@ from typing import Any
 import httpcore
 import pytest
 
+from loopback import unanswering_port
 from vesselog.core.client.announcing import READ_LISTENER
 from vesselog.core.client.sockets import AsyncioBackend
 
@@ -68,6 +69,27 @@ async def test_an_address_that_does_not_answer_delays_little(monkeypatch: pytest
         stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
         assert tried == [("192.0.2.1", 9), server.getsockname()]
         await stream.aclose()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connect_that_is_called_off_leaves_the_next_alone(
+    monkeypatch: pytest.MonkeyPatch, turns: int
+):
+    """They share the number of a descriptor, if the first is closed as the second is made."""
+    backend = AsyncioBackend()
+    with listening() as server, unanswering_port() as silent:
+        resolved(monkeypatch, ("127.0.0.1", silent))
+        first = asyncio.create_task(backend.connect_tcp("models.example", 1))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        resolved(monkeypatch, server.getsockname())
+        second = asyncio.create_task(backend.connect_tcp("models.example", 1, timeout=10))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        first.cancel()
+        await (await second).aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await first
 
 
 async def test_no_address_answers(monkeypatch: pytest.MonkeyPatch):

@@ -149,15 +149,20 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     ]
     mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
 
-    sockets: list[socket.socket] = []
+    made: list[socket.socket] = []
 
     async def connect(to: _Found) -> socket.socket:
         family, kind, protocol, _name, address = to
         sock = socket.socket(family, kind, protocol)
-        sockets.append(sock)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.sock_connect(sock, address)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, address)
+        except BaseException:
+            # No sooner: the loop has watched the descriptor until now, and may know it by number.
+            sock.close()
+            raise
+        made.append(sock)
         return sock
 
     attempts = [partial(connect, each) for each in mixed]
@@ -165,8 +170,8 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     try:
         connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
     finally:
-        # Also one that has connected in the moment in which the race was called off.
-        for sock in sockets:
+        # One that has connected in the moment in which the race was called off.
+        for sock in made:
             if sock is not connected:
                 sock.close()
     if connected is None:
