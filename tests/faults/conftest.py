@@ -47,6 +47,15 @@ def strace(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def mkfs(request: pytest.FixtureRequest) -> str:
+    """The path of mkfs.ext4."""
+    found = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        _cannot("mkfs.ext4", request)
+    return str(found)
+
+
+@pytest.fixture
 def mount(request: pytest.FixtureRequest, tmp_path: Path, root: None) -> Iterator[Mount]:
     """Mounts at a new folder and gives it; the arguments are those of mount(8) before it."""
     mounted: list[Path] = []

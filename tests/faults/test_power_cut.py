@@ -33,12 +33,12 @@ DISK_SECONDS = 1.0
 
 
 @pytest.fixture
-def image(tmp_path: Path, root: None) -> Path:
+def image(tmp_path: Path, root: None, mkfs: str) -> Path:
     """An empty ext4 file system in a file."""
     path = tmp_path / "image"
     with path.open("wb") as file:
         file.truncate(96 * 1024 * 1024)
-    subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", path], check=True)
+    subprocess.run([mkfs, "-q", "-E", "lazy_itable_init=0", path], check=True)
     return path
 
 
