@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator
-from typing import Any, cast
+from typing import Any
 
 import httpcore
 import httpx
 
+from .bridge import as_httpx, core_request, extensions_of, pool_settings, proxy_settings
 from .settings import Limits
 from .shared import SharingBackend
 from .sockets import AsyncioBackend
-from .transport import as_httpx, core_url
 
 __all__ = ["AsyncTransport"]
 
@@ -29,45 +29,27 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         http2: bool = False,
     ) -> None:
         settings: dict[str, Any] = {
+            **pool_settings(limits, ssl_context),
             "http2": http2,
-            "ssl_context": ssl_context,
-            "max_connections": limits.max_connections,
-            "max_keepalive_connections": limits.max_keepalive,
-            "keepalive_expiry": limits.keepalive_expiry,
             "network_backend": SharingBackend() if http2 else AsyncioBackend(),
         }
         self._pool: httpcore.AsyncConnectionPool
         if proxy is None:
             self._pool = httpcore.AsyncConnectionPool(**settings)
         else:
-            self._pool = httpcore.AsyncHTTPProxy(
-                proxy_url=core_url(proxy.url),
-                proxy_auth=proxy.raw_auth,
-                proxy_headers=proxy.headers.raw,
-                proxy_ssl_context=proxy.ssl_context,
-                **settings,
-            )
+            self._pool = httpcore.AsyncHTTPProxy(**proxy_settings(proxy), **settings)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; return with the response's headers."""
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("an async transport takes an async request body")
-        sent = httpcore.Request(
-            method=request.method,
-            url=core_url(request.url),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
         with as_httpx():
-            response = await self._pool.handle_async_request(sent)
-        # httpcore leaves the type of its extensions open.
-        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
+            response = await self._pool.handle_async_request(core_request(request))
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=extensions,
+            extensions=extensions_of(response),
         )
 
     async def aclose(self) -> None:

@@ -10,8 +10,7 @@ import asyncio
 import socket
 import ssl
 from asyncio.staggered import staggered_race
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import httpcore
 
 from .announcing import READ_LISTENER
+from .bridge import as_core
 
 __all__ = ["AsyncioBackend"]
 
@@ -72,7 +72,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if buffer:
-            with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
+            with as_core(httpcore.WriteTimeout, httpcore.WriteError):
                 async with asyncio.timeout(timeout):
                     self._writer.write(buffer)
                     await self._writer.drain()
@@ -88,7 +88,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
     ) -> httpcore.AsyncNetworkStream:
         try:
-            with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+            with as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
                 async with asyncio.timeout(timeout):
                     await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
         except BaseException:
@@ -124,7 +124,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         reader = _Reader(loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             async with asyncio.timeout(timeout):
                 sock = await _connected(loop, host, port)
                 try:
@@ -177,13 +177,3 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     if connected is None:
         raise next((each for each in failures if each is not None), OSError("it has no address"))
     return connected
-
-
-@contextmanager
-def _as_core(timeout: type[Exception], broken: type[Exception]) -> Generator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise timeout(str(error)) from error
-    except OSError as error:
-        raise broken(str(error)) from error

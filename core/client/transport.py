@@ -12,16 +12,17 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Generator, Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import httpcore
 import httpx
 
+from .bridge import as_core, as_httpx, core_request, extensions_of, pool_settings, proxy_settings
 from .interrupt import Wait, poll
 from .settings import Limits
 
-__all__ = ["InterruptibleTransport", "as_httpx", "core_url"]
+__all__ = ["InterruptibleTransport"]
 
 # Seconds that a read may sit inside OpenSSL, for the rest of a record, before the alarm is asked
 # again.
@@ -35,44 +36,26 @@ class InterruptibleTransport(httpx.BaseTransport):
         self, limits: Limits, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None = None
     ) -> None:
         settings: dict[str, Any] = {
-            "ssl_context": ssl_context,
-            "max_connections": limits.max_connections,
-            "max_keepalive_connections": limits.max_keepalive,
-            "keepalive_expiry": limits.keepalive_expiry,
+            **pool_settings(limits, ssl_context),
             "network_backend": _Backend(),
         }
         self._pool: httpcore.ConnectionPool
         if proxy is None:
             self._pool = httpcore.ConnectionPool(**settings)
         else:
-            self._pool = httpcore.HTTPProxy(
-                proxy_url=core_url(proxy.url),
-                proxy_auth=proxy.raw_auth,
-                proxy_headers=proxy.headers.raw,
-                proxy_ssl_context=proxy.ssl_context,
-                **settings,
-            )
+            self._pool = httpcore.HTTPProxy(**proxy_settings(proxy), **settings)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; return with the response's headers."""
         if not isinstance(request.stream, httpx.SyncByteStream):
             raise TypeError("a sync transport takes a sync request body")
-        sent = httpcore.Request(
-            method=request.method,
-            url=core_url(request.url),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
         with as_httpx():
-            response = self._pool.handle_request(sent)
-        # httpcore leaves the type of its extensions open.
-        extensions = cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
+            response = self._pool.handle_request(core_request(request))
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=extensions,
+            extensions=extensions_of(response),
         )
 
     def close(self) -> None:
@@ -89,8 +72,7 @@ class _Body(httpx.SyncByteStream):
             yield from self._response.iter_stream()
 
     def close(self) -> None:
-        extensions = cast("dict[str, Any]", self._response.extensions)  # pyright: ignore[reportUnknownMemberType]
-        stream = extensions.get("network_stream")
+        stream = extensions_of(self._response).get("network_stream")
         if isinstance(stream, _Stream):
             stream.rest()
         self._response.close()
@@ -113,7 +95,7 @@ class _Stream(httpcore.NetworkStream):
         self._busy = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _as_core(httpcore.ReadTimeout, httpcore.ReadError):
+        with as_core(httpcore.ReadTimeout, httpcore.ReadError):
             if not isinstance(timeout, Wait):
                 self._socket.settimeout(timeout)
                 return self._socket.recv(max_bytes)
@@ -127,7 +109,7 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._busy = True
-        with _as_core(httpcore.WriteTimeout, httpcore.WriteError):
+        with as_core(httpcore.WriteTimeout, httpcore.WriteError):
             if not isinstance(timeout, Wait):
                 self._socket.settimeout(timeout)
                 self._socket.sendall(buffer)
@@ -153,7 +135,7 @@ class _Stream(httpcore.NetworkStream):
         if isinstance(self._socket, ssl.SSLSocket):
             self.close()
             raise httpcore.ProxyError("an https:// proxy cannot carry https: give it as http://")
-        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
                 self._socket.settimeout(None if isinstance(timeout, Wait) else timeout)
                 self._socket = ssl_context.wrap_socket(
@@ -189,7 +171,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,  # noqa: ARG002 - never set by this transport
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - never set by this transport
     ) -> httpcore.NetworkStream:
-        with _as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with as_core(httpcore.ConnectTimeout, httpcore.ConnectError):
             sock = _connect(host, port, timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return _Stream(sock)
@@ -244,34 +226,3 @@ def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
         else:
             return sock
     raise failure
-
-
-@contextlib.contextmanager
-def _as_core(timeout: type[Exception], broken: type[Exception]) -> Generator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise timeout(str(error)) from error
-    except OSError as error:
-        raise broken(str(error)) from error
-
-
-@contextlib.contextmanager
-def as_httpx() -> Generator[None]:
-    """httpx names its transport errors as httpcore does; each becomes its namesake."""
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] != "httpcore":
-            raise
-        namesake: type[httpx.TransportError] = getattr(
-            httpx, type(error).__name__, httpx.TransportError
-        )
-        raise namesake(str(error)) from error
-
-
-def core_url(url: httpx.URL) -> httpcore.URL:
-    """httpx's URL as httpcore's."""
-    return httpcore.URL(
-        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-    )
