@@ -58,6 +58,7 @@ class Conversation:
     _socket: socket.socket
     closed: bool = False
     tunnel: ssl.SSLContext | None = None
+    _held: bytearray | None = None
 
     def head(
         self, status: int = 200, content_type: str = "application/x-ndjson", **headers: str
@@ -91,12 +92,23 @@ class Conversation:
         """The clean end of a chunked body."""
         self.raw(b"0\r\n\r\n")
 
-    def raw(self, data: bytes) -> None:
+    def raw(self, data: bytes | bytearray) -> None:
         """Bytes as they are."""
+        if self._held is not None:
+            self._held += data
+            return
         try:
             self._socket.sendall(data)
         except OSError:
             raise Hangup from None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is sent in this block leaves in one write: no pause of a busy machine is in it."""
+        self._held = held = bytearray()
+        yield
+        self._held = None
+        self.raw(held)
 
     def tunnelled(self, tls: ssl.SSLContext) -> None:
         """Answer a proxy's CONNECT, and be the server behind it: what follows is TLS."""
@@ -287,9 +299,13 @@ def _read_request(reader: Any) -> Request | None:
         return None  # not HTTP: a client that wants TLS, say
     method, path, _version = start.split()
     headers: dict[str, str] = {}
-    while (line := reader.readline().strip().decode()) != "":
+    while line := reader.readline().decode():
+        if not line.strip():
+            break
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
+    else:
+        return None  # the client left in the midst of its headers
     size = int(headers.get("content-length", 0))
     body = reader.read(size)
     if len(body) < size:

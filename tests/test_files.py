@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from vesselog.core.truth import files
 from vesselog.core.truth.files import (
     create_file,
     has_writer,
@@ -57,18 +59,26 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(locked: tuple[Path, 
     assert has_writer(path), "closing another descriptor of the file does not drop the lock"
 
 
-def test_a_readers_question_does_not_keep_a_writer_out(tmp_path: Path) -> None:
+def test_a_readers_question_does_not_keep_a_writer_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reader's shared lock is there for a moment; the writer tries again for 100 ms."""
     path = tmp_path / "a.jsonl"
     fd = create_file(path)
     probe = os.open(path, os.O_RDONLY)
     assert try_lock(probe, shared=True)
     assert not try_lock(fd)
-    release = f"import os, time; time.sleep(0.03); os.close({probe})"
-    child = subprocess.Popen([sys.executable, "-c", release], pass_fds=[probe])
-    os.close(probe)
+    passed = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal passed
+        if passed < 0.08 <= passed + seconds:
+            os.close(probe)
+        passed += seconds
+
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: passed, sleep=sleep))
     assert lock_file(fd)
-    assert child.wait() == 0
+    assert 0.08 <= passed < 0.1
     os.close(fd)
 
 

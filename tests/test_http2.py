@@ -97,7 +97,7 @@ async def test_deadlines(server: Http2Server, prompt: str, phase: str):
     async with client_of(server) as client:
 
         async def listen() -> None:
-            timeouts = Timeouts(first_chunk=0.3, idle=0.3)
+            timeouts = Timeouts(**{"first_chunk": 30, phase: 0.3})
             async with client.stream("lab/m", prompt, timeouts=timeouts) as stream:
                 async for _ in stream:
                     pass

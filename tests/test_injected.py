@@ -111,8 +111,8 @@ def test_a_slow_first_chunk_is_waited_for_though_connecting_may_not_take_so_long
         conversation.answer("Hi")
 
     with LoopbackServer([slow]) as server, Injected(kind, server) as talker:
-        future = talker.begin(talker.stream(timeouts=Timeouts(connect=0.1, first_chunk=30)))
-        threading.Timer(0.4, release.set).start()
+        future = talker.begin(talker.stream(timeouts=Timeouts(connect=0.5, first_chunk=30)))
+        threading.Timer(0.8, release.set).start()
         assert future.result(30).check("complete").text == "Hi"
 
 
@@ -131,7 +131,7 @@ def falls_silent(conversation: Conversation) -> None:
     ("script", "phase"), [(silent, "first_chunk"), (falls_silent, "idle")], ids=["first", "idle"]
 )
 def test_silence_ends(kind: str, script: Callable[[Conversation], None], phase: str):
-    timeouts = Timeouts(first_chunk=0.2, idle=0.2)
+    timeouts = Timeouts(first_chunk=0.6, idle=0.6)
     with LoopbackServer([script]) as server, Injected(kind, server) as talker:
         heard = talker.hear(timeouts=timeouts).check("error", error=StreamTimeoutError)
         assert (heard.error.phase, heard.error.setting) == (phase, phase)
@@ -148,7 +148,7 @@ def test_cancel_and_deadlines_act_at_the_next_data(kind: str, how: str):
 
     with LoopbackServer([talks_on]) as server, Injected(kind, server) as talker:
         begun = threading.Event()
-        stream = talker.stream(timeouts=Timeouts(total=0.3 if how == "total" else None))
+        stream = talker.stream(timeouts=Timeouts(total=0.8 if how == "total" else None))
         future = talker.begin(stream, lambda chunk: begun.set())
         assert begun.wait(PROMPT)
         if how == "cancel":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -24,7 +24,16 @@ from vesselog import (
     TruncatedError,
 )
 
-__all__ = ["FAULTS", "SILENCE", "TIMEOUTS", "TOTAL", "Fault", "Sending", "whole_answer"]
+__all__ = [
+    "FAULTS",
+    "PATIENT",
+    "SILENCE",
+    "TIMEOUTS",
+    "TOTAL",
+    "Fault",
+    "Sending",
+    "whole_answer",
+]
 
 TEXTS = ("Hi", " there", ", and", " bye")
 
@@ -33,6 +42,8 @@ TOTAL = 1.2
 TIMEOUTS = Timeouts(
     connect=SILENCE, first_chunk=SILENCE, idle=SILENCE, total=TOTAL, grace=0.2, drain=0.1
 )
+# For answers in which nothing is silent: a busy machine alone takes SILENCE at times.
+PATIENT = replace(TIMEOUTS, connect=30, first_chunk=30, idle=30, total=30)
 
 
 @dataclass
@@ -93,7 +104,7 @@ class Fault:
     """What goes wrong. verdicts: the errors that are right, None for a complete answer.
 
     seconds: by when at most. plain: whether the payload is the body as it was sent. timeouts:
-    longer where the client has much work to do.
+    TIMEOUTS where a deadline may end it, PATIENT where none may.
     """
 
     name: str
@@ -101,7 +112,7 @@ class Fault:
     verdicts: tuple[Verdict, ...]
     seconds: float = SILENCE
     plain: bool = True
-    timeouts: Timeouts = TIMEOUTS
+    timeouts: Timeouts = PATIENT
 
 
 FAULTS: dict[str, Fault] = {}
@@ -111,10 +122,11 @@ def fault(
     *verdicts: Verdict,
     seconds: float = SILENCE,
     plain: bool = True,
-    timeouts: Timeouts = TIMEOUTS,
+    timeouts: Timeouts | None = None,
     **names: Any,
 ) -> Any:
     """Makes a fault of a script; several, where `names` gives an argument's values."""
+    timeouts = timeouts or (TIMEOUTS if StreamTimeoutError in verdicts else PATIENT)
 
     def make(script: Any) -> Any:
         name = script.__name__.replace("_", "-")
@@ -334,7 +346,7 @@ def html_with_status(sending: Sending, status: int) -> None:
     sending.conversation.whole(page, status, "text/html")
 
 
-@fault(ProviderError)
+@fault(ProviderError, timeouts=TIMEOUTS)
 def error_body_that_never_ends(sending: Sending) -> None:
     sending.conversation.head(500, "text/html")
     sending.dribble(lambda _: b"<p>", 0.02)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dialects import VESSELS, dialect_of
-from http_faults import FAULTS, SILENCE, TOTAL, Fault, Sending, whole_answer
+from http_faults import FAULTS, PATIENT, SILENCE, TOTAL, Fault, Sending, whole_answer
 from invariants import check, yielded_by
 from lateness import MOST_LATE, Lateness
 from loopback import Conversation, LoopbackServer
@@ -98,7 +98,7 @@ def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> N
             assert grown[0] < MOST_MEMORY * len(vessels)
             faulty.clear()
             for each in vessels:
-                talker.hear(f"{each}/m").check("complete")
+                talker.hear(f"{each}/m", timeouts=PATIENT).check("complete")
         server.wait_until(lambda: server.open_connections == 0)
         assert not [each for each in server.requests if each.path == "/stolen"]
 

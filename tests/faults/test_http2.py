@@ -21,7 +21,7 @@ import pytest
 import trustme
 
 from dialects import VESSELS, Dialect, dialect_of
-from http_faults import SILENCE, TEXTS, TIMEOUTS
+from http_faults import PATIENT, SILENCE, TEXTS, TIMEOUTS
 from invariants import check, yielded_by
 from lateness import MOST_LATE, Lateness
 from loopback import Request
@@ -273,7 +273,7 @@ def test_fault(
     vessels = {each.name: each.vessel(base_url=server.url) for each in VESSELS.values()}
     settings: dict[str, Any] = {
         "vessels": vessels,
-        "timeouts": TIMEOUTS,
+        "timeouts": TIMEOUTS if StreamTimeoutError in verdicts else PATIENT,
         "retries": Retries(count=0),
         "http2": True,
         "ssl_context": certificates[1],
@@ -297,7 +297,7 @@ def test_fault(
             assert b"".join(frames).startswith(b"".join(each.raw for each in call.frames()))
         server.script = Answer.whole
         for each in () if name in WEDGED else vessels:
-            talker.hear(f"{each}/m").check("complete")
+            talker.hear(f"{each}/m", timeouts=PATIENT).check("complete")
 
 
 def test_figure(figure: Figure) -> None:

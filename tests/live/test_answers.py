@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -33,11 +35,12 @@ def test_text_usage_finish_and_metrics(place: Place, ask: Ask, *, streamed: bool
         assert "".join(chunk.text for chunk in heard.chunks) == STORY
         assert [chunk.t for chunk in heard.chunks] == sorted(chunk.t for chunk in heard.chunks)
         assert metrics.chunks == len(heard.chunks) > 50
-        assert metrics.inter_chunk_p50 is not None
-        assert metrics.inter_chunk_p95 is not None
-        assert metrics.inter_chunk_max is not None
-        assert 0 < metrics.inter_chunk_p50 <= metrics.inter_chunk_p95 <= metrics.inter_chunk_max
-        assert metrics.clock_output_tokens_per_second is not None
+        # What comes in one read has one time: on a busy machine even most gaps may be 0.
+        gaps = sorted(after.t - before.t for before, after in pairwise(heard.chunks))
+        assert metrics.inter_chunk_max == pytest.approx(gaps[-1])
+        for share, told in ((0.5, metrics.inter_chunk_p50), (0.95, metrics.inter_chunk_p95)):
+            assert told == pytest.approx(gaps[ceil(share * len(gaps)) - 1], rel=0.04, abs=1e-6)
+        assert (metrics.clock_output_tokens_per_second is not None) == (sum(gaps) > 0)
     else:
         assert metrics.chunks == 1
         assert metrics.inter_chunk_p50 is None
