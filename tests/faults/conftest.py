@@ -9,14 +9,17 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from amounts import asked
 from nursery import Nursery
-from reporting import FIGURES, MISSING, Figure, Mount
+from reporting import FIGURE, MISSING, Figure, Mount, told
 
 
 def pytest_report_header() -> str:
@@ -24,9 +27,9 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
-def figure() -> Figure:
+def figure(record_property: Callable[[str, object], None]) -> Figure:
     """Reports what was injected and what survived."""
-    return FIGURES.append
+    return partial(record_property, FIGURE)
 
 
 @pytest.fixture
@@ -91,17 +94,27 @@ def nursery() -> Iterator[Nursery]:
         yield nursery
 
 
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Files are dealt out whole, in order: some have a test that counts what went before."""
+    config.option.loadscopereorder = False  # the file that takes longest has few tests
+    return LoadFileScheduling(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if FIGURES:
+    if figures := [value for _, value in told(terminalreporter, FIGURE)]:
         terminalreporter.section("what was injected, and what survived")
-        for each in FIGURES:
+        for each in figures:
             terminalreporter.line(each)
-    if MISSING:
+    without: dict[str, list[str]] = {}
+    for test, need in told(terminalreporter, MISSING):
+        without.setdefault(need, []).append(test)
+    if without:
         terminalreporter.section("FAULTS NOT INJECTED HERE", sep="!", red=True, bold=True)
-        for need, tests in MISSING.items():
+        for need, tests in without.items():
             terminalreporter.line(f"without {need}: {', '.join(sorted(set(tests)))}", red=True)
 
 
 def _cannot(need: str, request: pytest.FixtureRequest) -> None:
-    MISSING.setdefault(need, []).append(request.node.name)
+    request.node.user_properties.append((MISSING, need))
     pytest.skip(f"this machine cannot do {need}: THE FAULT WAS NOT INJECTED")
