@@ -16,6 +16,7 @@ import pytest
 
 import writers
 from invariants import Yielded, check, check_poisoned, check_reopening, yielded_by
+from lateness import Lateness
 from loopback import LoopbackServer
 from nursery import Nursery
 from producing import producing, producing_lines
@@ -230,7 +231,7 @@ def test_a_slow_disk(tmp_path: Path, strace: str, figure: Figure, kind: str) -> 
     """500 ms for each write: no line out of order, nothing lost, and one sees what stalls."""
     folder, acks, beats = tmp_path / "r", tmp_path / "told", tmp_path / "beats"
     path = folder / "shared.jsonl"
-    with LoopbackServer([producing(4)]) as server:
+    with LoopbackServer([producing(4)]) as server, Lateness() as lateness:
         done = run_traced(
             *(strace, "write:delay_enter=500000", path, "stream_with_pulse"),
             **{"url": server.url, "folder": str(folder), "acks": str(acks), "kind": kind},
@@ -242,7 +243,7 @@ def test_a_slow_disk(tmp_path: Path, strace: str, figure: Figure, kind: str) -> 
     calls = check_reopening(path, yielded=yielded, produced=producing_lines(4))
     assert [call.outcome for call in calls] == ["complete", "complete"]
     stall = float(beats.read_text())
-    assert stall > 0.4 if kind != "sync" else stall < 0.4
+    assert stall > 0.4 if kind != "sync" else stall < 0.4 + lateness.worst
     who = "another thread" if kind == "sync" else "the event loop"
     figure(f"a disk with 500 ms a write ({kind}): in order, 0 missing; {who} stood {stall:.2f} s")
 
