@@ -23,13 +23,13 @@ CLIENTS: dict[str, tuple[str, ...]] = {
     "vesselog-unrecorded": (),
     "vesselog-interval": (),
     "vesselog-power": (),
-    "vesselog-fast": ("httpx_aiohttp",),
-    "vesselog-fast-unrecorded": ("httpx_aiohttp",),
-    "vesselog-fast-interval": ("httpx_aiohttp",),
+    "vesselog-fast": ("httptools",),
+    "vesselog-fast-unrecorded": ("httptools",),
+    "vesselog-fast-interval": ("httptools",),
     "vesselog-sync": (),
     "vesselog-sync-unrecorded": (),
     "vesselog-ollama": (),
-    "vesselog-fast-ollama": ("httpx_aiohttp",),
+    "vesselog-fast-ollama": ("httptools",),
 }
 
 # Chunks of the same answer that come before those that are timed.

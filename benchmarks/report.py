@@ -18,7 +18,6 @@ _PACKAGES = (
     "aiohttp",
     "httptools",
     "httpx",
-    "httpx-aiohttp",
     "httpx-sse",
     "ollama",
     "openai",

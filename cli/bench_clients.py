@@ -29,7 +29,7 @@ _READ = 65536
 NEEDS = {
     "requests": "requests",
     "aiohttp": "aiohttp",
-    "vesselog-fast": "httpx_aiohttp",
+    "vesselog-fast": "httptools",
 }
 """The module that a client needs and that the bare install does not have."""
 

@@ -20,7 +20,7 @@ DEPENDENCIES = {"httpx", "httpx_sse", "orjson", "pydantic"}
 EXTRAS = {
     "aiohttp",
     "h2",
-    "httpx_aiohttp",
+    "httptools",
     "ollama",
     "openai",
     "requests",

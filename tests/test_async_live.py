@@ -24,7 +24,7 @@ from vesselog.vessels import Ollama
 async def test_a_stream_that_is_over_leaves_no_timer_that_holds_it(*, fast: bool) -> None:
     """Ten thousand streams would be held for as long as their timers run."""
     if fast:
-        pytest.importorskip("httpx_aiohttp")
+        pytest.importorskip("httptools")
     loop: Any = asyncio.get_running_loop()
     with LoopbackServer([lambda talk: talk.answer("Hel", "lo")]) as server:
         vessels = {"own": Ollama(base_url=server.url)}

@@ -25,7 +25,7 @@ FLOORS = {
 DOORS = {("cli/demo.py", "server"), ("public/__main__.py", "cli")}
 
 
-BELOW_THEM = {"httpcore", "pydantic_core"}  # what the dependencies are made of
+BELOW_THEM = {"h11", "httpcore", "pydantic_core"}  # what the dependencies are made of
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from typing import Any
 
 import httpcore
 import pytest
 
 from loopback import unanswering_port
-from vesselog.core.client.announcing import READ_LISTENER
 from vesselog.core.client.sockets import AsyncioBackend
 
 
@@ -128,15 +128,75 @@ async def test_a_connection_that_its_server_ended_is_not_used_again(sent: bytes)
         assert stream.get_extra_info("is_readable")
 
 
-@pytest.mark.parametrize("announces", [True, False])
-async def test_a_read_is_announced_before_it_happens(announces: bool):  # noqa: FBT001
+class Ears:
+    """Hears what a connection brings."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes | str | None] = []
+
+    def data_came(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def connection_ended(self, error: Exception | None) -> None:
+        self.heard.append(error and type(error).__name__)
+
+    async def wait_for(self, *expected: bytes | str | None) -> None:
+        async with asyncio.timeout(10):
+            while self.heard != list(expected):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.001)
+
+
+async def test_a_listener_hears_what_came_before_it_and_what_comes():
     with listening() as server:
-        backend = AsyncioBackend(announces=announces)
-        stream = await backend.connect_tcp(*server.getsockname(), timeout=10)
-        heard: list[str] = []
-        READ_LISTENER.set(lambda: heard.append("about to read"))
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
         theirs, _ = server.accept()
+        theirs.sendall(b"early")
+        await readable(stream)
+        ears = Ears()
+        stream.listen(ears)
+        await ears.wait_for(b"early")
+        theirs.sendall(b"more")
+        await ears.wait_for(b"early", b"more")
         theirs.close()
-        await stream.read(100, 10)
-        assert heard == ["about to read"] * announces
+        await ears.wait_for(b"early", b"more", None)
+        late = Ears()
+        stream.listen(late)
+        assert late.heard == [None], "it has ended already"
+        await stream.aclose()
+
+
+async def test_nothing_comes_while_it_pauses():
+    with listening() as server:
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        ears = Ears()
+        stream.listen(ears)
+        theirs, _ = server.accept()
+        with theirs:
+            stream.pause()
+            theirs.sendall(b"later")
+            await asyncio.sleep(0.05)
+            assert ears.heard == []
+            stream.resume()
+            await ears.wait_for(b"later")
+        await stream.aclose()
+
+
+async def test_what_the_server_does_not_take_ends_at_the_write_deadline():
+    with listening() as server:
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(b"x" * 30_000_000, 0.05)
+        await stream.aclose()
+        with pytest.raises(httpcore.WriteError):
+            await stream.write(b"x")
+
+
+async def test_a_reset_is_an_error_of_the_reader():
+    with listening() as server:
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        theirs, _ = server.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(100, 10)
         await stream.aclose()

@@ -31,10 +31,10 @@ class AsyncClient(Unpicklable):
     """Streams from model servers; each chunk is on disk before it is handed out.
 
     Make one for the process and close it by `async with`. It belongs to the event loop that it is
-    first used in. `fast=True` puts aiohttp under httpx (the `fast` extra: a third of the cost per
-    chunk, no HTTP/2); `http2=True` speaks HTTP/2 over TLS (the `http2` extra). `http_client` is an
-    httpx.AsyncClient of the caller's own. `ssl_context` says which certificates are
-    trusted. The other settings are those of `ClientSettings`.
+    first used in. `fast=True` has answers read by llhttp (the `fast` extra: less cost per chunk, no
+    HTTP/2); `http2=True` speaks HTTP/2 over TLS (the `http2` extra). `http_client` is an
+    httpx.AsyncClient of the caller's own. `ssl_context` says which certificates are trusted. The
+    other settings are those of `ClientSettings`.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class AsyncClient(Unpicklable):
         check_kind(http_client, httpx.AsyncClient)
         self._common = Common(settings, http2=http2)
         self._own = http_client is None
-        self._cancellable = fast
         self._http = http_client or async_http_client(
             self._common.circumstances.limits, ssl_context, http2=http2, fast=fast
         )
@@ -169,7 +168,6 @@ class AsyncClient(Unpicklable):
                 self._http,
                 enter,
                 self._common.given(timeouts),
-                cancellable=self._cancellable,
                 running=self._running,
             )
         )

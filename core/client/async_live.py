@@ -1,24 +1,23 @@
 """The async driver: one task owns a stream's connection from the first byte to the last.
 
 A cancelled caller never touches the connection. One that leaves or whose deadline has passed goes
-at once; the owner follows as soon as it may (brake.py). What its connection hands out between two
-reads of the socket is recorded in one write, before it waits for more (announcing.py).
+at once; the owner follows as soon as it may (brake.py). What one read of the socket brings is
+recorded in one write, and the caller goes on with it in the same turn of the loop (http11.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 import httpx
 
 from ..errors import RecordingError
 from ..exchange import Step
 from ..truth.writer import Gate
-from .announcing import READ_LISTENER
 from .attempts import Attempts
-from .bodies import PIECE_BYTES, raw_async, sliced
+from .bodies import PIECE_BYTES, pouring, sliced
 from .brake import Brake
 from .call import Call
 from .carrying import CARRIER_LISTENER
@@ -26,14 +25,9 @@ from .circumstances import Circumstances
 from .interrupt import Interrupted
 from .ledger import Entry
 from .plan import Plan
-from .queueing import QUEUE_LISTENER
 from .read_ahead import ReadAhead, read_twice
 
 __all__ = ["AsyncLiveSource"]
-
-
-class _Enough(Exception):  # noqa: N818 - ends the reading, no error
-    """No more of the body is wanted."""
 
 
 class AsyncLiveSource:
@@ -50,24 +44,20 @@ class AsyncLiveSource:
         enter: Callable[[], Entry],
         circumstances: Circumstances,
         *,
-        cancellable: bool,
         running: set[AsyncLiveSource],
     ) -> None:
         self._plan = plan
         self._http = http
         self._timeouts = circumstances.timeouts
         self._attempts = Attempts(plan, enter, circumstances)
-        self._cancellable = cancellable
         self._running = running
         self._loop = asyncio.get_running_loop()
-        self._brake = Brake(self._timeouts, self._attempts.left, self._conclude, always=cancellable)
+        self._brake = Brake(self._timeouts, self._attempts.left, self._conclude)
         self._ahead = ReadAhead()
         self._begun = False
         self._over = False
         self._failure: BaseException | None = None
         self._passing = False
-        self._came: list[bytes] = []  # and is not recorded yet
-        self._announced = False  # whether the connection tells when it is read
 
     @property
     def facts(self) -> Attempts:
@@ -145,9 +135,7 @@ class AsyncLiveSource:
         return self._over or stopped
 
     async def _own(self) -> None:
-        QUEUE_LISTENER.set(self._brake.queued)
         CARRIER_LISTENER.set(self._brake.carried)
-        READ_LISTENER.set(self._about_to_read)
         try:
             await self._attempt()
             while (delay := self._next_delay()) is not None:
@@ -230,52 +218,43 @@ class AsyncLiveSource:
             self._passing = False
 
     async def _read_body(self, call: Call, response: httpx.Response) -> None:
-        with suppress(_Enough):
-            try:
-                async with aclosing(raw_async(response)) as body:
-                    async for data in body:
-                        self._came.append(data)
-                        if not self._announced:
-                            self._record(call)
-                        if self._ahead.full:
-                            await self._wait_for_room(call)
-                self._brake.heard_out = True
-            finally:
-                self._record(call)
+        pour = pouring(response)
+        while not (whole := await pour(self._take)) and not self._enough(call):
+            await self._wait_for_room(call)
+        self._brake.heard_out = whole
         phase = self._brake.phase
         self._ahead.put(call.finish() if phase is None else self._attempts.stopped(call, phase))
 
-    def _about_to_read(self) -> None:
-        """The connection has handed out all that it had: record it before waiting for more."""
-        self._announced = True
+    def _take(self, data: bytes) -> bool:
+        """Record what arrived, then let the caller have it. Tell if more is wanted now."""
         call = self._attempts.current
-        if call is not None:
-            self._record(call)
-
-    def _record(self, call: Call) -> None:
-        """Record what came, as one piece. Raises _Enough if no more is to be read."""
-        if not self._came:
-            return
-        came = b"".join(self._came)
-        self._came.clear()
+        if call is None:
+            return False
         silence = call.deadlines.phase
-        for piece in call.pieces(came):
-            if call.outcome is None:
-                self._ahead.put(call.receive(piece))
-            if call.deadlines.phase != silence:
-                silence = call.deadlines.phase
-                self._brake.watch()
-            if self._enough(call):
-                raise _Enough
+        steps: list[Step] = []
+        try:
+            for piece in call.pieces(data):
+                steps += call.receive(piece)
+                if call.deadlines.phase != silence:
+                    silence = call.deadlines.phase
+                    self._brake.watch()
+                if self._enough(call):
+                    break
+        finally:
+            self._ahead.put(steps)
+        return not (self._ahead.full or self._enough(call))
 
     def _enough(self, call: Call) -> bool:
         return call.read_enough or call.outcome is not None or self._brake.phase is not None
 
     def _request(self) -> httpx.Request:
         timeouts = self._timeouts
-        # aiohttp's clock for the pool would run on while it connects; the brake has its own.
-        pool = None if self._cancellable else timeouts.pool
-        timeout = {"connect": timeouts.connect, "read": None, "write": timeouts.write, "pool": pool}
+        timeout = {
+            "connect": timeouts.connect,
+            "read": None,  # the brake's
+            "write": timeouts.write,
+            "pool": timeouts.pool,
+        }
         headers, content = self._attempts.headers(), self._plan.request.content
         if large := len(content) > PIECE_BYTES:
             headers["content-length"] = str(len(content))

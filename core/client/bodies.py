@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 import httpx
 
-__all__ = ["PIECE_BYTES", "raw", "raw_async", "sliced"]
+__all__ = ["PIECE_BYTES", "Into", "Pour", "pouring", "raw", "sliced"]
+
+Into = Callable[[bytes], bool]
+"""Takes bytes as they arrive, and tells whether more is wanted now."""
+
+Pour = Callable[[Into], Awaitable[bool]]
+"""Hands a body to a taker until it is whole (True), or no more is wanted now (False).
+
+May be called again then. What the taker raises is raised.
+"""
 
 # A large request, with images, is sent in pieces of so many bytes: the write deadline is for each,
 # and other streams have their turn.
@@ -28,17 +36,25 @@ def raw(response: httpx.Response) -> Iterator[bytes]:
     return iter(stream)
 
 
-def raw_async(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """The same for the async client."""
+def pouring(response: httpx.Response) -> Pour:
+    """The same for the async client, by the connection's own way if it has one."""
+    own: Pour | None = response.extensions.get("pour")
     stream = response.stream
+    if own is not None:
+        return own
     if not isinstance(stream, httpx.AsyncByteStream):
         raise TypeError("the http_client given is not an async one")
-    body = aiter(stream)
-    if isinstance(body, AsyncGenerator):
-        return cast("AsyncGenerator[bytes]", body)
-    return _generator(body)
+    return _Drawn(stream).pour
 
 
-async def _generator(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    async for data in body:
-        yield data
+class _Drawn:
+    """A body that is asked for each piece."""
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._pieces = aiter(stream)
+
+    async def pour(self, into: Into) -> bool:
+        async for data in self._pieces:
+            if not into(data):
+                return False
+        return True

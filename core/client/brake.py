@@ -25,8 +25,8 @@ class Brake:
     """One task's brake, set as its `task` before it runs.
 
     left: the deadline as it stands; it may move on. conclude: called with the phase where the task
-    cannot be ended at once. always: the transport may be cancelled at any time. phase: why the task
-    is to end, None while it is not. heard_out: the body was read to its end.
+    cannot be ended at once. phase: why the task is to end, None while it is not. heard_out: the
+    body was read to its end.
     """
 
     def __init__(
@@ -34,14 +34,11 @@ class Brake:
         timeouts: Timeouts,
         left: Deadline,
         conclude: Callable[[str], None],
-        *,
-        always: bool,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
         self._left = left
         self._conclude = conclude
-        self._always = always
         self._allowed = False
         self._closing = False
         self._pulled = False
@@ -87,7 +84,7 @@ class Brake:
         """The task begins an attempt."""
         self._closing = self.heard_out = False
         self._carrier = self._stream = None
-        self._allowed = self._always
+        self._allowed = False
         self.watch()
 
     @contextmanager
@@ -152,12 +149,6 @@ class Brake:
             self._tunnelling = info["request"].method == b"CONNECT"
         elif event.endswith("receive_response_headers.complete") and self._tunnelling:
             self._allowed = False
-
-    def queued(self, waiting: bool) -> None:  # noqa: FBT001 - the listener's one question
-        """aiohttp tells whether it waits for a free connection."""
-        self._unset("pool")
-        if waiting and self._timeouts.pool is not None:
-            self._set("pool", self._timeouts.pool, lambda: self.stop("pool"))
 
     def carried(self, carrier: Carrier) -> None:
         """The transport tells which shared connection carries the stream."""

@@ -56,9 +56,9 @@ def core_request(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def extensions_of(response: httpcore.Response) -> dict[str, Any]:
-    """A response's extensions, whose type httpcore leaves open."""
-    return cast("dict[str, Any]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
+def extensions_of(message: httpcore.Request | httpcore.Response) -> dict[str, Any]:
+    """A message's extensions, whose type httpcore leaves open."""
+    return cast("dict[str, Any]", message.extensions)  # pyright: ignore[reportUnknownMemberType]
 
 
 @contextlib.contextmanager

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.util import find_spec
+from importlib import import_module
 
 import httpx
 
 from ..errors import ConfigurationError
 from .proxies import proxy_at, proxy_patterns, unusable
-from .queueing import queue_tracing
 from .settings import Limits
 
 __all__ = ["async_http_client", "sync_http_client"]
-
-
-_Make = Callable[[Limits, ssl.SSLContext, httpx.Proxy | None], httpx.AsyncBaseTransport]
 
 
 def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> httpx.Client:
@@ -46,17 +40,22 @@ def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> http
 def async_http_client(
     limits: Limits, ssl_context: ssl.SSLContext | None, *, http2: bool, fast: bool
 ) -> httpx.AsyncClient:
-    """An httpx client on httpcore, or with `fast` on aiohttp.
+    """An httpx client; with `fast`, llhttp reads what comes.
 
     Raises ConfigurationError without the extra.
     """
     if fast and http2:
         raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
     context = ssl_context or _certificates()
-    make = _aiohttp_transport() if fast else _httpcore_transport(http2=http2)
+    if http2:
+        _load("http2", "h2")
+    if fast:
+        _load("fast", "httptools")
+    # As above.
+    from .async_transport import AsyncTransport  # noqa: PLC0415
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
-        return make(limits, context, proxy)
+        return AsyncTransport(limits, context, proxy, http2=http2, fast=fast)
 
     mounts = {
         pattern: None if proxy is None else unusable(proxy) or transport(proxy_at(proxy))
@@ -87,44 +86,11 @@ def _certificates() -> ssl.SSLContext:
         ) from None
 
 
-def _httpcore_transport(*, http2: bool) -> _Make:
-    if http2 and find_spec("h2") is None:
-        raise ConfigurationError(
-            "http2=True needs the http2 extra: pip install 'vesselog[http2]'", setting="http2"
-        )
-    from .async_transport import AsyncTransport  # noqa: PLC0415 - as above
-
-    return partial(AsyncTransport, http2=http2)
-
-
-def _aiohttp_transport() -> _Make:
+def _load(name: str, module: str) -> None:
+    """What an extra brings is loaded here, not in the first stream's time."""
     try:
-        from aiohttp import ClientSession, DummyCookieJar, TCPConnector  # noqa: PLC0415 - an extra
-        from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra
+        import_module(module)
     except ImportError:
         raise ConfigurationError(
-            "fast=True needs the fast extra: pip install 'vesselog[fast]'", setting="fast"
+            f"{name}=True needs the {name} extra: pip install 'vesselog[{name}]'", setting=name
         ) from None
-
-    def make(
-        limits: Limits, context: ssl.SSLContext, proxy: httpx.Proxy | None
-    ) -> httpx.AsyncBaseTransport:
-        def session() -> ClientSession:
-            connector = TCPConnector(
-                limit=limits.max_connections,
-                keepalive_timeout=limits.keepalive_expiry,
-                ssl=context,
-            )
-            return ClientSession(
-                connector=connector, cookie_jar=DummyCookieJar(), trace_configs=[queue_tracing()]
-            )
-
-        if proxy is not None and proxy.auth is not None:
-            # In the form that aiohttp will go on to take.
-            signed = next(httpx.BasicAuth(*proxy.auth).sync_auth_flow(httpx.Request("GET", "/")))
-            proxy = httpx.Proxy(
-                proxy.url, headers={"authorization": signed.headers["authorization"]}
-            )
-        return AiohttpTransport(verify=context, client=session, proxy=proxy)
-
-    return make

@@ -9,6 +9,7 @@ import asyncio
 
 from ..errors import ClientStateError
 from ..exchange import Step
+from .prompt import Prompt
 
 __all__ = ["ReadAhead", "read_twice"]
 
@@ -22,7 +23,7 @@ class ReadAhead:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._steps: list[Step] = []
-        self._taker: asyncio.Future[None] | None = None
+        self._taker: Prompt | None = None
         self._room: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -47,14 +48,14 @@ class ReadAhead:
 
     def wake(self) -> None:
         """Have whoever waits in `news` look again."""
-        if self._taker is not None and not self._taker.done():
-            self._taker.set_result(None)
+        if self._taker is not None:
+            self._taker.wake()
 
     async def news(self) -> None:
         """Wait for steps, or whatever else `wake` is called for. Raises ClientStateError."""
         if self._taker is not None:
             raise read_twice()
-        self._taker = self._loop.create_future()
+        self._taker = Prompt(loop=self._loop)
         try:
             await self._taker
         finally:

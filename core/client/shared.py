@@ -28,12 +28,11 @@ _HEADER_BYTES = 9
 _FAREWELL = 1.0
 
 
-class SharingBackend(AsyncioBackend):
+class SharingBackend(httpcore.AsyncNetworkBackend):
     """For a pool with `http2=True`."""
 
     def __init__(self) -> None:
-        # A read of one stream is every stream's.
-        super().__init__(announces=False)
+        self._inner = AsyncioBackend()
 
     async def connect_tcp(
         self,
@@ -45,7 +44,7 @@ class SharingBackend(AsyncioBackend):
     ) -> httpcore.AsyncNetworkStream:
         """A connection, which is shared if TLS tells that it speaks HTTP/2."""
         return _Stream(
-            await super().connect_tcp(host, port, timeout, local_address, socket_options)
+            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
         )
 
 

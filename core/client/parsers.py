@@ -1,0 +1,207 @@
+"""One HTTP/1.1 exchange: its request as bytes, and bytes as its response.
+
+h11 writes the request. It reads the response too, or llhttp does (the parser of Node, by
+httptools), which takes a small part of the time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import h11
+import httpcore
+
+__all__ = ["H11Parser", "Head", "LlhttpParser", "Parser"]
+
+# Bytes of a response's head, or of the fields behind its body; httpcore allows as many.
+_HEAD_BYTES = 100 * 1024
+
+
+class Head(NamedTuple):
+    """How a response begins. version: "1.1" or "1.0". fields: its header fields as sent."""
+
+    version: str
+    status: int
+    reason: bytes
+    fields: list[tuple[bytes, bytes]]
+
+
+class Parser(ABC):
+    """One exchange.
+
+    head, body: fill as the response is fed; who takes parts of the body clears them. complete: the
+    response is there to its end.
+    """
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.body: list[bytes] = []
+        self.complete = False
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
+
+    @property
+    @abstractmethod
+    def reusable(self) -> bool:
+        """Whether the connection may carry another exchange after this one."""
+
+    @abstractmethod
+    def feed(self, data: bytes) -> None:
+        """Bytes have come. Raises httpcore.RemoteProtocolError."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """No more come. Raises httpcore.RemoteProtocolError if the response is not whole."""
+
+    def request(self, request: httpcore.Request) -> bytes:
+        """The request's head. Raises httpcore.LocalProtocolError."""
+        try:
+            event = h11.Request(
+                method=request.method, target=request.url.target, headers=request.headers
+            )
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(str(error)) from error
+        return self._send(event)
+
+    def part(self, data: bytes) -> bytes:
+        """A part of the request's body. Raises httpcore.LocalProtocolError."""
+        return self._send(h11.Data(data=data))
+
+    def last(self) -> bytes:
+        """What ends the request's body. Raises httpcore.LocalProtocolError."""
+        return self._send(h11.EndOfMessage())
+
+    def _send(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> bytes:
+        try:
+            return self._http.send(event) or b""
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(str(error)) from error
+
+
+class H11Parser(Parser):
+    """The response by h11."""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both sides are done, and nothing came behind."""
+        http = self._http
+        done = http.our_state is h11.DONE and http.their_state is h11.DONE
+        return done and http.trailing_data == (b"", False)
+
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        http = self._http
+        try:
+            http.receive_data(data)
+            while not self.complete:
+                event = http.next_event()
+                if isinstance(event, h11.Data):
+                    self.body.append(bytes(event.data))
+                elif isinstance(event, h11.Response):
+                    self._begin(event)
+                elif isinstance(event, h11.InformationalResponse):
+                    if event.status_code == 101:
+                        self._begin(event)
+                elif isinstance(event, h11.EndOfMessage):
+                    self.complete = True
+                else:
+                    return
+        except h11.RemoteProtocolError as error:
+            raise httpcore.RemoteProtocolError(str(error)) from error
+
+    def end(self) -> None:
+        """The server has closed."""
+        if not self.complete:
+            self.feed(b"")
+
+    def _begin(self, event: h11.Response | h11.InformationalResponse) -> None:
+        version, fields = event.http_version.decode("ascii"), event.headers.raw_items()
+        self.head = Head(version, event.status_code, event.reason, fields)
+
+
+class LlhttpParser(Parser):
+    """The response by llhttp. Needs httptools.
+
+    A bare LF ends a line (as RFC 9112, 2.2 allows), spaces may stand behind a chunk's size.
+    """
+
+    def __init__(self) -> None:
+        import httptools  # noqa: PLC0415 - an extra
+
+        super().__init__()
+        # What it calls for each part of the body; no function of Python's own stands between.
+        self.on_body = self.body.append
+        self._reason = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._barren = 0
+        self._framed = False
+        self._keeps = False
+        self._failed = httptools.HttpParserError, httptools.HttpParserUpgrade
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both sides are done, and nothing came behind."""
+        return self._keeps and self._http.our_state is h11.DONE
+
+    def feed(self, data: bytes) -> None:
+        """Read on."""
+        if self.complete:
+            self._keeps = False
+            return
+        parts = len(self.body)
+        try:
+            self._parser.feed_data(data)
+        except self._failed as error:
+            self._keeps = False
+            if not self.complete:
+                raise httpcore.RemoteProtocolError(str(error)) from error
+        # It keeps no more of what it reads than one field's name and value: they may be endless.
+        self._barren = self._barren + len(data) if len(self.body) == parts else 0
+        if self._barren > _HEAD_BYTES:
+            raise httpcore.RemoteProtocolError("the response's header fields are too long")
+
+    def end(self) -> None:
+        """The server has closed."""
+        if self.head is None:
+            raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+        if self._framed and not self.complete:
+            raise httpcore.RemoteProtocolError("the server closed before the response was whole")
+        self.complete = True
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """A response begins: the one that was asked for, or 1xx before it, or one behind it."""
+        self._keeps = False  # another one, if there was one before
+
+    def on_status(self, reason: bytes) -> None:
+        """A part of the reason phrase."""
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or behind the body."""
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        fields, self._fields = self._fields, []
+        reason, self._reason = self._reason, b""
+        status = self._parser.get_status_code()
+        if self.head is not None or (status < 200 and status != 101):
+            return
+        self.head = Head(self._parser.get_http_version(), status, reason, fields)
+        self._framed = any(
+            name.lower() == b"content-length"
+            or (name.lower() == b"transfer-encoding" and value.lower().endswith(b"chunked"))
+            for name, value in fields
+        )
+
+    def on_message_complete(self) -> None:
+        """The response is there."""
+        if self.head is not None and not self.complete:
+            self.complete = True
+            self._keeps = self._parser.should_keep_alive()
