@@ -123,13 +123,14 @@ class Exchange:
 
         None when more bytes are needed or the answer has failed.
         """
-        if self._splitter is None or self.error is not None:
+        splitter = self._splitter
+        if splitter is None or self.error is not None:
             return None
         try:
-            raw = self._splitter.pull()
+            raw = splitter.pull()
         except ProtocolError as error:
             self.error = error
-            return self._unread(self._splitter.rest(), partial=True)
+            return self._unread(splitter.rest(), partial=True)
         return None if raw is None else self._decode(raw)
 
     def finish(self, t: float = 0.0) -> Iterator[Step]:
@@ -148,7 +149,7 @@ class Exchange:
         held = list(self._transform(self._decoder.flush(), frame, last=True))
         if held:
             step = Step(frame, error=self.error)
-            self._number(frame, held, step.chunks, step.fields)
+            self._number(held, step)
             yield step
 
     def _end(self, rest: bytes) -> Iterator[Step]:
@@ -189,49 +190,49 @@ class Exchange:
         return sniff(head, self._content_type, self._vessel.framing, stream=self._stream)
 
     def _decode(self, raw: bytes) -> Step:
-        masked = raw if self._masker.idle else self._masker.bytes(raw)
-        frame = Frame(masked, self._framing, first=self._first)
-        self._first = False
+        frame = self._frame(raw)
+        step = Step(frame, [], [])
         before = self._decoder.progress
         fields: list[ChunkFields] = []
         error: VesselogError | None = None
         try:
-            fields.extend(self._decoder.decode(frame))
+            fields += self._decoder.decode(frame)
         except VesselogError as problem:
             error = problem
         except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
             error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
         if frame.odd or self._thinking is not None or self._mender.held:
             fields = list(self._transform(fields, frame))
-        chunks: list[StreamChunk] = []
-        stored: list[dict[str, Any]] = []
         try:
-            self._number(frame, fields, chunks, stored)
+            self._number(fields, step)
         except ValidationError as problem:
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
         if frame.ignored and not frame.repairs:
             frame.repair("unknown-event-field")
         if error is not None:
-            if _is_late(error, before, chunks):
+            if _is_late(error, before, step.chunks):
                 frame.repair("error-after-the-end")
-                error = None
             else:
-                self.error = error
-        return Step(frame, chunks, stored, masked=masked is not raw, error=error)
+                self.error = step.error = error
+        if frame.raw is not raw:
+            step.masked = True
+        return step
 
-    def _number(
-        self,
-        frame: Frame,
-        fields: Iterable[ChunkFields],
-        chunks: list[StreamChunk],
-        stored: list[dict[str, Any]],
-    ) -> None:
+    def _frame(self, raw: bytes) -> Frame:
+        """The next frame, with a key that is in it masked."""
+        frame = Frame(raw, self._framing)
+        if self._first or self._masker.may_be_in(frame.text):
+            frame = Frame(self._masker.bytes(raw), self._framing, first=self._first)
+            self._first = False
+        return frame
+
+    def _number(self, fields: Iterable[ChunkFields], step: Step) -> None:
         """Give each chunk its number and time, for the caller and for the file."""
-        t, raw = self._t, frame.text
+        t, raw = self._t, step.frame.text
         for each in fields:
             numbered = {"seq": self._seq, **each}
-            chunks.append(make_chunk(numbered, t, raw))
-            stored.append(numbered)
+            step.chunks.append(make_chunk(numbered, t, raw))
+            step.fields.append(numbered)
             self._seq += 1
 
     def _transform(

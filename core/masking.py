@@ -34,22 +34,26 @@ class Masker(Unpicklable):
         # Letters and digits have one spelling: where none of these stands, no secret does. Looking
         # for them costs a tenth of what the pattern does, which few answers have a use for.
         signs = {max(_LETTERS.findall(each), key=len, default="") for each in self.secrets}
-        self._signs = tuple((sign, sign.encode()) for sign in signs)
+        self._signs = tuple(signs)
 
     def bytes(self, data: bytes) -> bytes:
         """`data` with the secrets masked; the same object where there are none."""
-        for _, sign in self._signs:
-            if sign in data:
+        for sign in self._signs:
+            if sign.encode() in data:
                 masked, count = self._in_bytes.subn(MASK.encode(), data)
                 return masked if count else data
         return data
 
     def text(self, text: str) -> str:
         """`text` with the secrets masked."""
-        for sign, _ in self._signs:
+        return self._in_text.sub(MASK, text) if self.may_be_in(text) else text
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether to mask `text`, or the bytes that were decoded to it."""
+        for sign in self._signs:  # noqa: SIM110 - `any` costs five times as much
             if sign in text:
-                return self._in_text.sub(MASK, text)
-        return text
+                return True
+        return False
 
     @cached_property
     def _in_text(self) -> re.Pattern[str]:

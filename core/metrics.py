@@ -7,6 +7,7 @@ from collections import defaultdict
 from .assembler import merge
 from .chunk import StreamChunk, Timings, Usage
 from .completion import Metrics
+from .making import TEXT_ALONE
 
 __all__ = ["Meter"]
 
@@ -37,18 +38,22 @@ class Meter:
         else:
             gap = t - self._last
             self._classes[_class_of(gap)] += 1
-            self._longest = max(self._longest, gap)
+            if gap > self._longest:  # noqa: PLR1730 - `max` costs as much as all the rest
+                self._longest = gap
         count = len(chunks)
         if count > 1:
             self._classes[0] += count - 1
         self._chunks += count
         self._last = t
         for chunk in chunks:
-            usage, timings = chunk.usage, chunk.timings
-            if usage is not None:
-                self.usage = merge(self.usage, usage)
-            if timings is not None:
-                self.timings = merge(self.timings, timings)
+            if chunk.__pydantic_fields_set__ is not TEXT_ALONE:
+                self._report(chunk)
+
+    def _report(self, chunk: StreamChunk) -> None:
+        if chunk.usage is not None:
+            self.usage = merge(self.usage, chunk.usage)
+        if chunk.timings is not None:
+            self.timings = merge(self.timings, chunk.timings)
 
     def metrics(self, duration: int) -> Metrics:
         """The figures so far, for an answer that took `duration` microseconds."""

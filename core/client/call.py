@@ -40,8 +40,10 @@ class Call:
         self, plan: Plan, writer: Writer, timeouts: Timeouts, limits: Limits, clock: Clock
     ) -> None:
         self._writer = writer
+        self._turn = writer.turn()
         self._clock = clock
-        with writer.turn() as t:
+        self._monotonic = clock.monotonic
+        with self._turn as t:
             # The moment of the request line by the client's clock, so that all times begin with it.
             self._begun = (clock.monotonic() - (t - writer.started)) / 1e6
         self._exchange = Exchange(
@@ -53,7 +55,7 @@ class Call:
         self._inflater: Inflater | None = None
         self._headers: Mapping[str, str] = {}
         self.status: int | None = None
-        self._arrived = self._begun
+        self._arrived: float | None = None
         self.deadlines = Deadlines(timeouts, self._begun)
         self.gate = writer.gate
         self.drains = True
@@ -75,20 +77,21 @@ class Call:
         """How the answer arrived so far; after the end, as the recording has it."""
         if self._final is not None:
             return self._final
-        return self._meter.metrics(round((self._now() - self._begun) * 1e6))
+        return self._meter.metrics(round(self._monotonic() - self._begun * 1e6))
 
     def left(self) -> tuple[float | None, str]:
         """Seconds until the deadline, None for never, and the phase that then ends."""
         end, phase = self.deadlines.next()
-        return (None if end is None else end - self._now()), phase
+        return (None if end is None else end - self._monotonic() / 1e6), phase
 
     def pause(self) -> None:
         """Nobody has been reading since the last piece arrived."""
-        self.deadlines.pause(self._arrived)
+        if self._arrived is not None:
+            self.deadlines.pause(self._arrived)
 
     def resume(self) -> None:
-        """Reading goes on."""
-        self.deadlines.resume(self._now())
+        """Reading goes on; nobody has been since the last piece arrived."""
+        self.deadlines.resume(self._monotonic() / 1e6, self._arrived)
 
     def respond(self, status: int, headers: httpx.Headers) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""
@@ -119,20 +122,24 @@ class Call:
 
         Raises RecordingError.
         """
-        writer, exchange = self._writer, self._exchange
-        with writer.turn() as t:
-            since = t - writer.started
+        exchange, turn = self._exchange, self._turn
+        steps: list[Step] = []
+        heard = False
+        t = turn.enter()
+        try:
+            since = t - self._writer.started
             exchange.feed(data, since / 1e6)
-            steps: list[Step] = []
-            heard = exchange.whole
             while (step := exchange.pull()) is not None:
                 steps.append(step)
-                heard = heard or step.frame.data is not None
+                if step.frame.data is not None:
+                    heard = True
             if steps:
                 self._record(steps, t, since)
-        self._arrived = self._begun + since / 1e6
-        if heard:
-            self.deadlines.data(self._arrived, exchange.progress)
+        finally:
+            turn.leave()
+        self._arrived = arrived = self._begun + since / 1e6
+        if heard or exchange.whole:
+            self.deadlines.data(arrived, exchange.progress)
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
@@ -143,7 +150,7 @@ class Call:
         """
         if self.outcome is not None:
             return []
-        with self._writer.turn() as t:
+        with self._turn as t:
             since = t - self._writer.started
             steps = list(self._exchange.finish(since / 1e6))
             if steps:
@@ -216,6 +223,3 @@ class Call:
             usage=usage.model_dump(exclude_none=True) if usage else None,
             metrics=self._final.model_dump(exclude_none=True),
         )
-
-    def _now(self) -> float:
-        return self._clock.monotonic() / 1e6

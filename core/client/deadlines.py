@@ -56,11 +56,12 @@ class Deadlines:
         if self._paused is None:
             self._paused = now
 
-    def resume(self, now: float) -> None:
-        """Reading goes on."""
+    def resume(self, now: float, since: float | None = None) -> None:
+        """Reading goes on. since: when it stopped, where `pause` did not tell."""
         if self._paused is not None:
-            self._since += now - self._paused
-            self._paused = None
+            since, self._paused = self._paused, None
+        if since is not None:
+            self._since += now - since
 
     def next(self) -> tuple[float | None, str]:
         """The time at which waiting ends, None for never, and the phase that ends it."""

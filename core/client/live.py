@@ -16,7 +16,7 @@ from .call import Call
 from .circumstances import Circumstances
 from .interrupt import Alarm, Interrupted, Wait
 from .ledger import Entry
-from .outside import INSIDE, close_outside
+from .outside import INSIDE, close_outside, next_inside
 from .plan import Plan
 
 __all__ = ["LiveSource"]
@@ -96,19 +96,18 @@ class LiveSource:
         call = self._attempts.current
         while call is not None and call.outcome is None:
             self._attempts.check_process()
-            if steps := self._next(call):
+            steps: list[Step] = []
+            if self._alarm.cancelled:
+                self.leave()
+            else:
+                steps = self._read(call)
+            if call.outcome is not None:
+                self._close()
+            if call.gate is not None:
+                steps = self._passed(call, steps)
+            if steps:
                 return steps
         return []
-
-    def _next(self, call: Call) -> list[Step]:
-        steps: list[Step] = []
-        if self._alarm.cancelled:
-            self.leave()
-        else:
-            steps = self._read(call)
-        if call.outcome is not None:
-            self._close()
-        return steps if call.gate is None else self._passed(call, steps)
 
     def cancel(self) -> None:
         """End the stream, from any thread."""
@@ -160,14 +159,12 @@ class LiveSource:
         call.resume()
         outer = sys.exception()
         try:
-            with INSIDE:
-                data = next(self._body, None)
+            data = next_inside(self._body)
             if not self._interruptible:
                 self._alarm.check()
             if data is None:
                 return call.finish()
             steps = call.receive(data)
-            call.pause()
             return steps + call.finish() if call.read_enough else steps
         except Interrupted as interrupted:
             return self._attempts.stopped(call, interrupted.phase)

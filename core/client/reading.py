@@ -59,7 +59,7 @@ class Reading(Unpicklable):
         self._steps: deque[Step] = deque()
         self._chunks: deque[StreamChunk] = deque()
         self._assembler = Assembler()
-        self._last_seq: int | None = None
+        self._last: StreamChunk | None = None
         self._raised = False
         self._unwanted = False
 
@@ -111,16 +111,17 @@ class Reading(Unpicklable):
 
     def _take_chunk(self) -> StreamChunk | None:
         """The next chunk; None when more has to be read."""
-        if self._unwanted:
-            return None
         chunks = self._chunks
         while not chunks:
             if not self._steps:
                 return None
             chunks.extend(self._steps.popleft().chunks)
-        chunk = chunks.popleft()
+        if self._unwanted:
+            self._steps.clear()
+            chunks.clear()
+            return None
+        self._last = chunk = chunks.popleft()
         self._assembler.add(chunk)
-        self._last_seq = chunk.seq
         return chunk
 
     def _take_step(self) -> Step | None:
@@ -130,7 +131,7 @@ class Reading(Unpicklable):
         step = self._steps.popleft()
         for chunk in step.chunks:
             self._assembler.add(chunk)
-            self._last_seq = chunk.seq
+            self._last = chunk
         return step
 
     def _raise_at_the_end(self) -> None:
@@ -140,7 +141,8 @@ class Reading(Unpicklable):
             return
         self._raised = True
         error.completion = self.completion
-        error.session, error.call, error.seq = self.session, self.call, self._last_seq
+        error.session, error.call = self.session, self.call
+        error.seq = None if self._last is None else self._last.seq
         raise error
 
     def _raise_if_nothing_came(self) -> None:

@@ -75,11 +75,9 @@ class Stream(Reading):
     def __iter__(self) -> Iterator[StreamChunk]:
         # A new generator each time, which the stream itself does not hold: a stream that is dropped
         # in mid-loop is then freed at once, and recorded as abandoned.
-        while True:
-            while (chunk := self._take_chunk()) is not None:
+        while self._chunks or self._steps or self._read():
+            if (chunk := self._take_chunk()) is not None:
                 yield chunk
-            if not self._read():
-                return
 
     def __next__(self) -> StreamChunk:
         while (chunk := self._take_chunk()) is None:
@@ -121,7 +119,8 @@ class Stream(Reading):
         if not self._opened:
             self._open()
         steps = self._source.read()
-        self._put(steps)
         if not steps:
             self._raise_at_the_end()
-        return bool(steps)
+            return False
+        self._put(steps)
+        return True

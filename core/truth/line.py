@@ -68,7 +68,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         fields: dict[str, Any] | list[Any] | str | float | None = loads(line)
         if not isinstance(fields, dict):
             return None
-        if fields.get("exact") is True:
+        if "exact" in fields and fields["exact"] is True:
             fields = cast("dict[str, Any]", loads_exact(line))
     except ValueError:
         return None

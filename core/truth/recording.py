@@ -80,19 +80,17 @@ class Recording:
 
     def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
         """The lines from `offset` on, before which `number` lines stand."""
-        following: int | None = None
+        following = -1
         with open_recording(self.path) as file:
             for line in scan(file, self.path, offset=offset, number=number):
                 if isinstance(line, Torn):
                     return
                 n = line.fields.get("n", 0)  # the header has none
-                if not self._told:
-                    if line.check is not True:
-                        self._tell(line, "does not match its check: it was edited, or is damaged")
-                    elif following is not None and n != following:
-                        said = f"has number {n}, not {following}: lines are missing or moved"
-                        self._tell(line, said)
-                following = n + 1 if isinstance(n, int) else None
+                if n == following and line.check is True:
+                    following += 1
+                else:
+                    self._doubt(line, n, following)
+                    following = n + 1 if isinstance(n, int) else -1
                 yield line
 
     def _framed(self) -> Iterator[tuple[ScannedLine, int]]:
@@ -111,6 +109,15 @@ class Recording:
                 started[line.call] = line.t
             elif kind == "end":
                 started.pop(line.call, None)
+
+    def _doubt(self, line: ScannedLine, n: object, following: int) -> None:
+        """Tell of a line that is not as it was written, or not where; nobody knows at first."""
+        if self._told:
+            return
+        if line.check is not True:
+            self._tell(line, "does not match its check: it was edited, or is damaged")
+        elif following >= 0:
+            self._tell(line, f"has number {n}, not {following}: lines are missing or moved")
 
     def _tell(self, line: ScannedLine, what: str) -> None:
         checked = self.header if line.number > 1 else line.fields

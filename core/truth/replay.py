@@ -79,7 +79,7 @@ class Replay:
         self._async_sleep = async_sleep
         self._begun: int | None = None
         self._call: int | None = None
-        self._seq: int | None = None
+        self._last: StreamChunk | None = None
         self._assembler = Assembler()
         self._end: dict[str, Any] | None = None
 
@@ -113,7 +113,8 @@ class Replay:
         error = ending_error(outcome, self._end)
         if error is not None:
             error.completion = self.completion
-            error.session, error.call, error.seq = self.session, self._call, self._seq
+            error.session, error.call = self.session, self._call
+            error.seq = None if self._last is None else self._last.seq
         return error
 
     def __iter__(self) -> Iterator[StreamChunk]:
@@ -137,10 +138,12 @@ class Replay:
     def _take(self, chunk: StreamChunk, call: int) -> None:
         if call == self._call:
             self._assembler.add(chunk)
-            self._seq = chunk.seq
+            self._last = chunk
 
     def _finish(self) -> None:
         if self._call is None:
+            if self._wanted is not None:
+                raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
             return
         error = self.error
         if error is not None:
@@ -163,16 +166,19 @@ class Replay:
             kind, call = fields["type"], fields.get("call")
             if kind == "session":
                 continue
-            t = line.t
+            t = fields.get("t")
+            if type(t) is not int:
+                t = line.t
             if not running or kind == "open":
                 skipped += t - last
             last = t
             if self._wanted is not None and call != self._wanted:
                 continue
             if kind == "frame":
-                if isinstance(call, int) and call in running:
-                    for chunk in chunks_of(line, t - running[call]):
-                        yield chunk, call, t - skipped
+                if isinstance(call, int) and (begun := running.get(call)) is not None:
+                    due = t - skipped
+                    for chunk in chunks_of(line, t - begun):
+                        yield chunk, call, due
             elif kind == "request":
                 running[line.call] = t
                 self._begin(line.call)
@@ -180,11 +186,9 @@ class Replay:
                 running.pop(line.call, None)
                 if call == self._call:
                     self._end = fields
-        if self._wanted is not None and self._call is None:
-            raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
 
     def _begin(self, call: int) -> None:
         self._call = call
-        self._seq = None
+        self._last = None
         self._assembler = Assembler()
         self._end = None

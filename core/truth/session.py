@@ -152,7 +152,7 @@ class Session:
             try:
                 self._write_endings()
             finally:
-                self.turn.leave()
+                self.turn.release()
 
     def _write_endings(self) -> None:
         while self._endings:

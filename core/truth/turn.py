@@ -21,7 +21,8 @@ __all__ = ["Turn"]
 class Turn:
     """`with turn as t`: a session's lock, and its time in microseconds, which never decreases.
 
-    `waiting` and `settle`: what others left to be done is done when a turn ends.
+    Where it is taken for every read, `enter` and `leave` do the same for less. `waiting` and
+    `settle`: what others left to be done is done when a turn ends.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class Turn:
         self._last = t
         return t
 
-    def __enter__(self) -> int:
+    def enter(self) -> int:
+        """Take the turn; the time."""
         self._lock.acquire()
         t = self._monotonic() - self._zero
         if t < self._last:
@@ -54,22 +56,28 @@ class Turn:
         self._last = t
         return t
 
+    def leave(self) -> None:
+        """End the turn, and those that interrupts left open; then do what was left to be done."""
+        self.release()
+        if self._waiting():
+            self._settle()
+
+    def __enter__(self) -> int:
+        return self.enter()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        while self._owned():
-            self._lock.release()
-        if self._waiting():
-            self._settle()
+        self.leave()
 
     def try_enter(self) -> bool:
         """Take the turn if nobody, this thread included, is inside one."""
         return not self._owned() and self._lock.acquire(blocking=False)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """End the turn, and those that interrupts left open."""
         while self._owned():
             self._lock.release()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .appending import Appender
     from .session import Session
 
-__all__ = ["CallWriter", "Ending", "Gate", "Unrecorded", "Writer"]
+__all__ = ["CallWriter", "Ending", "Gate", "Hold", "Unrecorded", "Writer"]
 
 
 class Gate(Protocol):
@@ -36,6 +36,18 @@ class Gate(Protocol):
 
     async def passed(self) -> None:
         """The same, without blocking the event loop. Raises RecordingError."""
+        ...
+
+
+class Hold(AbstractContextManager[int], Protocol):
+    """The right to write, for `with`; `enter` and `leave` do the same for less."""
+
+    def enter(self) -> int:
+        """Take it; the time `t` for what is written now."""
+        ...
+
+    def leave(self) -> None:
+        """Give it back."""
         ...
 
 
@@ -67,7 +79,7 @@ class Writer(Protocol):
         """What lines have to pass before they are shown; None where they may be at once."""
         ...
 
-    def turn(self) -> AbstractContextManager[int]:
+    def turn(self) -> Hold:
         """`with` it as the session's one writer; gives the time `t` for what is written inside."""
         ...
 
@@ -100,7 +112,7 @@ class CallWriter:
 
     def __init__(self, session: Session, appender: Appender, call: int, started: int) -> None:
         self._ended = False
-        self._unlanded: tuple[bytes, int] | None = None
+        self._unlanded: Sequence[Step] = ()
         self._session = session
         self._appender = appender
         self._digest = sha256()
@@ -122,7 +134,7 @@ class CallWriter:
         """The session's file."""
         return self._session.path
 
-    def turn(self) -> AbstractContextManager[int]:
+    def turn(self) -> Hold:
         """The session's turn."""
         return self._session.turn
 
@@ -132,16 +144,13 @@ class CallWriter:
         n = appender.ready(t)
         if self._ended:
             raise RecordingError(f"call {self.call} of {self._session.path} has ended")
-        if len(steps) == 1:  # nearly always
-            line = frame_line(steps[0], n + 1, self.call, t)
-            self._unlanded = (steps[0].frame.raw, 1)
-            appender.append(line, n + 1, self)
-        elif steps:
-            lines = [
-                frame_line(step, n + index, self.call, t) for index, step in enumerate(steps, 1)
-            ]
-            self._unlanded = (b"".join([step.frame.raw for step in steps]), len(steps))
-            appender.append(b"".join(lines), n + len(lines), self)
+        lines: list[bytes] = []
+        for step in steps:
+            n += 1
+            lines.append(frame_line(step, n, self.call, t))
+        if lines:
+            self._unlanded = steps
+            appender.append(b"".join(lines), n, self)
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
@@ -195,10 +204,10 @@ class CallWriter:
     def landed(self) -> None:
         """The request, or the frames written last, are in the file."""
         self.begun = True
-        unlanded, self._unlanded = self._unlanded, None
-        if unlanded is not None:
-            payload, count = unlanded
-            self._frames += count
+        steps, self._unlanded = self._unlanded, ()
+        for step in steps:
+            payload = step.frame.raw
+            self._frames += 1
             self._bytes += len(payload)
             self._digest.update(payload)
 
@@ -249,12 +258,19 @@ class Unrecorded:
         self.call = call
         self.started = clock.monotonic()
 
-    def turn(self) -> AbstractContextManager[int]:
+    def turn(self) -> Hold:
         """The time is all that it gives."""
         return self
 
-    def __enter__(self) -> int:
+    def enter(self) -> int:
+        """The time."""
         return self._clock.monotonic()
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+    def __enter__(self) -> int:
+        return self.enter()
 
     def __exit__(self, *_: object) -> None: ...
 
