@@ -25,7 +25,6 @@ class Meter:
     def __init__(self) -> None:
         self._first: int | None = None
         self._last = 0
-        self._chunks = 0
         self._longest = 0
         self._classes: defaultdict[int, int] = defaultdict(int)
         self.usage: Usage | None = None
@@ -37,13 +36,13 @@ class Meter:
             self._first = t
         else:
             gap = t - self._last
-            self._classes[_class_of(gap)] += 1
+            exponent = gap.bit_length() - _SUBDIVISION_BITS - 1
+            index = gap if exponent <= 0 else (exponent << _SUBDIVISION_BITS) + (gap >> exponent)
+            self._classes[index] += 1
             if gap > self._longest:  # noqa: PLR1730 - `max` costs as much as all the rest
                 self._longest = gap
-        count = len(chunks)
-        if count > 1:
-            self._classes[0] += count - 1
-        self._chunks += count
+        if len(chunks) > 1:
+            self._classes[0] += len(chunks) - 1
         self._last = t
         for chunk in chunks:
             if chunk.__pydantic_fields_set__ is not TEXT_ALONE:
@@ -60,11 +59,11 @@ class Meter:
         tokens = self.usage.output_tokens if self.usage else None
         measured = self.timings.eval if self.timings else None
         streamed = (self._last - self._first) / 1e6 if self._first is not None else 0.0
-        gaps = self._chunks > 1
+        gaps = sum(self._classes.values())
         return Metrics(
             time_to_first_chunk=None if self._first is None else self._first / 1e6,
             duration=duration / 1e6,
-            chunks=self._chunks,
+            chunks=gaps if self._first is None else gaps + 1,
             inter_chunk_p50=self._percentile(0.50) if gaps else None,
             inter_chunk_p95=self._percentile(0.95) if gaps else None,
             inter_chunk_max=self._longest / 1e6 if gaps else None,
@@ -80,13 +79,6 @@ class Meter:
             if seen >= wanted:
                 return min(_middle_of(index), self._longest) / 1e6
         return self._longest / 1e6
-
-
-def _class_of(gap: int) -> int:
-    exponent = gap.bit_length() - _SUBDIVISION_BITS - 1
-    if exponent <= 0:
-        return gap
-    return (exponent << _SUBDIVISION_BITS) + (gap >> exponent)
 
 
 def _middle_of(index: int) -> float:

@@ -84,6 +84,10 @@ class Call:
         end, phase = self.deadlines.next()
         return (None if end is None else end - self._monotonic() / 1e6), phase
 
+    def late(self) -> bool:
+        """Whether the deadline has passed; asked while somebody reads."""
+        return self.deadlines.passed(self._monotonic() / 1e6)
+
     def pause(self) -> None:
         """Nobody has been reading since the last piece arrived."""
         if self._arrived is not None:

@@ -8,6 +8,8 @@ the server, so the driver says when it stops reading and when it goes on.
 
 from __future__ import annotations
 
+from math import inf
+
 from ..errors import StreamTimeoutError
 from ..vessel import Progress
 from .settings import Timeouts
@@ -30,11 +32,10 @@ class Deadlines:
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self._timeouts = timeouts
-        self._total = None if timeouts.total is None else now + timeouts.total
-        self._since = now
+        self._total = _end(now, timeouts.total)
+        self._silence = _end(now, timeouts.first_chunk)
         self._paused: float | None = None
         self.phase = "first_chunk"
-        self._limit = timeouts.first_chunk
 
     def data(self, now: float, progress: Progress) -> None:
         """Data arrived: silence begins anew, with the patience that fits how far the answer is.
@@ -43,13 +44,13 @@ class Deadlines:
         """
         if self.phase == "drain":
             return
-        self._since = now
         if progress is Progress.OPEN:
-            self.phase, self._limit = "idle", self._timeouts.idle
+            self.phase, limit = "idle", self._timeouts.idle
         elif progress is Progress.FINISHED:
-            self.phase, self._limit = "grace", self._timeouts.grace
+            self.phase, limit = "grace", self._timeouts.grace
         else:
-            self.phase, self._limit = "drain", self._timeouts.drain
+            self.phase, limit = "drain", self._timeouts.drain
+        self._silence = _end(now, limit)
 
     def pause(self, now: float) -> None:
         """Nobody is reading from now on."""
@@ -61,16 +62,18 @@ class Deadlines:
         if self._paused is not None:
             since, self._paused = self._paused, None
         if since is not None:
-            self._since += now - since
+            self._silence += now - since
 
     def next(self) -> tuple[float | None, str]:
         """The time at which waiting ends, None for never, and the phase that ends it."""
-        if self._limit is None or self._paused is not None:
-            return self._total, "total"
-        end = self._since + self._limit
-        if self._total is not None and self._total < end:
-            return self._total, "total"
-        return end, self.phase
+        end, phase = self._silence, self.phase
+        if self._paused is not None or end == inf or self._total < end:
+            end, phase = self._total, "total"
+        return (None if end == inf else end), phase
+
+    def passed(self, now: float) -> bool:
+        """Whether waiting has ended by now; asked while somebody reads."""
+        return now >= self._silence or now >= self._total
 
     def expired(self, phase: str) -> StreamTimeoutError | None:
         """The error for a deadline of this phase; None where its passing is no error."""
@@ -83,3 +86,7 @@ class Deadlines:
             phase=phase,
             setting=phase,
         )
+
+
+def _end(now: float, limit: float | None) -> float:
+    return inf if limit is None else now + limit

@@ -160,7 +160,7 @@ class LiveSource:
         outer = sys.exception()
         try:
             data = next_inside(self._body)
-            if not self._interruptible:
+            if not self._interruptible and (self._alarm.cancelled or call.late()):
                 self._alarm.check()
             if data is None:
                 return call.finish()

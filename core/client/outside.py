@@ -27,14 +27,14 @@ class _Here:
         self.depth = 0
         self.dropped: deque[tuple[httpx.Response, Iterable[bytes]]] = deque()
 
-    def leave(self) -> None:
-        while self.depth == 1 and self.dropped:
-            response, _body = self.dropped.popleft()
-            response.close()
-        self.depth -= 1
-        if self.dropped and not self.depth:  # dropped between these two lines
+    def close_dropped(self) -> None:
+        while self.dropped and not self.depth:
             self.depth += 1
-            self.leave()
+            try:
+                response, _body = self.dropped.popleft()
+                response.close()
+            finally:
+                self.depth -= 1
 
 
 class _Threads(threading.local):
@@ -55,7 +55,9 @@ class _Inside:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _threads.here.leave()
+        here = _threads.here
+        here.depth -= 1
+        here.close_dropped()
 
 
 INSIDE = _Inside()
@@ -69,7 +71,9 @@ def next_inside(body: Iterator[bytes]) -> bytes | None:
     try:
         return next(body, None)
     finally:
-        here.leave()
+        here.depth -= 1
+        if here.dropped:
+            here.close_dropped()
 
 
 def close_outside(response: httpx.Response, body: Iterable[bytes]) -> None:
