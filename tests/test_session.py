@@ -581,10 +581,10 @@ session = Session.open(Path({str(tmp_path)!r}), "a")
 steps = [step(seq) for seq in range(400)]
 interrupted = 0
 for stream in range(60):
-    signal.setitimer(signal.ITIMER_REAL, 0.0003 + stream * 0.00002)
     writer = None
     try:
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0003 + stream * 0.00002)
             writer = session.begin(request())
             for each in steps:
                 with writer.turn() as t:
