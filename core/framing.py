@@ -60,16 +60,16 @@ class Splitter:
 
     def pull(self) -> bytes | None:
         """The next complete frame, or None if more bytes are needed."""
-        data, start = self._data, self._position
+        data, start, find = self._data, self._position, self._find
         if start == len(data):
             return None
         if not self._pieces:
-            end = self._find(data, start)
+            end = find(data, start)
             if 0 <= end - start <= self._limit:
                 self._position = end
                 return data[start:end]
         else:
-            end = self._find(self._tail + data, 0)
+            end = find(self._tail + data, 0)
             if end >= 0:
                 end -= len(self._tail)
         size = self._pending + (end if end >= 0 else len(data)) - start

@@ -42,7 +42,6 @@ class Call:
         self._writer = writer
         self._turn = writer.turn()
         self._clock = clock
-        self._monotonic = clock.monotonic
         with self._turn as t:
             # The moment of the request line by the client's clock, so that all times begin with it.
             self._begun = (clock.monotonic() - (t - writer.started)) / 1e6
@@ -77,16 +76,16 @@ class Call:
         """How the answer arrived so far; after the end, as the recording has it."""
         if self._final is not None:
             return self._final
-        return self._meter.metrics(round(self._monotonic() - self._begun * 1e6))
+        return self._meter.metrics(round(self._clock.monotonic() - self._begun * 1e6))
 
     def left(self) -> tuple[float | None, str]:
         """Seconds until the deadline, None for never, and the phase that then ends."""
         end, phase = self.deadlines.next()
-        return (None if end is None else end - self._monotonic() / 1e6), phase
+        return (None if end is None else end - self._clock.monotonic() / 1e6), phase
 
     def late(self) -> bool:
         """Whether the deadline has passed; asked while somebody reads."""
-        return self.deadlines.passed(self._monotonic() / 1e6)
+        return self.deadlines.passed(self._clock.monotonic() / 1e6)
 
     def pause(self) -> None:
         """Nobody has been reading since the last piece arrived."""
@@ -95,7 +94,7 @@ class Call:
 
     def resume(self) -> None:
         """Reading goes on; nobody has been since the last piece arrived."""
-        self.deadlines.resume(self._monotonic() / 1e6, self._arrived)
+        self.deadlines.resume(self._clock.monotonic() / 1e6, self._arrived)
 
     def respond(self, status: int, headers: httpx.Headers) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""

@@ -16,6 +16,8 @@ from .settings import Timeouts
 
 __all__ = ["Deadlines"]
 
+_OPEN = Progress.OPEN  # looking up a member of an enumeration costs as much as a comparison
+
 _MEANING = {
     "first_chunk": "no data within {limit:g} s of the request",
     "idle": "no data for {limit:g} s",
@@ -44,7 +46,7 @@ class Deadlines:
         """
         if self.phase == "drain":
             return
-        if progress is Progress.OPEN:
+        if progress is _OPEN:
             self.phase, limit = "idle", self._timeouts.idle
         elif progress is Progress.FINISHED:
             self.phase, limit = "grace", self._timeouts.grace

@@ -28,7 +28,7 @@ class Turn:
     def __init__(
         self, clock: Clock, t: int, waiting: Callable[[], Any], settle: Callable[[], None]
     ) -> None:
-        self._monotonic = clock.monotonic
+        self._clock = clock
         self._waiting = waiting
         self._settle = settle
         self._renew_lock()
@@ -36,12 +36,12 @@ class Turn:
 
     def start(self, t: int) -> None:
         """Let it be `t` now."""
-        self._zero = self._monotonic() - t
+        self._zero = self._clock.monotonic() - t
         self._last = t
 
     def now(self) -> int:
         """The time; called inside a turn."""
-        t = self._monotonic() - self._zero
+        t = self._clock.monotonic() - self._zero
         if t < self._last:
             return self._last
         self._last = t
@@ -50,7 +50,7 @@ class Turn:
     def enter(self) -> int:
         """Take the turn; the time."""
         self._lock.acquire()
-        t = self._monotonic() - self._zero
+        t = self._clock.monotonic() - self._zero
         if t < self._last:
             return self._last
         self._last = t
