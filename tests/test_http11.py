@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from vesselog.core.client.async_transport import AsyncTransport
+from vesselog.core.client.http11 import Http11Transport
 from vesselog.core.client.settings import Limits
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -35,7 +35,7 @@ async def talking(serve: Serve, *, fast: bool, **limits: Any) -> AsyncGenerator[
 
     server = await asyncio.start_server(served, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    transport = AsyncTransport(Limits(**limits), ssl.create_default_context(), fast=fast)
+    transport = Http11Transport(Limits(**limits), ssl.create_default_context(), fast=fast)
     async with (
         server,
         asyncio.timeout(30),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import httpcore
+import httpx
 import pytest
 
 from vesselog.core.client.parsers import H11Parser, LlhttpParser, Parser
@@ -12,7 +12,7 @@ from vesselog.core.client.parsers import H11Parser, LlhttpParser, Parser
 PARSERS = {"h11": H11Parser, "llhttp": LlhttpParser}
 every_parser = pytest.mark.parametrize("make", PARSERS.values(), ids=PARSERS)
 
-GET = httpcore.Request("GET", "http://models.example/v1/models", headers={"host": "models.example"})
+GET = httpx.Request("GET", "http://models.example/v1/models", headers={"host": "models.example"})
 
 
 class Case(NamedTuple):
@@ -91,7 +91,7 @@ def test_a_response_however_it_is_cut(make: type[Parser], case: Case, size: int)
     if len(case.sent) > 10_000 and size < 4096:
         size = 4096
     if case.body is None:
-        with pytest.raises(httpcore.RemoteProtocolError):
+        with pytest.raises(httpx.RemoteProtocolError):
             fed(make, case, size)
         return
     parser, body = fed(make, case, size)
@@ -123,7 +123,7 @@ def test_the_head_as_it_was_sent(make: type[Parser]):
 def test_a_connection_whose_request_is_not_sent_is_not_used_again(make: type[Parser]):
     parser = make()
     headers = {"host": "models.example", "content-length": "100"}
-    parser.request(httpcore.Request("POST", "http://models.example/v1", headers=headers))
+    parser.request(httpx.Request("POST", "http://models.example/v1", headers=headers))
     parser.part(b"only a part")
     parser.feed(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
     assert parser.complete
@@ -133,12 +133,12 @@ def test_a_connection_whose_request_is_not_sent_is_not_used_again(make: type[Par
 @every_parser
 def test_a_header_that_would_break_the_request_is_refused(make: type[Parser]):
     headers = {"host": "models.example", "x-name": "a\r\nx-other: b"}
-    with pytest.raises(httpcore.LocalProtocolError):
-        make().request(httpcore.Request("GET", "http://models.example/", headers=headers))
-    short = httpcore.Request(
+    with pytest.raises(httpx.LocalProtocolError):
+        make().request(httpx.Request("GET", "http://models.example/", headers=headers))
+    short = httpx.Request(
         "POST", "http://models.example/", headers={"host": "h", "content-length": "3"}
     )
     parser = make()
     parser.request(short)
-    with pytest.raises(httpcore.LocalProtocolError):
+    with pytest.raises(httpx.LocalProtocolError):
         parser.part(b"more than three")

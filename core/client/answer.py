@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import cast
 
-import httpcore
+import httpx
 
 from .asyncio_stream import AsyncioStream
 from .bodies import Into
+from .bridge import as_httpx
 from .parsers import Head, Parser
 
 __all__ = ["Answer"]
@@ -18,10 +19,10 @@ __all__ = ["Answer"]
 _ENOUGH = 64 * 1024
 
 
-class Answer:
+class Answer(httpx.AsyncByteStream):
     """The exchange, then the response's body: poured, or read piece by piece.
 
-    timeouts: seconds under httpcore's names. closed: called at the end, with whether the connection
+    timeouts: seconds, under httpx's names. closed: called at the end, with whether the connection
     may carry another exchange.
     """
 
@@ -43,20 +44,21 @@ class Answer:
         self._into: Into | None = None
         self._poured: asyncio.Future[bool] | None = None
 
-    async def send(self, request: httpcore.Request) -> None:
-        """Send the request. Raises httpcore.WriteTimeout and LocalProtocolError."""
+    async def send(self, request: httpx.Request) -> None:
+        """Send the request. Raises httpx.WriteTimeout and LocalProtocolError."""
         parser, timeout = self._parser, self._timeouts.get("write")
         head = parser.request(request)
         try:
-            async for part in cast("AsyncIterable[bytes]", request.stream):
-                await self._stream.write(head + parser.part(part), timeout)
-                head = b""
-            await self._stream.write(head + parser.last(), timeout)
-        except httpcore.WriteError:
+            with as_httpx():
+                async for part in cast("httpx.AsyncByteStream", request.stream):
+                    await self._stream.write(head + parser.part(part), timeout)
+                    head = b""
+                await self._stream.write(head + parser.last(), timeout)
+        except httpx.WriteError:
             pass  # a server may have answered already, and closed: then the answer tells why
 
     async def head(self) -> Head:
-        """Wait for the head of the response. Raises httpcore's errors."""
+        """Wait for the head of the response. Raises httpx's errors."""
         while self._parser.head is None:
             await self._wait()
         return self._parser.head
@@ -65,7 +67,7 @@ class Answer:
         """Hand the body over as it arrives: what one read brings at once.
 
         Until it is whole, or `into` gives False for "no more now": the result tells which. `into`
-        is called by the event loop itself; what it raises is raised here. Raises httpcore's errors.
+        is called by the event loop itself; what it raises is raised here. Raises httpx's errors.
         """
         self._into, self._poured = into, self._loop.create_future()
         try:
@@ -94,18 +96,18 @@ class Answer:
         self._waiting += len(data)
         try:
             self._parser.feed(data)
-        except httpcore.RemoteProtocolError as error:
+        except httpx.RemoteProtocolError as error:
             self._fail(error)
         self._hand_over()
 
     def connection_ended(self, error: Exception | None) -> None:
         """The connection brings no more."""
         if error is not None:
-            self._fail(httpcore.ReadError(str(error)))
+            self._fail(httpx.ReadError(str(error)))
         else:
             try:
                 self._parser.end()
-            except httpcore.RemoteProtocolError as truncated:
+            except httpx.RemoteProtocolError as truncated:
                 self._fail(truncated)
         self._hand_over()
 
@@ -151,6 +153,6 @@ class Answer:
             async with asyncio.timeout(self._timeouts.get("read")):
                 await self._news
         except TimeoutError as error:
-            raise httpcore.ReadTimeout(str(error)) from error
+            raise httpx.ReadTimeout(str(error)) from error
         finally:
             self._news = None

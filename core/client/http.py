@@ -53,9 +53,12 @@ def async_http_client(
         _load("fast", "httptools")
     # As above.
     from .async_transport import AsyncTransport  # noqa: PLC0415
+    from .http11 import Http11Transport  # noqa: PLC0415
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
-        return AsyncTransport(limits, context, proxy, http2=http2, fast=fast)
+        if proxy is None and not http2:
+            return Http11Transport(limits, context, fast=fast)
+        return AsyncTransport(limits, context, proxy, http2=http2)
 
     mounts = {
         pattern: None if proxy is None else unusable(proxy) or transport(proxy_at(proxy))

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import h11
-import httpcore
+import httpx
 
 __all__ = ["H11Parser", "Head", "LlhttpParser", "Parser"]
 
@@ -47,35 +47,35 @@ class Parser(ABC):
 
     @abstractmethod
     def feed(self, data: bytes) -> None:
-        """Bytes have come. Raises httpcore.RemoteProtocolError."""
+        """Bytes have come. Raises httpx.RemoteProtocolError."""
 
     @abstractmethod
     def end(self) -> None:
-        """No more come. Raises httpcore.RemoteProtocolError if the response is not whole."""
+        """No more come. Raises httpx.RemoteProtocolError if the response is not whole."""
 
-    def request(self, request: httpcore.Request) -> bytes:
-        """The request's head. Raises httpcore.LocalProtocolError."""
+    def request(self, request: httpx.Request) -> bytes:
+        """The request's head. Raises httpx.LocalProtocolError."""
         try:
             event = h11.Request(
-                method=request.method, target=request.url.target, headers=request.headers
+                method=request.method, target=request.url.raw_path, headers=request.headers.raw
             )
         except h11.LocalProtocolError as error:
-            raise httpcore.LocalProtocolError(str(error)) from error
+            raise httpx.LocalProtocolError(str(error)) from error
         return self._send(event)
 
     def part(self, data: bytes) -> bytes:
-        """A part of the request's body. Raises httpcore.LocalProtocolError."""
+        """A part of the request's body. Raises httpx.LocalProtocolError."""
         return self._send(h11.Data(data=data))
 
     def last(self) -> bytes:
-        """What ends the request's body. Raises httpcore.LocalProtocolError."""
+        """What ends the request's body. Raises httpx.LocalProtocolError."""
         return self._send(h11.EndOfMessage())
 
     def _send(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> bytes:
         try:
             return self._http.send(event) or b""
         except h11.LocalProtocolError as error:
-            raise httpcore.LocalProtocolError(str(error)) from error
+            raise httpx.LocalProtocolError(str(error)) from error
 
 
 class H11Parser(Parser):
@@ -107,7 +107,7 @@ class H11Parser(Parser):
                 else:
                     return
         except h11.RemoteProtocolError as error:
-            raise httpcore.RemoteProtocolError(str(error)) from error
+            raise httpx.RemoteProtocolError(str(error)) from error
 
     def end(self) -> None:
         """The server has closed."""
@@ -158,18 +158,18 @@ class LlhttpParser(Parser):
         except self._failed as error:
             self._keeps = False
             if not self.complete:
-                raise httpcore.RemoteProtocolError(str(error)) from error
+                raise httpx.RemoteProtocolError(str(error)) from error
         # It keeps no more of what it reads than one field's name and value: they may be endless.
         self._barren = self._barren + len(data) if len(self.body) == parts else 0
         if self._barren > _HEAD_BYTES:
-            raise httpcore.RemoteProtocolError("the response's header fields are too long")
+            raise httpx.RemoteProtocolError("the response's header fields are too long")
 
     def end(self) -> None:
         """The server has closed."""
         if self.head is None:
-            raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
         if self._framed and not self.complete:
-            raise httpcore.RemoteProtocolError("the server closed before the response was whole")
+            raise httpx.RemoteProtocolError("the server closed before the response was whole")
         self.complete = True
 
     # What httptools calls.

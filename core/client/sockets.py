@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from asyncio.staggered import staggered_race
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -55,28 +55,19 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
 
     `create_connection` can do the same, but uvloop's cannot. Raises OSError.
     """
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await _addresses(loop, host, port)
+    if len(found) == 1:
+        return await _connect(loop, found[0])
     # Alternately of each family, which keep their order.
     families = [
         [each for each in found if each[0] == family]
         for family in dict.fromkeys(each[0] for each in found)
     ]
     mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
-
     made: list[socket.socket] = []
 
     async def connect(to: _Found) -> socket.socket:
-        family, kind, protocol, _name, address = to
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, address)
-        except BaseException:
-            # No sooner: the loop has watched the descriptor until now, and may know it by number.
-            sock.close()
-            raise
-        made.append(sock)
+        made.append(sock := await _connect(loop, to))
         return sock
 
     attempts = [partial(connect, each) for each in mixed]
@@ -91,3 +82,26 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
     if connected is None:
         raise next((each for each in failures if each is not None), OSError("it has no address"))
     return connected
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> Sequence[_Found]:
+    """Where a host is. Only a name is looked up, which takes a thread. Raises OSError."""
+    kind = socket.SOCK_STREAM
+    try:
+        return socket.getaddrinfo(host, port, type=kind, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return await loop.getaddrinfo(host, port, type=kind)
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, to: _Found) -> socket.socket:
+    family, kind, protocol, _name, address = to
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        # No sooner: the loop has watched the descriptor until now, and may know it by number.
+        sock.close()
+        raise
+    return sock

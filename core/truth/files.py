@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import RecordingError
@@ -41,8 +42,9 @@ _WINDOWS_LOCK_OFFSET = 1 << 62
 
 def make_folder(folder: Path) -> tuple[Path, ...]:
     """Make a folder and those that it is in; gives those that got an entry. Raises OSError."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    missing = tuple(takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
     return tuple(each.parent for each in missing)
 
 

@@ -72,9 +72,10 @@ class Session:
         RecordingLockedError, RecordingCorruptError, RecordingError.
         """
         level = level_of(durability)
+        new = name is None
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
         session = cls(folder / (name + SUFFIX), name, level, header_line(name, meta), clock)
-        if session.path.exists():
+        if not new and session.path.exists():
             with session.turn:
                 session._go_on()
         return session

@@ -1,0 +1,157 @@
+"""The async client's pool: who gets a connection, and what becomes of those that nobody needs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from vesselog.core.client.pool import Connection, Pool
+from vesselog.core.client.settings import Limits
+
+HERE, THERE = ("http", "here.example", 80), ("https", "there.example", 443)
+
+
+class Line:
+    """Stands for a connection's stream."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+        self.listener: Any = None
+
+    def listen(self, listener: Any) -> None:
+        self.listener = listener
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def made(pool: Pool, origin: Any = HERE, seconds: float | None = 10) -> Connection:
+    """Taken, and connected."""
+    connection = await pool.take(origin, seconds)
+    connection.stream = connection.stream or Line()  # type: ignore[assignment]
+    return connection
+
+
+async def started(*asking: Any) -> list[asyncio.Task[Connection]]:
+    """Tasks that wait."""
+    tasks = [asyncio.create_task(each) for each in asking]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_the_one_used_last_is_used_again():
+    pool = Pool(Limits())
+    first, second = await made(pool), await made(pool)
+    pool.keep(first)
+    pool.keep(second)
+    assert await pool.take(HERE, 1) is second
+    assert await pool.take(HERE, 1) is first
+    assert await pool.take(HERE, 1) not in {first, second}
+
+
+async def test_a_connection_leads_to_one_server():
+    pool = Pool(Limits())
+    pool.keep(here := await made(pool))
+    there = await made(pool, THERE)
+    assert there is not here
+    assert there.origin == THERE
+
+
+async def test_an_idle_one_makes_room_for_another_server():
+    pool = Pool(Limits(max_connections=2))
+    pool.keep(oldest := await made(pool))
+    pool.keep(other := await made(pool, THERE))
+    assert await pool.take(("http", "third.example", 80), 0.1) not in {oldest, other}
+    assert oldest.stream.aborted
+    assert not other.stream.aborted
+
+
+async def test_those_who_wait_get_their_turn_in_order():
+    pool = Pool(Limits(max_connections=1))
+    held = await made(pool)
+    first, second, third = await started(made(pool), made(pool, THERE), made(pool))
+    pool.keep(held)
+    assert await first is held
+    assert not second.done()
+    pool.keep(held)
+    other = await second
+    assert other.origin == THERE
+    assert held.stream.aborted, "it leads elsewhere"
+    pool.drop(other)
+    assert (await third).origin == HERE
+
+
+async def test_waiting_ends_at_its_deadline_and_takes_nothing():
+    pool = Pool(Limits(max_connections=1))
+    held = await made(pool)
+    with pytest.raises(httpx.PoolTimeout):
+        await pool.take(HERE, 0.01)
+    pool.keep(held)
+    assert await pool.take(HERE, 0.01) is held
+
+
+@pytest.mark.parametrize("ends", ["keep", "drop"])
+async def test_one_who_is_cancelled_loses_no_place(ends: str):
+    """While waiting, and in the moment in which the turn has come."""
+    pool = Pool(Limits(max_connections=1))
+    for late in (False, True):
+        held = await made(pool)
+        first, second = await started(made(pool), made(pool))
+        if late:
+            getattr(pool, ends)(held)
+        first.cancel()
+        if not late:
+            getattr(pool, ends)(held)
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        pool.drop(await second)
+
+
+async def test_so_many_are_kept_and_for_so_long(monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr("vesselog.core.client.pool.time.monotonic", lambda: now)
+    pool = Pool(Limits(max_keepalive=2, keepalive_expiry=30))
+    three = [await made(pool) for _ in range(3)]
+    for each in three:
+        pool.keep(each)
+        now += 10
+    assert [each.stream.aborted for each in three] == [True, False, False]
+    now += 15
+    assert await pool.take(HERE, 1) is three[2]
+    assert three[1].stream.aborted, "30 s have passed"
+    none = Pool(Limits(max_keepalive=0))
+    none.keep(only := await made(none))
+    assert only.stream.aborted
+
+
+@pytest.mark.parametrize("what", ["data", "end"])
+async def test_an_idle_one_that_hears_anything_is_dropped(what: str):
+    pool = Pool(Limits())
+    pool.keep(idle := await made(pool))
+    assert idle.stream.listener is idle
+    if what == "data":
+        idle.data_came(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+    else:
+        idle.connection_ended(None)
+    assert idle.stream.aborted
+    assert await pool.take(HERE, 1) is not idle
+
+
+async def test_closing_ends_all_and_tells_those_who_wait():
+    pool = Pool(Limits(max_connections=2))
+    busy = await made(pool)
+    pool.keep(idle := await made(pool))
+    (waiting,) = await started(made(pool, THERE))
+    other = await waiting
+    (waiting,) = await started(made(pool))
+    pool.close()
+    with pytest.raises(httpx.ConnectError, match="closed"):
+        await waiting
+    assert busy.stream.aborted
+    assert idle.stream.aborted
+    assert other.stream.aborted
+    pool.keep(other)
+    assert await pool.take(THERE, 1) is not other
