@@ -81,7 +81,7 @@ class AsyncLiveSource:
     async def read(self) -> list[Step]:
         """The next steps, recorded; none when the answer is over."""
         call, ahead = self._attempts.current, self._ahead
-        while not ahead:
+        while not ahead.steps:
             if self._over or self._attempts.outcome is not None:
                 self._check()
                 if call is not None and call.gate is not None:
@@ -89,7 +89,7 @@ class AsyncLiveSource:
                 return []
             await ahead.news()
         # All that is there now goes through a gate in one sync; meanwhile more may come.
-        count = len(ahead)
+        count = len(ahead.steps)
         if call is not None and call.gate is not None:
             await self._pass(call, call.gate)
         return ahead.take(count)
@@ -228,7 +228,7 @@ class AsyncLiveSource:
     def _take(self, data: bytes) -> bool:
         """Record what arrived, then let the caller have it. Tell if more is wanted now."""
         call = self._attempts.current
-        if call is None:
+        if call is None or call.outcome is not None:
             return False
         silence = call.deadlines.phase
         steps: list[Step] = []

@@ -62,9 +62,8 @@ class Attempts:
         """How the stream ended; None while it runs, or is to be tried again."""
         if self._cancelled:
             return "cancelled"
-        if self.current is None or self._waiting:
-            return None
-        return self.current.outcome
+        outcome = None if self.current is None else self.current.outcome
+        return None if outcome is None or self._waiting else outcome
 
     def over(self) -> bool:
         """Whether the stream has ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from importlib import import_module
 
 import httpx
@@ -30,7 +30,7 @@ def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> http
     return httpx.Client(
         transport=InterruptibleTransport(limits, context),
         mounts=mounts,
-        cookies=_no_cookies(),
+        cookies=_NoCookies(),
         timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
@@ -67,16 +67,21 @@ def async_http_client(
     return httpx.AsyncClient(
         transport=transport(None),
         mounts=mounts,
-        cookies=_no_cookies(),
+        cookies=_NoCookies(),
         timeout=None,  # noqa: S113 - each request brings its own
         follow_redirects=False,
         trust_env=False,
     )
 
 
-def _no_cookies() -> CookieJar:
-    # What a server sets for one key would be sent along with the next.
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+class _NoCookies(CookieJar):
+    """What a server sets for one key would be sent along with the next."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Keeps none."""
+
+    def add_cookie_header(self, request: object) -> None:
+        """Has none."""
 
 
 def _certificates() -> ssl.SSLContext:

@@ -18,33 +18,30 @@ _ENOUGH = 256
 
 
 class ReadAhead:
-    """The steps between two tasks. Its length tells how many there are."""
+    """The steps between two tasks."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._steps: list[Step] = []
+        self.steps: list[Step] = []
         self._taker: Prompt | None = None
         self._room: asyncio.Future[None] | None = None
-
-    def __len__(self) -> int:
-        return len(self._steps)
 
     def put(self, steps: list[Step]) -> None:
         """Add steps."""
         if steps:
-            self._steps += steps
+            self.steps += steps
             self.wake()
 
     def take(self, count: int) -> list[Step]:
         """The first `count` steps."""
-        taken, self._steps = self._steps[:count], self._steps[count:]
+        taken, self.steps = self.steps[:count], self.steps[count:]
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         return taken
 
     def clear(self) -> None:
         """Forget the steps: the answer is to be asked for anew, or can never be shown."""
-        self._steps.clear()
+        self.steps.clear()
 
     def wake(self) -> None:
         """Have whoever waits in `news` look again."""
@@ -64,7 +61,7 @@ class ReadAhead:
     @property
     def full(self) -> bool:
         """Whether reading further has to wait for `room`."""
-        return len(self._steps) > _ENOUGH
+        return len(self.steps) > _ENOUGH
 
     async def room(self) -> None:
         """Wait until steps are taken."""
