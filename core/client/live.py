@@ -96,18 +96,19 @@ class LiveSource:
         call = self._attempts.current
         while call is not None and call.outcome is None:
             self._attempts.check_process()
-            steps: list[Step] = []
-            if self._alarm.cancelled:
-                self.leave()
-            else:
-                steps = self._read(call)
-            if call.outcome is not None:
-                self._close()
-            if call.gate is not None:
-                steps = self._passed(call, steps)
-            if steps:
+            if steps := self._next(call):
                 return steps
         return []
+
+    def _next(self, call: Call) -> list[Step]:
+        steps: list[Step] = []
+        if self._alarm.cancelled:
+            self.leave()
+        else:
+            steps = self._read(call)
+        if call.outcome is not None:
+            self._close()
+        return steps if call.gate is None else self._passed(call, steps)
 
     def cancel(self) -> None:
         """End the stream, from any thread."""
