@@ -64,12 +64,13 @@ class ReadAhead:
         return len(self.steps) > _ENOUGH
 
     async def room(self) -> None:
-        """Wait until steps are taken."""
-        self._room = self._loop.create_future()
-        try:
-            await self._room
-        finally:
-            self._room = None
+        """Wait until enough is taken, which it may be already."""
+        while self.full:
+            self._room = self._loop.create_future()
+            try:
+                await self._room
+            finally:
+                self._room = None
 
 
 def read_twice() -> ClientStateError:
