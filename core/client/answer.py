@@ -18,6 +18,10 @@ __all__ = ["Answer"]
 # Bytes that may wait to be taken before the socket is left alone.
 _ENOUGH = 64 * 1024
 
+# Bytes of a large read that are handed over at once: a caller has the first of them before the last
+# are decoded.
+_PIECE = 16 * 1024
+
 
 class Answer(httpx.AsyncByteStream):
     """The exchange, then the response's body: poured, or read piece by piece.
@@ -64,14 +68,15 @@ class Answer(httpx.AsyncByteStream):
         return self._parser.head
 
     async def pour(self, into: Into) -> bool:
-        """Hand the body over as it arrives: what one read brings at once.
+        """Hand the body over as it arrives: what one read brings at once, or large pieces of it.
 
         Until it is whole, or `into` gives False for "no more now": the result tells which. `into`
         is called by the event loop itself; what it raises is raised here. Raises httpx's errors.
         """
         self._into, self._poured = into, self._loop.create_future()
         try:
-            self._hand_over()
+            # By the loop, not by this task: then the taker's own can go on in the midst of it.
+            self._loop.call_soon(self._hand_over)
             return await self._poured
         finally:
             self._into = None
@@ -93,12 +98,11 @@ class Answer(httpx.AsyncByteStream):
 
     def data_came(self, data: bytes) -> None:
         """The connection has brought bytes."""
-        self._waiting += len(data)
-        try:
-            self._parser.feed(data)
-        except httpx.RemoteProtocolError as error:
-            self._fail(error)
-        self._hand_over()
+        if len(data) <= _PIECE:
+            self._feed(data)
+        else:
+            for start in range(0, len(data), _PIECE):
+                self._feed(data[start : start + _PIECE])
 
     def connection_ended(self, error: Exception | None) -> None:
         """The connection brings no more."""
@@ -109,6 +113,14 @@ class Answer(httpx.AsyncByteStream):
                 self._parser.end()
             except httpx.RemoteProtocolError as truncated:
                 self._fail(truncated)
+        self._hand_over()
+
+    def _feed(self, data: bytes) -> None:
+        self._waiting += len(data)
+        try:
+            self._parser.feed(data)
+        except httpx.RemoteProtocolError as error:
+            self._fail(error)
         self._hand_over()
 
     def _fail(self, error: Exception) -> None:
@@ -123,24 +135,29 @@ class Answer(httpx.AsyncByteStream):
             if self._news is not None and not self._news.done():
                 self._news.set_result(None)
             return
+        wanted, error = True, self._error
         try:
-            wanted = not self._parser.body or into(self._take())
-        except Exception as error:  # noqa: BLE001 - raised where it pours
-            poured.set_exception(error)
-            return
+            while self._parser.body and wanted and not poured.done():
+                wanted = into(self._take())
+        except Exception as failure:  # noqa: BLE001 - raised where it pours
+            wanted, error = True, failure
         if poured.done():
             return
         if not wanted:
             poured.set_result(False)
+        elif error is not None:
+            poured.set_exception(error)
         elif self._parser.complete:
             poured.set_result(True)
-        elif self._error is not None:
-            poured.set_exception(self._error)
 
     def _take(self) -> bytes:
         body = self._parser.body
-        taken = body[0] if len(body) == 1 else b"".join(body)
-        body.clear()
+        count = size = 0
+        while count < len(body) and size < _PIECE:
+            size += len(body[count])
+            count += 1
+        taken = body[0] if count == 1 else b"".join(body[:count])
+        del body[:count]
         self._waiting = 0
         self._stream.resume()
         return taken
