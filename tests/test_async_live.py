@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from loopback import Conversation, LoopbackServer, ollama_lines
+from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
 from vesselog import (
     AsyncClient,
     ConnectionFailedError,
+    Limits,
     ProviderError,
     Recording,
     VesselogError,
@@ -102,3 +103,31 @@ async def test_what_came_in_one_read_is_written_at_once(
     (call,) = Recording(stream.path).calls()
     assert call.completion().text == "abc"
     assert len([data for data in written if b'"type":"frame"' in data]) == 1
+
+
+@pytest.mark.parametrize("fast", [False, True])
+async def test_one_that_is_left_while_it_connects_is_gone_at_once(*, fast: bool) -> None:
+    """Its connection is not made to be closed, and holds no place."""
+    with unanswering_port() as port:
+        vessels = {"own": Ollama(base_url=f"http://127.0.0.1:{port}")}
+        limits = Limits(max_connections=1)
+        async with AsyncClient(
+            vessels=vessels, fast=fast, recordings=None, limits=limits
+        ) as client:
+            for _ in range(3):
+                stream = client.stream("own/m", "Hi")
+                asking = asyncio.create_task(anext(stream, None))
+                async with asyncio.timeout(5):
+                    while not _owners():  # noqa: ASYNC110 - it tells nobody
+                        await asyncio.sleep(0)
+                    (owner,) = _owners()
+                    await asyncio.sleep(0.05)
+                    stream.cancel()
+                    assert await asking is None
+                    await asyncio.wait([owner])
+                assert stream.outcome == "cancelled"
+
+
+def _owners() -> list[asyncio.Task[Any]]:
+    """The tasks that own a connection."""
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("vesselog ")]

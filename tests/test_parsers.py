@@ -38,6 +38,11 @@ CASES = {
         b"hello",
         reusable=True,
     ),
+    "chunks, and a length": Case(
+        OK + b"content-length: 99\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"hi",
+        reusable=True,
+    ),
     "until it closes": Case(OK + b"\r\nhello", b"hello", ends=True),
     "it will close": Case(OK + b"connection: close\r\ncontent-length: 5\r\n\r\nhello", b"hello"),
     "1.0": Case(b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello", b"hello"),

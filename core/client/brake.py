@@ -4,7 +4,8 @@ httpcore loses pool slots when it is cancelled while it connects or closes (enco
 Its trace tells how far it is: the task is cancelled only between the first event of the HTTP
 exchange and the closing of the response. On a shared HTTP/2 connection it is never cancelled; its
 stream is reset. Where the task cannot be ended at once, whoever waits for it is told at once, and
-the task follows as soon as it may, at the latest when no connecting can be under way any more.
+the task follows as soon as it may, at the latest when no connecting can be under way any more. A
+transport of our own (http11.py) may be cancelled at any time, and tells so before all else.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Brake:
             return
         if event.endswith("response_closed.started"):
             self.close()
-        elif event.endswith("send_request_headers.started"):
+        elif event.endswith(("take_connection.started", "send_request_headers.started")):
             if self.phase is not None:
                 raise Interrupted(self.phase)
             self._stream = info.get("stream_id")

@@ -43,13 +43,13 @@ class Http11Transport(httpx.AsyncBaseTransport):
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         url = request.url
         origin = url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
-        connection = await self._pool.take(origin, timeouts.get("pool"))
         trace = request.extensions.get("trace")
+        if trace is not None:
+            await trace("http11.take_connection.started", {"request": request})
+        connection = await self._pool.take(origin, timeouts.get("pool"))
         try:
             if connection.stream is None:
                 connection.stream = await self._connect(origin, timeouts.get("connect"))
-            if trace is not None:
-                await trace("http11.send_request_headers.started", {"request": request})
             closed = partial(self._closed, connection, trace)
             answer = Answer(connection.stream, self._parser(), timeouts, closed)
             connection.stream.listen(answer)

@@ -122,7 +122,8 @@ class H11Parser(Parser):
 class LlhttpParser(Parser):
     """The response by llhttp. Needs httptools.
 
-    A bare LF ends a line (as RFC 9112, 2.2 allows), spaces may stand behind a chunk's size.
+    As lenient as h11: a bare LF ends a line (RFC 9112, 2.2), spaces may stand behind the size of a
+    chunk, and of a chunked body the length does not count (6.3).
     """
 
     def __init__(self) -> None:
@@ -139,7 +140,9 @@ class LlhttpParser(Parser):
         self._failed = httptools.HttpParserError, httptools.HttpParserUpgrade
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
         )
 
     @property
