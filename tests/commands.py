@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loopback import LoopbackServer
+from patience import PATIENCE
 from sessions import request, step, write
 from vesselog.core.completion import Outcome
 from vesselog.core.errors import VesselogError
@@ -24,7 +25,7 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """Run `vesselog` to its end."""
     process = start(*arguments, env=env, stdin=subprocess.PIPE)
-    out, err = process.communicate(stdin, timeout=60)
+    out, err = process.communicate(stdin, timeout=PATIENCE)
     return subprocess.CompletedProcess(
         arguments, process.returncode, out.decode(), (err or b"").decode()
     )

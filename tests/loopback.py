@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from patience import PATIENCE
+
 __all__ = [
     "Conversation",
     "LoopbackServer",
@@ -218,7 +220,7 @@ class LoopbackServer:
         for each in sockets:
             _shut(each)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         assert not self.failures, self.failures
 
     def stop_listening(self) -> None:
@@ -227,9 +229,9 @@ class LoopbackServer:
         self._listener.close()
 
     def wait_until(self, true: Callable[[], bool]) -> None:
-        """Block until the server's state is such; fails after 10 seconds."""
+        """Block until the server's state is such."""
         with self._lock:
-            assert self._lock.wait_for(true, 10), "the server never got there"
+            assert self._lock.wait_for(true, PATIENCE), "the server never got there"
 
     def _secured(self, connection: socket.socket, tls: ssl.SSLContext) -> socket.socket:
         with self._lock:
@@ -263,7 +265,7 @@ class LoopbackServer:
                 connection = self._secured(connection, self.tls)
             reader = readers.enter_context(connection.makefile("rb"))
             if self.reading is not None:
-                self.reading.wait(60)
+                self.reading.wait(PATIENCE)
             while (request := _read_request(reader)) is not None:
                 with self._lock:
                     script = self.scripts[min(self._served, len(self.scripts) - 1)]

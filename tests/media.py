@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE
 from vesselog.core.truth import syncing
 from vesselog.core.truth.syncing import SYNC_THREAD
 
@@ -36,7 +37,7 @@ class Medium:
         status = os.fstat(fd)
         self.threads.add(threading.current_thread().name)
         self.asked.set()
-        assert self.free.wait(30)
+        assert self.free.wait(PATIENCE)
         if self.refusing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         self.files.append((status.st_ino, status.st_size))
@@ -62,5 +63,5 @@ def medium_under(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
     assert SYNC_THREAD.files == ()
     for thread in threading.enumerate():
         if thread.name == "vesselog sync":
-            thread.join(30)
+            thread.join(PATIENCE)
             assert not thread.is_alive()

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from loopback import LoopbackServer
+from patience import PATIENCE
 from vesselog import AsyncClient, AsyncStream, Client, Recording, Stream, StreamChunk, verify
 from vesselog.core.truth.recording import RecordedCall
 from vesselog.vessels.ollama import Ollama
@@ -137,7 +138,7 @@ class Talker:
 
     def hear(self, model: str = "lab/m", messages: Any = "hi", **fields: Any) -> Heard:
         """A stream, read to its end."""
-        return self.begin(self.stream(model, messages, **fields)).result(30)
+        return self.begin(self.stream(model, messages, **fields)).result(PATIENCE)
 
     def complete(self, model: str = "lab/m", messages: Any = "hi", **fields: Any) -> Any:
         """The answer in one piece."""
@@ -154,7 +155,7 @@ class Talker:
         if self._loop is None:
             stream.__enter__()
         else:
-            self._loop.begin(stream.__aenter__()).result(30)
+            self._loop.begin(stream.__aenter__()).result(PATIENCE)
 
     def take(self, stream: Any, count: int) -> list[StreamChunk]:
         """The stream's next chunks."""
@@ -164,21 +165,21 @@ class Talker:
         async def take() -> list[StreamChunk]:
             return [await anext(stream) for _ in range(count)]
 
-        return self._loop.begin(take()).result(30)
+        return self._loop.begin(take()).result(PATIENCE)
 
     def leave(self, stream: Any) -> None:
         """What `with` does at its end."""
         if self._loop is None:
             stream.close()
         else:
-            self._loop.begin(stream.aclose()).result(30)
+            self._loop.begin(stream.aclose()).result(PATIENCE)
 
     def close(self) -> None:
         """Close the client."""
         if self._loop is None:
             self.client.close()
         else:
-            self._loop.begin(self.client.aclose()).result(30)
+            self._loop.begin(self.client.aclose()).result(PATIENCE)
 
     def end(self) -> None:
         """Close the client; no task and no thread of it is left."""
@@ -196,7 +197,7 @@ class Talker:
         async def run() -> Any:
             return await ask()
 
-        return self._loop.begin(run()).result(30)
+        return self._loop.begin(run()).result(PATIENCE)
 
 
 class _Loop:
@@ -215,7 +216,7 @@ class _Loop:
         async def run() -> Result:
             return function()
 
-        return self.begin(run()).result(30)
+        return self.begin(run()).result(PATIENCE)
 
     def end(self) -> None:
         async def others() -> list[Any]:
@@ -223,12 +224,12 @@ class _Loop:
 
         # What only waits for its next turn, as a connection's last goodbye does, may have it.
         for _ in range(10):
-            left = self.begin(others()).result(30)
+            left = self.begin(others()).result(PATIENCE)
             if not left:
                 break
-        self.begin(self._loop.shutdown_default_executor()).result(30)
+        self.begin(self._loop.shutdown_default_executor()).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         self._loop.close()
         assert not left, left
 

@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from patience import PATIENCE
+
 __all__ = ["Tee"]
 
 
@@ -64,7 +66,7 @@ class Tee:
         for each in [self._listener, *self._sockets]:
             _end(each)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         for each in [self._listener, *self._sockets]:
             each.close()
 

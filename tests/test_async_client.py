@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from vesselog import AsyncClient, ClientStateError, ConfigurationError
 from vesselog.vessels.ollama import Ollama
 
@@ -39,7 +40,7 @@ async def test_the_loop_stays_free_while_a_server_is_silent(fast: Any):
     release = threading.Event()
 
     def waits(conversation: Conversation) -> None:
-        release.wait(10)
+        release.wait(PATIENCE)
         conversation.answer("Hi")
 
     with LoopbackServer([waits]) as server:
@@ -58,7 +59,7 @@ async def test_ten_urls_at_once(fast: Any):
     release = threading.Event()
 
     def slow(conversation: Conversation) -> None:
-        release.wait(10)
+        release.wait(PATIENCE)
         conversation.answer("slow")
 
     with LoopbackServer([slow]) as slow_server, LoopbackServer([answer]) as server:

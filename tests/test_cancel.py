@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines, openai_events, unanswering_port
+from patience import PATIENCE
 from talking import Heard, every_client, talking
 from vesselog import AsyncClient, Client, ClientStateError, Recording, Retries, Timeouts
 from vesselog.vessels.ollama import Ollama
 
 # How long a left stream may take to end (seconds), on a busy machine.
-PROMPT = 10
 
 
 def silent(conversation: Conversation) -> None:
@@ -60,7 +60,7 @@ class TestFromAnotherThread:
             future = talker.begin(stream)
             server.wait_until(lambda: len(server.requests) == 1)
             stream.cancel()
-            heard = future.result(PROMPT).check("cancelled")
+            heard = future.result(PATIENCE).check("cancelled")
             assert heard.chunks == []
             server.wait_until(lambda: server.open_connections == 0)
             assert talker.hear().check("complete").text == "Hi there"
@@ -71,9 +71,9 @@ class TestFromAnotherThread:
             begun = threading.Event()
             stream = talker.stream()
             future = talker.begin(stream, lambda chunk: begun.set())
-            assert begun.wait(PROMPT)
+            assert begun.wait(PATIENCE)
             stream.cancel()
-            assert future.result(PROMPT).check("cancelled").text == "Hi"
+            assert future.result(PATIENCE).check("cancelled").text == "Hi"
             server.wait_until(lambda: server.open_connections == 0)
             assert talker.hear().check("complete").text == "Hi there"
 
@@ -83,9 +83,9 @@ class TestFromAnotherThread:
             begun = threading.Event()
             stream = talker.stream()
             future = talker.begin(stream, lambda chunk: begun.set())
-            assert begun.wait(PROMPT)
+            assert begun.wait(PATIENCE)
             stream.cancel()
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
             server.wait_until(lambda: server.open_connections == 0)
 
     @every_client
@@ -99,7 +99,7 @@ class TestFromAnotherThread:
             while stream.call is None:  # its request line is written before it connects
                 assert not future.done()
             stream.cancel()
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
 
     @every_client
     def test_while_it_waits_to_try_again(self, kind: str):
@@ -114,7 +114,7 @@ class TestFromAnotherThread:
                 assert not future.done()
             assert (stream.outcome, stream.error) == (None, None)
             stream.cancel()
-            heard = future.result(PROMPT)
+            heard = future.result(PATIENCE)
             assert (heard.error, heard.outcome, heard.chunks) == (None, "cancelled", [])
             assert len(server.requests) == 1
             ended_once(stream.path, "error")
@@ -137,7 +137,7 @@ class TestFromAnotherThread:
             while stream.call is None:
                 assert not future.done()
             stream.cancel()
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
             assert len(server.requests) == 1
             talker.leave(holder)
 
@@ -146,7 +146,7 @@ class TestFromAnotherThread:
         with LoopbackServer([answer]) as server, talking(kind, server) as talker:
             stream = talker.stream()
             stream.cancel()
-            heard = talker.begin(stream).result(PROMPT)
+            heard = talker.begin(stream).result(PATIENCE)
             assert (heard.error, heard.outcome, heard.chunks) == (None, "cancelled", [])
             assert (server.requests, stream.path, Path("recordings").exists()) == ([], None, False)
 
@@ -164,13 +164,13 @@ class TestFromAnotherThread:
             begun = threading.Event()
             stream = talker.stream()
             future = talker.begin(stream, lambda chunk: begun.set())
-            assert begun.wait(PROMPT)
+            assert begun.wait(PATIENCE)
             threads = [threading.Thread(target=stream.cancel) for _ in range(8)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
             ended_once(stream.path, "cancelled")
 
 
@@ -185,7 +185,7 @@ def test_cancelled_in_the_middle_of_one_read_nothing_more_is_handed_out(kind: st
         stream = talker.stream()
         heard = talker.begin(
             stream, lambda chunk: stream.cancel() if chunk.text == "c" else None
-        ).result(PROMPT)
+        ).result(PATIENCE)
         heard.check("cancelled")
         assert heard.text == "abc"
         server.wait_until(lambda: server.open_connections == 0)
@@ -211,7 +211,7 @@ def test_left_by_an_exception_of_the_callers_own(kind: str):
         raise OwnError
 
     with LoopbackServer([talks_on]) as server, talking(kind, server) as talker:
-        heard = talker.begin(talker.stream(), fail).result(PROMPT)
+        heard = talker.begin(talker.stream(), fail).result(PATIENCE)
         heard.check("cancelled", error=OwnError)
         server.wait_until(lambda: server.open_connections == 0)
 
@@ -243,7 +243,7 @@ def test_left_before_it_began_nothing_is_sent_or_written(kind: str):
     with LoopbackServer([answer]) as server, talking(kind, server) as talker:
         stream = talker.stream()
         talker.leave(stream)
-        heard = talker.begin(stream).result(PROMPT)
+        heard = talker.begin(stream).result(PATIENCE)
         assert (heard.error, heard.outcome, heard.chunks) == (None, "cancelled", [])
         assert (server.requests, stream.path) == ([], None)
 
@@ -285,7 +285,7 @@ def test_dropped_inside_the_pools_own_work_it_blocks_nobody():
 
         pool._assign_requests_to_connections = strike
         finished = talker.begin(talker.stream())
-        assert finished.result(PROMPT).check("complete").text == "Hi there"
+        assert finished.result(PATIENCE).check("complete").text == "Hi there"
         ended_once(path, "abandoned")
         # It was the first of the two connections, and is closed by the same thread, at once.
         server.wait_until(lambda: server.open_connections == 1)
@@ -298,12 +298,12 @@ def test_closing_the_client_cancels_what_still_runs(kind: str):
         streams = [talker.stream() for _ in range(3)]
         futures = [talker.begin(stream, lambda chunk: begun.set()) for stream in streams]
         for stream in streams:
-            assert begun.wait(PROMPT)
+            assert begun.wait(PATIENCE)
             while not stream.completion.text:
                 pass
         talker.close()
         for future in futures:
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
         server.wait_until(lambda: server.open_connections == 0)
 
 
@@ -315,7 +315,7 @@ def test_closing_the_client_ends_what_still_connects(kind: str):
         while stream.call is None:
             assert not future.done()
         talker.close()
-        future.result(PROMPT).check("cancelled")
+        future.result(PATIENCE).check("cancelled")
 
 
 @every_client
@@ -333,7 +333,7 @@ def test_an_answer_in_one_piece_that_the_closing_cut_is_no_answer(kind: str):
         thread.start()
         server.wait_until(lambda: len(server.requests) == 1)
         talker.close()
-        thread.join(PROMPT)
+        thread.join(PATIENCE)
         assert len(caught) == 1
 
 
@@ -342,7 +342,7 @@ def test_a_stream_made_before_its_client_was_closed_sends_and_writes_nothing(kin
     with LoopbackServer([answer]) as server, talking(kind, server) as talker:
         stream = talker.stream()
         talker.close()
-        heard = talker.begin(stream).result(PROMPT)
+        heard = talker.begin(stream).result(PATIENCE)
         assert type(heard.error) is ClientStateError
         assert (server.requests, Path("recordings").exists()) == ([], False)
 
@@ -430,7 +430,7 @@ class TestTasks:
             conversation.begin()
             first, *rest = ollama_lines("Hi", " there")
             conversation.chunk(first)
-            go_on.wait(PROMPT)
+            go_on.wait(PATIENCE)
             for line in rest:
                 conversation.chunk(line)
             conversation.end()
@@ -556,7 +556,7 @@ def test_the_interpreters_exit_is_recorded(how: str, tmp_path: Path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )

@@ -12,6 +12,7 @@ import pytest
 
 from commands import command, json_lines, start
 from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from vesselog import Recording, VesselogError, verify
 from vesselog.cli import main
 from vesselog.cli.bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
@@ -195,7 +196,7 @@ def test_an_interrupt_ends_the_streams_and_tells_what_was_measured(client: str) 
         )
         server.wait_until(lambda: len(server.requests) == 5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err.decode()
     (figures,) = json_lines(out.decode())
     assert figures["streams"] == 1

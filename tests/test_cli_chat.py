@@ -15,6 +15,7 @@ import pytest
 
 from commands import command, json_lines, start
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
+from patience import PATIENCE
 from vesselog import Recording, StreamChunk, verify
 from vesselog.cli import main
 
@@ -270,7 +271,7 @@ def test_ctrl_c_ends_the_answer_which_is_recorded_as_cancelled() -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         told = process.stderr.read().decode()
-        assert process.wait(10) == 130
+        assert process.wait(PATIENCE) == 130
         process.stdout.close()
         process.stderr.close()
     assert told.startswith("cancelled · ")
@@ -288,7 +289,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
         assert process.stdout.read(3) == b"Hel"
         process.stdout.close()
         told = process.stderr.read().decode()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         process.stderr.close()
     assert told == ""
     (call,) = only_recording().calls()
@@ -303,7 +304,7 @@ def test_every_token_is_out_before_the_next_one_comes() -> None:
             talk.head()
             for line in LINES:
                 talk.chunk(line)
-                assert server.released.wait(10)
+                assert server.released.wait(PATIENCE)
                 server.released.clear()
             talk.end()
 
@@ -313,7 +314,7 @@ def test_every_token_is_out_before_the_next_one_comes() -> None:
         for token in ("Hel", "lo ", "wörld"):
             assert process.stdout.read(len(token.encode())) == token.encode()
             server.released.set()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
         server.released.set()
     assert process.returncode == 0
 
@@ -322,7 +323,7 @@ def test_every_token_is_out_before_the_next_one_comes() -> None:
 def test_a_full_disk_behind_stdout_is_one_line() -> None:
     with answering() as server, Path("/dev/full").open("wb") as full:
         process = start("chat", "ollama/m", "hi", "--base-url", server.url, stdout=full)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert err.decode() == "vesselog: No space left on device\n"
 
@@ -331,7 +332,7 @@ def test_a_closed_stdout_is_no_reason_to_fail() -> None:
     with answering() as server:
         line = [sys.executable, "-m", "vesselog", "chat", "ollama/m", "hi"]
         shell = ["sh", "-c", 'exec "$0" "$@" >&-', *line, "--base-url", server.url]
-        done = subprocess.run(shell, stderr=subprocess.PIPE, check=False, timeout=30)
+        done = subprocess.run(shell, stderr=subprocess.PIPE, check=False, timeout=PATIENCE)
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
 
@@ -356,7 +357,7 @@ def test_without_a_prompt_a_terminal_is_not_waited_for() -> None:
         stdin=below,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     os.close(above)
     os.close(below)

@@ -9,6 +9,7 @@ import pytest
 
 from commands import json_lines, start
 from loopback import ollama_lines, sse
+from patience import PATIENCE
 from vesselog.cli import main
 
 LINES = ollama_lines("Hel", "lo")
@@ -83,7 +84,7 @@ def test_a_body_that_still_comes_is_decoded_as_it_comes() -> None:
     process.stdin.write(LINES[0])
     process.stdin.flush()
     assert b'"text":"Hel"' in process.stdout.readline()
-    out, _ = process.communicate(b"".join(LINES[1:]), timeout=10)
+    out, _ = process.communicate(b"".join(LINES[1:]), timeout=PATIENCE)
     assert process.returncode == 0
     assert json_lines(out.decode())[-1]["text"] == "Hello"
 

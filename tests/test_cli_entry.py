@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from house import DEPENDENCIES, EXTRAS, ROOT
+from patience import PATIENCE
 from vesselog import __version__
 from vesselog.cli import main
 from vesselog.cli.entry import parser
@@ -64,7 +65,7 @@ def test_commands_import_nothing_heavy_before_they_run() -> None:
         "print(*{name.partition('.')[0] for name in sys.modules})\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert set(done.stdout.split()) & (DEPENDENCIES | EXTRAS) == set()
 

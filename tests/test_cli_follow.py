@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands import json_lines, recording, start
+from patience import PATIENCE
 from sessions import request, step, write
 from vesselog import ProviderError
 from vesselog.cli import main
@@ -24,7 +25,7 @@ def test_what_comes_is_shown_as_it_comes(tmp_path: Path) -> None:
     assert process.stdout.read(2) == b"lo"
     writer.end("complete")
     session.close()
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert out == b"\n"
     assert err.decode().splitlines() == ["complete", str(session.path)]

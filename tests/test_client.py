@@ -20,6 +20,7 @@ from loopback import (
     openai_body,
     openai_events,
 )
+from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import (
     Client,
@@ -294,7 +295,7 @@ def test_overlapping_streams_of_one_session(kind: str):
     with LoopbackServer([answer]) as server, talking(kind, server) as talker:
         futures = [talker.begin(talker.stream(session="chat")) for _ in range(8)]
         for future in futures:
-            assert future.result(30).check("complete").text == "Hi there"
+            assert future.result(PATIENCE).check("complete").text == "Hi there"
         calls = list(Recording("recordings/chat.jsonl").calls())
         assert [call.outcome for call in calls] == ["complete"] * 8
 
@@ -335,7 +336,7 @@ def test_frames_of_a_prepared_request(kind: str):
                 async with stream:
                     return [step.frame.raw async for step in stream.frames()]
 
-            frames = talker._loop.begin(read()).result(30)
+            frames = talker._loop.begin(read()).result(PATIENCE)
         assert frames == ollama_lines("Hi")
         assert stream.completion.text == "Hi"
         assert stream.outcome == "complete"

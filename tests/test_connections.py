@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import AsyncClient, Client, Limits, Recording, Retries, StreamTimeoutError, Timeouts
 from vesselog.vessels.ollama import Ollama
@@ -116,7 +117,7 @@ def test_a_stream_waits_for_a_connection_and_gets_it(kind: str):
         while stream.call is None:
             assert not waiting.done()
         talker.leave(holder)
-        assert waiting.result(30).check("complete").text == "Hi there"
+        assert waiting.result(PATIENCE).check("complete").text == "Hi there"
 
 
 @every_client
@@ -124,14 +125,14 @@ def test_idle_connections_are_kept_up_to_the_limit_and_closed_with_the_client(ki
     together = threading.Barrier(4)
 
     def at_once(conversation: Conversation) -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         conversation.answer("Hi")
 
     with LoopbackServer([at_once]) as server:
         with talking(kind, server) as talker:
             futures = [talker.begin(talker.stream()) for _ in range(4)]
             for future in futures:
-                future.result(30).check("complete")
+                future.result(PATIENCE).check("complete")
             assert server.connections == server.open_connections == 4
         server.wait_until(lambda: server.open_connections == 0)
 
@@ -276,18 +277,18 @@ def test_cancels_from_threads_at_random_moments_lose_nothing(tmp_path: Path):
                 for _ in range(CANCELS)
             ]
             for job in jobs:
-                job.result(60)
+                job.result(PATIENCE)
             barrier = threading.Barrier(limits.max_connections)
 
             def hold() -> None:
                 with client.stream("lab/m", "hi", timeouts=Timeouts(pool=5)) as stream:
-                    barrier.wait(30)
+                    barrier.wait(PATIENCE)
                     for _ in stream:
                         pass
                 assert stream.outcome == "complete"
 
             for job in [pool.submit(hold) for _ in range(limits.max_connections)]:
-                job.result(60)
+                job.result(PATIENCE)
             gc.collect()
             assert client._running == set()
             assert open_files() <= before + limits.max_connections * 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import command
+from lateness import Lateness
 from vesselog import Recording, verify
 from vesselog.cli import demo, main
 from vesselog.core.chunk import StreamChunk
@@ -25,9 +26,11 @@ HOSTILE = {
 
 
 def test_it_runs_from_anywhere_in_any_environment_within_15_seconds() -> None:
-    begun = time.monotonic()
-    done = command("demo", env=HOSTILE)
-    assert time.monotonic() - begun < 15
+    with Lateness() as lateness:
+        begun = time.monotonic()
+        done = command("demo", env=HOSTILE)
+        took = time.monotonic() - begun
+    assert took < 15 + lateness.seconds
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     (path,) = Path("recordings").glob("demo-*.jsonl")

@@ -12,6 +12,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer
 from media import Medium, medium_under
+from patience import PATIENCE
 from sessions import kinds, request, step, write
 from talking import KINDS, every_client, every_dialect, talking
 from vesselog import (
@@ -127,7 +128,7 @@ def test_interval_is_synced_within_its_time_though_nobody_asks(
     # Asking only makes it come sooner; this one waits for the thread's own look.
     for file in SYNC_THREAD.files:
         file._waiting.append((size, synced.set))
-    assert synced.wait(30)
+    assert synced.wait(PATIENCE)
     assert medium.synced(session.path) == size
     writer.end("complete")
     session.close()
@@ -274,7 +275,7 @@ def test_power_hands_out_only_what_is_on_the_medium(
             frames = [json.loads(line) for line in kept.splitlines() if b'"frame"' in line]
             assert [frame["raw"] for frame in frames][: len(seen)] == seen
 
-        talker.begin(stream, look).result(30).check("complete")
+        talker.begin(stream, look).result(PATIENCE).check("complete")
         assert seen
         assert medium.synced(stream.path) == stream.path.stat().st_size
 
@@ -308,12 +309,12 @@ def test_a_sync_that_fails_ends_the_stream_and_nothing_unsynced_is_handed_out(
         conversation.begin()
         first, *others = conversation.frames("Hel", "lo")
         conversation.chunk(first)
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         medium.refusing = at == "chunk"
         for frame in others[:-1]:
             conversation.chunk(frame)
         if at == "end":
-            assert ended.wait(30)
+            assert ended.wait(PATIENCE)
             medium.refusing = True
         conversation.chunk(others[-1])
         conversation.end()
@@ -332,7 +333,7 @@ def test_a_sync_that_fails_ends_the_stream_and_nothing_unsynced_is_handed_out(
         LoopbackServer([fail_under_way]) as server,
         talking(kind, server, recordings=tmp_path, durability="power") as talker,
     ):
-        heard = talker.begin(talker.stream(), take).result(30)
+        heard = talker.begin(talker.stream(), take).result(PATIENCE)
         assert isinstance(heard.error, RecordingError)
         assert "cannot sync" in heard.error.message
         assert heard.outcome == "error"
@@ -358,7 +359,7 @@ class TestAReaderAtTheGate:
             conversation.begin()
             first, *others = conversation.frames(*"abcdefgh")
             conversation.chunk(first)
-            assert stuck.wait(30)
+            assert stuck.wait(PATIENCE)
             for frame in others:
                 conversation.chunk(frame)
             conversation.end()
@@ -406,7 +407,7 @@ class TestAReaderAtTheGate:
             talker.leave(stream)
             assert not waiting.done()
             medium.free.set()
-            assert waiting.result(30).outcome == "complete"
+            assert waiting.result(PATIENCE).outcome == "complete"
 
     def test_the_loop_goes_on_before_the_request_leaves(
         self, tmp_path: Path, medium: Medium, kind: str
@@ -417,12 +418,12 @@ class TestAReaderAtTheGate:
         ):
             medium.free.clear()
             hearing = talker.begin(talker.stream())
-            assert medium.asked.wait(30)
+            assert medium.asked.wait(PATIENCE)
             talker.stream()  # made in the loop
             assert server.requests == []
             assert not hearing.done()
             medium.free.set()
-            hearing.result(30).check("complete")
+            hearing.result(PATIENCE).check("complete")
 
     def test_the_loop_goes_on_while_the_client_closes(
         self, tmp_path: Path, medium: Medium, kind: str
@@ -435,10 +436,10 @@ class TestAReaderAtTheGate:
             talker.hear().check("complete")
             closing = threading.Thread(target=talker.close)
             closing.start()
-            assert medium.asked.wait(30)
+            assert medium.asked.wait(PATIENCE)
             assert talker._here(closing.is_alive)
             medium.free.set()
-            closing.join(30)
+            closing.join(PATIENCE)
             assert not closing.is_alive()
 
 

@@ -21,6 +21,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import vesselog
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
+from patience import PATIENCE
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 TEXTS = ("A vessel ", "leaves ", "the harbour.")
@@ -34,7 +35,7 @@ def run(name: str, *arguments: str, **variables: str) -> str:
         capture_output=True,
         check=False,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -169,11 +170,11 @@ def test_many_servers_answer_beside_a_slow_one() -> None:
     nine_asked = threading.Barrier(10)
 
     def together(conversation: Conversation) -> None:
-        nine_asked.wait(20)  # all ten are asked at once
+        nine_asked.wait(PATIENCE)  # all ten are asked at once
         ollama(conversation)
 
     def slow(conversation: Conversation) -> None:
-        nine_asked.wait(20)
+        nine_asked.wait(PATIENCE)
         conversation.wait_for_hangup()
 
     with contextlib.ExitStack() as stack:

@@ -16,6 +16,7 @@ import trustme
 from aiohttp.client_reqrep import ConnectionKey
 
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import (
     ConnectionFailedError,
@@ -247,13 +248,13 @@ def test_broken_http(kind: str, what: str):
     def breaks(conversation: Conversation) -> None:
         conversation.raw(first)
         if then is not None:
-            assert arrived.wait(30)
+            assert arrived.wait(PATIENCE)
             conversation.raw(then)
         conversation.cut()
 
     with LoopbackServer([breaks]) as server, talking(kind, server) as talker:
         stream = talker.stream(timeouts=Timeouts(idle=1))
-        heard = talker.begin(stream, lambda chunk: arrived.set()).result(30)
+        heard = talker.begin(stream, lambda chunk: arrived.set()).result(PATIENCE)
         if what == "a body until the close":
             heard.check("truncated", error=TruncatedError)
         else:

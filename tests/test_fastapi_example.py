@@ -27,6 +27,7 @@ from httpx_sse import EventSource
 import vesselog
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
 from pages import ROOT, blocks
+from patience import PATIENCE
 
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs/fastapi.md"
@@ -56,11 +57,11 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
             thread.start()
             try:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+                with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
                     yield client
             finally:
                 server.should_exit = True
-                thread.join(20)
+                thread.join(PATIENCE)
         assert not thread.is_alive()
 
     return serve
@@ -96,7 +97,7 @@ def test_the_answer_comes_piece_by_piece_and_each_is_recorded_before(backend: Ba
         for line in ollama_lines("One ", "two ", "three"):
             conversation.chunk(line)
             if b"two" in line:
-                assert seen.wait(20)
+                assert seen.wait(PATIENCE)
         conversation.end()
 
     with (
@@ -223,9 +224,9 @@ def test_generation_is_cancelled_when_the_browser_leaves(
         events = events_of(response)
         for text in texts:
             assert next(events) == ("message", {"text": text})
-        assert begun.wait(20)
+        assert begun.wait(PATIENCE)
         response.close()
-        assert left.wait(20), "the model still generates"
+        assert left.wait(PATIENCE), "the model still generates"
         followed = vesselog.follow(only_recording())
         assert [chunk.text for chunk in followed] == list(texts)
         assert followed.outcome == "cancelled"
@@ -291,7 +292,7 @@ def in_a_browser(client: httpx.Client, use: str) -> str:
         capture_output=True,
         check=False,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
     )
     return done.stdout + done.stderr
 
@@ -333,4 +334,4 @@ def test_a_browser_that_stops_reading_stops_the_model(backend: Backend) -> None:
     use = "for await (const text of answer) { console.log(text); break; }\nconsole.log('left');"
     with LoopbackServer([endless]) as model, backend(OLLAMA_HOST=model.url) as client:
         assert in_a_browser(client, use) == "One\nleft\n"
-        assert left.wait(20)
+        assert left.wait(PATIENCE)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from talking import every_client, talking
 from vesselog import Client, ClientStateError, Recording
 from vesselog.vessels.ollama import Ollama
@@ -65,7 +66,7 @@ def test_a_running_stream_goes_on_in_the_parent_alone(tmp_path: Path):
     def steps(conversation: Conversation) -> None:
         conversation.begin()
         conversation.chunk(ollama_lines("one")[0])
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE)
         for line in ollama_lines("two"):
             conversation.chunk(line)
         conversation.end()

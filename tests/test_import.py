@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from house import DEPENDENCIES, EXTRAS, ROOMS, module_name, sources
+from patience import PATIENCE
 
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios"}
 
@@ -34,7 +35,7 @@ def run(code: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

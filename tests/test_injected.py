@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
+from patience import PATIENCE
 from talking import Talker
 from vesselog import ConfigurationError, ProviderError, Retries, StreamTimeoutError, Timeouts
 from vesselog.vessels.ollama import Ollama
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
-PROMPT = 10
 
 
 class Injected:
@@ -39,7 +39,7 @@ class Injected:
         if self.talker.kind == "sync":
             self.http.close()
         else:
-            self.talker._loop.begin(self.http.aclose()).result(30)
+            self.talker._loop.begin(self.http.aclose()).result(PATIENCE)
         self.talker.end()
 
 
@@ -107,13 +107,13 @@ def test_a_slow_first_chunk_is_waited_for_though_connecting_may_not_take_so_long
     release = threading.Event()
 
     def slow(conversation: Conversation) -> None:
-        release.wait(10)
+        release.wait(PATIENCE)
         conversation.answer("Hi")
 
     with LoopbackServer([slow]) as server, Injected(kind, server) as talker:
         future = talker.begin(talker.stream(timeouts=Timeouts(connect=0.5, first_chunk=30)))
         threading.Timer(0.8, release.set).start()
-        assert future.result(30).check("complete").text == "Hi"
+        assert future.result(PATIENCE).check("complete").text == "Hi"
 
 
 def silent(conversation: Conversation) -> None:
@@ -150,12 +150,12 @@ def test_cancel_and_deadlines_act_at_the_next_data(kind: str, how: str):
         begun = threading.Event()
         stream = talker.stream(timeouts=Timeouts(total=0.8 if how == "total" else None))
         future = talker.begin(stream, lambda chunk: begun.set())
-        assert begun.wait(PROMPT)
+        assert begun.wait(PATIENCE)
         if how == "cancel":
             stream.cancel()
-            future.result(PROMPT).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
         else:
-            future.result(PROMPT).check("error", error=StreamTimeoutError)
+            future.result(PATIENCE).check("error", error=StreamTimeoutError)
         server.wait_until(lambda: server.open_connections == 0)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import broken
+from patience import PATIENCE
 from vesselog import ConfigurationError
 from vesselog.core.exchange import Exchange
 from vesselog.core.request import chat_request
@@ -253,7 +254,7 @@ def test_pytest_gives_the_kit_and_loads_nothing_before_it_is_asked(tmp_path: Pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert other.returncode == 0, other.stdout
     toy = subprocess.run(
@@ -262,7 +263,7 @@ def test_pytest_gives_the_kit_and_loads_nothing_before_it_is_asked(tmp_path: Pat
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert "1 failed, 1 passed" in toy.stdout
     assert "vessel 'toy' does not conform" in toy.stdout

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from loopback import Conversation, LoopbackServer, unanswering_port
+from patience import PATIENCE
 from talking import every_client, talking
 from vesselog import ConfigurationError, ConnectionFailedError, Retries, Timeouts
 from vesselog.core.client.proxies import proxy_patterns, proxy_secrets
@@ -166,7 +167,7 @@ def test_a_stream_is_cancelled_while_the_proxy_makes_the_tunnel(
             future = talker.begin(stream)
             proxy.wait_until(lambda: len(proxy.requests) == 1)
             stream.cancel()
-            future.result(10).check("cancelled")
+            future.result(PATIENCE).check("cancelled")
             heard = talker.hear()
             assert "Forbidden" in str(heard.error) or heard.error.phase == "connect"
 

@@ -10,6 +10,7 @@ import pytest
 
 import vesselog
 from house import DEPENDENCIES, ROOT
+from patience import PATIENCE
 
 
 def typed_imports() -> dict[str, tuple[str, ...]]:
@@ -38,6 +39,6 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 def test_importing_it_imports_no_dependency() -> None:
     code = "import vesselog, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert set(done.stdout.split()) & DEPENDENCIES == set()

@@ -28,6 +28,7 @@ import pytest
 import vesselog
 from loopback import Conversation, LoopbackServer
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
+from patience import PATIENCE
 from vesselog.cli.entry import parser
 from vesselog.core.truth.key import request_key
 from vesselog.core.truth.session import Session
@@ -88,7 +89,7 @@ def shell(command: str, **variables: str) -> str:
         ["bash", "-euo", "pipefail", "-c", command],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     return done.stdout.decode()

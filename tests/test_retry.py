@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from talking import KINDS, every_client, every_dialect, talking
 from vesselog import (
     ConnectionFailedError,
@@ -148,7 +149,7 @@ def test_the_frames_of_attempts_that_failed_are_not_handed_out(kind: str):
         if kind == "sync":
             first = next(stream.frames())
         else:
-            first = talker._loop.begin(anext(stream.frames())).result(30)
+            first = talker._loop.begin(anext(stream.frames())).result(PATIENCE)
         assert b"Hi" in first.frame.raw
         talker.leave(stream)
 
@@ -196,7 +197,7 @@ def test_a_refused_connection_is_tried_again(kind: str):
             return 0 if path is None else len(list(Recording(path).calls()))
 
         stream = talker.stream()
-        heard = talker.begin(stream).result(30)
+        heard = talker.begin(stream).result(PATIENCE)
         attempts = count(stream.path)
         heard.check("error", error=ConnectionFailedError)
         assert heard.error.phase == "connect"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE
 from sessions import NOON, ManualClock, kinds, read, record, request, step, write
 from vesselog import (
     ConfigurationError,
@@ -401,7 +402,7 @@ def start(program: str) -> subprocess.Popen[bytes]:
 def finish(child: subprocess.Popen[bytes]) -> None:
     """Wait for it, and leave nothing of it running if it hangs."""
     try:
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()

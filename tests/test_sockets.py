@@ -11,6 +11,7 @@ import httpcore
 import pytest
 
 from loopback import unanswering_port
+from patience import PATIENCE
 from vesselog.core.client.sockets import AsyncioBackend
 
 
@@ -31,7 +32,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> No
 
 async def test_what_is_sent_and_received():
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         theirs, _ = server.accept()
         with theirs:
             await stream.write(b"question", 10)
@@ -50,7 +51,7 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch):
         closed = gone.getsockname()
         gone.close()
         resolved(monkeypatch, closed, server.getsockname())
-        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=PATIENCE)
         assert stream.get_extra_info("server_addr") == server.getsockname()
         await stream.aclose()
 
@@ -66,7 +67,7 @@ async def test_an_address_that_does_not_answer_delays_little(monkeypatch: pytest
     monkeypatch.setattr(loop, "sock_connect", connect)
     with listening() as server:
         resolved(monkeypatch, ("192.0.2.1", 9), server.getsockname())
-        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=PATIENCE)
         assert tried == [("192.0.2.1", 9), server.getsockname()]
         await stream.aclose()
 
@@ -83,7 +84,7 @@ async def test_a_connect_that_is_called_off_leaves_the_next_alone(
         for _ in range(10):
             await asyncio.sleep(0)
         resolved(monkeypatch, server.getsockname())
-        second = asyncio.create_task(backend.connect_tcp("models.example", 1, timeout=10))
+        second = asyncio.create_task(backend.connect_tcp("models.example", 1, timeout=PATIENCE))
         for _ in range(turns):
             await asyncio.sleep(0)
         first.cancel()
@@ -97,10 +98,10 @@ async def test_no_address_answers(monkeypatch: pytest.MonkeyPatch):
         closed = gone.getsockname()
     resolved(monkeypatch, closed)
     with pytest.raises(httpcore.ConnectError, match="Connect call failed"):
-        await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        await AsyncioBackend().connect_tcp("models.example", 1, timeout=PATIENCE)
     resolved(monkeypatch)
     with pytest.raises(httpcore.ConnectError, match="no address"):
-        await AsyncioBackend().connect_tcp("models.example", 1, timeout=10)
+        await AsyncioBackend().connect_tcp("models.example", 1, timeout=PATIENCE)
 
 
 async def readable(stream: httpcore.AsyncNetworkStream) -> bool:
@@ -114,7 +115,7 @@ async def readable(stream: httpcore.AsyncNetworkStream) -> bool:
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
 async def test_a_connection_that_its_server_ended_is_not_used_again(sent: bytes):
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         theirs, _ = server.accept()
         assert not stream.get_extra_info("is_readable")
         if sent:
@@ -148,7 +149,7 @@ class Ears:
 
 async def test_a_listener_hears_what_came_before_it_and_what_comes():
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         theirs, _ = server.accept()
         theirs.sendall(b"early")
         await readable(stream)
@@ -167,7 +168,7 @@ async def test_a_listener_hears_what_came_before_it_and_what_comes():
 
 async def test_nothing_comes_while_it_pauses():
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         ears = Ears()
         stream.listen(ears)
         theirs, _ = server.accept()
@@ -183,7 +184,7 @@ async def test_nothing_comes_while_it_pauses():
 
 async def test_what_the_server_does_not_take_ends_at_the_write_deadline():
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         with pytest.raises(httpcore.WriteTimeout):
             await stream.write(b"x" * 30_000_000, 0.05)
         await stream.aclose()
@@ -193,7 +194,7 @@ async def test_what_the_server_does_not_take_ends_at_the_write_deadline():
 
 async def test_a_reset_is_an_error_of_the_reader():
     with listening() as server:
-        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=10)
+        stream = await AsyncioBackend().connect_tcp(*server.getsockname(), timeout=PATIENCE)
         theirs, _ = server.accept()
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         theirs.close()

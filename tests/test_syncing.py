@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from media import Medium, medium_under
+from patience import PATIENCE
 from sessions import kinds, request, step, write
 from vesselog import RecordingError
 from vesselog.core.truth.session import Session
@@ -34,7 +35,7 @@ def run(script: str, *arguments: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
@@ -67,17 +68,17 @@ def test_many_threads_in_one_session_share_syncs(tmp_path: Path, medium: Medium)
     def work(index: int) -> None:
         writer = writers[index]
         write(writer, [step(0)])
-        written.wait(30)
+        written.wait(PATIENCE)
         assert writer.gate is not None
         writer.gate.wait()
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(len(writers))]
     for thread in threads:
         thread.start()
-    written.wait(30)
+    written.wait(PATIENCE)
     medium.free.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     # The one that may have been under way, the one that is shared, one for who came just too late.
     assert len(medium.files) - before <= 3
     for writer in writers:
@@ -158,7 +159,7 @@ def test_asking_for_a_file_that_is_closed_does_not_wait(tmp_path: Path, medium: 
     session.close()
     SYNC_THREAD.flush()
     for thread in sync_threads():
-        thread.join(30)
+        thread.join(PATIENCE)
     woken: list[bool] = []
     file.ask(lambda: woken.append(True))
     assert woken == [True]

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from vesselog import Client, Recording, Retries, verify
 from vesselog.vessels.ollama import Ollama
 
@@ -41,7 +42,7 @@ def test_eight_threads_share_a_client():
             ThreadPoolExecutor(THREADS) as pool,
         ):
             for job in [pool.submit(work, client, number) for number in range(THREADS)]:
-                job.result(60)
+                job.result(PATIENCE)
             assert client.complete("lab/m", "a b").text == "ab"
         assert server.connections <= THREADS
         assert len(server.requests) == THREADS * STREAMS + 1
@@ -62,7 +63,7 @@ def test_a_stream_may_be_read_in_another_thread_than_it_was_opened_in():
         with Client(vessels=vessels, environment={}) as client, ThreadPoolExecutor(1) as pool:
             with client.stream("lab/m", "a b c") as stream:
                 assert next(stream).text == "a"
-                assert pool.submit(lambda: next(stream).text).result(30) == "b"
+                assert pool.submit(lambda: next(stream).text).result(PATIENCE) == "b"
                 assert [chunk.text for chunk in stream] == ["c", ""]
             assert stream.outcome == "complete"
 
@@ -77,7 +78,7 @@ def test_one_threads_failures_are_its_own():
         together = threading.Barrier(THREADS)
 
         def work(number: int) -> str:
-            together.wait(30)
+            together.wait(PATIENCE)
             with client.stream("gone/m" if number % 2 else "lab/m", "a b") as stream:
                 return "".join(chunk.text for chunk in stream)
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from house import PACKAGES, PYPROJECT, ROOMS, ROOT
+from patience import PATIENCE
 
 PRIVATE = [
     "recordings/20261121T071700Z-private.jsonl",
@@ -40,7 +41,7 @@ class Built(NamedTuple):
 def run(*command: str | Path, cwd: Path) -> str:
     """What a command prints; it must succeed."""
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
+from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import AsyncClient, RecordingError, StreamChunk, Timeouts
 from vesselog.core.truth import appending
@@ -75,7 +76,7 @@ def test_every_chunk_of_a_long_stream(kind: str, model: str, size: int):
                 print(stream.call, chunk.seq, file=other.stdin, flush=True)
                 answers.append(other.stdout.readline().strip())
 
-            heard = talker.begin(stream, ask).result(60)
+            heard = talker.begin(stream, ask).result(PATIENCE)
         heard.check("complete")
         assert len(answers) == len(heard.chunks) >= CHUNKS // size
         assert set(answers) == {"there"}

@@ -19,6 +19,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer
 from pages import ROOT, blocks
+from patience import PATIENCE
 from vesselog.cli import main
 from vesselog.cli.new_vessel import _FILES
 
@@ -86,7 +87,7 @@ def run(script: str, programs: Path, folder: Path, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -17,6 +17,7 @@ from pathlib import Path
 from amounts import amount
 from invariants import Yielded, check, yielded_from
 from loopback import Conversation
+from patience import PATIENCE
 from producing import producing_lines
 from vesselog import AsyncClient, AsyncStream, Client, Stream
 
@@ -181,4 +182,4 @@ def leave_all(pool: ThreadPoolExecutor, client: Client, total: int, yielded: lis
     chance = random.Random(amount("SEED"))
     leaving = [leave_in_thread(client, number, chance, yielded) for number in range(total)]
     for job in [pool.submit(each) for each in leaving]:
-        job.result(60)
+        job.result(PATIENCE)

@@ -26,6 +26,7 @@ from commands import command
 from http2_server import http2_server
 from invariants import check
 from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from reporting import Figure
 from talking import Talker, every_client, talking
 from vesselog import AsyncClient, Recording, Retries, Timeouts, VesselogError, replay, verify
@@ -276,7 +277,7 @@ def told_by(ask: Callable[[], Any]) -> Iterator[str]:
 def told_by_all(talker: Talker, name: str) -> Iterator[str]:
     """All that can be asked of a vessel, and of what is then at hand."""
     stream = talker.stream(f"{name}/m", session=f"for-{name}", headers=REQUEST_HEADERS)
-    heard = talker.begin(stream).result(30)
+    heard = talker.begin(stream).result(PATIENCE)
     assert isinstance(heard.error, VesselogError | None), repr(heard.error)
     yield from told_of(heard.error, stream, stream.completion, *heard.chunks)
     yield from told_by(lambda: talker.complete(f"{name}/m"))

@@ -18,6 +18,7 @@ from http_faults import FAULTS, PATIENT, SILENCE, TOTAL, Fault, Sending, whole_a
 from invariants import check, yielded_by
 from lateness import MOST_LATE, Lateness
 from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from reporting import Figure
 from talking import Heard, every_client, talking
 from vesselog import ProtocolError, ProviderError, Retries
@@ -90,11 +91,11 @@ def test_fault(name: str, kind: str, trust: ssl.SSLContext, figure: Figure) -> N
             with Lateness() as lateness, memory() as grown:
                 begun = time.monotonic()
                 answers = {each: talker.begin(stream) for each, stream in streams.items()}
-                heard = {each: answer.result(60) for each, answer in answers.items()}
+                heard = {each: answer.result(PATIENCE) for each, answer in answers.items()}
                 took = time.monotonic() - begun
             for each, one in heard.items():
                 check_one(one, fault, sent[each].body)
-            assert took < fault.seconds + MOST_LATE + lateness.worst
+            assert took < fault.seconds + MOST_LATE + lateness.seconds
             assert grown[0] < MOST_MEMORY * len(vessels)
             faulty.clear()
             for each in vessels:

@@ -25,6 +25,7 @@ from http_faults import PATIENT, SILENCE, TEXTS, TIMEOUTS
 from invariants import check, yielded_by
 from lateness import MOST_LATE, Lateness
 from loopback import Request
+from patience import PATIENCE
 from reporting import Figure
 from talking import talking
 from vesselog import (
@@ -115,7 +116,7 @@ class Http2Server:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         assert not self.failures, self.failures
 
     def _accept(self) -> None:
@@ -284,9 +285,9 @@ def test_fault(
         with Lateness() as lateness:
             begun = time.monotonic()
             answers = [talker.begin(stream) for stream in streams.values()]
-            heard = [answer.result(30) for answer in answers]
+            heard = [answer.result(PATIENCE) for answer in answers]
             took = time.monotonic() - begun
-        assert took < SILENCE + MOST_LATE + lateness.worst
+        assert took < SILENCE + MOST_LATE + lateness.seconds
         for vessel, one in zip(vessels, heard, strict=True):
             kind = None if one.error is None else type(one.error)
             assert kind in verdicts, repr(one.error)

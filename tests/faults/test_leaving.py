@@ -17,6 +17,7 @@ from amounts import amount
 from invariants import Yielded
 from leaving import FRAMES, WAYS, check_files, descriptors, leave, leave_all, threads, trickling
 from loopback import LoopbackServer
+from patience import PATIENCE
 from producing import producing
 from reporting import Figure
 from vesselog import AsyncClient, Client, Limits, Timeouts
@@ -97,13 +98,13 @@ def test_leaving_the_sync_client(tmp_path: Path, figure: Figure) -> None:
             def hold() -> None:
                 stream = client.stream("lab/m", "after", timeouts=Timeouts(pool=5))
                 with stream:
-                    barrier.wait(30)
+                    barrier.wait(PATIENCE)
                     for _ in stream:
                         pass
                 assert stream.outcome == "complete"
 
             for job in [pool.submit(hold) for _ in range(LIMITS.max_connections)]:
-                job.result(60)
+                job.result(PATIENCE)
             assert client._running == set()
             assert descriptors() <= before + LIMITS.max_connections * 2
         server.wait_until(lambda: server.open_connections == 0)
@@ -167,6 +168,6 @@ def test_leaving_the_sync_client_at_a_level_that_syncs(level: str, tmp_path: Pat
     assert SYNC_THREAD.files == ()
     for thread in threading.enumerate():
         if thread.name == "vesselog sync":
-            thread.join(30)  # its last turn
+            thread.join(PATIENCE)  # its last turn
     assert threads() == others
     check_files(tmp_path / "recordings", yielded)

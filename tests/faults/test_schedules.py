@@ -28,6 +28,7 @@ from dialects import DIALECTS
 from http_faults import FAULTS, Sending, whole_answer
 from invariants import Yielded, check, check_reopening
 from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from reporting import Figure
 from talking import KINDS, Heard, Talker, talking
 from vesselog import (
@@ -223,7 +224,7 @@ def run(schedule: Schedule, folder: Path, trust: ssl.SSLContext) -> None:
                 watcher.start()
             for each, future in started:
                 with suppress(CancelledError):
-                    each.heard = future.result(30)
+                    each.heard = future.result(PATIENCE)
             for watcher in watchers:
                 watcher.join()
             check_streams(schedule)

@@ -14,6 +14,7 @@ import pytest
 from invariants import check, yielded_by
 from lateness import Lateness
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from talking import Heard, every_client, talking
 from vesselog import RecordingError
 
@@ -58,13 +59,13 @@ def test_a_file_taken_away_under_way_is_noticed(tmp_path: Path, kind: str, how: 
                 take_away(stream.path, how)
 
         with Lateness() as lateness:
-            heard = talker.begin(stream, take).result(30)
+            heard = talker.begin(stream, take).result(PATIENCE)
     assert type(heard.error) is RecordingError, repr(heard.error)
     assert "deleted or replaced" in str(heard.error)
     assert heard.outcome == "error"
     if how == "replaced":
         assert heard.stream.path.read_bytes() == b"somebody else's"
-    assert heard.chunks[-1].t - heard.chunks[3].t < 1.1 + lateness.worst
+    assert heard.chunks[-1].t - heard.chunks[3].t < 1.1 + lateness.seconds
     check_kept(kept, heard)
 
 
@@ -77,7 +78,7 @@ def test_a_file_deleted_before_the_end_is_noticed_at_the_end(tmp_path: Path, kin
         first, *rest = conversation.frames("Hi", " there")
         conversation.begin()
         conversation.chunk(first)
-        gone.wait(10)
+        gone.wait(PATIENCE)
         conversation.chunk(b"".join(rest))
         conversation.end()
 
@@ -90,7 +91,7 @@ def test_a_file_deleted_before_the_end_is_noticed_at_the_end(tmp_path: Path, kin
                 stream.path.unlink()
             gone.set()
 
-        heard = talker.begin(stream, take).result(30)
+        heard = talker.begin(stream, take).result(PATIENCE)
     assert type(heard.error) is RecordingError, repr(heard.error)
     assert heard.outcome == "error"
     check_kept(kept, heard)

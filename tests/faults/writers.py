@@ -21,6 +21,7 @@ import httpcore  # noqa: F401 - imported before children are made
 
 import sessions
 from invariants import Yielded, check_poisoned
+from patience import PATIENCE
 from producing import line
 from talking import talking
 from vesselog import (
@@ -184,7 +185,7 @@ def stream_with_few_files(
             free = [each for each in range(1000) if not Path(f"/proc/self/fd/{each}").exists()]
             resource.setrlimit(resource.RLIMIT_NOFILE, (free[left], limit[1]))
             heard = talker.begin(stream, lambda chunk: tell(stream.path, stream.call, chunk))
-            result = heard.result(30)
+            result = heard.result(PATIENCE)
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
             ended.append(type(result.error).__name__ if result.error else str(result.outcome))
             if result.outcome == "complete":
