@@ -59,6 +59,19 @@ CASES = {
     "more behind the last": Case(
         OK + b"connection: close\r\ncontent-length: 2\r\n\r\nhi" + OK, b"hi"
     ),
+    "a folded field": Case(OK + b"a: b\r\n c\r\ncontent-length: 2\r\n\r\nhi", b"hi", reusable=True),
+    "space behind a field": Case(
+        OK + b"transfer-encoding: chunked \r\n\r\n2\r\nhi\r\n0\r\n\r\n", b"hi", reusable=True
+    ),
+    "no status": Case(b"HTTP/1.1 099 No\r\ncontent-length: 2\r\n\r\nho" + OK + b"\r\n", None),
+    "another protocol": Case(
+        b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", None
+    ),
+    "compressed, then chunks": Case(
+        OK + b"transfer-encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", None
+    ),
+    "compressed until it closes": Case(OK + b"transfer-encoding: gzip\r\n\r\nhi", None, ends=True),
+    "a NUL": Case(OK + b"a: b\0c\r\ncontent-length: 2\r\n\r\nhi", None),
     "short": Case(OK + b"content-length: 5\r\n\r\nhel", None, ends=True),
     "no last chunk": Case(OK + b"transfer-encoding: chunked\r\n\r\n3\r\nhel\r\n", None, ends=True),
     "closed in the head": Case(OK + b"content-len", None, ends=True),
@@ -147,3 +160,19 @@ def test_a_header_that_would_break_the_request_is_refused(make: type[Parser]):
     parser.request(short)
     with pytest.raises(httpx.LocalProtocolError):
         parser.part(b"more than three")
+
+
+@every_parser
+def test_a_protocol_that_the_request_offers_is_not_spoken(make: type[Parser]):
+    parser = make()
+    headers = {"host": "models.example", "connection": "upgrade", "upgrade": "x"}
+    parser.request(httpx.Request("GET", "http://models.example/", headers=headers))
+    parser.last()
+    with pytest.raises(httpx.RemoteProtocolError):
+        parser.feed(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+
+
+@every_parser
+def test_a_server_that_closes_before_it_is_asked(make: type[Parser]):
+    with pytest.raises(httpx.RemoteProtocolError):
+        make().end()

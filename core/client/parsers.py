@@ -99,31 +99,34 @@ class H11Parser(Parser):
                     self.body.append(bytes(event.data))
                 elif isinstance(event, h11.Response):
                     self._begin(event)
-                elif isinstance(event, h11.InformationalResponse):
-                    if event.status_code == 101:
-                        self._begin(event)
                 elif isinstance(event, h11.EndOfMessage):
                     self.complete = True
-                else:
-                    return
+                elif not isinstance(event, h11.InformationalResponse):
+                    break
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
+        if http.their_state is h11.SWITCHED_PROTOCOL:
+            raise _unasked()
 
     def end(self) -> None:
         """The server has closed."""
         if not self.complete:
             self.feed(b"")
+        if not self.complete:  # nothing was asked yet, so to h11 nothing is missing
+            raise _nothing()
 
-    def _begin(self, event: h11.Response | h11.InformationalResponse) -> None:
+    def _begin(self, event: h11.Response) -> None:
         version, fields = event.http_version.decode("ascii"), event.headers.raw_items()
         self.head = Head(version, event.status_code, event.reason, fields)
 
 
 class LlhttpParser(Parser):
-    """The response by llhttp. Needs httptools.
+    """The response by llhttp, but not to HEAD: it would wait for the body. Needs httptools.
 
-    As lenient as h11: a bare LF ends a line (RFC 9112, 2.2), spaces may stand behind the size of a
-    chunk, and of a chunked body the length does not count (6.3).
+    As lenient as h11: a bare LF ends a line (RFC 9112, 2.2), a field may go on in the next line
+    (5.2), spaces may stand behind the size of a chunk, and of a chunked body the length does not
+    count (6.3). As strict: no NUL in a field, no transfer coding but chunked, which is all that was
+    asked for, and no other protocol. Stricter: the length is given once.
     """
 
     def __init__(self) -> None:
@@ -141,6 +144,7 @@ class LlhttpParser(Parser):
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             lenient_chunked_length=True,
+            lenient_headers=True,
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
@@ -170,7 +174,7 @@ class LlhttpParser(Parser):
     def end(self) -> None:
         """The server has closed."""
         if self.head is None:
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+            raise _nothing()
         if self._framed and not self.complete:
             raise httpx.RemoteProtocolError("the server closed before the response was whole")
         self.complete = True
@@ -187,24 +191,40 @@ class LlhttpParser(Parser):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or behind the body."""
-        self._fields.append((name, value))
+        if b"\0" in value:
+            raise httpx.RemoteProtocolError("a header field holds a NUL")
+        self._fields.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         fields, self._fields = self._fields, []
         reason, self._reason = self._reason, b""
         status = self._parser.get_status_code()
-        if self.head is not None or (status < 200 and status != 101):
+        if status < 100 or status == 101:
+            raise _unasked()
+        if self.head is not None or status < 200:
             return
-        self.head = Head(self._parser.get_http_version(), status, reason, fields)
-        self._framed = any(
-            name.lower() == b"content-length"
-            or (name.lower() == b"transfer-encoding" and value.lower().endswith(b"chunked"))
+        framing = [
+            (name.lower(), value.lower())
             for name, value in fields
-        )
+            if name.lower() in {b"content-length", b"transfer-encoding"}
+        ]
+        codings = [value for name, value in framing if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            raise httpx.RemoteProtocolError("the body has a transfer coding other than chunked")
+        self._framed = bool(framing)
+        self.head = Head(self._parser.get_http_version(), status, reason, fields)
 
     def on_message_complete(self) -> None:
         """The response is there."""
         if self.head is not None and not self.complete:
             self.complete = True
             self._keeps = self._parser.should_keep_alive()
+
+
+def _nothing() -> httpx.RemoteProtocolError:
+    return httpx.RemoteProtocolError("the server closed before it answered")
+
+
+def _unasked() -> httpx.RemoteProtocolError:
+    return httpx.RemoteProtocolError("the status is none of HTTP, or changes to another protocol")
