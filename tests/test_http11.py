@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
+from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
 from vesselog.core.client.http11 import Http11Transport
 from vesselog.core.client.settings import Limits
 
@@ -108,6 +113,78 @@ async def test_a_connection_that_its_server_gave_up_is_not_used_again(
 
 
 @every_parser
+async def test_what_ended_while_the_loop_stood_still_is_not_used_again(fast: bool):  # noqa: FBT001
+    """A caller that computes between two requests: the loop has not told of the end yet."""
+    ended = threading.Semaphore(0)
+
+    def once(conversation: Conversation) -> None:
+        conversation.whole(b"hello")
+        conversation.cut()
+        ended.release()
+
+    transport = Http11Transport(Limits(), ssl.create_default_context(), fast=fast)
+    with LoopbackServer([once]) as server:
+        async with httpx.AsyncClient(transport=transport) as client:
+            for _ in range(3):
+                assert (await client.post(server.url, content=b"{}")).text == "hello"
+                assert ended.acquire(timeout=PATIENCE)
+        assert server.connections == 3
+
+
+@every_parser
+async def test_a_connection_that_ends_behind_its_answer_is_not_handed_on(fast: bool):  # noqa: FBT001
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(HELLO)
+
+    async with talking(serve, fast=fast, max_connections=1) as client:
+        answers = await asyncio.gather(*(client.get("/") for _ in range(5)))
+    assert {each.text for each in answers} == {"hello"}
+
+
+@every_parser
+async def test_the_answer_to_head_has_no_body(fast: bool):  # noqa: FBT001
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            assert (await asked(reader)).startswith(b"HEAD /")
+            writer.write(HELLO[: -len(b"hello")])
+
+    async with talking(serve, fast=fast) as client:
+        for _ in range(2):
+            assert (await client.head("/", timeout=10)).content == b""
+    assert connections == 1
+
+
+@every_parser
+async def test_a_context_shared_with_a_client_that_speaks_http2(fast: bool):  # noqa: FBT001
+    chosen: list[str | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        chosen.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await asked(reader)
+        writer.write(HELLO)
+        await reader.read()
+        writer.close()
+
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    theirs.set_alpn_protocols(["h2", "http/1.1"])
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    transport = Http11Transport(Limits(), ours, fast=fast)
+    ours.set_alpn_protocols(["http/1.1", "h2"])  # as httpcore does for each of its connections
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=theirs)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, asyncio.timeout(30), httpx.AsyncClient(transport=transport) as client:
+        assert (await client.get(url)).text == "hello"
+    assert chosen == ["http/1.1"]
+
+
+@every_parser
 async def test_idle_connections_expire(fast: bool):  # noqa: FBT001
     connections = 0
 
@@ -196,6 +273,37 @@ async def test_a_taker_that_wants_no_more_stops_the_server(fast: bool):  # noqa:
 
 
 @every_parser
+async def test_a_taker_that_takes_little_at_a_time_bounds_what_waits(fast: bool):  # noqa: FBT001
+    sent = 0
+    data = bytes(1024) * 256
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, len(data))
+        await asked(reader)
+        writer.write(HEAD)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(chunk(data))
+                await writer.drain()
+                sent += len(data)
+
+    heard = 0
+
+    def into(data: bytes) -> bool:
+        nonlocal heard
+        heard += len(data)
+        return False
+
+    async with talking(serve, fast=fast) as client, poured(client) as pour:
+        while heard < 4_000_000:
+            assert not await pour(into)
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert sent - heard < 16_000_000, "the buffers of the system, and little more"
+
+
+@every_parser
 async def test_what_the_taker_raises_is_raised(fast: bool):  # noqa: FBT001
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
@@ -281,3 +389,35 @@ async def test_whoever_waits_hears_that_the_client_is_closed(fast: bool):  # noq
         await client.aclose()
         with pytest.raises(httpx.RemoteProtocolError):
             await asking
+
+
+@every_parser
+async def test_a_client_closed_while_one_connects_sends_nothing(
+    fast: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+):
+    connecting, go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+    heard: list[bytes] = []
+
+    async def slowly(*where: Any) -> None:
+        connecting.set()
+        await go_on.wait()
+        await connect(*where)
+
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            heard.append(await reader.read())
+        over.set()
+
+    monkeypatch.setattr(loop, "sock_connect", slowly)
+    async with talking(serve, fast=fast) as client:
+        asking = asyncio.create_task(client.get("/"))
+        await connecting.wait()
+        await client.aclose()
+        go_on.set()
+        with pytest.raises(httpx.ConnectError, match="closed"):
+            await asking
+        await over.wait()
+    assert heard in ([], [b""])

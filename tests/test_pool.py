@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ class Line:
     """Stands for a connection's stream."""
 
     def __init__(self) -> None:
-        self.aborted = False
+        self.aborted = self.readable = False
         self.listener: Any = None
 
     def listen(self, listener: Any) -> None:
@@ -93,6 +94,41 @@ async def test_waiting_ends_at_its_deadline_and_takes_nothing():
     assert await pool.take(HERE, 0.01) is held
 
 
+async def test_those_who_gave_up_waiting_are_forgotten():
+    def futures() -> int:
+        gc.collect()
+        return sum(type(each) is asyncio.Future for each in gc.get_objects())
+
+    pool = Pool(Limits(max_connections=1))
+    await made(pool)
+    before = futures()
+    for each in (waiting := await started(*(made(pool) for _ in range(100)))):
+        each.cancel()
+    await asyncio.wait(waiting)
+    del each, waiting  # whose errors know where they were raised, and all that was there
+    assert futures() < before + 50
+
+
+@pytest.mark.parametrize("idle", [True, False])
+async def test_one_that_is_found_ended_makes_room_for_another(idle: bool):  # noqa: FBT001
+    pool = Pool(Limits(max_connections=1))
+    ended = await made(pool)
+    if idle:
+        pool.keep(ended)
+        ended.stream.readable = True
+        connection = await pool.take(HERE, 1)
+    else:
+        (waiting,) = await started(pool.take(HERE, 10))
+        ended.stream.readable = True
+        pool.keep(ended)
+        connection = await waiting
+    assert connection is not ended
+    assert connection.stream is None
+    assert ended.stream.aborted
+    ended.connection_ended(None)
+    assert (await started(pool.take(HERE, 10)))[0].cancel(), "that has the only place"
+
+
 @pytest.mark.parametrize("ends", ["keep", "drop"])
 async def test_one_who_is_cancelled_loses_no_place(ends: str):
     """While waiting, and in the moment in which the turn has come."""
@@ -155,3 +191,12 @@ async def test_closing_ends_all_and_tells_those_who_wait():
     assert other.stream.aborted
     pool.keep(other)
     assert await pool.take(THERE, 1) is not other
+
+
+async def test_what_connects_while_the_pool_is_closed_is_closed_too():
+    pool, line = Pool(Limits()), Line()
+    connecting = await pool.take(HERE, 1)
+    pool.close()
+    with pytest.raises(httpx.ConnectError, match="closed"):
+        pool.connected(connecting, line)  # type: ignore[arg-type]
+    assert line.aborted

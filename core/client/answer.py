@@ -43,13 +43,18 @@ class Answer(httpx.AsyncByteStream):
         self._closed: Callable[[bool], Awaitable[None]] | None = closed
         self._loop = asyncio.get_running_loop()
         self._error: Exception | None = None
-        self._waiting = 0  # bytes that came since somebody took some
+        self._waiting = 0  # bytes that came since all of the body was taken
         self._news: asyncio.Future[None] | None = None
         self._into: Into | None = None
         self._poured: asyncio.Future[bool] | None = None
 
     async def send(self, request: httpx.Request) -> None:
-        """Send the request. Raises httpx.WriteTimeout and LocalProtocolError."""
+        """Send the request. Raises httpx.WriteTimeout and LocalProtocolError.
+
+        Not on a connection that has ended, or on which the server has spoken first: raises why.
+        """
+        if self._error is not None:
+            raise self._error
         parser, timeout = self._parser, self._timeouts.get("write")
         head = parser.request(request)
         try:
@@ -158,8 +163,9 @@ class Answer(httpx.AsyncByteStream):
             count += 1
         taken = body[0] if count == 1 else b"".join(body[:count])
         del body[:count]
-        self._waiting = 0
-        self._stream.resume()
+        if not body:
+            self._waiting = 0
+            self._stream.resume()
         return taken
 
     async def _wait(self) -> None:

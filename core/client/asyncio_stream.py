@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 import httpcore
 
 from .bridge import as_core
+from .interrupt import poll
 
 __all__ = ["AsyncioStream", "Listener"]
 
@@ -95,6 +96,13 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 async with asyncio.timeout(timeout):
                     await self._room()
 
+    @property
+    def readable(self) -> bool:
+        """Whether something has come, or the end, of which the loop may not have told yet."""
+        if self._unread or self._ended or self._open.is_closing():
+            return True
+        return poll(self._open.get_extra_info("socket"), seconds=0)
+
     async def aclose(self) -> None:
         """Close it."""
         self.abort()
@@ -128,7 +136,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks, or asyncio's transport knows."""
         if info == "is_readable":
-            return bool(self._unread) or self._ended or self._open.is_closing()
+            return self.readable
         names = {"client_addr": "sockname", "server_addr": "peername"}
         return self._open.get_extra_info(names.get(info, info))
 

@@ -33,7 +33,6 @@ class Http11Transport(httpx.AsyncBaseTransport):
         self._pool = Pool(limits)
         self._backend = AsyncioBackend()
         self._context = ssl_context
-        self._context.set_alpn_protocols(["http/1.1"])
         self._parser = LlhttpParser if fast else H11Parser
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -49,10 +48,14 @@ class Http11Transport(httpx.AsyncBaseTransport):
         connection = await self._pool.take(origin, timeouts.get("pool"))
         try:
             if connection.stream is None:
-                connection.stream = await self._connect(origin, timeouts.get("connect"))
+                stream = await self._connect(origin, timeouts.get("connect"))
+                self._pool.connected(connection, stream)
+            else:
+                stream = connection.stream
             closed = partial(self._closed, connection, trace)
-            answer = Answer(connection.stream, self._parser(), timeouts, closed)
-            connection.stream.listen(answer)
+            parser = H11Parser if request.method == "HEAD" else self._parser
+            answer = Answer(stream, parser(), timeouts, closed)
+            stream.listen(answer)
             await answer.send(request)
             head = await answer.head()
         except BaseException:
@@ -80,6 +83,8 @@ class Http11Transport(httpx.AsyncBaseTransport):
         with as_httpx():
             stream = await self._backend.connect_tcp(host, port, seconds)
             if scheme == "https":
+                # Each time: a client that shares the context may have said that it speaks HTTP/2.
+                self._context.set_alpn_protocols(["http/1.1"])
                 await stream.start_tls(self._context, host, seconds)
         return stream
 

@@ -60,12 +60,17 @@ class Pool:
         for connection in reversed(self._idle):
             if connection.origin == origin:
                 self._idle.remove(connection)
-                return connection
+                return self._usable(connection)
         if len(self._all) >= self._limits.max_connections:
             if not self._idle:
-                return await self._turn(origin, seconds)
+                return self._usable(await self._turn(origin, seconds))
             self.drop(self._idle[0])
         return self._new(origin)
+
+    def connected(self, connection: Connection, stream: AsyncioStream) -> None:
+        """It is made. Raises httpx.ConnectError if the pool was closed meanwhile."""
+        connection.stream = stream
+        self._check(connection)
 
     def keep(self, connection: Connection) -> None:
         """It can be used again."""
@@ -86,13 +91,13 @@ class Pool:
 
     def drop(self, connection: Connection) -> None:
         """It is of no more use, or was not made."""
+        if connection.stream is not None:
+            connection.stream.abort()
         if connection not in self._all:
             return
         self._all.remove(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if connection.stream is not None:
-            connection.stream.abort()
         if (waiting := self._next()) is not None:
             self._waiting.popleft()
             waiting[1].set_result(self._new(waiting[0]))
@@ -101,7 +106,7 @@ class Pool:
         """Close all connections, whatever they do."""
         while (waiting := self._next()) is not None:
             self._waiting.popleft()
-            waiting[1].set_exception(httpx.ConnectError("the client is closed"))
+            waiting[1].set_exception(_closed())
         for connection in tuple(self._all):
             self.drop(connection)
 
@@ -109,6 +114,20 @@ class Pool:
         connection = Connection(self, origin)
         self._all.add(connection)
         return connection
+
+    def _usable(self, connection: Connection) -> Connection:
+        """It, or one to be made in its place if its server has ended it."""
+        self._check(connection)
+        if connection.stream is None or not connection.stream.readable:
+            return connection
+        connection.stream.abort()
+        self._all.remove(connection)
+        return self._new(connection.origin)
+
+    def _check(self, connection: Connection) -> None:
+        if connection not in self._all:
+            self.drop(connection)
+            raise _closed()
 
     def _drop_expired(self) -> None:
         oldest = time.monotonic() - self._limits.keepalive_expiry
@@ -124,13 +143,19 @@ class Pool:
     async def _turn(self, origin: Origin, seconds: float | None) -> Connection:
         """The connection that somebody else keeps or drops next."""
         turn: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        self._waiting.append((origin, turn))
+        self._waiting.append(waiting := (origin, turn))
         try:
             async with asyncio.timeout(seconds):
                 return await turn
         except BaseException as error:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.keep(turn.result())
             if isinstance(error, TimeoutError):
                 raise httpx.PoolTimeout("all connections are in use") from error
             raise
+
+
+def _closed() -> httpx.ConnectError:
+    return httpx.ConnectError("the client is closed")
