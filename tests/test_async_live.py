@@ -16,6 +16,8 @@ from vesselog import (
     Limits,
     ProviderError,
     Recording,
+    StreamTimeoutError,
+    Timeouts,
     VesselogError,
 )
 from vesselog.vessels import Ollama
@@ -131,3 +133,21 @@ async def test_one_that_is_left_while_it_connects_is_gone_at_once(*, fast: bool)
 def _owners() -> list[asyncio.Task[Any]]:
     """The tasks that own a connection."""
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("vesselog ")]
+
+
+@pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="it came with Python 3.12")
+@pytest.mark.parametrize("fast", [False, True])
+async def test_where_tasks_are_eager(*, fast: bool) -> None:
+    """The owner has gone a good way before the task is handed out."""
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+
+    with LoopbackServer([ends_well]) as server:
+        vessels = {"own": Ollama(base_url=server.url)}
+        async with (
+            asyncio.timeout(60),
+            AsyncClient(vessels=vessels, fast=fast, recordings=None) as client,
+        ):
+            with pytest.raises(StreamTimeoutError):
+                await client.complete("own/m", "Hi", timeouts=Timeouts(total=0))
+            assert (await client.complete("own/m", "Hi")).text == "abc"
+            assert _owners() == []

@@ -201,3 +201,35 @@ async def test_a_reset_is_an_error_of_the_reader():
         with pytest.raises(httpcore.ReadError):
             await stream.read(100, 10)
         await stream.aclose()
+
+
+async def test_of_two_that_answer_in_the_same_moment_one_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    loop = asyncio.get_running_loop()
+    real, both = loop.sock_connect, asyncio.Barrier(2)
+
+    async def connect(sock: socket.socket, address: Any) -> None:
+        await real(sock, address)
+        await both.wait()
+
+    monkeypatch.setattr(loop, "sock_connect", connect)
+    with listening() as first, listening() as second:
+        resolved(monkeypatch, first.getsockname(), second.getsockname())
+        stream = await AsyncioBackend().connect_tcp("models.example", 1, timeout=PATIENCE)
+        await asyncio.sleep(0)
+        chosen, other = first, second
+        if stream.get_extra_info("server_addr") == second.getsockname():
+            chosen, other = second, first
+        with chosen.accept()[0] as taken, other.accept()[0] as left:
+            left.settimeout(10)
+            assert left.recv(1) == b"", "it is closed"
+            await stream.write(b"question", 10)
+            assert taken.recv(100) == b"question"
+        await stream.aclose()
+
+
+@pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="it came with Python 3.12")
+async def test_the_next_address_is_tried_where_tasks_are_eager(monkeypatch: pytest.MonkeyPatch):
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    await test_the_next_address_is_tried(monkeypatch)

@@ -69,8 +69,8 @@ class AsyncLiveSource:
         if self._attempts.outcome is not None:
             return
         self._attempts.enter()
-        self._brake.task = self._loop.create_task(self._own(), name=f"vesselog {self._plan.name}")
         self._running.add(self)
+        self._brake.task = self._loop.create_task(self._own(), name=f"vesselog {self._plan.name}")
         while not self._begun and not self._ended:
             await self._ahead.news()
         self._check()
@@ -135,6 +135,7 @@ class AsyncLiveSource:
         return self._over or stopped
 
     async def _own(self) -> None:
+        self._brake.task = asyncio.current_task()  # an eager one runs before it is handed out
         CARRIER_LISTENER.set(self._brake.carried)
         try:
             await self._attempt()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio.staggered import staggered_race
+from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -64,24 +63,42 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
         for family in dict.fromkeys(each[0] for each in found)
     ]
     mixed = [each for turn in zip_longest(*families) for each in turn if each is not None]
-    made: list[socket.socket] = []
+    return await _first(loop, mixed)
 
-    async def connect(to: _Found) -> socket.socket:
-        made.append(sock := await _connect(loop, to))
-        return sock
 
-    attempts = [partial(connect, each) for each in mixed]
-    connected: socket.socket | None = None
+async def _first(loop: asyncio.AbstractEventLoop, addresses: Sequence[_Found]) -> socket.socket:
+    """A socket connected to the first that answers. Raises the first one's OSError."""
+    left = deque(addresses)
+    attempts: list[asyncio.Task[socket.socket]] = []
+    running: set[asyncio.Task[socket.socket]] = set()
+    winner: asyncio.Task[socket.socket] | None = None
     try:
-        connected, _, failures = await staggered_race(attempts, _NEXT_ADDRESS, loop=loop)
+        while left or running:
+            if left:
+                attempts.append(attempt := loop.create_task(_connect(loop, left.popleft())))
+                running.add(attempt)
+            done, running = await asyncio.wait(
+                running,
+                timeout=_NEXT_ADDRESS if left else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            winner = next((each for each in done if each.exception() is None), None)
+            if winner is not None:
+                return winner.result()
     finally:
-        # One that has connected in the moment in which the race was called off.
-        for sock in made:
-            if sock is not connected:
-                sock.close()
-    if connected is None:
-        raise next((each for each in failures if each is not None), OSError("it has no address"))
-    return connected
+        for attempt in attempts:
+            if attempt is not winner:
+                attempt.cancel()
+                attempt.add_done_callback(_close)
+    if not attempts:
+        raise OSError("it has no address")
+    return attempts[0].result()
+
+
+def _close(attempt: asyncio.Task[socket.socket]) -> None:
+    """Of one that has connected in the moment in which it was called off."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> Sequence[_Found]:
