@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,7 @@ def _failed(
     text = explained(error, client, vessel, model)
     if answer.begun or arguments.json:
         _end(answer, stream, error)
-    elif stream.path is not None and stream.path.exists():
+    elif stream.path is not None and os.path.exists(stream.path):  # noqa: PTH110 - never raises
         text += f" (recorded in {stream.path})"
     complain(text)
     return status_of(error)

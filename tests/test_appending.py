@@ -155,3 +155,17 @@ def test_a_closed_appender_takes_nothing(appender: Appender) -> None:
     appender.close()
     with pytest.raises(RecordingError, match="closed"):
         appender.ready(0)
+
+
+@pytest.mark.parametrize("link", ["folder", "nowhere"])
+def test_a_folder_that_was_taken_away_is_noticed(tmp_path: Path, link: str) -> None:
+    """Whatever stands in its place: a file, or what leads nowhere."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    appender = Appender(create_file(folder / "a.jsonl"), folder / "a.jsonl", "process")
+    folder.rename(tmp_path / "elsewhere")
+    folder.touch() if link == "nowhere" else folder.symlink_to(link)
+    appender.look()
+    with pytest.raises(RecordingError, match=r"deleted or replaced|cannot be found any more"):
+        appender.ready(0)
+    appender.close()

@@ -8,6 +8,7 @@ import pytest
 
 from sessions import kinds, read, record, request, step, write
 from vesselog import RecordingCorruptError, RecordingError, RecordingLockedError, verify
+from vesselog.core.truth import recover as recovering
 from vesselog.core.truth.recover import recover
 from vesselog.core.truth.session import Session
 
@@ -88,3 +89,28 @@ def test_damage_is_not_for_recovery(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recording"):
         recover(tmp_path / "none.jsonl")
+
+
+def test_what_was_put_aside_is_on_the_medium_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = left_by_a_dead_writer(tmp_path)
+    synced: list[Path] = []
+    opened = Path("/proc/self/fd")
+    monkeypatch.setattr(
+        recovering, "sync_file", lambda fd: synced.append((opened / str(fd)).readlink())
+    )
+    monkeypatch.setattr(recovering, "sync_folder", synced.append)
+    report = recover(path)
+    assert synced == [report.aside, tmp_path]
+
+
+def test_empty_lines_between_others_were_not_written_so(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    before = path.read_bytes().replace(b"\n", b"\n\n", 1)
+    path.write_bytes(before)
+    with pytest.raises(RecordingCorruptError, match="empty lines"):
+        Session.open(tmp_path, "a")
+    with pytest.raises(RecordingCorruptError, match="empty lines"):
+        recover(path)
+    assert path.read_bytes() == before

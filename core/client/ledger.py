@@ -6,6 +6,8 @@ them runs; with the last one the file is closed, so that another process may go 
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -26,10 +28,8 @@ class Ledger:
     """The sessions that one client has open. With no folder nothing is recorded."""
 
     def __init__(self, folder: Path | None, durability: str, clock: Clock) -> None:
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise ConfigurationError(
-                f"the recordings folder {str(folder)!r} is not a folder", setting="recordings"
-            )
+        if folder is not None:
+            _check_folder(folder)
         self._folder = folder
         self._durability = level_of(durability)
         self._clock = clock
@@ -147,3 +147,20 @@ class Entry:
             self._closed = True
             if self._session is not None:
                 self._ledger.drop(self._session, self._name)
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise ConfigurationError if this can be no folder. It need not be there yet."""
+    try:
+        mode = os.stat(folder).st_mode  # noqa: PTH116 - Path's takes a name with a NUL for no file
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it is made with the first recording
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"the recordings folder {str(folder)!r} cannot be used: {why}", setting="recordings"
+        ) from None
+    if not stat.S_ISDIR(mode):
+        raise ConfigurationError(
+            f"the recordings folder {str(folder)!r} is not a folder", setting="recordings"
+        )

@@ -90,7 +90,14 @@ class Appender:
 
     def look(self) -> None:
         """Refuse more lines if the file was deleted or replaced."""
-        if self.refusal is None and not is_at(self._fd, self._path):
+        if self.refusal is not None:
+            return
+        try:
+            found = is_at(self._fd, self._path)
+        except OSError as error:
+            self._refuse(f"the file cannot be found any more: {error.strerror}")
+            return
+        if not found:
             self._refuse("the file was deleted or replaced while it was written")
 
     def close(self) -> None:
@@ -126,8 +133,8 @@ class Appender:
 
     def _remove(self, fd: int) -> None:
         # Only the file that this appender was made for: it may have been replaced by somebody's.
-        if self._new and is_at(fd, self._path):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if self._new and is_at(fd, self._path):
                 self._path.unlink()
 
     def _land(self) -> None:

@@ -59,10 +59,10 @@ def open_file(path: Path) -> int:
 
 
 def is_at(fd: int, path: Path) -> bool:
-    """Whether the open file is still the one that has this path."""
+    """Whether the open file is still the one that has this path. Raises OSError."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116 - beside its like
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

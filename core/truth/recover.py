@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import RecordingError
+from .files import open_file, sync_file, sync_folder
 from .session import Session
 from .takeover import aside_of, examine
 
@@ -63,8 +65,12 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
         found, gate = session.found, session.appender.gate
         if found.size == 0:
             path.unlink()
+        if found.torn:
+            _sync(aside_of(path))
         if gate is not None:
             gate.wait()
+    except OSError as error:
+        raise RecordingError(f"cannot recover {path}: {error.strerror}") from error
     finally:
         session.close()
     return Recovered(
@@ -74,3 +80,13 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
         crashed=tuple(found.unfinished),
         emptied=found.size == 0,
     )
+
+
+def _sync(aside: Path) -> None:
+    """Have what was put aside on the medium, and the folder's entry for it."""
+    fd = open_file(aside)
+    try:
+        sync_file(fd)
+    finally:
+        os.close(fd)
+    sync_folder(aside.parent)

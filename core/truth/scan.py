@@ -9,6 +9,7 @@ the scan passes it on with that mark, and whoever scans decides. Memory is that 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -81,15 +82,25 @@ class Torn(NamedTuple):
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The file, opened for reading. Raises RecordingError that says what is wrong."""
+    """The file, opened for reading. Raises RecordingError that says what is wrong.
+
+    Only a file that has a size and places in it: a pipe or a device would be waited for, or have
+    no end.
+    """
     try:
-        return path.open("rb", buffering=_BUFFER_BYTES)
+        file = open(path, "rb", buffering=_BUFFER_BYTES, opener=_opened)  # noqa: SIM115
     except IsADirectoryError:
         raise RecordingError(f"{path} is a folder, not a recording") from None
     except FileNotFoundError:
         raise RecordingError(f"there is no recording {path}") from None
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # a NUL or half a surrogate, which no name has
+        raise RecordingError(f"cannot read {str(path)!r}: {error}") from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise RecordingError(f"{path} is a pipe or a device, not a recording")
+    return file
 
 
 def scan(
@@ -132,6 +143,11 @@ def scan(
                 size = _unreadable(file, path, number, start, raw)
                 yield Torn(whole, start - whole + size)
                 return
+
+
+def _opened(name: str, flags: int) -> int:
+    # Else a pipe would be waited for until somebody opens its other end.
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_header(fields: dict[str, Any], path: Path) -> None:

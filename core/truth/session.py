@@ -75,7 +75,8 @@ class Session:
         new = name is None
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
         session = cls(folder / (name + SUFFIX), name, level, header_line(name, meta), clock)
-        if not new and session.path.exists():
+        # Where it cannot be told, creating it will tell why.
+        if not new and os.path.exists(session.path):  # noqa: PTH110 - Path.exists raises
             with session.turn:
                 session._go_on()
         return session
@@ -217,7 +218,7 @@ class Session:
                 raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
             with _closed_on_error(fd):
                 self._lock(fd)
-                if is_at(fd, self.path):
+                if self._is_here(fd):
                     found = examine(self.path)
                     if found.torn:
                         set_torn_tail_aside(fd, self.path, found.size)
@@ -240,6 +241,12 @@ class Session:
             lines.append(build_line({**fields, **tally.record()}))
         appender.ready(t)
         appender.append(b"".join(lines), n)
+
+    def _is_here(self, fd: int) -> bool:
+        try:
+            return is_at(fd, self.path)
+        except OSError as error:
+            raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
 
     def _lock(self, fd: int) -> None:
         try:

@@ -61,12 +61,18 @@ class Found:
 def examine(path: Path) -> Found:
     """Read the whole file. Raises RecordingCorruptError if lines cannot be added behind it."""
     found = Found()
-    checked = False
+    checked, place = False, 0
     with open_recording(path) as file:
         for line in scan(file, path):
             if isinstance(line, Torn):
                 found.torn = line.size
                 break
+            place += 1
+            if line.number != place:
+                raise RecordingCorruptError(
+                    f"{path} was edited or damaged before {line.place}, where empty lines stand; "
+                    "nothing is added to it"
+                )
             if line.number == 1:
                 checked = line.fields.get("crc32") is True
             if line.check is False or (checked and line.check is None):
