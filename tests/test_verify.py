@@ -117,6 +117,8 @@ def rewritten(path: Path, change: Any) -> Path:
         (lambda lines: lines[4].update(t="x"), "t"),
         (lambda lines: lines[4].update(call=2), "call"),
         (lambda lines: lines[2].update(call=0), "call"),
+        (lambda lines: lines[2].update(call=[]), "call"),
+        (lambda lines: lines[4].update(call=[]), "call"),
         (lambda lines: lines[4].update(raw="x"), "sha256"),
         (lambda lines: lines[-1].update(bytes=0), "bytes"),
         (lambda lines: lines[-1].update(frames=0), "frames"),

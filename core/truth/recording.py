@@ -243,7 +243,8 @@ class RecordedCall:
 def outcome_of(end: dict[str, Any] | None) -> Outcome | None:
     """The outcome in an end line, None if there is no end or it is of a kind unknown here."""
     outcome = None if end is None else end.get("outcome")
-    return cast("Outcome", outcome) if outcome in _OUTCOMES else None
+    known = isinstance(outcome, str) and outcome in _OUTCOMES
+    return cast("Outcome", outcome) if known else None
 
 
 def metrics_of(end: dict[str, Any] | None) -> Metrics | None:

@@ -124,7 +124,7 @@ def _was_decoded_to_its_end(end: Mapping[str, Any]) -> bool:
     """Whether the body was read until it ended or failed: only then was its end decoded."""
     outcome = end.get("outcome")
     if outcome != "error":
-        return outcome in {"complete", "truncated"}
+        return isinstance(outcome, str) and outcome in {"complete", "truncated"}
     error = end.get("error")
     # No error told: the vessel itself broke. A RecordingError: the answer was left where it was.
     return isinstance(error, dict) and cast("dict[str, Any]", error).get("type") != "RecordingError"

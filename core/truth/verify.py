@@ -138,7 +138,7 @@ class _Checker:
         self._n = 0
         self._t = 0
         self._place = 0
-        self._running: dict[object, _Call] = {}
+        self._running: dict[int, _Call] = {}
         self._highest = 0
 
     def check(self, line: ScannedLine) -> Iterator[Finding]:
@@ -192,8 +192,9 @@ class _Checker:
         self._report.calls += 1
         if not isinstance(call, int) or call <= self._highest:
             yield _error(line, "call", f"its call number {call!r} does not follow {self._highest}")
-        else:
-            self._highest = call
+        if not isinstance(call, int):
+            return
+        self._highest = max(self._highest, call)
         again = None
         if self._decode:
             try:
@@ -206,16 +207,17 @@ class _Checker:
 
     def _check_call(self, line: ScannedLine) -> Iterator[Finding]:
         fields = line.fields
-        call = self._running.get(fields.get("call"))
-        if call is None:
-            yield _error(line, "call", f"call {fields.get('call')!r} is not running")
+        number = fields.get("call")
+        call = self._running.get(number) if isinstance(number, int) else None
+        if call is None or not isinstance(number, int):
+            yield _error(line, "call", f"call {number!r} is not running")
         elif fields["type"] == "frame":
             yield from self._check_frame(line, call)
         elif fields["type"] == "response" and call.again is not None:
             call.again.respond(fields)
         elif fields["type"] == "end":
-            del self._running[fields.get("call")]
-            yield from self._compared(fields.get("call"), call, line)
+            del self._running[number]
+            yield from self._compared(number, call, line)
             for name, value in call.tally.record().items():
                 if fields.get(name) != value:
                     told = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"

@@ -1,0 +1,109 @@
+"""Lines that match their checks and say anything: each use of such a file gives a typed error.
+
+A line's values are replaced at random, at any depth, and lines doubled, as a careless program that
+writes recordings itself would.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions import read, record
+from vesselog import (
+    Client,
+    Recording,
+    VesselogError,
+    diff,
+    recover,
+    rederive,
+    replay,
+    salvage,
+    verify,
+)
+from vesselog.core.truth.line import build_line
+
+VALUES: tuple[Any, ...] = (
+    *(None, True, -1, 0, 2**64, -(2**70), float("inf"), 0.5, "", "é", "\ud800", "9" * 400),
+    *([], {}, [1], [[]], [None], {"a": 1}, {"type": 5}, [{"seq": "a", "text": 5}]),
+    *({"type": "ProviderError", "status": "x", "retry_after": []}, "complete", "error", "nobody"),
+)
+KEYS = (
+    *("call", "chunks", "crc32", "end", "error", "exact", "headers", "masked", "meta", "metrics"),
+    *("n", "outcome", "partial", "raw_b64", "repairs", "retry_of", "split_think", "stream", "t"),
+    *("type", "url", "vessel", "vesselog"),
+)
+
+
+def changed(value: Any, chance: random.Random, depth: int = 0) -> Any:
+    """The value with one thing in it that is otherwise."""
+    inside = bool(value) and (depth == 0 or chance.random() < 0.7)
+    if inside and isinstance(value, dict):
+        key = chance.choice(sorted(value))
+        if chance.random() < 0.1:
+            return {name: each for name, each in value.items() if name != key}
+        if depth == 0 and chance.random() < 0.2:
+            return {**value, chance.choice(KEYS): chance.choice(VALUES)}
+        return {**value, key: changed(value[key], chance, depth + 1)}
+    if inside and isinstance(value, list):
+        place = chance.randrange(len(value))
+        return [*value[:place], changed(value[place], chance, depth + 1), *value[place + 1 :]]
+    return chance.choice(VALUES)
+
+
+def odd(lines: list[dict[str, Any]], chance: random.Random) -> bytes:
+    """The file's content, with one to three odd lines."""
+    lines = list(lines)
+    for _ in range(chance.randrange(1, 4)):
+        place = chance.randrange(len(lines))
+        lines[place] = changed(lines[place], chance)
+        if chance.random() < 0.2:
+            lines.insert(place, chance.choice(lines))
+    return b"".join(build_line({k: v for k, v in each.items() if k != "crc"}) for each in lines)
+
+
+def read_all(path: Path) -> None:
+    for call in Recording(path).calls():
+        told = (call.outcome, call.error, call.metrics, call.response, call.retry_of)
+        assert told, list(call.frames())
+        assert call.completion().call == call.number
+
+
+def salvaged(path: Path, out: Path) -> None:
+    json.dumps(salvage(path, out).to_dict())
+    report = verify(out)
+    assert report.ok, report.findings
+
+
+@pytest.mark.parametrize("seed", range(0, 160, 16))
+def test_whatever_lines_say_errors_are_typed(tmp_path: Path, seed: int) -> None:
+    whole = record(tmp_path / "whole")
+    lines = read(whole)
+    uses: dict[str, Callable[[Path, Path], object]] = {
+        "verify": lambda path, _: json.dumps(verify(path).to_dict()),
+        "read": lambda path, _: read_all(path),
+        "frames": lambda path, _: [*Recording(path).frames(), *Recording(path).chunks()],
+        "replay": lambda path, _: list(replay(path, "max")),
+        "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
+        "match": lambda path, _: Client(replay=path).close(),
+        "salvage": salvaged,
+        "rederive": rederive,
+        "recover": lambda path, _: recover(path),
+    }
+    for number in range(seed, seed + 16):
+        content = odd(lines, random.Random(number))
+        for name, use in uses.items():
+            path, out = (tmp_path / f"{number}-{name}{each}.jsonl" for each in ("", "-out"))
+            path.write_bytes(content)
+            try:
+                use(path, out)
+            except VesselogError:
+                pass
+            except Exception as error:
+                error.add_note(f"{name} of the file of seed {number}: {content.decode()}")
+                raise
