@@ -1,5 +1,6 @@
 """A new recording made from another one: on the medium and whole, or not there at all.
 
+It is written under a name of its own beside its place (`….part`), which is all that a crash leaves.
 Its header says in `meta` what it was made from and how (`derived_from`); a file that was derived
 itself keeps that inside. Lines are numbered and sealed anew; whatever else they say stays.
 """
@@ -7,8 +8,9 @@ itself keeps that inside. Lines are numbered and sealed anew; whatever else they
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +19,7 @@ from typing import Any, Self, cast
 from ..clock import Clock
 from ..errors import ConfigurationError, RecordingError, RecordingLockedError
 from ..version import VERSION
-from .files import create_file, has_writer, lock_file, sync_file, sync_folder
+from .files import create_file, has_writer, sync_file, sync_folder
 from .line import FORMAT_VERSION, build_line
 from .names import SUFFIX, check_session_name, timestamp
 from .scan import open_recording
@@ -42,7 +44,11 @@ def unwritten(path: Path) -> Generator[None]:
     if _is_written(path):
         raise RecordingLockedError(f"{path} is being written: wait until its session ends")
     yield
-    if path.stat().st_size != size:
+    try:
+        same = path.stat().st_size == size
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+    if not same:
         raise RecordingError(f"{path} was written meanwhile: try again")
 
 
@@ -65,22 +71,20 @@ class DerivedFile:
             raise ConfigurationError(f"a recording's name ends in {SUFFIX}, not as in {out.name!r}")
         self._name = check_session_name(out.name.removesuffix(SUFFIX))
         self._out = out
+        self._part = out.with_name(f"{out.name}.{secrets.token_hex(8)}.part")
         self._source = source
         self._how = how
         self._clock = clock
         self.n = 0
 
     def __enter__(self) -> Self:
+        if os.path.lexists(self._out):
+            raise self._is_there()
         try:
-            fd = create_file(self._out)
-        except FileExistsError:
-            raise RecordingError(f"{self._out} is there already; nothing was written") from None
+            fd = create_file(self._part)
         except OSError as error:
-            raise RecordingError(f"cannot write {self._out}: {error.strerror}") from error
+            raise self._cannot(error) from error
         self._file = os.fdopen(fd, "wb", buffering=_BUFFER_BYTES)
-        if not lock_file(fd):
-            self._file.close()
-            raise RecordingLockedError(f"another writer has {self._out}")
         return self
 
     def __exit__(
@@ -89,19 +93,19 @@ class DerivedFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        whole = False
         try:
             if kind is None:
                 self._file.flush()
                 sync_file(self._file.fileno())
-                sync_folder(self._out.parent)
-                whole = True
+                self._publish()
+        except FileExistsError:
+            raise self._is_there() from None
         except OSError as problem:
-            raise RecordingError(f"cannot write {self._out}: {problem.strerror}") from problem
+            raise self._cannot(problem) from problem
         finally:
-            if not whole:
-                self._out.unlink()
-            self._file.close()
+            for leave in (self._file.close, self._part.unlink):
+                with suppress(OSError):  # what could not be written is not wanted any more
+                    leave()
 
     def header(self, old: Mapping[str, Any]) -> None:
         """Write the first line: what the old one says, this file's name, and where it is from."""
@@ -144,7 +148,29 @@ class DerivedFile:
         try:
             self._file.write(line)
         except OSError as error:
-            raise RecordingError(f"cannot write {self._out}: {error.strerror}") from error
+            raise self._cannot(error) from error
+
+    def _publish(self) -> None:
+        """Give it its name, which nobody else's file may have got meanwhile. Raises OSError."""
+        try:
+            os.link(self._part, self._out)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links (exFAT)
+            if os.path.lexists(self._out):
+                raise FileExistsError from None
+            self._part.rename(self._out)
+        try:
+            sync_folder(self._out.parent)
+        except OSError:
+            self._out.unlink()
+            raise
+
+    def _is_there(self) -> RecordingError:
+        return RecordingError(f"{self._out} is there already; nothing was written")
+
+    def _cannot(self, error: OSError) -> RecordingError:
+        return RecordingError(f"cannot write {self._out}: {error.strerror}")
 
     def _digest(self) -> str:
         digest = sha256()

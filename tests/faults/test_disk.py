@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from loopback import LoopbackServer
 from nursery import Nursery
 from producing import producing, producing_lines
 from reporting import Figure, Mount
-from sessions import request, step, write
+from sessions import record, request, step, write
 from talking import Heard, every_client, talking
-from vesselog import ConnectionFailedError, Recording, RecordingError, verify
+from vesselog import ConnectionFailedError, Recording, RecordingError, rederive, salvage, verify
 from vesselog.core.truth.session import Session
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -107,7 +108,9 @@ def test_a_short_write(tmp_path: Path, nursery: Nursery, figure: Figure) -> None
             **{"folder": str(folder), "acks": str(acks), "limits": limits},
         )
         assert child.wait() == 0
-        calls = check_reopening(folder / "a.jsonl", yielded=told(acks))
+        path = folder / "a.jsonl"
+        assert not path.exists() or Recording(path).torn == 0  # undone by the writer itself
+        calls = check_reopening(path, yielded=told(acks))
         failed += 1
         assert all(call.outcome == "crashed" for call in calls)
     figure(f"short write, at {failed} sizes: undone, 0 yielded chunks missing")
@@ -265,3 +268,22 @@ def test_after_a_failure_nothing_is_taken(tmp_path: Path, mount: Mount) -> None:
     assert verify(session.path).ok
     (call,) = Recording(session.path).calls()
     assert call.outcome == "interrupted"
+
+
+@pytest.mark.parametrize("derive", [salvage, rederive])
+def test_a_recording_that_is_made_of_another_does_not_fit(
+    tmp_path: Path, mount: Mount, derive: Callable[[Path, Path], object]
+) -> None:
+    """Of every size: what fails may be one of many writes, or the last one."""
+    path = record(tmp_path, texts=["x" * 500] * 300)
+    size = path.stat().st_size
+    disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    filler = disk / "filler"
+    for room in (0, 4096, size // 2, size - 4096):
+        filler.write_bytes(bytes(1024 * 1024 - room))
+        with pytest.raises(RecordingError, match=r"cannot write .*out\.jsonl: No space left"):
+            derive(path, disk / "out.jsonl")
+        assert list(disk.iterdir()) == [filler]
+        filler.unlink()
+    derive(path, disk / "out.jsonl")
+    assert verify(disk / "out.jsonl").ok

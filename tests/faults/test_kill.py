@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from loopback import LoopbackServer
 from nursery import Nursery
 from producing import producing, producing_lines
 from reporting import Figure
-from sessions import request, step, write
+from sessions import record, request, step, write
+from vesselog import verify
 from vesselog.core.truth.session import Session
 
 # What a recording's files are made, locked, written, synced, cut and removed with.
@@ -167,3 +169,32 @@ def test_kill_in_the_middle_of_writes(tmp_path: Path, nursery: Nursery, figure: 
         f"kill -9 at {kills} random moments of writing {size // 1000} KB lines: 0 of {total} "
         f"yielded chunks missing, 0 files unreadable ({torn} torn tails)"
     )
+
+
+@pytest.mark.parametrize("how", ["salvage", "rederive"])
+def test_kill_while_a_recording_is_made_of_another(
+    tmp_path: Path, nursery: Nursery, figure: Figure, how: str
+) -> None:
+    """It is there whole, or not at all: half of one would be sound, and tell of less."""
+    path = record(tmp_path / "from", texts=["x" * 500] * 2000)
+    out = tmp_path / "to" / "out.jsonl"
+    out.parent.mkdir()
+    assert nursery.start("derive", how=how, path=str(path), out=str(out)).wait() == 0
+    lines = verify(out).lines
+    waiting = threading.Event()
+    chance = random.Random(amount("SEED"))
+    left = 0
+    for _ in range(20):
+        out.unlink(missing_ok=True)
+        child = nursery.start("derive", how=how, path=str(path), out=str(out))
+        while not any(out.parent.iterdir()):
+            time.sleep(0)
+        waiting.wait(chance.uniform(0, 0.05))
+        child.kill()
+        found = list(out.parent.glob("*.part"))
+        left += len(found)
+        for each in found:
+            each.unlink()
+        assert not out.exists() or (verify(out).ok and verify(out).lines == lines)
+    assert left
+    figure(f"kill -9 at 20 random moments of `{how}`: 0 halves ({left} in the midst of it)")

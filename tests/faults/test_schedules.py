@@ -62,7 +62,10 @@ class Enough(Exception):  # noqa: N818 - a caller's own
 
 @dataclass
 class Disk:
-    """Stands in for `os` where lines are written: fails one write, or one sync."""
+    """Stands in for `os` where lines are written: fails one write, or one sync.
+
+    given_up: the descriptors whose writes have failed. ignored: how often one was written to again.
+    """
 
     write_fails: int | None
     how: str
@@ -70,20 +73,28 @@ class Disk:
     writes: int = 0
     syncs: int = 0
     failed: bool = False
+    given_up: set[int] = field(default_factory=set[int])
+    ignored: int = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
     def write(self, fd: int, data: bytes) -> int:
         self.writes += 1
+        self.ignored += fd in self.given_up
         if self.writes != self.write_fails:
             return os.write(fd, data)
         self.failed = True
+        self.given_up.add(fd)
         if self.how == "short":
             return os.write(fd, data[: len(data) // 2])
         if self.how == "nothing":
             return 0
         raise OSError(getattr(errno, self.how), "injected")
+
+    def close(self, fd: int) -> None:
+        self.given_up.discard(fd)
+        os.close(fd)
 
     def sync_file(self, fd: int) -> None:
         self.syncs += 1
@@ -156,6 +167,7 @@ def trust() -> ssl.SSLContext:
 def injected(disk: Disk) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(appending, "os", disk)
+        patch.setattr(syncing, "os", disk)
         patch.setattr(syncing, "sync_file", disk.sync_file)
         patch.setattr(syncing, "sync_folder", lambda folder: None)
         yield
@@ -193,15 +205,25 @@ def run(schedule: Schedule, folder: Path, trust: ssl.SSLContext) -> None:
     by_path: dict[str, list[str | None]] = {}
     for each in schedule.streams:
         by_path.setdefault(each.dialect, []).append(each.fault)
-    lock = threading.Lock()
+    state = threading.Condition()
     good = threading.Event()
+    faulty: list[str] = []
 
     def script(conversation: Conversation) -> None:
         sending = Sending(conversation)
-        with lock:
+        with state:
             faults = by_path.get(sending.dialect.name)
             name = faults.pop(0) if faults and not good.is_set() else None
-        whole_answer(sending) if name is None else FAULTS[name].script(sending)
+            faulty.extend([name] if name else [])
+        if name is None:
+            whole_answer(sending)
+            return
+        try:
+            FAULTS[name].script(sending)
+        finally:
+            with state:
+                faulty.remove(name)
+                state.notify()
 
     with LoopbackServer([script]) as server:
         vessels = {each.name: each.vessel(base_url=server.url) for each in DIALECTS.values()}
@@ -228,6 +250,10 @@ def run(schedule: Schedule, folder: Path, trust: ssl.SSLContext) -> None:
             for watcher in watchers:
                 watcher.join()
             check_streams(schedule)
+            # What is said behind an answer's end, or its hanging up, may come late: it is not to
+            # hit the next one.
+            with state:
+                assert state.wait_for(lambda: not faulty, PATIENCE), faulty
             good.set()
             schedule.disk.write_fails = schedule.disk.sync_fails = None
             if all(each.way != "close" for each in schedule.streams):
@@ -261,6 +287,7 @@ def check_goes_on(talker: Talker) -> None:
 
 
 def check_files(schedule: Schedule, folder: Path) -> None:
+    assert schedule.disk.ignored == 0, "I5: written to after a failure"
     yielded: list[Yielded] = []
     gone: set[Path] = set()
     for each in schedule.streams:

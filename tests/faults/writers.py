@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpcore  # noqa: F401 - imported before children are made
+import pytest
 
 import sessions
 from invariants import Yielded, check_poisoned
@@ -32,11 +33,36 @@ from vesselog import (
     Retries,
     StreamChunk,
     Timeouts,
+    rederive,
+    salvage,
 )
+from vesselog.core.truth import syncing
+from vesselog.core.truth.files import sync_file
 from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
 
-__all__ = ["Telling", "told"]
+__all__ = ["Telling", "TellingSyncs", "synced", "told"]
+
+
+class TellingSyncs:
+    """Keeps which files were synced, and when that began, in a file of its own."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def __enter__(self) -> Self:
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(syncing, "sync_file", self._sync)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+    def _sync(self, fd: int) -> None:
+        began = time.monotonic()
+        sync_file(fd)
+        told = [str(Path(f"/proc/self/fd/{fd}").readlink()), began]
+        os.write(self._fd, json.dumps(told).encode() + b"\n")
 
 
 class Telling:
@@ -56,6 +82,12 @@ def told(path: Path) -> Iterator[tuple[Yielded, float]]:
         if each.endswith(b"\n"):
             file, call, seq, text, moment = json.loads(each)
             yield Yielded(Path(file), call, seq, text), moment
+
+
+def synced(path: Path) -> dict[Path, float]:
+    """For each file that was synced, when its last sync that went well began."""
+    whole = [each for each in path.read_bytes().splitlines(keepends=True) if each.endswith(b"\n")]
+    return {Path(file): began for file, began in map(json.loads, whole)}
 
 
 def write_session(
@@ -94,8 +126,26 @@ def stream(
     kind: str = "sync",
     session: str | None = None,
     rounds: int = 1,
+    syncs: str = os.devnull,
 ) -> None:
-    """Stream by a client, all prompts at once, `rounds` times; session: one for every other."""
+    """Stream by a client, all prompts at once, `rounds` times; session: one for every other.
+
+    syncs: where it is kept what was synced when.
+    """
+    with TellingSyncs(syncs):
+        _stream(url, folder, acks, prompts, level, kind, session, rounds)
+
+
+def _stream(
+    url: str,
+    folder: str,
+    acks: str,
+    prompts: Iterable[str],
+    level: str,
+    kind: str,
+    session: str | None,
+    rounds: int,
+) -> None:
     tell = Telling(acks)
     settings: dict[str, Any] = {
         "recordings": folder,
@@ -157,7 +207,9 @@ def write_until_refused(
     except RecordingError:
         return
     refused = False
+    last = time.monotonic() + PATIENCE
     for seq in range(frames):
+        assert time.monotonic() < last, "nothing was refused"
         try:
             chunks = sessions.write(writer, [sessions.step(seq, f"{seq} ")])
             if writer.gate is not None:
@@ -278,6 +330,11 @@ def contend(folder: str, acks: str, *, name: str, prompt: str, calls: int, refus
         session.close()
         written += 1
     Path(refusals).write_text(str(refused))
+
+
+def derive(*, how: str, path: str, out: str) -> None:
+    """Make a recording of another one."""
+    {"salvage": salvage, "rederive": rederive}[how](path, out)
 
 
 if __name__ == "__main__":
