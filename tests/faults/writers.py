@@ -86,7 +86,8 @@ def told(path: Path) -> Iterator[tuple[Yielded, float]]:
 
 def synced(path: Path) -> dict[Path, float]:
     """For each file that was synced, when its last sync that went well began."""
-    whole = [each for each in path.read_bytes().splitlines(keepends=True) if each.endswith(b"\n")]
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else ()
+    whole = (each for each in lines if each.endswith(b"\n"))
     return {Path(file): began for file, began in map(json.loads, whole)}
 
 
