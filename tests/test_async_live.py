@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +153,33 @@ async def test_where_tasks_are_eager(*, fast: bool) -> None:
                 await client.complete("own/m", "Hi", timeouts=Timeouts(total=0))
             assert (await client.complete("own/m", "Hi")).text == "abc"
             assert _owners() == []
+
+
+@pytest.mark.parametrize("fast", [False, True])
+async def test_the_time_that_a_caller_holds_the_loop_up_does_not_count(*, fast: bool) -> None:
+    """Also where the deadline passes in the turn of the loop that brings the next data."""
+    held_up, sent = threading.Semaphore(0), threading.Semaphore(0)
+
+    def behaves(conversation: Conversation) -> None:
+        conversation.begin()
+        for line in ollama_lines("a", "b", "c", "d"):
+            held_up.acquire(timeout=10)
+            conversation.chunk(line)
+            sent.release()
+        conversation.end()
+
+    idle = 0.2
+    with LoopbackServer([behaves]) as server:
+        vessels = {"own": Ollama(base_url=server.url)}
+        timeouts = Timeouts(idle=idle)
+        async with (
+            asyncio.timeout(60),
+            AsyncClient(vessels=vessels, fast=fast, recordings=None, timeouts=timeouts) as client,
+            client.stream("own/m", "Hi") as stream,
+        ):
+            held_up.release()
+            async for _chunk in stream:
+                assert sent.acquire(timeout=10)
+                held_up.release()
+                time.sleep(1.5 * idle)  # noqa: ASYNC251 - it computes; meanwhile the next comes
+        assert stream.completion.text == "abcd"

@@ -216,6 +216,29 @@ async def test_the_answer_to_a_request_that_the_server_does_not_read(fast: bool)
 
 
 @every_parser
+async def test_a_server_that_has_answered_is_sent_no_more(fast: bool):  # noqa: FBT001
+    """It would take the rest some time, or never."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.transport.pause_reading()
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nless")
+        await over.wait()
+
+    async with talking(serve, fast=fast) as client:
+        for data in (bytes(20_000_000), pieces()):
+            response = await client.post("/", content=data, timeout=20)
+            assert (response.status_code, response.text) == (413, "less")
+        over.set()
+
+
+async def pieces() -> AsyncGenerator[bytes]:
+    for _ in range(100):
+        yield bytes(200_000)
+
+
+@every_parser
 async def test_what_one_read_brings_is_handed_over_at_once(fast: bool):  # noqa: FBT001
     go_on = asyncio.Event()
 

@@ -42,6 +42,7 @@ class Answer(httpx.AsyncByteStream):
         self._timeouts = timeouts
         self._closed: Callable[[bool], Awaitable[None]] | None = closed
         self._loop = asyncio.get_running_loop()
+        self._sending = False
         self._error: Exception | None = None
         self._waiting = 0  # bytes that came since all of the body was taken
         self._news: asyncio.Future[None] | None = None
@@ -57,6 +58,7 @@ class Answer(httpx.AsyncByteStream):
             raise self._error
         parser, timeout = self._parser, self._timeouts.get("write")
         head = parser.request(request)
+        self._sending = True
         try:
             with as_httpx():
                 async for part in cast("httpx.AsyncByteStream", request.stream):
@@ -65,6 +67,8 @@ class Answer(httpx.AsyncByteStream):
                 await self._stream.write(head + parser.last(), timeout)
         except httpx.WriteError:
             pass  # a server may have answered already, and closed: then the answer tells why
+        finally:
+            self._sending = False
 
     async def head(self) -> Head:
         """Wait for the head of the response. Raises httpx's errors."""
@@ -126,6 +130,8 @@ class Answer(httpx.AsyncByteStream):
             self._parser.feed(data)
         except httpx.RemoteProtocolError as error:
             self._fail(error)
+        if self._sending and self._parser.complete:
+            self._stream.abort()  # it takes no more, and has said why
         self._hand_over()
 
     def _fail(self, error: Exception) -> None:

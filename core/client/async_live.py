@@ -52,7 +52,8 @@ class AsyncLiveSource:
         self._attempts = Attempts(plan, enter, circumstances)
         self._running = running
         self._loop = asyncio.get_running_loop()
-        self._brake = Brake(self._timeouts, self._attempts.left, self._conclude)
+        attempts = self._attempts
+        self._brake = Brake(self._timeouts, attempts.left, attempts.end, self._conclude)
         self._ahead = ReadAhead()
         self._begun = False
         self._over = False

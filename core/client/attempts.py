@@ -120,6 +120,10 @@ class Attempts:
         call = self.current
         return (None, "total") if call is None or call.outcome is not None else call.left()
 
+    def end(self) -> float | None:
+        """The deadline by the client's clock, in seconds, None for never; data moves it on."""
+        return None if self.current is None else self.current.deadlines.next()[0]
+
     def headers(self) -> dict[str, str]:
         """The headers to be sent, with the key."""
         return {**self._plan.headers, **self._given.origins.headers(self._plan.origin)}

@@ -25,20 +25,22 @@ __all__ = ["Brake"]
 class Brake:
     """One task's brake, set as its `task` before it runs.
 
-    left: the deadline as it stands; it may move on. conclude: called with the phase where the task
-    cannot be ended at once. phase: why the task is to end, None while it is not. heard_out: the
-    body was read to its end.
+    left: the deadline as it stands; it may move on. end: the same as a time. conclude: called with
+    the phase where the task cannot be ended at once. phase: why the task is to end, None while it
+    is not. heard_out: the body was read to its end.
     """
 
     def __init__(
         self,
         timeouts: Timeouts,
         left: Deadline,
+        end: Callable[[], float | None],
         conclude: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
         self._left = left
+        self._end = end
         self._conclude = conclude
         self._allowed = False
         self._closing = False
@@ -46,7 +48,7 @@ class Brake:
         self._tunnelling = False
         self._carrier: Carrier | None = None
         self._stream: int | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str, asyncio.Handle] = {}
         self.task: asyncio.Task[None] | None = None
         self.phase: str | None = None
         self.heard_out = False
@@ -127,11 +129,25 @@ class Brake:
         self._unset("deadline")
         if self.phase is not None:
             return
-        left, phase = self._left()
-        if left is not None and left <= 0:
+        left, _ = self._left()
+        if left is not None:
+            self._set("deadline", max(0.0, left), self._late)
+
+    def _late(self, seen: float | None = None, turns: int = 1) -> None:
+        """The deadline passes, unless it has moved on.
+
+        A caller may have held the loop up, and the data with it. So the loop first has a whole turn
+        in which it looks at its connections, and another one wherever that has moved the deadline.
+        """
+        (left, phase), end = self._left(), self._end()
+        if left is None or left > 0:
+            self.watch()
+        elif end != seen:
+            self._timers["deadline"] = self._loop.call_soon(self._late, end)
+        elif turns:
+            self._timers["deadline"] = self._loop.call_soon(self._late, end, turns - 1)
+        else:
             self.stop(phase)
-        elif left is not None:
-            self._set("deadline", left, self.watch)
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """httpcore tells how far it is.
