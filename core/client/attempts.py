@@ -17,7 +17,7 @@ from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from .call import Call
 from .circumstances import Circumstances
-from .failures import classify, pool_timeout
+from .failures import classify
 from .ledger import Entry
 from .plan import Plan
 
@@ -171,8 +171,6 @@ class Attempts:
         if phase == "cancelled":
             self.leave()
             return []
-        if phase == "pool":
-            return self._finish(call, pool_timeout(self._given.timeouts, self._given.limits))
         return self._finish(call, call.deadlines.expired(phase))
 
     @staticmethod

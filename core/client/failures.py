@@ -1,8 +1,9 @@
 """What httpx, httpcore and aiohttp raise, told apart by type and cause, as errors of this library.
 
-Their texts are not repeated: they may hold a URL with a key, or a header. The aiohttp transport
-reports a refused connection, a full pool and a server that died after the request all as
-ConnectTimeout; the cause tells them apart, since only the first two were certainly not sent.
+Their texts are not repeated: they may hold a URL with a key, or a header. The aiohttp transport,
+which a caller's own client may stand on, reports a refused connection, a full pool and a server
+that died after the request all as ConnectTimeout; the cause tells them apart, since only the first
+two were certainly not sent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import httpx
 from ..errors import ConnectionFailedError, ProtocolError, StreamTimeoutError, VesselogError
 from .settings import Limits, Timeouts
 
-__all__ = ["classify", "pool_timeout"]
+__all__ = ["classify"]
 
 
 def classify(
@@ -65,7 +66,7 @@ def _timed_out(
     answering: bool,
 ) -> StreamTimeoutError:
     if isinstance(failure, httpx.PoolTimeout):
-        return pool_timeout(timeouts, limits)
+        return _pool_timeout(timeouts, limits)
     if isinstance(failure, httpx.ConnectTimeout):
         return _connect_timeout(origin, timeouts)
     if isinstance(failure, httpx.WriteTimeout):
@@ -80,8 +81,7 @@ def _timed_out(
     )
 
 
-def pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
-    """The error for having waited too long for one of the connections to be free."""
+def _pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
     return StreamTimeoutError(
         f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
         "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
@@ -90,7 +90,7 @@ def pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
     )
 
 
-# aiohttp's own names, since it is an extra. ClientConnectorError: refused, unreachable, unknown
+# By name, since few have aiohttp installed. ClientConnectorError: refused, unreachable, unknown
 # host.
 _AIOHTTP_UNSENT = frozenset(
     {
