@@ -28,6 +28,7 @@ CLIENTS: dict[str, tuple[str, ...]] = {
     "vesselog-fast-interval": ("httptools",),
     "vesselog-sync": (),
     "vesselog-sync-unrecorded": (),
+    "vesselog-sync-fast": ("httptools",),
     "vesselog-ollama": (),
     "vesselog-fast-ollama": ("httptools",),
 }

@@ -62,7 +62,9 @@ def asked_sync(name: str, address: str) -> Generator[Ask]:
     """The sync client."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        vesselog.Client(**_client_settings(name, address, folder)) as client,
+        vesselog.Client(
+            fast="fast" in name.split("-"), **_client_settings(name, address, folder)
+        ) as client,
     ):
 
         def ask(seen: Seen) -> None:

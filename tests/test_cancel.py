@@ -121,8 +121,6 @@ class TestFromAnotherThread:
 
     @every_client
     def test_while_it_waits_for_a_free_connection(self, kind: str):
-        if kind == "sync":
-            pytest.skip("a thread that waits for httpcore's pool cannot be woken")
         from vesselog import Limits
 
         limits = Limits(max_connections=1)
@@ -276,14 +274,14 @@ def test_dropped_inside_the_pools_own_work_it_blocks_nobody():
         holder = [dropped]
         path = dropped.path
         del dropped
-        pool = talker.client._http._transport._pool
-        assign = pool._assign_requests_to_connections
+        places = talker.client._http._transport._pool._places
+        take = places.take
 
-        def strike() -> Any:  # called by the pool under its lock
+        def strike(origin: Any) -> Any:  # called by the pool under its lock
             holder.clear()
-            return assign()
+            return take(origin)
 
-        pool._assign_requests_to_connections = strike
+        places.take = strike
         finished = talker.begin(talker.stream())
         assert finished.result(PATIENCE).check("complete").text == "Hi there"
         ended_once(path, "abandoned")

@@ -1,202 +1,133 @@
-"""The async client's pool: who gets a connection, and what becomes of those that nobody needs."""
+"""The sync client's pool: threads that wait get their turn, and lose no place."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-from typing import Any
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
 
-from vesselog.core.client.pool import Connection, Pool
+from patience import PATIENCE
+from vesselog.core.client.interrupt import Alarm, Interrupted, Wait
+from vesselog.core.client.pool import Pool, SocketConnection
 from vesselog.core.client.settings import Limits
+from vesselog.core.client.socket_stream import SocketStream
 
 HERE, THERE = ("http", "here.example", 80), ("https", "there.example", 443)
 
 
-class Line:
-    """Stands for a connection's stream."""
+class Threads:
+    """Threads that take from a pool, and the other ends of its connections."""
 
-    def __init__(self) -> None:
-        self.aborted = self.readable = False
-        self.listener: Any = None
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.far: dict[SocketConnection, socket.socket] = {}
+        self._executor = ThreadPoolExecutor()
 
-    def listen(self, listener: Any) -> None:
-        self.listener = listener
+    def take(self, origin: tuple[str, str, int] = HERE) -> SocketConnection:
+        """Taken, and connected."""
+        connection = self.pool.take(origin, PATIENCE)
+        if connection.stream is None:
+            near, self.far[connection] = socket.socketpair()
+            near.setblocking(False)
+            connection.stream = SocketStream(near)
+        return connection
 
-    def abort(self) -> None:
-        self.aborted = True
+    def waiting(self, timeout: float | None = PATIENCE) -> Future[SocketConnection]:
+        """Taken by another thread, which waits by now."""
+        places = self.pool._places
+        before = len(places._waiting)
+        future = self._executor.submit(self.pool.take, HERE, timeout)
+        while len(places._waiting) == before and not future.done():
+            pass
+        return future
 
-
-async def made(pool: Pool, origin: Any = HERE, seconds: float | None = 10) -> Connection:
-    """Taken, and connected."""
-    connection = await pool.take(origin, seconds)
-    connection.stream = connection.stream or Line()  # type: ignore[assignment]
-    return connection
-
-
-async def started(*asking: Any) -> list[asyncio.Task[Connection]]:
-    """Tasks that wait."""
-    tasks = [asyncio.create_task(each) for each in asking]
-    await asyncio.sleep(0)
-    return tasks
-
-
-async def test_the_one_used_last_is_used_again():
-    pool = Pool(Limits())
-    first, second = await made(pool), await made(pool)
-    pool.keep(first)
-    pool.keep(second)
-    assert await pool.take(HERE, 1) is second
-    assert await pool.take(HERE, 1) is first
-    assert await pool.take(HERE, 1) not in {first, second}
+    def end(self) -> None:
+        self.pool.close()
+        self._executor.shutdown()
+        for far in self.far.values():
+            far.close()
 
 
-async def test_a_connection_leads_to_one_server():
-    pool = Pool(Limits())
-    pool.keep(here := await made(pool))
-    there = await made(pool, THERE)
-    assert there is not here
-    assert there.origin == THERE
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    threads = Threads(Pool(Limits(max_connections=1)))
+    yield threads
+    threads.end()
 
 
-async def test_an_idle_one_makes_room_for_another_server():
-    pool = Pool(Limits(max_connections=2))
-    pool.keep(oldest := await made(pool))
-    pool.keep(other := await made(pool, THERE))
-    assert await pool.take(("http", "third.example", 80), 0.1) not in {oldest, other}
-    assert oldest.stream.aborted
-    assert not other.stream.aborted
+def test_an_idle_one_is_used_again(threads: Threads):
+    held = threads.take()
+    threads.pool.keep(held)
+    assert threads.take() is held
 
 
-async def test_those_who_wait_get_their_turn_in_order():
-    pool = Pool(Limits(max_connections=1))
-    held = await made(pool)
-    first, second, third = await started(made(pool), made(pool, THERE), made(pool))
-    pool.keep(held)
-    assert await first is held
-    assert not second.done()
-    pool.keep(held)
-    other = await second
-    assert other.origin == THERE
-    assert held.stream.aborted, "it leads elsewhere"
-    pool.drop(other)
-    assert (await third).origin == HERE
-
-
-async def test_waiting_ends_at_its_deadline_and_takes_nothing():
-    pool = Pool(Limits(max_connections=1))
-    held = await made(pool)
-    with pytest.raises(httpx.PoolTimeout):
-        await pool.take(HERE, 0.01)
-    pool.keep(held)
-    assert await pool.take(HERE, 0.01) is held
-
-
-async def test_those_who_gave_up_waiting_are_forgotten():
-    def futures() -> int:
-        gc.collect()
-        return sum(type(each) is asyncio.Future for each in gc.get_objects())
-
-    pool = Pool(Limits(max_connections=1))
-    await made(pool)
-    before = futures()
-    for each in (waiting := await started(*(made(pool) for _ in range(100)))):
-        each.cancel()
-    await asyncio.wait(waiting)
-    del each, waiting  # whose errors know where they were raised, and all that was there
-    assert futures() < before + 50
-
-
-@pytest.mark.parametrize("idle", [True, False])
-async def test_one_that_is_found_ended_makes_room_for_another(idle: bool):  # noqa: FBT001
-    pool = Pool(Limits(max_connections=1))
-    ended = await made(pool)
-    if idle:
-        pool.keep(ended)
-        ended.stream.readable = True
-        connection = await pool.take(HERE, 1)
-    else:
-        (waiting,) = await started(pool.take(HERE, 10))
-        ended.stream.readable = True
-        pool.keep(ended)
-        connection = await waiting
-    assert connection is not ended
-    assert connection.stream is None
-    assert ended.stream.aborted
-    ended.connection_ended(None)
-    assert (await started(pool.take(HERE, 10)))[0].cancel(), "that has the only place"
+def test_an_idle_one_that_its_server_closed_is_not(threads: Threads):
+    held = threads.take()
+    threads.pool.keep(held)
+    threads.far[held].close()
+    assert threads.take() is not held
 
 
 @pytest.mark.parametrize("ends", ["keep", "drop"])
-async def test_one_who_is_cancelled_loses_no_place(ends: str):
-    """While waiting, and in the moment in which the turn has come."""
-    pool = Pool(Limits(max_connections=1))
-    for late in (False, True):
-        held = await made(pool)
-        first, second = await started(made(pool), made(pool))
-        if late:
-            getattr(pool, ends)(held)
-        first.cancel()
-        if not late:
-            getattr(pool, ends)(held)
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        pool.drop(await second)
+def test_those_who_wait_get_their_turn_in_order(threads: Threads, ends: str):
+    held = threads.take()
+    first, second = threads.waiting(), threads.waiting()
+    getattr(threads.pool, ends)(held)
+    place = first.result(PATIENCE)
+    assert (place is held) == (ends == "keep")
+    assert not second.done()
+    threads.pool.drop(place)
+    assert second.result(PATIENCE).stream is None
 
 
-async def test_so_many_are_kept_and_for_so_long(monkeypatch: pytest.MonkeyPatch):
-    now = 1000.0
-    monkeypatch.setattr("vesselog.core.client.pool.time.monotonic", lambda: now)
-    pool = Pool(Limits(max_keepalive=2, keepalive_expiry=30))
-    three = [await made(pool) for _ in range(3)]
-    for each in three:
-        pool.keep(each)
-        now += 10
-    assert [each.stream.aborted for each in three] == [True, False, False]
-    now += 15
-    assert await pool.take(HERE, 1) is three[2]
-    assert three[1].stream.aborted, "30 s have passed"
-    none = Pool(Limits(max_keepalive=0))
-    none.keep(only := await made(none))
-    assert only.stream.aborted
+def test_waiting_ends_at_its_deadline_and_takes_nothing(threads: Threads):
+    held = threads.take()
+    with pytest.raises(httpx.PoolTimeout):
+        threads.pool.take(HERE, 0.01)
+    threads.pool.keep(held)
+    assert threads.pool.take(HERE, 0.01) is held
 
 
-@pytest.mark.parametrize("what", ["data", "end"])
-async def test_an_idle_one_that_hears_anything_is_dropped(what: str):
-    pool = Pool(Limits())
-    pool.keep(idle := await made(pool))
-    assert idle.stream.listener is idle
-    if what == "data":
-        idle.data_came(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+@pytest.mark.parametrize("moment", ["before", "late"])
+def test_one_who_is_cancelled_loses_no_place(threads: Threads, moment: str):
+    """While he waits, and in the moment in which his turn has come."""
+    held = threads.take()
+    alarm = Alarm(lambda: (None, "total"))
+    cancelled = threads.waiting(Wait.of(alarm, PATIENCE))
+    if moment == "late":
+        with threads.pool._lock:  # which he needs to leave
+            alarm.ring()
+            threads.pool._places.keep(held)
     else:
-        idle.connection_ended(None)
-    assert idle.stream.aborted
-    assert await pool.take(HERE, 1) is not idle
+        alarm.ring()
+    with pytest.raises(Interrupted):
+        cancelled.result(PATIENCE)
+    if moment == "before":
+        threads.pool.keep(held)
+    assert threads.take() is held
+    alarm.close()
 
 
-async def test_closing_ends_all_and_tells_those_who_wait():
-    pool = Pool(Limits(max_connections=2))
-    busy = await made(pool)
-    pool.keep(idle := await made(pool))
-    (waiting,) = await started(made(pool, THERE))
-    other = await waiting
-    (waiting,) = await started(made(pool))
-    pool.close()
-    with pytest.raises(httpx.ConnectError, match="closed"):
-        await waiting
-    assert busy.stream.aborted
-    assert idle.stream.aborted
-    assert other.stream.aborted
-    pool.keep(other)
-    assert await pool.take(THERE, 1) is not other
+def test_closing_tells_those_who_wait_and_wakes_who_reads(threads: Threads):
+    held = threads.take()
+    waiting = threads.waiting()
+    reading = threading.Event()
 
+    def read() -> bytes:
+        assert held.stream is not None
+        reading.set()
+        return held.stream.receive(10, PATIENCE)
 
-async def test_what_connects_while_the_pool_is_closed_is_closed_too():
-    pool, line = Pool(Limits()), Line()
-    connecting = await pool.take(HERE, 1)
-    pool.close()
-    with pytest.raises(httpx.ConnectError, match="closed"):
-        pool.connected(connecting, line)  # type: ignore[arg-type]
-    assert line.aborted
+    with ThreadPoolExecutor() as executor:
+        reader = executor.submit(read)
+        assert reading.wait(PATIENCE)
+        threads.pool.close()
+        with pytest.raises(httpx.ConnectError, match="closed"):
+            waiting.result(PATIENCE)
+        with suppress(OSError):  # closed before he waited
+            assert reader.result(PATIENCE) == b""

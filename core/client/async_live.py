@@ -2,7 +2,8 @@
 
 A cancelled caller never touches the connection. One that leaves or whose deadline has passed goes
 at once; the owner follows as soon as it may (brake.py). What one read of the socket brings is
-recorded in one write, and the caller goes on with it in the same turn of the loop (http11.py).
+recorded in one write, and the caller goes on with it in the same turn of the loop
+(async_answer.py).
 """
 
 from __future__ import annotations

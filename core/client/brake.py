@@ -5,7 +5,7 @@ Its trace tells how far it is: the task is cancelled only between the first even
 exchange and the closing of the response. On a shared HTTP/2 connection it is never cancelled; its
 stream is reset. Where the task cannot be ended at once, whoever waits for it is told at once, and
 the task follows as soon as it may, at the latest when no connecting can be under way any more. A
-transport of our own (http11.py) may be cancelled at any time, and tells so before all else.
+transport of our own (async_http11.py) may be cancelled at any time, and tells so before all else.
 """
 
 from __future__ import annotations

@@ -15,20 +15,28 @@ from .settings import Limits
 __all__ = ["async_http_client", "sync_http_client"]
 
 
-def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> httpx.Client:
-    """An httpx client whose reads a stream's alarm can interrupt."""
-    # httpcore is slow to import, and brings h2 along where that is installed.
-    from .transport import InterruptibleTransport  # noqa: PLC0415
+def sync_http_client(
+    limits: Limits, ssl_context: ssl.SSLContext | None, *, fast: bool
+) -> httpx.Client:
+    """An httpx client whose every wait a stream's alarm can end; with `fast`, llhttp reads.
+
+    Raises ConfigurationError without the extra.
+    """
+    # httpcore is slow to import, and brings h2 along where that is installed; h11 is slow, too.
+    from .http11 import Http11Transport  # noqa: PLC0415
+    from .transport import ProxyTransport  # noqa: PLC0415
 
     context = ssl_context or _certificates()
+    if fast:
+        _load("fast", "httptools")
     mounts = {
         pattern: None
         if proxy is None
-        else unusable(proxy) or InterruptibleTransport(limits, context, proxy_at(proxy))
+        else unusable(proxy) or ProxyTransport(limits, context, proxy_at(proxy))
         for pattern, proxy in proxy_patterns().items()
     }
     return httpx.Client(
-        transport=InterruptibleTransport(limits, context),
+        transport=Http11Transport(limits, context, fast=fast),
         mounts=mounts,
         cookies=_NoCookies(),
         timeout=None,  # noqa: S113 - each request brings its own
@@ -40,7 +48,7 @@ def sync_http_client(limits: Limits, ssl_context: ssl.SSLContext | None) -> http
 def async_http_client(
     limits: Limits, ssl_context: ssl.SSLContext | None, *, http2: bool, fast: bool
 ) -> httpx.AsyncClient:
-    """An httpx client; with `fast`, llhttp reads what comes.
+    """An httpx client; with `fast`, llhttp reads.
 
     Raises ConfigurationError without the extra.
     """
@@ -52,12 +60,12 @@ def async_http_client(
     if fast:
         _load("fast", "httptools")
     # As above.
+    from .async_http11 import AsyncHttp11Transport  # noqa: PLC0415
     from .async_transport import AsyncTransport  # noqa: PLC0415
-    from .http11 import Http11Transport  # noqa: PLC0415
 
     def transport(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         if proxy is None and not http2:
-            return Http11Transport(limits, context, fast=fast)
+            return AsyncHttp11Transport(limits, context, fast=fast)
         return AsyncTransport(limits, context, proxy, http2=http2)
 
     mounts = {

@@ -1,101 +1,73 @@
-"""The async transport for HTTP/1.1, whose answers are handed over where they arrive.
+"""The sync transport for HTTP/1.1, whose every wait a stream's alarm can end.
 
-httpcore's hands an answer on through six generators, each piece of it by itself. Here what one read
-of the socket brings goes to its taker whole, in the call of the event loop that brings it.
+httpcore's hands an answer on through five generators, and lets nobody wake who waits for one of its
+connections.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import httpx
 
 from .answer import Answer
-from .asyncio_stream import AsyncioStream
 from .bridge import as_httpx
 from .parsers import H11Parser, LlhttpParser
-from .pool import Connection, Origin, Pool
+from .places import Origin, origin_of
+from .pool import Pool, SocketConnection
 from .settings import Limits
-from .sockets import AsyncioBackend
+from .socket_stream import SocketBackend, SocketStream
 
 __all__ = ["Http11Transport"]
 
-_PORTS = {"http": 80, "https": 443}
 
-
-class Http11Transport(httpx.AsyncBaseTransport):
+class Http11Transport(httpx.BaseTransport):
     """An httpx transport to servers that no proxy stands before. fast: answers by llhttp."""
 
     def __init__(self, limits: Limits, ssl_context: ssl.SSLContext, *, fast: bool = False) -> None:
         self._pool = Pool(limits)
-        self._backend = AsyncioBackend()
+        self._backend = SocketBackend()
         self._context = ssl_context
         self._parser = LlhttpParser if fast else H11Parser
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; return with the head of its response."""
-        if not isinstance(request.stream, httpx.AsyncByteStream):
-            raise TypeError("an async transport takes an async request body")
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; return with the head of its response. Raises Interrupted, too."""
+        if not isinstance(request.stream, httpx.SyncByteStream):
+            raise TypeError("a sync transport takes a sync request body")
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        url = request.url
-        origin = url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
-        trace = request.extensions.get("trace")
-        if trace is not None:
-            await trace("http11.take_connection.started", {"request": request})
-        connection = await self._pool.take(origin, timeouts.get("pool"))
+        origin = origin_of(request.url)
+        connection = self._pool.take(origin, timeouts.get("pool"))
         try:
             if connection.stream is None:
-                stream = await self._connect(origin, timeouts.get("connect"))
+                stream = self._connect(origin, timeouts.get("connect"))
                 self._pool.connected(connection, stream)
             else:
                 stream = connection.stream
-            closed = partial(self._closed, connection, trace)
             parser = H11Parser if request.method == "HEAD" else self._parser
-            answer = Answer(stream, parser(), timeouts, closed)
-            stream.listen(answer)
-            await answer.send(request)
-            head = await answer.head()
+            answer = Answer(stream, parser(), timeouts, partial(self._closed, connection))
+            answer.send(request)
+            head = answer.head()
         except BaseException:
-            if trace is not None:
-                await trace("http11.response_closed.started", {})
             self._pool.drop(connection)
             raise
-        return httpx.Response(
-            status_code=head.status,
-            headers=head.fields,
-            stream=answer,
-            extensions={
-                "http_version": b"HTTP/" + head.version.encode("ascii"),
-                "reason_phrase": head.reason,
-                "pour": answer.pour,
-            },
-        )
+        return head.response(answer)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
-    async def _connect(self, origin: Origin, seconds: float | None) -> AsyncioStream:
+    def _connect(self, origin: Origin, timeout: float | None) -> SocketStream:
         scheme, host, port = origin
         with as_httpx():
-            stream = await self._backend.connect_tcp(host, port, seconds)
+            stream = self._backend.connect_tcp(host, port, timeout)
             if scheme == "https":
                 # Each time: a client that shares the context may have said that it speaks HTTP/2.
                 self._context.set_alpn_protocols(["http/1.1"])
-                await stream.start_tls(self._context, host, seconds)
+                stream.start_tls(self._context, host, timeout)
         return stream
 
-    async def _closed(
-        self,
-        connection: Connection,
-        trace: Callable[[str, dict[str, Any]], Any] | None,
-        reusable: bool,  # noqa: FBT001 - what an answer tells
-    ) -> None:
-        if trace is not None:
-            await trace("http11.response_closed.started", {})
+    def _closed(self, connection: SocketConnection, reusable: bool) -> None:  # noqa: FBT001
         if reusable:
             self._pool.keep(connection)
         else:

@@ -1,7 +1,7 @@
 """Lets a blocked sync stream be woken: by its deadline, or by `cancel()` from another thread.
 
-The alarm of a stream travels through httpx and httpcore as the stream's timeout, which they hand
-unread to the network backend (transport.py); there it decides how long a socket is waited for.
+The alarm of a stream travels through httpx, and httpcore, as the stream's timeout, which they hand
+on unread (socket_stream.py); there it decides how long a socket is waited for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-__all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "poll"]
+__all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "check", "poll", "wait"]
 
 Deadline = Callable[[], tuple[float | None, str]]
 """Gives the seconds left, None for no limit, and the name of the phase that then ends."""
@@ -86,7 +86,7 @@ class Alarm:
 
 
 class Wait(float):
-    """A timeout in seconds for httpx and httpcore that carries the alarm to the network backend."""
+    """A timeout in seconds for httpx and httpcore that carries the alarm to the connection."""
 
     alarm: Alarm
 
@@ -96,6 +96,25 @@ class Wait(float):
         wait = cls(seconds)
         wait.alarm = alarm
         return wait
+
+
+def wait(sock: socket.socket, timeout: float | None, *, write: bool = False) -> None:
+    """Wait until the socket is ready, so long at the most: seconds, which an alarm may end sooner.
+
+    Raises TimeoutError, Interrupted, and OSError if it is closed.
+    """
+    if isinstance(timeout, Wait):
+        ready = timeout.alarm.wait(sock, write=write, limit=timeout)
+    else:
+        ready = poll(sock, write=write, seconds=timeout)
+    if not ready:
+        raise TimeoutError
+
+
+def check(timeout: float | None) -> None:
+    """Raises Interrupted if the alarm that came as this timeout has ended the waiting."""
+    if isinstance(timeout, Wait):
+        timeout.alarm.check()
 
 
 def poll(

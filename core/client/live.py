@@ -213,7 +213,7 @@ class LiveSource:
                 "connect": Wait.of(self._alarm, _FOR_EVER if connect is None else connect),
                 "read": Wait.of(self._alarm, _FOR_EVER),
                 "write": Wait.of(self._alarm, _FOR_EVER if write is None else write),
-                "pool": pool,
+                "pool": Wait.of(self._alarm, _FOR_EVER if pool is None else pool),
             }
         silences = (timeouts.first_chunk, timeouts.idle)
         read = max((each for each in silences if each is not None), default=None)

@@ -1,6 +1,6 @@
 """Closes the responses of dropped streams, but never in the middle of httpx's own work.
 
-A finaliser runs wherever the garbage collector strikes, also in a thread that is inside httpcore
+A finaliser runs wherever the garbage collector strikes, also in a thread that is inside a transport
 and holds its pool's lock. Closing a response takes that lock, and would wait for ever. So a thread
 says while it is inside, and closes what was dropped meanwhile as soon as it comes out. So too for
 a body that was half read: its generators close the response when they are dropped.

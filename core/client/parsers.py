@@ -26,6 +26,21 @@ class Head(NamedTuple):
     reason: bytes
     fields: list[tuple[bytes, bytes]]
 
+    def response(
+        self, body: httpx.SyncByteStream | httpx.AsyncByteStream, **extensions: object
+    ) -> httpx.Response:
+        """As httpx has it."""
+        return httpx.Response(
+            status_code=self.status,
+            headers=self.fields,
+            stream=body,
+            extensions={
+                "http_version": b"HTTP/" + self.version.encode("ascii"),
+                "reason_phrase": self.reason,
+                **extensions,
+            },
+        )
+
 
 class Parser(ABC):
     """One exchange.
