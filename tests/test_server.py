@@ -220,8 +220,13 @@ def test_a_truncated_answer_is_cut(tmp_path: Path, ending: str) -> None:
 
 
 def test_an_answer_that_was_cancelled_is_cut(tmp_path: Path) -> None:
+    def talks_on(talk: Conversation) -> None:
+        talk.head()
+        talk.chunk(LINES[0])
+        talk.wait_for_hangup()
+
     with (
-        LoopbackServer([lambda talk: talk.stream(LINES)]) as server,
+        LoopbackServer([talks_on]) as server,
         client_of(server.url, tmp_path) as client,
         client.stream("lab/m", "hi", session="s") as stream,
     ):
