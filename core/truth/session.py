@@ -140,10 +140,14 @@ class Session:
 
     def finish(self, ending: Ending) -> None:
         """Write the ends that are queued, this one among them. Raises RecordingError."""
-        with self.turn:
-            self._write_endings()
+        self.write_endings()
         if ending.error is not None:
             raise ending.error
+
+    def write_endings(self) -> None:
+        """Write the ends that are queued."""
+        with self.turn:
+            self._write_endings()
 
     def settle(self) -> None:
         """Write the ends that are queued, and close if that is due, unless it is another's turn.

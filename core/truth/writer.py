@@ -21,6 +21,8 @@ from .headers import recordable
 from .line import build_line
 
 if TYPE_CHECKING:
+    from _hashlib import HASH
+
     from .appending import Appender
     from .session import Session
 
@@ -110,19 +112,20 @@ class Writer(Protocol):
 class CallWriter:
     """The writer of a recorded call; made by `Session.begin`."""
 
+    _ended = True  # until it is made: an interrupt may leave it half made to its finaliser
+
     def __init__(self, session: Session, appender: Appender, call: int, started: int) -> None:
-        self._ended = False
-        self._unlanded: Sequence[Step] = ()
         self._session = session
         self._appender = appender
-        self._digest = sha256()
-        self._frames = 0
-        self._bytes = 0
+        self._unlanded: Sequence[Step] = []
+        # Frames and bytes of payload, their digest, and the steps that were counted last.
+        self._counted: tuple[int, int, HASH, Sequence[Step]] = 0, 0, sha256(), self._unlanded
         self.call = call
         self.started = started
         self.gate: Gate | None = appender.gate
         self.begun = False
         self.finished = False
+        self._ended = False
 
     @property
     def session(self) -> str | None:
@@ -176,6 +179,8 @@ class CallWriter:
     ) -> None:
         """Write how the call ended; only the first end counts. Raises RecordingError."""
         if self._ended:
+            if not self.finished:
+                self._session.write_endings()  # an interrupt may have left it to be written
             return
         told: dict[str, Any] = {"outcome": outcome}
         if error is not None:
@@ -195,21 +200,20 @@ class CallWriter:
 
     def tally(self) -> dict[str, Any]:
         """What was recorded of the payload so far."""
-        return {
-            "frames": self._frames,
-            "bytes": self._bytes,
-            "sha256": self._digest.hexdigest(),
-        }
+        frames, size, digest, _ = self._counted
+        return {"frames": frames, "bytes": size, "sha256": digest.hexdigest()}
 
     def landed(self) -> None:
         """The request, or the frames written last, are in the file."""
         self.begun = True
-        steps, self._unlanded = self._unlanded, ()
-        for step in steps:
-            payload = step.frame.raw
-            self._frames += 1
-            self._bytes += len(payload)
-            self._digest.update(payload)
+        frames, size, digest, counted = self._counted
+        steps = self._unlanded
+        if steps is not counted:
+            payload = b"".join([step.frame.raw for step in steps])
+            digest = digest.copy()
+            digest.update(payload)
+            # In one step, which no interrupt can come into the midst of.
+            self._counted = frames + len(steps), size + len(payload), digest, steps
 
     def __del__(self) -> None:
         self.abandon()
