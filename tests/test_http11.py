@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import threading
@@ -89,6 +90,37 @@ def test_the_answer_to_a_request_that_the_server_does_not_read(fast: bool):  # n
     with talking(refuses, fast=fast) as (client, _):
         response = client.post("/", content=b"x" * 200_000)
         assert (response.status_code, response.text) == (413, "less")
+
+
+@every_parser
+def test_a_server_that_has_answered_is_sent_no_more(fast: bool):  # noqa: FBT001
+    """It would take the rest some time, or never."""
+    answered: list[socket.socket] = []
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):
+            connection, _address = listener.accept()
+            connection.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nless")
+            answered.append(connection)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            yield bytes(200_000)
+
+    transport = Http11Transport(Limits(), ssl.create_default_context(), fast=fast)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        httpx.Client(transport=transport, timeout=PATIENCE) as client,
+    ):
+        server = threading.Thread(target=serve, args=[listener])
+        server.start()
+        for data in (bytes(20_000_000), pieces()):
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            response = client.post(url, content=data)
+            assert (response.status_code, response.text) == (413, "less")
+        server.join(PATIENCE)
+        for each in answered:
+            each.close()
 
 
 @every_parser

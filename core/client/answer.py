@@ -34,6 +34,7 @@ class Answer(httpx.SyncByteStream):
         self._parser = parser
         self._timeouts = timeouts
         self._closed: Callable[[bool], None] | None = closed
+        self._refused = False
         self._error: httpx.RemoteProtocolError | None = None
 
     def send(self, request: httpx.Request) -> None:
@@ -42,9 +43,11 @@ class Answer(httpx.SyncByteStream):
         data = parser.request(request)
         try:
             for part in cast("httpx.SyncByteStream", request.stream):
-                self._stream.send(data + parser.part(part), timeout)
+                self._stream.send(data + parser.part(part), timeout, self._heard)
                 data = b""
-            self._stream.send(data + parser.last(), timeout)
+                if self._refused:
+                    return  # the server takes no more, and has said why
+            self._stream.send(data + parser.last(), timeout, self._heard)
         except TimeoutError as error:
             raise httpx.WriteTimeout(str(error)) from error
         except OSError:
@@ -72,7 +75,13 @@ class Answer(httpx.SyncByteStream):
         """Whoever takes it has enough of it."""
         closed, self._closed = self._closed, None
         if closed is not None:
-            closed(self._parser.reusable)
+            closed(self._parser.reusable and not self._refused)
+
+    def _heard(self, data: bytes) -> bool:
+        """The server speaks before it has taken the request. Tell whether it is sent the rest."""
+        self._feed(data)
+        self._refused = self._parser.complete
+        return not self._refused
 
     def _read(self) -> None:
         if self._error is not None:
@@ -83,6 +92,9 @@ class Answer(httpx.SyncByteStream):
             raise httpx.ReadTimeout(str(error)) from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         try:
             if data:
                 self._parser.feed(data)

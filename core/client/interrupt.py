@@ -15,7 +15,10 @@ import socket
 import threading
 from collections.abc import Callable
 
-__all__ = ["Alarm", "Deadline", "Interrupted", "Wait", "check", "poll", "wait"]
+__all__ = ["READ", "WRITE", "Alarm", "Deadline", "Interrupted", "Wait", "check", "poll", "wait"]
+
+# What a socket is to be ready for: POLLIN and POLLOUT of `poll`, which Windows does not have.
+READ, WRITE = 0x001, 0x004
 
 Deadline = Callable[[], tuple[float | None, str]]
 """Gives the seconds left, None for no limit, and the name of the phase that then ends."""
@@ -53,12 +56,12 @@ class Alarm:
             self._waking.send(b"!")
 
     def wait(
-        self, sock: socket.socket | None, *, write: bool = False, limit: float | None = None
+        self, sock: socket.socket | None, events: int = READ, *, limit: float | None = None
     ) -> bool:
         """Wait until the socket is ready. False after `limit` seconds; raises Interrupted."""
         left, phase = self.check()
         limited = limit is not None and (left is None or limit < left)
-        ready = poll(sock, self._waiting, write=write, seconds=limit if limited else left)
+        ready = poll(sock, self._waiting, events, seconds=limit if limited else left)
         if self.cancelled:
             raise Interrupted("cancelled")
         if not ready and not limited:
@@ -98,15 +101,15 @@ class Wait(float):
         return wait
 
 
-def wait(sock: socket.socket, timeout: float | None, *, write: bool = False) -> None:
+def wait(sock: socket.socket, timeout: float | None, events: int = READ) -> None:
     """Wait until the socket is ready, so long at the most: seconds, which an alarm may end sooner.
 
     Raises TimeoutError, Interrupted, and OSError if it is closed.
     """
     if isinstance(timeout, Wait):
-        ready = timeout.alarm.wait(sock, write=write, limit=timeout)
+        ready = timeout.alarm.wait(sock, events, limit=timeout)
     else:
-        ready = poll(sock, write=write, seconds=timeout)
+        ready = poll(sock, None, events, seconds=timeout)
     if not ready:
         raise TimeoutError
 
@@ -120,26 +123,27 @@ def check(timeout: float | None) -> None:
 def poll(
     sock: socket.socket | None,
     waiting: socket.socket | None = None,
+    events: int = READ,
     *,
-    write: bool = False,
     seconds: float | None,
 ) -> bool:
     """Wait until `sock` is ready or `waiting` was rung, None seconds meaning for ever.
 
-    Is `sock` ready? Raises OSError if it is closed.
+    events: READ, WRITE or both (`|`). Is `sock` ready for any? Raises OSError if it is closed.
     """
     if sock is not None and sock.fileno() < 0:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if not hasattr(select, "poll"):  # Windows
-        readers = [each for each in (waiting, None if write else sock) if each is not None]
-        writers = [sock] if sock is not None and write else []
+        heard = (waiting, sock if events & READ else None)
+        readers = [each for each in heard if each is not None]
+        writers = [sock] if sock is not None and events & WRITE else []
         readable, writable, _ = select.select(readers, writers, [], seconds)
         return bool(writable) or (sock is not None and sock in readable)
     watched = select.poll()
     if waiting is not None:
-        watched.register(waiting, select.POLLIN)
+        watched.register(waiting, READ)
     if sock is not None:
-        watched.register(sock, select.POLLOUT if write else select.POLLIN)
+        watched.register(sock, events)
     limit = None if seconds is None else math.ceil(min(max(0.0, seconds), _LONGEST) * 1000)
-    events = watched.poll(limit)
-    return sock is not None and any(number == sock.fileno() for number, _event in events)
+    found = watched.poll(limit)
+    return sock is not None and any(number == sock.fileno() for number, _event in found)

@@ -13,15 +13,18 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
 
 from .bridge import as_core
-from .interrupt import check, poll, wait
+from .interrupt import READ, WRITE, check, poll, wait
 
 __all__ = ["SocketBackend", "SocketStream"]
+
+# Bytes that are read at once of what comes before all was sent.
+_PIECE = 16 * 1024
 
 # Under TLS both mean that the rest of a record has not come, or gone out, yet.
 _WANTS_READ = BlockingIOError, ssl.SSLWantReadError
@@ -63,13 +66,18 @@ class SocketStream(httpcore.NetworkStream):
             except _WANTS_READ:
                 wait(sock, timeout)
             except ssl.SSLWantWriteError:
-                wait(sock, timeout, write=True)
+                wait(sock, timeout, WRITE)
             else:
                 self._more = len(data) == max_bytes
                 return data
 
-    def send(self, data: bytes, timeout: float | None) -> None:
-        """Send it. Raises OSError and Interrupted."""
+    def send(
+        self, data: bytes, timeout: float | None, heard: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Send it. Raises OSError and Interrupted.
+
+        heard: is given what comes while it is not taken, and tells whether to go on.
+        """
         self._busy = True
         check(timeout)
         left = memoryview(data)
@@ -77,9 +85,17 @@ class SocketStream(httpcore.NetworkStream):
             try:
                 left = left[self._socket.send(left) :]
             except _WANTS_WRITE:
-                wait(self._socket, timeout, write=True)
+                wait(self._socket, timeout, WRITE if heard is None else READ | WRITE)
+                if heard is not None and not self._hears(heard):
+                    return
             except ssl.SSLWantReadError:
                 wait(self._socket, timeout)
+
+    def _hears(self, heard: Callable[[bytes], bool]) -> bool:
+        try:
+            return heard(self._socket.recv(_PIECE))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """As `receive`, with httpcore's errors."""
@@ -162,7 +178,7 @@ def _shake_hands(sock: ssl.SSLSocket, timeout: float | None) -> None:
         except ssl.SSLWantReadError:
             wait(sock, timeout)
         except ssl.SSLWantWriteError:
-            wait(sock, timeout, write=True)
+            wait(sock, timeout, WRITE)
         else:
             return
 
@@ -179,7 +195,7 @@ def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
             started = sock.connect_ex(address)
             if started not in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
                 raise OSError(started, os.strerror(started))
-            wait(sock, timeout, write=True)
+            wait(sock, timeout, WRITE)
             refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if refused:
                 raise OSError(refused, os.strerror(refused))
