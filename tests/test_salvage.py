@@ -232,7 +232,7 @@ def test_a_recording_that_is_written_is_left_alone(tmp_path: Path) -> None:
     assert kinds(session.path)[-1] == "end complete"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(
