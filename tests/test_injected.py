@@ -12,7 +12,15 @@ import pytest
 from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
 from patience import PATIENCE
 from talking import Talker
-from vesselog import ConfigurationError, ProviderError, Retries, StreamTimeoutError, Timeouts
+from vesselog import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    ProviderError,
+    Retries,
+    StreamTimeoutError,
+    Timeouts,
+)
 from vesselog.vessels.ollama import Ollama
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -180,3 +188,18 @@ def test_of_the_wrong_kind_it_is_refused_at_once(kind: str, wrong: Any):
     with pytest.raises(ConfigurationError) as caught:
         (Client if kind == "sync" else AsyncClient)(http_client=wrong(), environment={})
     assert caught.value.setting == "http_client"
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        *((Client, each) for each in ("fast", "ssl_context")),
+        *((AsyncClient, each) for each in ("fast", "http2", "ssl_context")),
+    ],
+)
+def test_what_would_have_no_effect_on_it_is_refused(kind: Any, setting: str):
+    http = httpx.Client() if kind is Client else httpx.AsyncClient()
+    value = httpx.create_ssl_context() if setting == "ssl_context" else True
+    with pytest.raises(ConfigurationError, match=f"{setting} would have no effect") as caught:
+        kind(http_client=http, recordings=None, **{setting: value})
+    assert caught.value.setting == setting

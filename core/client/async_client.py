@@ -17,7 +17,7 @@ from ..unpicklable import Unpicklable
 from ..vessel import ModelInfo, WireRequest
 from .async_live import AsyncLiveSource
 from .async_stream import AsyncStream
-from .common import ClientSettings, Common, Messages, check_kind, question, read_answer
+from .common import ClientSettings, Common, Messages, check_given, question, read_answer
 from .failures import classify
 from .http import async_http_client
 from .plan import Plan
@@ -46,7 +46,7 @@ class AsyncClient(Unpicklable):
         ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
-        check_kind(http_client, httpx.AsyncClient)
+        check_given(http_client, httpx.AsyncClient, http2=http2, fast=fast, ssl_context=ssl_context)
         self._common = Common(settings, http2=http2)
         self._own = http_client is None
         self._http = http_client or async_http_client(

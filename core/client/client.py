@@ -14,7 +14,7 @@ from ..completion import Completion
 from ..request import RequestFields
 from ..unpicklable import Unpicklable
 from ..vessel import ModelInfo, WireRequest
-from .common import ClientSettings, Common, Messages, check_kind, question, read_answer
+from .common import ClientSettings, Common, Messages, check_given, question, read_answer
 from .failures import classify
 from .http import sync_http_client
 from .live import LiveSource
@@ -44,7 +44,7 @@ class Client(Unpicklable):
         ssl_context: ssl.SSLContext | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
-        check_kind(http_client, httpx.Client)
+        check_given(http_client, httpx.Client, fast=fast, ssl_context=ssl_context)
         self._common = Common(settings)
         self._own = http_client is None
         self._http = http_client or sync_http_client(

@@ -25,7 +25,7 @@ from .proxies import proxy_secrets
 from .retry import Retries
 from .settings import Limits, Timeouts
 
-__all__ = ["ClientSettings", "Common", "Messages", "check_kind", "question", "read_answer"]
+__all__ = ["ClientSettings", "Common", "Messages", "check_given", "question", "read_answer"]
 
 Messages = str | Sequence[Message | Mapping[str, Any]] | None
 """A plain string is one user message."""
@@ -174,12 +174,26 @@ def question(http: httpx.Client | httpx.AsyncClient, plan: Plan) -> httpx.Reques
     )
 
 
-def check_kind(client: object, kind: type[httpx.Client | httpx.AsyncClient]) -> None:
-    """Raise ConfigurationError if an `http_client` is not of this kind."""
-    if client is not None and not isinstance(client, kind):
+def check_given(
+    client: object, kind: type[httpx.Client | httpx.AsyncClient], **transport: object
+) -> None:
+    """Raise ConfigurationError if an `http_client` is not of this kind.
+
+    transport: settings of the library's own transport, which it would leave without effect.
+    """
+    if client is None:
+        return
+    if not isinstance(client, kind):
         raise ConfigurationError(
             f"http_client is to be an httpx.{kind.__name__}", setting="http_client"
         )
+    for setting, value in transport.items():
+        if value:
+            raise ConfigurationError(
+                f"{setting} would have no effect on the http_client given: set up that one, or "
+                "give none",
+                setting=setting,
+            )
 
 
 def read_answer(plan: Plan, status: int, body: bytes, read: Callable[[Any], Read]) -> Read:
