@@ -7,13 +7,11 @@ from typing import cast
 
 import httpx
 
+from .bodies import READ_BYTES
 from .parsers import Head, Parser
 from .socket_stream import SocketStream
 
 __all__ = ["Answer"]
-
-# Bytes that are read at once: a caller has the first of them before the last are decoded.
-_PIECE = 16 * 1024
 
 
 class Answer(httpx.SyncByteStream):
@@ -87,7 +85,7 @@ class Answer(httpx.SyncByteStream):
         if self._error is not None:
             raise self._error
         try:
-            data = self._stream.receive(_PIECE, self._timeouts.get("read"))
+            data = self._stream.receive(READ_BYTES, self._timeouts.get("read"))
         except TimeoutError as error:
             raise httpx.ReadTimeout(str(error)) from error
         except OSError as error:

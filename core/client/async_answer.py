@@ -9,7 +9,7 @@ from typing import cast
 import httpx
 
 from .asyncio_stream import AsyncioStream
-from .bodies import Into
+from .bodies import READ_BYTES, Into
 from .bridge import as_httpx
 from .parsers import Head, Parser
 
@@ -17,10 +17,6 @@ __all__ = ["AsyncAnswer"]
 
 # Bytes that may wait to be taken before the socket is left alone.
 _ENOUGH = 64 * 1024
-
-# Bytes of a large read that are handed over at once: a caller has the first of them before the last
-# are decoded.
-_PIECE = 16 * 1024
 
 
 class AsyncAnswer(httpx.AsyncByteStream):
@@ -107,11 +103,11 @@ class AsyncAnswer(httpx.AsyncByteStream):
 
     def data_came(self, data: bytes) -> None:
         """The connection has brought bytes."""
-        if len(data) <= _PIECE:
+        if len(data) <= READ_BYTES:
             self._feed(data)
         else:
-            for start in range(0, len(data), _PIECE):
-                self._feed(data[start : start + _PIECE])
+            for start in range(0, len(data), READ_BYTES):
+                self._feed(data[start : start + READ_BYTES])
 
     def connection_ended(self, error: Exception | None) -> None:
         """The connection brings no more."""
@@ -164,7 +160,7 @@ class AsyncAnswer(httpx.AsyncByteStream):
     def _take(self) -> bytes:
         body = self._parser.body
         count = size = 0
-        while count < len(body) and size < _PIECE:
+        while count < len(body) and size < READ_BYTES:
             size += len(body[count])
             count += 1
         taken = body[0] if count == 1 else b"".join(body[:count])

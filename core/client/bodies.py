@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 import httpx
 
-__all__ = ["PIECE_BYTES", "Into", "Pour", "pouring", "raw", "sliced"]
+__all__ = ["PIECE_BYTES", "READ_BYTES", "Into", "Pour", "pouring", "raw", "sliced"]
 
 Into = Callable[[bytes], bool]
 """Takes bytes as they arrive, and tells whether more is wanted now."""
@@ -20,6 +20,10 @@ May be called again then. What the taker raises is raised.
 # A large request, with images, is sent in pieces of so many bytes: the write deadline is for each,
 # and other streams have their turn.
 PIECE_BYTES = 256 * 1024
+
+# Bytes of a response that are handed over at once: a caller has the first of them before the last
+# are decoded.
+READ_BYTES = 16 * 1024
 
 
 async def sliced(content: bytes) -> AsyncGenerator[bytes]:

@@ -18,13 +18,11 @@ from typing import Any
 
 import httpcore
 
+from .bodies import READ_BYTES
 from .bridge import as_core
 from .interrupt import READ, WRITE, check, poll, wait
 
 __all__ = ["SocketBackend", "SocketStream"]
-
-# Bytes that are read at once of what comes before all was sent.
-_PIECE = 16 * 1024
 
 # Under TLS both mean that the rest of a record has not come, or gone out, yet.
 _WANTS_READ = BlockingIOError, ssl.SSLWantReadError
@@ -93,7 +91,7 @@ class SocketStream(httpcore.NetworkStream):
 
     def _hears(self, heard: Callable[[bytes], bool]) -> bool:
         try:
-            return heard(self._socket.recv(_PIECE))
+            return heard(self._socket.recv(READ_BYTES))
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return True
 
