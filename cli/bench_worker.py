@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -94,12 +95,24 @@ def _in_threads(client: str, job: Job, session: str) -> dict[str, Any]:
 
 async def _in_loop(client: str, job: Job, session: str) -> dict[str, Any]:
     """All streams in one event loop, in one thread."""
+    _end_between_steps()
     async with ASYNC_CLIENTS[client](job) as ask:
         await ask()
         job.record_as(session)
         begun = _Begun()
         await asyncio.gather(*(ask() for _ in range(job.streams)))
         return begun.taken(threads=1)
+
+
+def _end_between_steps() -> None:
+    """Have an interrupt cancel this task in a step of the loop of its own.
+
+    asyncio.run's handler cancels in the midst of whatever runs, anyio's callbacks among it.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this runs in one
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
 class _Begun:
@@ -158,6 +171,6 @@ def _allow_many_files() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         # At once: threads that wait for a server would be waited for.
         os._exit(130)

@@ -8,7 +8,7 @@ from typing import cast
 
 import httpx
 
-from .asyncio_stream import AsyncioStream
+from .asyncio_stream import AsyncioStream, wake
 from .bodies import READ_BYTES, Into
 from .bridge import as_httpx
 from .parsers import Head, Parser
@@ -139,8 +139,7 @@ class AsyncAnswer(httpx.AsyncByteStream):
         if into is None or poured is None or poured.done():
             if self._waiting > _ENOUGH and self._parser.body:
                 self._stream.pause()
-            if self._news is not None and not self._news.done():
-                self._news.set_result(None)
+            wake(self._news)
             return
         wanted, error = True, self._error
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import httpcore
@@ -15,7 +16,7 @@ import httpcore
 from .bridge import as_core
 from .interrupt import poll
 
-__all__ = ["AsyncioStream", "Listener"]
+__all__ = ["AsyncioStream", "Listener", "wake"]
 
 # Bytes that may wait for a reader before the socket is left alone.
 _ENOUGH = 64 * 1024
@@ -154,7 +155,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._unread += data
         if len(self._unread) > _ENOUGH:
             self.pause()
-        _wake(self._reader)
+        wake(self._reader)
 
     def eof_received(self) -> None:
         """The server sends no more."""
@@ -172,14 +173,14 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def resume_writing(self) -> None:
         """It is sent."""
         self._full = False
-        _wake(self._writer)
+        wake(self._writer)
 
     def _end(self, error: Exception | None) -> None:
         if self._ended:
             return
         self._ended = True
         self._error = error
-        _wake(self._reader)
+        wake(self._reader)
         if self._listener is not None:
             self._listener.connection_ended(error)
 
@@ -206,6 +207,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise self._error
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+def wake(waiter: asyncio.Future[None] | None) -> None:
+    """Let whoever waits go on, if he does still: asyncio.run's Ctrl-C may end that at any step."""
+    if waiter is not None:
+        with suppress(asyncio.InvalidStateError):
+            waiter.set_result(None)

@@ -29,20 +29,27 @@ class Prompt(asyncio.Future[None]):
 
     def wake(self) -> None:
         """Let the waiter go on: before this returns if no task is running, else soon."""
-        if self.done():
+        # Not asked before whether it is done: asyncio.run's Ctrl-C may cancel it just after that.
+        try:
+            self.set_result(None)
+        except asyncio.InvalidStateError:
             return
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and asyncio.current_task(self.get_loop()) is not None:
-            super().add_done_callback(waiter[0], context=waiter[1])
-            waiter = None
-        self.set_result(None)
-        if waiter is not None:
-            callback, context = waiter
+        if waiter is None:
+            return
+        callback, context = waiter
+        loop = self.get_loop()
+        if asyncio.current_task(loop) is None:
             context.run(callback, self)
+        else:
+            loop.call_soon(callback, self, context=context)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancelled with its waiter, which hears of it in the loop's next turn."""
+        if not super().cancel(msg):
+            return False
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            super().add_done_callback(waiter[0], context=waiter[1])
-        return super().cancel(msg)
+            callback, context = waiter
+            self.get_loop().call_soon(callback, self, context=context)
+        return True

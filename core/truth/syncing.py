@@ -83,7 +83,7 @@ class SyncedFile:
         done = loop.create_future()
 
         def resolve() -> None:
-            if not done.done():
+            with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits any more
                 done.set_result(None)
 
         def wake() -> None:
