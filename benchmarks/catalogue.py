@@ -66,6 +66,12 @@ def _without_http(*, quick: bool) -> list[Measurement]:
             )
             for count in _EARLIER
         ),
+        Measurement(
+            "steps of a chunk",
+            "steps.py",
+            "steps",
+            {"repeats": 2000 if quick else 20000, "turns": 3 if quick else 9},
+        ),
         Measurement("import", "importing.py", "importing", {"turns": 1 if quick else 10}),
     ]
 

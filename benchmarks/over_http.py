@@ -12,6 +12,7 @@ import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -264,22 +265,39 @@ def _put_together(pieces: Sequence[str], count: int) -> None:
 
 
 async def _first_chunk(pairs: int) -> Figures:
-    """Recorded and unrecorded in turns, each stream a session of its own."""
+    """Recorded and unrecorded in turns, each stream a session of its own, which is a file.
+
+    file_ms: what making an empty file takes, in the same turns.
+    """
+    files: list[float] = []
     delays: dict[str, list[float]] = {"vesselog-sync": [], "vesselog-sync-unrecorded": []}
-    with running() as address:
+    with running() as address, tempfile.TemporaryDirectory() as folder:
         async with (
             _asking("vesselog-sync", f"{address}/burst-1", 1) as recorded,
             _asking("vesselog-sync-unrecorded", f"{address}/burst-1", 1) as unrecorded,
         ):
             asks = dict(zip(delays, (recorded, unrecorded), strict=True))
             for turn in range(pairs + 10):
+                files.append(_making(Path(folder, str(turn))))
                 for name, ask in asks.items():
                     seen = _Seen()
                     await ask(seen)
                     if turn >= 10:
                         delays[name].append(seen.delay)
     with_file, without = (statistics.median(values) for values in delays.values())
-    return {"recorded_ms": with_file, "unrecorded_ms": without, "added_ms": with_file - without}
+    return {
+        "recorded_ms": with_file,
+        "unrecorded_ms": without,
+        "added_ms": with_file - without,
+        "file_ms": statistics.median(files[10:]),
+    }
+
+
+def _making(path: Path) -> float:
+    """Milliseconds to make an empty file."""
+    start = time.monotonic_ns()
+    path.touch(exist_ok=False)
+    return (time.monotonic_ns() - start) / 1e6
 
 
 def _run(function: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[..., Figures]:

@@ -84,9 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _steps(exchange: Exchange, body: str) -> Iterator[Step]:
     for piece in _pieces(body):
-        exchange.feed(piece)
-        while (step := exchange.pull()) is not None:
-            yield step
+        yield from exchange.take(piece)
         if exchange.error is not None:
             break
     yield from exchange.finish()

@@ -50,10 +50,10 @@ class Step:
 class Exchange:
     """The answer to one request.
 
-    `respond` with the status and content type, `feed` bytes and `pull` steps until None, then take
-    the steps of `finish` when the body has ended. `progress` says what may still come; `error` is
-    set once the answer has failed. Times `t` are in seconds since the request left; chunks get that
-    of the bytes fed last.
+    `respond` with the status and content type, `feed` bytes and `pull` steps until None (`take` does
+    both), then take the steps of `finish` when the body has ended. `progress` says what may still
+    come; `error` is set once the answer has failed. Times `t` are in seconds since the request
+    left; chunks get that of the bytes fed last.
     """
 
     def __init__(
@@ -117,6 +117,14 @@ class Exchange:
                 self._head.clear()
         else:
             self._splitter.feed(data)
+
+    def take(self, data: bytes, t: float = 0.0) -> list[Step]:
+        """All steps that the next bytes of the body, received at `t`, complete."""
+        self.feed(data, t)
+        steps: list[Step] = []
+        while (step := self.pull()) is not None:
+            steps.append(step)
+        return steps
 
     def pull(self) -> Step | None:
         """The next frame with its chunks.

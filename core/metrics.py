@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .assembler import merge
 from .chunk import StreamChunk, Timings, Usage
 from .completion import Metrics
 from .making import TEXT_ALONE
+
+if TYPE_CHECKING:
+    from .exchange import Step
 
 __all__ = ["Meter"]
 
@@ -30,8 +35,16 @@ class Meter:
         self.usage: Usage | None = None
         self.timings: Timings | None = None
 
-    def add(self, chunks: list[StreamChunk], t: int) -> None:
-        """Count chunks that arrived together at `t`."""
+    def add(self, steps: Sequence[Step], t: int) -> None:
+        """Count the chunks of steps that arrived together at `t`."""
+        count = 0
+        for step in steps:
+            for chunk in step.chunks:
+                count += 1
+                if chunk.__pydantic_fields_set__ is not TEXT_ALONE:
+                    self._report(chunk)
+        if not count:
+            return
         if self._first is None:
             self._first = t
         else:
@@ -41,12 +54,9 @@ class Meter:
             self._classes[index] += 1
             if gap > self._longest:  # noqa: PLR1730 - `max` costs as much as all the rest
                 self._longest = gap
-        if len(chunks) > 1:
-            self._classes[0] += len(chunks) - 1
+        if count > 1:
+            self._classes[0] += count - 1
         self._last = t
-        for chunk in chunks:
-            if chunk.__pydantic_fields_set__ is not TEXT_ALONE:
-                self._report(chunk)
 
     def _report(self, chunk: StreamChunk) -> None:
         if chunk.usage is not None:

@@ -79,9 +79,7 @@ def decode(
     exchange.respond(status, content_type)
     steps: list[Step] = []
     for piece in [body] if isinstance(body, bytes) else body:
-        exchange.feed(piece, 0.5)
-        while (step := exchange.pull()) is not None:
-            steps.append(step)
+        steps += exchange.take(piece, 0.5)
     steps.extend(exchange.finish(1.0))
     return Decoded(steps, exchange.error, exchange.progress)
 

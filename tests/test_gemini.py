@@ -261,10 +261,8 @@ def test_candidates_are_choices_and_all_are_waited_for() -> None:
     for count, whole in ((1, False), (2, True)):
         exchange = Exchange(Gemini(), request)
         exchange.respond(200, SSE)
-        exchange.feed(b"".join(frames[:count]))
-        chunks = []
-        while (step := exchange.pull()) is not None:
-            chunks += step.chunks
+        steps = exchange.take(b"".join(frames[:count]))
+        chunks = [chunk for step in steps for chunk in step.chunks]
         list(exchange.finish())
         assert (exchange.error is None) is whole
         assert [(chunk.choice, chunk.text) for chunk in chunks] == [(0, "a"), (1, "b")][:count]

@@ -63,7 +63,7 @@ class AsyncStream(Reading):
             if not self._opened:
                 await self._open()
             if self.error is not None:
-                self._put(await self._source.read())  # what came before it, read ahead
+                self._steps.extend(await self._source.read())  # what came before it, read ahead
                 self._raise_if_nothing_came()
         except BaseException:
             self._source.leave()
@@ -123,7 +123,7 @@ class AsyncStream(Reading):
         if not self._opened:
             await self._open()
         steps = await self._source.read()
-        self._put(steps)
+        self._steps.extend(steps)
         if not steps:
             self._raise_at_the_end()
         return bool(steps)

@@ -42,6 +42,7 @@ class Call:
         self._writer = writer
         self._turn = writer.turn()
         self._clock = clock
+        self._started = writer.started
         with self._turn as t:
             # The moment of the request line by the client's clock, so that all times begin with it.
             self._begun = (clock.monotonic() - (t - writer.started)) / 1e6
@@ -126,21 +127,20 @@ class Call:
         Raises RecordingError.
         """
         exchange, turn = self._exchange, self._turn
-        steps: list[Step] = []
-        heard = False
         t = turn.enter()
         try:
-            since = t - self._writer.started
-            exchange.feed(data, since / 1e6)
-            while (step := exchange.pull()) is not None:
-                steps.append(step)
-                if step.frame.data is not None:
-                    heard = True
+            since = t - self._started
+            steps = exchange.take(data, since / 1e6)
             if steps:
-                self._record(steps, t, since)
+                self._writer.frames(steps, t)
+                self._meter.add(steps, since)
         finally:
             turn.leave()
         self._arrived = arrived = self._begun + since / 1e6
+        heard = False
+        for step in steps:
+            if step.frame.data is not None:
+                heard = True
         if heard or exchange.whole:
             self.deadlines.data(arrived, exchange.progress)
         return steps
@@ -154,10 +154,11 @@ class Call:
         if self.outcome is not None:
             return []
         with self._turn as t:
-            since = t - self._writer.started
+            since = t - self._started
             steps = list(self._exchange.finish(since / 1e6))
             if steps:
-                self._record(steps, t, since)
+                self._writer.frames(steps, t)
+                self._meter.add(steps, since)
         if self._exchange.progress is Progress.OPEN or self._exchange.error is not None:
             told = failure if self._exchange.succeeded else None
             self._fail(told if told is not None else self._exchange.error)
@@ -197,13 +198,6 @@ class Call:
         if self._exchange.error is not None:
             return True
         return not self.drains and self._exchange.progress is Progress.TERMINATED
-
-    def _record(self, steps: list[Step], t: int, since: int) -> None:
-        self._writer.frames(steps, t)
-        one = len(steps) == 1  # nearly always
-        chunks = steps[0].chunks if one else [chunk for step in steps for chunk in step.chunks]
-        if chunks:
-            self._meter.add(chunks, since)
 
     def _fail(self, error: VesselogError | None) -> None:
         if isinstance(error, ProviderError):

@@ -52,7 +52,7 @@ class Deadlines:
             self.phase, limit = "grace", self._timeouts.grace
         else:
             self.phase, limit = "drain", self._timeouts.drain
-        self._silence = _end(now, limit)
+        self._silence = inf if limit is None else now + limit
 
     def pause(self, now: float) -> None:
         """Nobody is reading from now on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -100,9 +99,6 @@ class Reading(Unpicklable):
     def call(self) -> int | None:
         """The call's number in its session."""
         return self._facts.call
-
-    def _put(self, steps: Iterable[Step]) -> None:
-        self._steps.extend(steps)
 
     def _refuse_more(self) -> None:
         """A running stream was cancelled: what is there already is not handed out any more."""

@@ -122,5 +122,5 @@ class Stream(Reading):
         if not steps:
             self._raise_at_the_end()
             return False
-        self._put(steps)
+        self._steps.extend(steps)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import UTC, datetime
+from time import gmtime, strftime
 
 from ..errors import SessionNameError
 
@@ -26,14 +27,14 @@ def check_session_name(name: str) -> str:
 
 def new_session_name(wall: int) -> str:
     """The time (microseconds since 1970) and 128 random bits."""
-    moment = datetime.fromtimestamp(wall // 1_000_000, UTC)
-    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(16)}"
+    moment = strftime("%Y%m%dT%H%M%SZ", gmtime(wall // 1_000_000))
+    return f"{moment}-{secrets.token_hex(16)}"
 
 
 def timestamp(wall: int) -> str:
     """Microseconds since 1970 as ISO 8601 in UTC."""
     seconds, micros = divmod(wall, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{micros:06d}Z"
 
 
 def wall_of(text: object) -> int | None:

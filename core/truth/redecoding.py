@@ -68,12 +68,7 @@ class Redecoding:
     def feed(self, frame: StoredFrame) -> list[Step]:
         """The next stored frame: what today's exchange makes of it, mostly one step."""
         self._t = (frame.t - frame.started) / 1e6
-        if frame.raw:
-            self._exchange.feed(frame.raw, self._t)
-        steps: list[Step] = []
-        while (step := self._exchange.pull()) is not None:
-            steps.append(step)
-        return steps
+        return self._exchange.take(frame.raw, self._t) if frame.raw else []
 
     def finish(self, end: Mapping[str, Any] | None) -> list[Step]:
         """The last steps of a call with this end line, None where it has none."""

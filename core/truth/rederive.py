@@ -240,7 +240,7 @@ class _Call:
             self._file.raw_line(frame_line(step, self._file.n + 1, call, t))
             self._tally.add(step.frame.raw)
             if step.chunks:
-                self._meter.add(step.chunks, t - self._started)
+                self._meter.add((step,), t - self._started)
         if steps:
             self._masked = False
 

@@ -122,7 +122,9 @@ class Replay:
         for chunk, call, due in self._play():
             if paced and (wait := self._wait(due)) > 0:
                 self._sleep(wait)
-            self._take(chunk, call)
+            if call == self._call:
+                self._assembler.add(chunk)
+                self._last = chunk
             yield chunk
         self._finish()
 
@@ -131,14 +133,11 @@ class Replay:
         for chunk, call, due in self._play():
             # Even without a wait: a loop that is never let go cannot notice that its client left.
             await self._async_sleep(max(self._wait(due), 0.0) if paced else 0.0)
-            self._take(chunk, call)
+            if call == self._call:
+                self._assembler.add(chunk)
+                self._last = chunk
             yield chunk
         self._finish()
-
-    def _take(self, chunk: StreamChunk, call: int) -> None:
-        if call == self._call:
-            self._assembler.add(chunk)
-            self._last = chunk
 
     def _finish(self) -> None:
         if self._call is None:

@@ -58,7 +58,8 @@ class Turn:
 
     def leave(self) -> None:
         """End the turn, and those that interrupts left open; then do what was left to be done."""
-        self.release()
+        while self._owned():  # as `release`
+            self._lock.release()
         if self._waiting():
             self._settle()
 
