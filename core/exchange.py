@@ -50,10 +50,10 @@ class Step:
 class Exchange:
     """The answer to one request.
 
-    `respond` with the status and content type, `feed` bytes and `pull` steps until None (`take` does
-    both), then take the steps of `finish` when the body has ended. `progress` says what may still
-    come; `error` is set once the answer has failed. Times `t` are in seconds since the request
-    left; chunks get that of the bytes fed last.
+    `respond` with the status and content type, `feed` bytes and `pull` steps until None (`take`
+    does both), then take the steps of `finish` when the body has ended. `progress` says what may
+    still come; `error` is set once the answer has failed. Times `t` are in seconds since the
+    request left; chunks get that of the bytes fed last.
     """
 
     def __init__(

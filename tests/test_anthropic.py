@@ -302,6 +302,15 @@ def test_a_delta_without_its_start() -> None:
     assert (found.completion.text, found.repairs) == ("a", ["missing-block-start"])
 
 
+def test_a_block_that_begins_in_the_place_of_one_that_never_ended() -> None:
+    piece = {"type": "input_json_delta", "partial_json": '{"port":1}'}
+    begun = {"type": "content_block_start", "index": 1, "content_block": {"type": "text"}}
+    found = answer(
+        start(), frame({"type": "content_block_delta", "index": 1, "delta": piece}), frame(begun)
+    )
+    assert found.completion.extra["block_1"] == {"type": "input_json", "input": '{"port":1}'}
+
+
 def test_a_done_marker_of_a_gateway_means_nothing() -> None:
     found = answer(*HELLO, b"data: [DONE]\n\n")
     assert (found.outcome, found.repairs) == ("complete", ["done-marker"])

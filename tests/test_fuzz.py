@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from decoding import Decoded, decode
 from mutations import MARK, VESSELS, WORDS, mutated, seeds
 from vesselog.core.chunk import StreamChunk
-from vesselog.core.jsontext import dumps, loads
+from vesselog.core.jsontext import dumps
+from vesselog.core.truth.frameline import frame_line
+from vesselog.core.truth.line import parse_line
 
 EXAMPLES = int(os.environ.get("VESSELOG_FUZZ", "0"))
 ENDINGS = {"complete", "TruncatedError", "ProviderError", "ProtocolError"}
@@ -75,9 +77,10 @@ def sound(found: Decoded, body: bytes) -> None:
     assert found.raw == body
     assert [chunk.seq for chunk in found.chunks] == list(range(len(found.chunks)))
     for step in found.steps:
-        for chunk, fields in zip(step.chunks, step.fields, strict=True):
-            stored = loads(dumps(fields))
-            again = StreamChunk.model_validate({**stored, "t": chunk.t, "raw": chunk.raw})
+        line = parse_line(frame_line(step, 1, 1, 0)[:-1])
+        assert line is not None
+        for chunk, fields in zip(step.chunks, line.get("chunks", ()), strict=True):
+            again = StreamChunk.model_validate({**fields, "t": chunk.t, "raw": chunk.raw})
             assert again == chunk, "what is stored is what was handed out"
     assert found.completion.text == "".join(c.text for c in found.chunks if c.choice == 0)
 

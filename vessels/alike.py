@@ -1,14 +1,21 @@
-"""The short way for a frame that is like the one before it but for one text.
+"""The short way for a frame that is like an earlier one but for its text.
 
-Nearly every frame is. It says nothing else that is new, so its chunk has that text only. To know
-this takes one comparison of the parsed frames with the text left out; what else there is to look at
-was looked at when the first of them came.
+Nearly every frame is. It says nothing else that is new, so its chunk has that text only. What
+stands before and behind the text is then the same to the byte, and the text is what stands between:
+JSON is read from left to right, so that nothing but the string between the same two quotation marks
+can have another value, as long as that string does not end before it should. The frame is not even
+parsed.
+
+A second string may differ if the decoder does not look at it: the time of each frame, or padding.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any, cast
+
+import orjson
 
 from ..core.chunk import ChunkFields
 from ..core.frame import Frame
@@ -19,42 +26,124 @@ __all__ = ["Alike"]
 # alike.
 _ONCE = {"role", "response_id", "model", "extra"}
 
+# How many frames are looked at in vain: where none is like another, as with a number that counts,
+# this costs more than it brings.
+_PATIENCE = 16
+
 
 class Alike:
-    """Remembers the last frame that said a text and no more."""
+    """Remembers the last frame that said a text and no more.
 
-    def __init__(self) -> None:
-        self._key = "content"
+    unread: names of what may differ, at the frame's top; their values are strings.
+    """
+
+    def __init__(self, *unread: str) -> None:
+        self._unread = unread
         self._field = "text"
-        self._frame: Any = None
+        self._patience = _PATIENCE
+        # What stands before the two strings, between them and behind them; `between` is empty where
+        # there is only the text.
+        self._before = self._between = self._behind = ""
+        self._start = self._stop = self._least = 0
+        self._text_first = True
 
-    def read(self, frame: dict[str, Any], place: dict[str, Any]) -> ChunkFields | None:
-        """The chunk of a frame that is alike, else None; `place` in it has the text."""
-        text = place.get(self._key)
-        if not text or type(text) is not str:
+    def read(self, data: str) -> ChunkFields | None:
+        """The chunk of a frame that is alike, else None."""
+        before = self._before
+        if not before or not data.startswith(before) or not data.endswith(self._behind):
             return None
-        place[self._key] = ""
-        if frame == self._frame:
-            return cast("ChunkFields", {self._field: text})
-        place[self._key] = text
-        return None
+        if len(data) < self._least:
+            return None
+        text = data[self._start : self._stop]
+        if between := self._between:
+            if self._text_first:
+                text, found, other = text.rpartition(between)
+            else:
+                other, found, text = text.partition(between)
+            if not found or not _is_plain(other):
+                return None
+        if not _is_plain(text):
+            try:
+                text = orjson.loads(f'"{text}"')
+            except orjson.JSONDecodeError:
+                return None  # the string ends before the frame does as it should
+        if not text:
+            return None
+        self._patience = _PATIENCE
+        return cast("ChunkFields", {self._field: text})
 
     def learn(
         self,
-        parsed: dict[str, Any],
-        place: dict[str, Any],
+        parsed: Any,
+        place: Any,
         chunks: Collection[ChunkFields],
         frame: Frame,
     ) -> None:
-        """Remember a frame, if it gave one text from `place` and needed no repair."""
-        if len(chunks) != 1 or frame.repairs:
+        """Remember a frame, if it gave one text from `place` in it and needed no repair."""
+        if len(chunks) != 1 or frame.repairs or frame.data is None or not self._patience:
             return
+        if not isinstance(parsed, dict) or not isinstance(place, dict):
+            return
+        top, around = cast("dict[str, Any]", parsed), cast("dict[str, Any]", place)
         (chunk,) = chunks
         said = chunk.keys() - _ONCE
         if said not in ({"text"}, {"reasoning"}):
             return
+        self._patience -= 1
         field = "text" if "text" in said else "reasoning"
-        keys = [key for key, value in place.items() if value == chunk.get(field)]
-        if len(keys) == 1:
-            self._key, self._field, self._frame = keys[0], field, parsed
-            place[keys[0]] = ""
+        keys = [key for key, value in around.items() if value == chunk.get(field)]
+        others = [name for name in self._unread if isinstance(top.get(name), str)]
+        if len(keys) != 1 or len(others) > 1:
+            return
+        strings = [(around, keys[0]), *((top, name) for name in others)]
+        pieces = _around(frame.data, strings, top)
+        if pieces is None:
+            return
+        self._field = field
+        self._text_first, (self._before, self._between, self._behind) = pieces
+        self._start, self._stop = len(self._before), -len(self._behind)
+        self._least = self._start + len(self._between) + len(self._behind)
+
+
+def _around(
+    data: str, strings: list[tuple[dict[str, Any], str]], parsed: dict[str, Any]
+) -> tuple[bool, tuple[str, str, str]] | None:
+    """Whether the first string of a frame comes first; what stands before, between and behind.
+
+    None where that cannot be told.
+    """
+    spots = [spot for place, key in strings if (spot := _spot(data, place[key])) is not None]
+    if len(spots) != len(strings):
+        return None
+    (start, end), (other, stop) = min(spots), max(spots)
+    between = data[end:other] if len(spots) > 1 else ""
+    # The same string may stand somewhere else, too: with a letter more in these spots, the frame
+    # has to be what it was with a letter more in these places.
+    longer = data[:stop] + "x" + data[stop:]
+    if between:
+        longer = longer[:end] + "x" + longer[end:]
+    were = [place[key] for place, key in strings]
+    for place, key in strings:
+        place[key] += "x"
+    try:
+        told = orjson.loads(longer) == parsed
+    except orjson.JSONDecodeError:
+        told = False
+    for (place, key), was in zip(strings, were, strict=True):
+        place[key] = was
+    return (spots[0] == (start, end), (data[:start], between, data[stop:])) if told else None
+
+
+def _spot(data: str, text: str) -> tuple[int, int] | None:
+    """Where a string stands, without its quotation marks, if it is written in one of two ways."""
+    for ascii_only in (False, True):
+        literal = json.dumps(text, ensure_ascii=ascii_only)
+        at = data.find(literal)
+        if at >= 0:
+            return at + 1, at + len(literal) - 1
+    return None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a JSON string with this between its quotation marks is just this."""
+    return '"' not in text and "\\" not in text and text.isprintable()

@@ -90,6 +90,7 @@ class AnthropicDecoder(Decoder):
             case "content_block_delta":
                 yield self._delta(event, frame)
             case "content_block_start":
+                yield self._stop(_index(event))  # another one that never ended
                 yield self._start(_index(event), object_in(event, "content_block"))
             case "content_block_stop":
                 yield self._stop(_index(event))
@@ -126,6 +127,7 @@ class AnthropicDecoder(Decoder):
         self._count(object_in(message, "usage"), fields)
         yield fields
         for index, content in enumerate(list_in(message, "content")):
+            yield self._stop(index)
             yield self._start(index, content)
             yield self._stop(index)
 

@@ -50,29 +50,28 @@ class OllamaDecoder(Decoder):
         self._vessel = vessel
         self._told = Told()
         self._tool_calls = ToolCalls()
-        self._alike = Alike()
+        self._alike = Alike("created_at")
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunk of a line, or of a whole answer."""
         data = frame.data
         if data is None:
             return ()
+        alike = self._alike.read(data)
+        if alike is not None:
+            return (alike,)
         try:
             value = frame.json()
         except ValueError:
             return self._glued(data, frame)
         try:
-            value.pop("created_at", None)
             place = value.get("message", value)
-            fields = self._alike.read(value, place)
-        except (AttributeError, TypeError):
+            called = place.get("tool_calls")
+        except AttributeError:
             return self._line(value, frame)
-        if fields is not None:
-            return (fields,)
-        if place.get("tool_calls"):
+        if called:
             # Arguments are values here, and a tool may be called with an integer of any size.
             value = loads_exact(data)
-            place = value.get("message", value)
         chunks = self._line(value, frame)
         self._alike.learn(value, place, chunks, frame)
         return chunks

@@ -47,7 +47,7 @@ class OpenAIDecoder(Decoder):
         self._expected = expected
         self._choices: dict[int, OpenAIChoice] = {}
         self._told = Told()
-        self._alike = Alike()
+        self._alike = Alike(*_PADDING)
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event, or of a whole answer."""
@@ -56,23 +56,16 @@ class OpenAIDecoder(Decoder):
             return self._without_data(frame)
         if data == DONE or frame.event == "error":
             return self._not_json(data, frame)
+        alike = self._alike.read(data)
+        if alike is not None:
+            return (alike,)
         try:
             value = frame.json()
         except ValueError:
             return self._not_json(data, frame)
-        try:
-            (choice,) = value["choices"]
-            delta = choice["delta"]
-            for padding in _PADDING:
-                value.pop(padding, None)
-            fields = self._alike.read(value, delta)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return self._value(value, frame)
-        if fields is not None:
-            return (fields,)
         chunks = self._value(value, frame)
         if isinstance(chunks, list):
-            self._alike.learn(value, delta, chunks, frame)
+            self._alike.learn(value, _only_place(value), chunks, frame)
         return chunks
 
     def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -236,6 +229,15 @@ class OpenAIDecoder(Decoder):
         timings = read_timings(event, usage)
         if timings and told.is_news("timings", timings):
             fields["timings"] = timings
+
+
+def _only_place(value: Any) -> Any:
+    """Where the text is in an event that has one choice; None in any other."""
+    try:
+        (choice,) = value["choices"]
+        return choice.get("delta", choice)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _chunks_then(chunks: list[ChunkFields], error: ProviderError) -> Iterator[ChunkFields]:
