@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -39,24 +39,19 @@ class Alike:
 
     def __init__(self, *unread: str) -> None:
         self._unread = unread
-        self._field = "text"
         self._patience = _PATIENCE
-        # What stands before the two strings, between them and behind them; `between` is empty where
-        # there is only the text.
-        self._before = self._between = self._behind = ""
-        self._start = self._stop = self._least = 0
-        self._text_first = True
+        self._learned: _Learned | None = None
 
     def read(self, data: str) -> ChunkFields | None:
         """The chunk of a frame that is alike, else None."""
-        before = self._before
-        if not before or not data.startswith(before) or not data.endswith(self._behind):
+        if self._learned is None:
             return None
-        if len(data) < self._least:
+        field, before, between, behind, text_first, least = self._learned
+        if not data.startswith(before) or not data.endswith(behind) or len(data) < least:
             return None
-        text = data[self._start : self._stop]
-        if between := self._between:
-            if self._text_first:
+        text = data[len(before) : -len(behind)]
+        if between:
+            if text_first:
                 text, found, other = text.rpartition(between)
             else:
                 other, found, text = text.partition(between)
@@ -70,7 +65,7 @@ class Alike:
         if not text:
             return None
         self._patience = _PATIENCE
-        return cast("ChunkFields", {self._field: text})
+        return cast("ChunkFields", {field: text})
 
     def learn(
         self,
@@ -96,22 +91,27 @@ class Alike:
         if len(keys) != 1 or len(others) > 1:
             return
         strings = [(around, keys[0]), *((top, name) for name in others)]
-        pieces = _around(frame.data, strings, top)
-        if pieces is None:
-            return
-        self._field = field
-        self._text_first, (self._before, self._between, self._behind) = pieces
-        self._start, self._stop = len(self._before), -len(self._behind)
-        self._least = self._start + len(self._between) + len(self._behind)
+        self._learned = _around(frame.data, strings, top, field) or self._learned
+
+
+class _Learned(NamedTuple):
+    """What stands before the text and the string that is not read, between them, and behind them.
+
+    `between` is empty where there is only the text. least: what all of it measures.
+    """
+
+    field: str
+    before: str
+    between: str
+    behind: str
+    text_first: bool
+    least: int
 
 
 def _around(
-    data: str, strings: list[tuple[dict[str, Any], str]], parsed: dict[str, Any]
-) -> tuple[bool, tuple[str, str, str]] | None:
-    """Whether the first string of a frame comes first; what stands before, between and behind.
-
-    None where that cannot be told.
-    """
+    data: str, strings: list[tuple[dict[str, Any], str]], parsed: dict[str, Any], field: str
+) -> _Learned | None:
+    """What stands around these strings of a frame, the text first; None if it cannot be told."""
     spots = [spot for place, key in strings if (spot := _spot(data, place[key])) is not None]
     if len(spots) != len(strings):
         return None
@@ -131,7 +131,11 @@ def _around(
         told = False
     for (place, key), was in zip(strings, were, strict=True):
         place[key] = was
-    return (spots[0] == (start, end), (data[:start], between, data[stop:])) if told else None
+    if not told:
+        return None
+    before, behind = data[:start], data[stop:]
+    least = len(before) + len(between) + len(behind)
+    return _Learned(field, before, between, behind, spots[0] == (start, end), least)
 
 
 def _spot(data: str, text: str) -> tuple[int, int] | None:
