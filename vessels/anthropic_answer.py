@@ -127,7 +127,6 @@ class AnthropicDecoder(Decoder):
         self._count(object_in(message, "usage"), fields)
         yield fields
         for index, content in enumerate(list_in(message, "content")):
-            yield self._stop(index)
             yield self._start(index, content)
             yield self._stop(index)
 
@@ -195,11 +194,9 @@ class AnthropicDecoder(Decoder):
                     return {}
                 arguments = arguments_text(content["input"])
                 return {"tool_calls": [{"slot": block.slot, "arguments": arguments}]}
-            case "thinking":
-                content["thinking"] = text_of(content.get("thinking")) + joined
-                self._thinking.append(content)
-                return {"extra": {"thinking_blocks": list(self._thinking)}}
-            case "redacted_thinking":
+            case "thinking" | "redacted_thinking" as kind:
+                if kind == "thinking":
+                    content["thinking"] = text_of(content.get("thinking")) + joined
                 self._thinking.append(content)
                 return {"extra": {"thinking_blocks": list(self._thinking)}}
             case "text" if not joined:
