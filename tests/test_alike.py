@@ -141,3 +141,25 @@ def test_where_no_frame_is_like_another_it_is_given_up() -> None:
         found = decode(OpenAI(), framed("openai", frames), TYPES["openai"])
     assert found.completion.text == "a" * 40
     assert looked.call_count == 16
+
+
+def test_an_answer_after_such_reasoning_takes_the_short_way() -> None:
+    """OpenRouter tells reasoning twice in each frame, and then the answer once."""
+
+    def event(**delta: Any) -> str:
+        return json.dumps({"id": "c", "choices": [{"index": 0, "delta": delta}]})
+
+    thoughts = [
+        event(content="", reasoning=text, reasoning_details=[{"type": "t", "text": text}])
+        for text in map(str, range(40))
+    ]
+    answer = [event(content=text) for text in "abcdefgh"]
+    decoder = OpenAIDecoder("openai")
+
+    def parsed(payloads: list[str]) -> int:
+        with mock.patch.object(Frame, "json", autospec=True, side_effect=Frame.json) as parse:
+            for payload in payloads:
+                list(decoder.decode(Frame(f"data: {payload}\n\n".encode(), Framing.SSE)))
+        return parse.call_count
+
+    assert (parsed(thoughts), parsed(answer)) == (40, 1)

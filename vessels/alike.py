@@ -39,7 +39,7 @@ class Alike:
 
     def __init__(self, *unread: str) -> None:
         self._unread = unread
-        self._patience = _PATIENCE
+        self._patience = {"text": _PATIENCE, "reasoning": _PATIENCE}
         self._learned: _Learned | None = None
 
     def read(self, data: str) -> ChunkFields | None:
@@ -64,7 +64,7 @@ class Alike:
                 return None  # the string ends before the frame does as it should
         if not text:
             return None
-        self._patience = _PATIENCE
+        self._patience[field] = _PATIENCE
         return cast("ChunkFields", {field: text})
 
     def learn(
@@ -75,7 +75,7 @@ class Alike:
         frame: Frame,
     ) -> None:
         """Remember a frame, if it gave one text from `place` in it and needed no repair."""
-        if len(chunks) != 1 or frame.repairs or frame.data is None or not self._patience:
+        if len(chunks) != 1 or frame.repairs or frame.data is None:
             return
         if not isinstance(parsed, dict) or not isinstance(place, dict):
             return
@@ -84,8 +84,10 @@ class Alike:
         said = chunk.keys() - _ONCE
         if said not in ({"text"}, {"reasoning"}):
             return
-        self._patience -= 1
         field = "text" if "text" in said else "reasoning"
+        if not self._patience[field]:
+            return
+        self._patience[field] -= 1
         keys = [key for key, value in around.items() if value == chunk.get(field)]
         others = [name for name in self._unread if isinstance(top.get(name), str)]
         if len(keys) != 1 or len(others) > 1:
