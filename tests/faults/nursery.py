@@ -42,14 +42,15 @@ class Nursery:
     """`with` it; its children end with it at the latest."""
 
     def __enter__(self) -> Self:
-        folder = Path(__file__).parent
+        here = Path(__file__).parent
+        path = os.pathsep.join([str(here), str(here.parent / "support")])
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parent)])},
+            env={**os.environ, "PYTHONPATH": path},
         )
         return self
 

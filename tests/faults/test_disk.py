@@ -50,7 +50,7 @@ def run_traced(
     log: where these system calls are listed.
     """
     program = [sys.executable, "-P", writers.__file__, function, json.dumps(arguments)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parents[1]}"
+    path = f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'support'}"
     call = inject.partition(":")[0]
     traced = [strace, "-f", "-qq", "-o", str(log), "-E", f"PYTHONPATH={path}", "-P", str(place)]
     traced += ["-e", f"trace={call}", "-e", f"inject={inject}"]

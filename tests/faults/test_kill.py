@@ -34,7 +34,7 @@ def run_killed(
 ) -> bool:
     """Run a writer that dies at the `when`th system call of this name on `place`; did it?"""
     program = [sys.executable, "-P", writers.__file__, function, json.dumps(arguments)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parents[1]}"
+    path = f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'support'}"
     traced = [strace, "-f", "-qq", "-o", "/dev/null", "-E", f"PYTHONPATH={path}"]
     traced += ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}"]
     for each in (place, f"{place}.torn", place.parent):

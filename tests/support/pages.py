@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["PAGES", "ROOT", "Block", "anchors", "blocks", "links", "prose"]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),

@@ -1,13 +1,6 @@
 """Every captured body decodes to what an independent reader finds in it.
 
-The bodies are not part of the project. VESSELOG_CORPUS names the folder that has them, in the
-layout below; without it `../shared` beside the checkout is tried. Point it at captures of your own
-to test those.
-
-    wire/INDEX.tsv       file, status, content_type … (tab-separated, named in the first line)
-    wire/…               bodies; a name with `.ollama` before its ending is Ollama's own dialect
-    captures/*/NAME.raw  HTTP answers as they were on the wire; NAME.req: the request line and its
-    body
+The bodies and their layout: tests/support/corpus.py.
 
 Debatable, and decided:
 - An error beside a further piece of the answer, after a finish reason (OpenRouter's Gemini finishes
@@ -30,97 +23,23 @@ Debatable, and decided:
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from corpus_reader import (
-    PROVIDER,
-    TRUNCATED,
-    UNREADABLE,
-    Expected,
-    read_ollama,
-    read_openai,
-    unwrapped,
+from corpus import (
+    ANSWERS,
+    CAPTURES,
+    MISSING,
+    WIRE,
+    capture_body,
+    decoded,
+    expectation,
+    wire_body,
 )
-from decoding import Decoded, decode
+from corpus_reader import PROVIDER, TRUNCATED, UNREADABLE, Expected
+from decoding import Decoded
 from vesselog.core.completion import Choice
-from vesselog.vessels import Ollama, OpenAI
-
-ROOT = Path(os.environ.get("VESSELOG_CORPUS") or Path(__file__).parents[2] / "shared")
-ANSWERS = ("/api/chat", "/api/generate", "/chat/completions", "/v1/completions")
-
-
-class Body(NamedTuple):
-    """A body, and what is known of it."""
-
-    content: bytes
-    status: int
-    content_type: str
-    dialect: str
-    stream: bool
-    asked: int = 1
-
-
-def index() -> dict[str, dict[str, str]]:
-    with (ROOT / "wire/INDEX.tsv").open(encoding="utf-8") as lines:
-        return {row["file"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=3)}
-
-
-if (ROOT / "wire/INDEX.tsv").is_file():
-    WIRE = index()
-    CAPTURES = sorted(path for path in (ROOT / "captures").glob("*/*.raw") if path.stat().st_size)
-    MISSING = ""
-else:
-    WIRE, CAPTURES = {}, []
-    MISSING = f"no captured bodies at {ROOT}: set VESSELOG_CORPUS to a folder that has wire/"
-
-
-def wire_body(name: str) -> Body:
-    row = WIRE[name]
-    return Body(
-        (ROOT / "wire" / name).read_bytes(),
-        int((row["status"] or "200").split()[0]),
-        row["content_type"],
-        "ollama" if ".ollama" in name else "openai",
-        name.endswith((".sse", ".ndjson")),
-    )
-
-
-def capture_body(path: Path) -> tuple[str, Body]:
-    status, headers, content = unwrapped(path.read_bytes())
-    line, _, sent = path.with_suffix(".req").read_text("utf-8").partition("\n")
-    try:
-        asked = json.loads(sent)
-    except ValueError:
-        asked = {}
-    route = line.split()[1].partition("127.0.0.1")[2]
-    dialect = "ollama" if route.startswith("/api") and "ollama" in path.parent.name else "openai"
-    stream = asked.get("stream", dialect == "ollama")
-    n = asked.get("n", 1)
-    return route, Body(content, status, headers.get("content-type", ""), dialect, stream, n)
-
-
-def decoded(body: Body) -> Decoded:
-    vessel = Ollama() if body.dialect == "ollama" else OpenAI()
-    return decode(
-        vessel,
-        body.content,
-        body.content_type,
-        status=body.status,
-        n=body.asked,
-        stream=body.stream,
-    )
-
-
-def expectation(body: Body) -> Expected:
-    if body.dialect == "ollama":
-        return read_ollama(body.content, body.status)
-    return read_openai(body.content, body.status, body.asked)
 
 
 def compare(found: Decoded, expected: Expected) -> None:

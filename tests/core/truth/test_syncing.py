@@ -38,7 +38,7 @@ def run(script: str, *arguments: str) -> str:
         timeout=PATIENCE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "support")},
     ).stdout
 
 

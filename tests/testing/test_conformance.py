@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import test_corpus as corpus
+import corpus
+from corpus_reader import UNREADABLE
 from house import ROOT
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
@@ -88,7 +89,7 @@ def as_told(name: str, body: corpus.Body) -> Body:
     request = WireRequest("http://127.0.0.1:9/v1/answers", asked, stream=body.stream)
     # What is no answer at all stays so, however it is cut: test_corpus.py says which.
     outcome = corpus.decoded(body).outcome
-    expected = {"outcome": outcome} if outcome == corpus.UNREADABLE else None
+    expected = {"outcome": outcome} if outcome == UNREADABLE else None
     return Body(name, body.content, body.status, body.content_type, body.stream, request, expected)
 
 

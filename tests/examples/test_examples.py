@@ -23,7 +23,7 @@ import vesselog
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
 from patience import PATIENCE
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TEXTS = ("A vessel ", "leaves ", "the harbour.")
 
 

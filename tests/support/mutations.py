@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import test_corpus as corpus
+import corpus
 from house import ROOT
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
