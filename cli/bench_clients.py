@@ -226,8 +226,8 @@ def _httpx_settings() -> dict[str, Any]:
 
 
 def _own_settings(job: Job) -> dict[str, Any]:
-    from ..core.client.retry import Retries
-    from ..core.client.settings import Limits
+    from ..core.settings import Retries
+    from ..core.settings import Limits
 
     return {
         "recordings": job.folder,

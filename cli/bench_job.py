@@ -54,21 +54,29 @@ class Job:
         Raises what is no failure of the transport.
         """
         from ..core.client.call import Call
-        from ..core.client.failures import classify
-        from ..core.client.settings import Limits, Timeouts
+        from ..core.client.shared_settings import SharedSettings
         from ..core.clock import SYSTEM_CLOCK
+        from ..core.http.closing_servers import ClosingServers
+        from ..core.http.failures import classify
+        from ..core.settings import Limits, Retries, Timeouts
         from ..core.truth.session import Session
 
-        timeouts, limits = Timeouts(), Limits()
+        settings = SharedSettings(Timeouts(), Limits(), Retries(), SYSTEM_CLOCK, ClosingServers())
         with self._opening:
             if self._session is None:
                 self._session = Session.open(self.folder, self.name)
         writer = self._session.begin({**self.plan.record, "key": self.plan.key})
-        call = Call(self.plan, writer, timeouts, limits, SYSTEM_CLOCK)
+        call = Call(self.plan, writer, settings)
         try:
             yield call
         except Exception as failure:
-            error = classify(failure, self.plan.origin, timeouts, limits, answering=call.answering)
+            error = classify(
+                failure,
+                self.plan.origin,
+                settings.timeouts,
+                settings.limits,
+                answering=call.status is not None,
+            )
             if error is None:
                 call.leave("error")
                 raise

@@ -49,12 +49,13 @@ def main() -> int:
 def _job(settings: dict[str, Any]) -> Job:
     """The job, yet to be warmed up."""
     from ..core.client.plan import Planner
+    from ..core.http.proxies import ProxyRules
     from .arguments import configured_vessel
 
     model, fields = settings["model"], settings["fields"]
     server = argparse.Namespace(base_url=settings["base_url"], api_key_env=settings["api_key_env"])
     vessels = configured_vessel(model.partition("/")[0], server)
-    planner = Planner(vessels, os.environ, {})
+    planner = Planner(vessels, os.environ, {}, ProxyRules())
     asked = {**fields, "stream": True}
     return Job(
         model=model,

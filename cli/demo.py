@@ -143,7 +143,7 @@ def _stream(
     title: str, vessel: str, sample: Path, arguments: argparse.Namespace, file: GrowingFile
 ) -> Played:
     """Serve a sample, and stream from it into the file and onto the screen."""
-    from ..core.client.settings import Timeouts
+    from ..core.settings import Timeouts
     from ..core.truth.recording import Recording
     from ..server import on_loopback, replay_app
 

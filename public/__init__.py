@@ -19,8 +19,7 @@ _HOMES = {
     "vesselog.core.client.async_client": ("AsyncClient",),
     "vesselog.core.client.async_stream": ("AsyncStream",),
     "vesselog.core.client.client": ("Client",),
-    "vesselog.core.client.retry": ("Retries",),
-    "vesselog.core.client.settings": ("Limits", "Timeouts"),
+    "vesselog.core.settings": ("Limits", "Retries", "Timeouts"),
     "vesselog.core.client.stream": ("Stream",),
     "vesselog.core.completion": ("Choice", "Completion", "Metrics", "Outcome", "ToolCall"),
     "vesselog.core.errors": (
@@ -65,8 +64,6 @@ if TYPE_CHECKING:
     from vesselog.core.client.async_client import AsyncClient
     from vesselog.core.client.async_stream import AsyncStream
     from vesselog.core.client.client import Client
-    from vesselog.core.client.retry import Retries
-    from vesselog.core.client.settings import Limits, Timeouts
     from vesselog.core.client.stream import Stream
     from vesselog.core.completion import Choice, Completion, Metrics, Outcome, ToolCall
     from vesselog.core.errors import (
@@ -95,6 +92,7 @@ if TYPE_CHECKING:
         Tool,
         ToolFunction,
     )
+    from vesselog.core.settings import Limits, Retries, Timeouts
     from vesselog.core.truth.diff import diff
     from vesselog.core.truth.follow import follow
     from vesselog.core.truth.recording import Recording

@@ -13,20 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx
 
 from ..core.chunk import StreamChunk
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
-from ..core.client.common import ClientSettings
-from ..core.client.retry import Retries
-from ..core.client.settings import Timeouts
+from ..core.settings import Retries, Timeouts
 from ..core.errors import VesselogError
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
 from ..core.truth.verify import verify
+from ..core.vessel import Vessel
 from .bodies import Body
 from .running import COMPLETE, Case, shown
 
@@ -90,10 +89,8 @@ def _recording(case: Case, heard: _Heard, path: Path) -> Iterator[str]:
     if told := heard.differs(_outside(_replayed_async(path))):
         yield f"replayed in a loop: {told}"
     again = _Heard()
-    with (
-        httpx.Client(transport=httpx.MockTransport(_unreachable)) as http,
-        Client(http_client=http, replay=path, vessels={_NAME: case.vessel}) as client,
-    ):
+    http = httpx.AsyncClient(transport=httpx.MockTransport(_unreachable))
+    with Client(http_client=http, replay=path, vessels={_NAME: case.vessel}) as client:
         try:
             with client.send(_NAME, case.request) as stream:
                 for chunk in stream:
@@ -106,11 +103,8 @@ def _recording(case: Case, heard: _Heard, path: Path) -> Iterator[str]:
 
 def _sync(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
     heard = _Heard()
-    transport = _Transport(case.body, pieces)
-    with (
-        httpx.Client(transport=transport) as http,
-        Client(http_client=http, **_settings(case, folder)) as client,
-    ):
+    http = httpx.AsyncClient(transport=_Transport(case.body, pieces))
+    with Client(http_client=http, **_settings(case, folder)) as client:
         stream = client.send(_NAME, case.request)
         try:
             with stream:
@@ -173,8 +167,8 @@ def _outside(heard: Coroutine[Any, Any, _Heard]) -> _Heard:
         return thread.submit(asyncio.run, heard).result()
 
 
-def _settings(case: Case, folder: Path) -> ClientSettings:
-    return ClientSettings(
+def _settings(case: Case, folder: Path) -> _Settings:
+    return _Settings(
         recordings=folder,
         vessels={_NAME: case.vessel},
         environment={},
@@ -200,12 +194,17 @@ def _error(error: VesselogError | None) -> str:
     return f"{type(error).__name__} ({error.status}, {error.code}: {shown(error)})"
 
 
-class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+class _Settings(TypedDict):
+    recordings: Path
+    vessels: dict[str, Vessel]
+    environment: dict[str, str]
+    retries: Retries
+    timeouts: Timeouts
+
+
+class _Body(httpx.AsyncByteStream):
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
@@ -214,20 +213,14 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class _Transport(httpx.AsyncBaseTransport):
     """Answers every request with one body."""
 
     def __init__(self, body: Body, pieces: list[bytes]) -> None:
         self._body = body
         self._pieces = pieces
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._answer(request)
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return self._answer(request)
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
         return httpx.Response(
             self._body.status,
             headers={"content-type": self._body.content_type},

@@ -3,67 +3,68 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from ..chunk import StreamChunk
 from ..exchange import Step
-from .reading import Facts, Reading
+from .driver import Driver
+from .hand_over import TaskHandOver
+from .recorded_answers import AsyncRecordedSource
+from .stream_state import StreamState
 
-__all__ = ["AsyncSource", "AsyncStream"]
+__all__ = ["AsyncStream", "TaskSource"]
 
 
-class AsyncSource(Protocol):
-    """Where an async stream's steps come from: a server, or a recording."""
+class TaskSource:
+    """Steps that a driver in the caller's own event loop hands over."""
 
-    @property
-    def facts(self) -> Facts:
-        """What is known of it."""
-        ...
+    def __init__(self, driver: Driver, hand_over: TaskHandOver) -> None:
+        self._driver = driver
+        self._hand_over = hand_over
+        self.facts = driver.facts
+        self.cancel = driver.cancel
+        self.leave = driver.leave
+        self.abandon = driver.abandon
 
     async def open(self) -> None:
         """Send the request; return when the answer has begun or failed."""
-        ...
+        driver = self._driver
+        driver.start()
+        while not (driver.begun or driver.ended):
+            await self._hand_over.wait()
+        driver.check()
 
     async def read(self) -> list[Step]:
         """The next steps; none when the answer is over."""
-        ...
-
-    def cancel(self) -> None:
-        """End it, from any task or thread."""
-        ...
-
-    def leave(self) -> None:
-        """The caller wants no more."""
-        ...
-
-    def abandon(self) -> None:
-        """Nobody holds the stream any more; safe in a finaliser."""
-        ...
+        driver, hand_over = self._driver, self._hand_over
+        while not (steps := hand_over.take()) and not driver.ended:
+            await hand_over.wait()
+        driver.check()
+        return steps
 
 
-class AsyncStream(Reading):
+class AsyncStream(StreamState):
     """One answer, chunk by chunk: each is on disk before it is handed out.
 
     The request leaves at `async with` (which raises if there is no connection or an error status),
     or at the first chunk when iterated directly. Iteration ends with the answer, or raises what
     went wrong after all chunks that arrived. Leaving early, by break, exception or a cancelled
-    task, is recorded as `cancelled`.
+    task, is recorded as `cancelled`. A stream is entered and iterated once.
     """
 
-    def __init__(self, source: AsyncSource) -> None:
+    def __init__(self, source: TaskSource | AsyncRecordedSource) -> None:
         super().__init__(source.facts)
         self._source = source
-        self._opened = False
         self._finalizer = weakref.finalize(self, source.abandon)
 
     async def __aenter__(self) -> Self:
+        self._enter_once()
         try:
-            if not self._opened:
-                await self._open()
+            await self._open_once()
             if self.error is not None:
-                self._steps.extend(await self._source.read())  # what came before it, read ahead
+                self._steps.extend(await self._source.read())  # what came before it
                 self._raise_if_nothing_came()
         except BaseException:
             self._source.leave()
@@ -78,35 +79,31 @@ class AsyncStream(Reading):
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> Self:
+    def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        self._iterate_once()
         return self
 
     async def __anext__(self) -> StreamChunk:
-        while True:
-            chunk = self._take_chunk()
-            if chunk is not None:
-                return chunk
+        while (chunk := self._take_chunk()) is None:
             if not await self._read():
                 raise StopAsyncIteration
+        return chunk
 
-    async def frames(self) -> AsyncGenerator[Step]:
+    def frames(self) -> AsyncGenerator[Step]:
         """The answer frame by frame instead.
 
         Each with its exact bytes and the chunks made of it.
         """
-        while True:
-            step = self._take_step()
-            if step is not None:
-                yield step
-            elif not await self._read():
-                return
+        self._iterate_once()
+        return self._iterate_frames()
 
     def cancel(self) -> None:
-        """End the stream, from any task or thread.
+        """End the stream, from any task, thread or signal handler.
 
-        Iteration then ends, the outcome is `cancelled`.
+        Iteration then ends normally; the outcome is `cancelled` from the event loop's next
+        iteration on.
         """
-        self._refuse_more()
+        self._hand_out_no_more()
         self._source.cancel()
 
     async def aclose(self) -> None:
@@ -114,14 +111,22 @@ class AsyncStream(Reading):
         self._source.leave()
         self._finalizer.detach()
 
-    async def _open(self) -> None:
-        self._opened = True
-        await self._source.open()
+    async def _iterate_frames(self) -> AsyncGenerator[Step]:
+        while True:
+            step = self._take_step()
+            if step is not None:
+                yield step
+            elif not await self._read():
+                return
+
+    async def _open_once(self) -> None:
+        if not self._opened:
+            self._opened = True
+            await self._source.open()
 
     async def _read(self) -> bool:
         """Get more to hand out. False at the end; raises what went wrong, once."""
-        if not self._opened:
-            await self._open()
+        await self._open_once()
         steps = await self._source.read()
         self._steps.extend(steps)
         if not steps:

@@ -1,9 +1,7 @@
 """When waiting for an answer ends, told apart by phase.
 
-No clock in here: times are handed in, in seconds.
-
-Only waiting counts. Time in which the caller does something else with what it got is no silence of
-the server, so the driver says when it stops reading and when it goes on.
+No clock in here: times are handed in, in seconds. Only waiting counts: while the caller holds so
+many unread steps that nothing more is read, the server's silence means nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 from math import inf
 
 from ..errors import StreamTimeoutError
+from ..settings import Timeouts
 from ..vessel import Progress
-from .settings import Timeouts
 
 __all__ = ["Deadlines"]
 
@@ -26,10 +24,9 @@ _MEANING = {
 
 
 class Deadlines:
-    """The deadline of one call. A phase of "grace" or "drain" ends the reading, not the answer.
+    """The deadlines of one call. A phase of "grace" or "drain" ends the reading, not the answer.
 
-    phase: of the silence that is waited out now. Only where it changes can the deadline come to
-    pass sooner than before.
+    phase: what is waited for now. The deadline can only come sooner where this changes.
     """
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
@@ -40,9 +37,9 @@ class Deadlines:
         self.phase = "first_chunk"
 
     def data(self, now: float, progress: Progress) -> None:
-        """Data arrived: silence begins anew, with the patience that fits how far the answer is.
+        """Data arrived: silence begins anew, with the limit that fits how far the answer is.
 
-        The drain is not prolonged: what is still sent after the last word may never end.
+        The drain is not prolonged: what is still sent after the terminator may never end.
         """
         if self.phase == "drain":
             return
@@ -55,27 +52,20 @@ class Deadlines:
         self._silence = inf if limit is None else now + limit
 
     def pause(self, now: float) -> None:
-        """Nobody is reading from now on."""
-        if self._paused is None:
-            self._paused = now
+        """Nothing is read from now on."""
+        self._paused = now
 
-    def resume(self, now: float, since: float | None = None) -> None:
-        """Reading goes on. since: when it stopped, where `pause` did not tell."""
+    def resume(self, now: float) -> None:
+        """Reading goes on."""
         if self._paused is not None:
-            since, self._paused = self._paused, None
-        if since is not None:
-            self._silence += now - since
+            self._silence += now - self._paused
+            self._paused = None
 
-    def next(self) -> tuple[float | None, str]:
-        """The time at which waiting ends, None for never, and the phase that ends it."""
-        end, phase = self._silence, self.phase
-        if self._paused is not None or end == inf or self._total < end:
-            end, phase = self._total, "total"
-        return (None if end == inf else end), phase
-
-    def passed(self, now: float) -> bool:
-        """Whether waiting has ended by now; asked while somebody reads."""
-        return now >= self._silence or now >= self._total
+    def next(self) -> tuple[float, str]:
+        """The time at which waiting ends, infinite for never, and the phase that ends it."""
+        if self._paused is not None or self._total < self._silence:
+            return self._total, "total"
+        return self._silence, self.phase
 
     def expired(self, phase: str) -> StreamTimeoutError | None:
         """The error for a deadline of this phase; None where its passing is no error."""

@@ -1,20 +1,29 @@
-"""From a caller's words to a request that is ready to leave.
+"""From a caller's arguments to a request that is ready to be sent.
 
-Everything that can be wrong with the words is found here, before anything else happens:
-nothing is sent and nothing is written before a plan stands.
+Everything that can be wrong with the arguments is found here: nothing is sent and nothing is
+written before there is a plan.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import httpx
 
 from ..errors import ConfigurationError, InvalidRequestError, UnknownVesselError
+from ..http.log_filter import keep_out_of_logs
+from ..http.proxies import ProxyRules
+from ..http.url_and_headers import (
+    carries_key,
+    check_headers,
+    credentials_in,
+    is_private,
+    lower,
+    parse_url,
+    with_basic_auth,
+)
 from ..masking import Masker
 from ..registry import find_vessel, installed_vessels
 from ..request import chat_request
@@ -22,17 +31,13 @@ from ..truth.key import request_key
 from ..unpicklable import Unpicklable
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Vessel, WireRequest
-from .logs import keep_out_of_logs
 
 __all__ = ["Plan", "Planner"]
-
-_CREDENTIALS = ("auth", "cookie", "key", "password", "secret", "signature", "token")
-_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(Unpicklable):
-    """One request, ready to leave.
+    """One request, ready to be sent.
 
     name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker:
     knows the key. key: the request key for replay. record: what the recording's request line says
@@ -58,27 +63,25 @@ class Plan(Unpicklable):
 
 
 class Planner:
-    """Makes plans from the client's own vessels, the installed ones and the environment.
-
-    secrets: what must not be seen beside what a request itself carries.
-    """
+    """Makes plans from the client's own vessels, the installed ones and the environment."""
 
     def __init__(
         self,
         vessels: Mapping[str, Vessel],
         environment: Mapping[str, str],
         headers: Mapping[str, str],
-        secrets: Iterable[str] = (),
+        proxies: ProxyRules,
     ) -> None:
         for name in vessels:
             if not name or "/" in name:
                 raise ConfigurationError(
-                    f"a vessel cannot be named {name!r}: it is what stands before the /"
+                    f"a vessel cannot be named {name!r}: its name stands before the / of an address"
                 )
         self._named = dict(vessels)
         self._environment = environment
         self._headers = dict(headers)
-        self._secrets = tuple(secrets)
+        self._proxies = proxies
+        self._secrets = tuple(proxies.secrets())
         self._ready: dict[str, Vessel] = {}
 
     def chat(
@@ -103,30 +106,28 @@ class Planner:
     ) -> Plan:
         """A plan for a request that is already in the vessel's dialect."""
         vessel = self.vessel(name)
-        url = _url(request.url)
+        url = parse_url(request.url)
         key = vessel.api_key
         sent = {
             "accept-encoding": "identity",
             "user-agent": f"vesselog/{VERSION}",
             **({"content-type": "application/json"} if request.content else {}),
-            **_lower(self._headers),
-            **_lower(vessel.headers),
-            **_lower(request.headers),
+            **lower(self._headers),
+            **lower(vessel.headers),
+            **lower(request.headers),
             **(vessel.authorization(key) if key else {}),
-            **_lower(headers or {}),
+            **lower(headers or {}),
         }
         username, password = url.username, url.password
         if url.userinfo:
-            url, sent = _with_basic_auth(url, sent)
-        _check_headers(sent)
-        carried = (value.split(" ")[-1] for name, value in sent.items() if _carries_key(name))
+            url, sent = with_basic_auth(url, sent)
+        check_headers(sent)
+        carried = (value.split(" ")[-1] for name, value in sent.items() if carries_key(name))
         secret = any(len(value) >= SHORTEST_SECRET for value in (key or "", *carried))
-        if secret and url.scheme == "http" and not _is_private(url.host):
-            raise ConfigurationError(
-                f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
-            )
+        if secret and url.scheme == "http":
+            self._check_path_of_key(name, url)
         fields = [*sent.items(), *url.params.multi_items()]
-        masker = Masker([key or "", password or username, *_credentials(fields), *self._secrets])
+        masker = Masker([key or "", password or username, *credentials_in(fields), *self._secrets])
         keep_out_of_logs(masker.secrets)
         public = masker.text(str(url))
         return Plan(
@@ -159,6 +160,18 @@ class Planner:
             ready = self._ready[name] = vessel.configured(self._environment)
         return ready
 
+    def _check_path_of_key(self, name: str, url: httpx.URL) -> None:
+        """Raise ConfigurationError if a key would be sent over plain HTTP where others can read."""
+        if not is_private(url.host):
+            raise ConfigurationError(
+                f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
+            )
+        if self._proxies.proxy_for(url) is not None:
+            raise ConfigurationError(
+                f"the key of {name!r} for {url.host} would go to the environment's proxy in the "
+                "clear: use https, or list the host in NO_PROXY"
+            )
+
     def _known(self, name: str) -> bool:
         return name in self._named or name in installed_vessels()
 
@@ -173,68 +186,3 @@ class Planner:
         return UnknownVesselError(
             f"{address!r} does not begin with a vessel (vessel/model); vessels: {listed}{hint}"
         )
-
-
-def _carries_key(name: str) -> bool:
-    return name == "authorization" or name.endswith("api-key")
-
-
-def _credentials(fields: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """What headers and queries carry that, by their names, must not be seen."""
-    for name, value in fields:
-        if any(word in name.lower() for word in _CREDENTIALS):
-            yield value
-            yield value.partition(" ")[2]  # without its scheme
-        if name == "cookie":
-            yield from (each.partition("=")[2] for each in value.split("; "))
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-@lru_cache
-def _url(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError, ValueError):
-        raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(
-            "the base URL must be http:// or https:// and a host, as http://127.0.0.1:11434",
-            setting="base_url",
-        )
-    return url
-
-
-def _with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL, dict[str, str]]:
-    auth = httpx.BasicAuth(url.username, url.password)
-    signed = next(
-        auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None)))
-    )
-    return signed.url, {"authorization": signed.headers["authorization"], **headers}
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        token = name.replace("-", "").replace("_", "")
-        if not (token.isascii() and token.isalnum()):
-            raise ConfigurationError(f"{name!r} is not a header name", setting="headers")
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(
-                f"the header {name} has a line end or another character that no header may have",
-                setting="headers",
-            )
-
-
-def _is_private(host: str) -> bool:
-    """Whether a host is this machine or on a private network, as far as its name tells."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        # The resolver also takes an address as one number, which is no name of the local network.
-        a_number = host.isdecimal() or host.startswith("0x")
-        return ("." not in host and not a_number) or host.endswith(_PRIVATE_SUFFIXES)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_private or address.is_loopback or address.is_link_local

@@ -5,63 +5,85 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from ..chunk import StreamChunk
 from ..exchange import Step
-from .reading import Facts, Reading
+from .driver import Driver
+from .hand_over import ThreadHandOver
+from .loop_thread import LoopThread
+from .recorded_answers import RecordedSource
+from .stream_state import StreamState
 
-__all__ = ["Source", "Stream"]
+__all__ = ["Stream", "ThreadSource"]
 
 
-class Source(Protocol):
-    """Where a stream's steps come from: a server, or a recording."""
+class ThreadSource:
+    """Steps that a driver in a client's loop thread hands over."""
 
-    @property
-    def facts(self) -> Facts:
-        """What is known of it."""
-        ...
+    def __init__(self, driver: Driver, hand_over: ThreadHandOver, thread: LoopThread) -> None:
+        self._driver = driver
+        self._hand_over = hand_over
+        self._thread = thread
+        self._early: list[Step] = []
+        self.facts = driver.facts
+        self.cancel = driver.cancel
+        self.abandon = driver.abandon
 
     def open(self) -> None:
         """Send the request; return when the answer has begun or failed."""
-        ...
+        driver = self._driver
+        try:
+            self._thread.call(driver.start)
+            while not (driver.begun or driver.ended):
+                self._early = self._hand_over.take()
+        except BaseException:
+            self.leave()
+            raise
+        driver.check()
 
     def read(self) -> list[Step]:
         """The next steps; none when the answer is over."""
-        ...
-
-    def cancel(self) -> None:
-        """End it, from any thread."""
-        ...
+        driver, hand_over = self._driver, self._hand_over
+        steps, self._early = self._early, []
+        try:
+            while not steps:
+                driver.facts.check_process()
+                if driver.ended and hand_over.empty:
+                    break
+                steps = hand_over.take()
+        except BaseException:
+            self.leave()
+            raise
+        driver.check()
+        return steps
 
     def leave(self) -> None:
         """The caller wants no more."""
-        ...
-
-    def abandon(self) -> None:
-        """Nobody holds the stream any more; safe in a finaliser."""
-        ...
+        if not (self._driver.over or self.facts.forked):
+            self._thread.call(self._driver.leave)
 
 
-class Stream(Reading):
+class Stream(StreamState):
     """One answer, chunk by chunk: each is on disk before it is handed out.
 
     The request leaves at `with` (which raises if there is no connection or an error status), or at
     the first chunk when iterated directly. Iteration ends with the answer, or raises what went
     wrong after all chunks that arrived. Leaving early, by break or exception, is recorded as
-    `cancelled`.
+    `cancelled`. A stream is entered and iterated once.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ThreadSource | RecordedSource) -> None:
         super().__init__(source.facts)
         self._source = source
-        self._opened = False
         self._finalizer = weakref.finalize(self, source.abandon)
 
     def __enter__(self) -> Self:
-        if not self._opened:
-            self._open()
-        self._raise_if_nothing_came()
+        self._enter_once()
+        self._open_once()
+        if self.error is not None:
+            self._steps.extend(self._source.read())  # what came before it
+            self._raise_if_nothing_came()
         return self
 
     def __exit__(
@@ -73,11 +95,10 @@ class Stream(Reading):
         self.close()
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        # A new generator each time, which the stream itself does not hold: a stream that is dropped
-        # in mid-loop is then freed at once, and recorded as abandoned.
-        while self._chunks or self._steps or self._read():
-            if (chunk := self._take_chunk()) is not None:
-                yield chunk
+        self._iterate_once()
+        # A generator that the stream itself does not hold: a stream that is dropped in mid-loop is
+        # then freed at once, and recorded as abandoned.
+        return self._iterate()
 
     def __next__(self) -> StreamChunk:
         while (chunk := self._take_chunk()) is None:
@@ -90,19 +111,15 @@ class Stream(Reading):
 
         Each with its exact bytes and the chunks made of it.
         """
-        while True:
-            step = self._take_step()
-            if step is not None:
-                yield step
-            elif not self._read():
-                return
+        self._iterate_once()
+        return self._iterate_frames()
 
     def cancel(self) -> None:
-        """End the stream, from any thread.
+        """End the stream, from any thread or signal handler.
 
         Iteration then ends normally, the outcome is `cancelled`.
         """
-        self._refuse_more()
+        self._hand_out_no_more()
         self._source.cancel()
 
     def close(self) -> None:
@@ -110,17 +127,29 @@ class Stream(Reading):
         self._source.leave()
         self._finalizer.detach()
 
-    def _open(self) -> None:
-        self._opened = True
-        self._source.open()
+    def _iterate(self) -> Iterator[StreamChunk]:
+        while self._chunks or self._steps or self._read():
+            if (chunk := self._take_chunk()) is not None:
+                yield chunk
+
+    def _iterate_frames(self) -> Iterator[Step]:
+        while True:
+            step = self._take_step()
+            if step is not None:
+                yield step
+            elif not self._read():
+                return
+
+    def _open_once(self) -> None:
+        if not self._opened:
+            self._opened = True
+            self._source.open()
 
     def _read(self) -> bool:
         """Get more to hand out. False at the end; raises what went wrong, once."""
-        if not self._opened:
-            self._open()
+        self._open_once()
         steps = self._source.read()
+        self._steps.extend(steps)
         if not steps:
             self._raise_at_the_end()
-            return False
-        self._steps.extend(steps)
-        return True
+        return bool(steps)

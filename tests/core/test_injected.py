@@ -32,7 +32,7 @@ class Injected:
     def __init__(self, kind: str, server: LoopbackServer | None = None, **settings: Any) -> None:
         made: dict[str, Any] = {"transport": None, **settings.pop("http", {})}
         url = server.url if server else "http://127.0.0.1:9"
-        self.http: Any = (httpx.Client if kind == "sync" else httpx.AsyncClient)(**made)
+        self.http: Any = (httpx.Client if kind.startswith("sync") else httpx.AsyncClient)(**made)
         vessels = {"lab": Ollama(base_url=url)}
         self.talker = Talker(
             kind, http_client=self.http, vessels=vessels, environment={}, **settings
@@ -44,7 +44,7 @@ class Injected:
     def __exit__(self, *_: object) -> None:
         self.talker.close()
         assert not self.http.is_closed  # it is not ours
-        if self.talker.kind == "sync":
+        if self.talker.kind.startswith("sync"):
             self.http.close()
         else:
             self.talker._loop.begin(self.http.aclose()).result(PATIENCE)
@@ -186,7 +186,7 @@ def test_of_the_wrong_kind_it_is_refused_at_once(kind: str, wrong: Any):
     from vesselog import AsyncClient, Client
 
     with pytest.raises(ConfigurationError) as caught:
-        (Client if kind == "sync" else AsyncClient)(http_client=wrong(), environment={})
+        (Client if kind.startswith("sync") else AsyncClient)(http_client=wrong(), environment={})
     assert caught.value.setting == "http_client"
 
 

@@ -155,7 +155,7 @@ def _stream(
         "environment": {},
         "timeouts": Timeouts(drain=0.5),
     }
-    if kind == "sync":
+    if kind.startswith("sync"):
         with Client(**settings) as client:
 
             def listen(number: int, prompt: str) -> None:
@@ -183,7 +183,7 @@ def _stream(
                     tell(stream.path, stream.call, chunk)
 
     async def run() -> None:
-        async with AsyncClient(fast=kind == "fast", **settings) as client:
+        async with AsyncClient(fast=kind.endswith("fast"), **settings) as client:
             await asyncio.gather(*(listen_async(client, *each) for each in enumerate(prompts)))
 
     asyncio.run(run())
@@ -276,7 +276,7 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
         "vessels": {"lab": Ollama(base_url=url)},
         "environment": {},
     }
-    if kind == "sync":
+    if kind.startswith("sync"):
         watching = threading.Thread(target=pulse)
         with Client(**settings) as client:
 
@@ -301,7 +301,7 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
                     tell(stream.path, stream.call, chunk)
 
         async def run() -> None:
-            async with AsyncClient(fast=kind == "fast", **settings) as client:
+            async with AsyncClient(fast=kind.endswith("fast"), **settings) as client:
                 watching = asyncio.create_task(pulse_async())
                 await asyncio.gather(*(listen_async(client, each) for each in "ab"))
                 over.set()

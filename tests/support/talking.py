@@ -26,7 +26,7 @@ from vesselog.vessels.openai import OpenAI
 
 __all__ = ["KINDS", "Heard", "Talker", "every_client", "every_dialect", "talking"]
 
-KINDS = ("sync", "async", "fast")
+KINDS = ("sync", "sync-fast", "async", "fast")
 every_client = pytest.mark.parametrize("kind", KINDS)
 
 # The same server as two vessels: "lab" speaks Ollama's dialect, "open" OpenAI's.
@@ -87,15 +87,11 @@ class Talker:
 
     def __init__(self, kind: str, **settings: Any) -> None:
         self.kind = kind
-        self._loop = None if kind == "sync" else _Loop()
+        self._loop = None if kind.startswith("sync") else _Loop()
+        kind_of_client = AsyncClient if self._loop else Client
+        settings = {"fast": kind.endswith("fast"), **settings}
         try:
-            self.client: Any = self._here(
-                lambda: (
-                    Client(**settings)
-                    if kind == "sync"
-                    else AsyncClient(fast=kind == "fast", **settings)
-                )
-            )
+            self.client: Any = self._here(lambda: kind_of_client(**settings))
         except BaseException:
             if self._loop is not None:
                 self._loop.end()

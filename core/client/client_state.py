@@ -1,0 +1,245 @@
+"""What the sync and the async client share: settings, sessions, plans and running streams."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, Unpack
+
+import httpx
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..completion import Outcome
+from ..errors import ClientStateError, ConfigurationError, RecordingError
+from ..http.clients import check_http_client, make_http_client
+from ..http.closing_servers import ClosingServers
+from ..http.proxies import ProxyRules
+from ..request import Message, RequestFields
+from ..settings import Limits, Retries, Timeouts, check_setting
+from ..truth.durability import Level, level_of
+from ..truth.library import ReplayLibrary
+from ..truth.session_pool import Entry, SessionPool
+from ..unpicklable import Unpicklable
+from ..vessel import Vessel, WireRequest
+from .async_stream import AsyncStream
+from .driver import Driver
+from .hand_over import TaskHandOver, ThreadHandOver
+from .plan import Plan, Planner
+from .questions import question_settings
+from .shared_settings import SharedSettings
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+__all__ = ["ClientState", "Messages"]
+
+Messages = str | Sequence[Message | Mapping[str, Any]] | None
+"""What is asked. A plain string is one user message."""
+
+_MISTAKEN = {
+    "api_key": "a key belongs to a vessel: set the variable that the vessel names "
+    "(OPENAI_API_KEY …), or write vessels={'lab': vesselog.vessels.OpenAI(api_key=…)}",
+    "base_url": "an address belongs to a vessel: set the variable that the vessel names "
+    "(OPENAI_BASE_URL, OLLAMA_HOST …), or write "
+    "vessels={'lab': vesselog.vessels.OpenAI(base_url=…)}",
+    "timeout": "write timeouts=vesselog.Timeouts(total=…); its fields are connect, first_chunk, "
+    "idle, total and others",
+    "max_retries": "write retries=vesselog.Retries(count=…)",
+}
+
+
+_Stream = TypeVar("_Stream", Stream, AsyncStream)
+
+
+class ClientState(Unpicklable, Generic[_Stream]):
+    """The settings and methods that both clients have."""
+
+    def __init__(
+        self,
+        *,
+        recordings: str | os.PathLike[str] | None = "recordings",
+        durability: Level = "process",
+        replay: str | os.PathLike[str] | None = None,
+        vessels: Mapping[str, Vessel] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        retries: Retries | None = None,
+        http2: bool = False,
+        fast: bool | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        ssl_context: SSLContext | None = None,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        **mistaken: Never,
+    ) -> None:
+        """Make a client. Raises ConfigurationError for a setting that cannot be used.
+
+        recordings: the folder that sessions are written to; None to record nothing.
+        durability: what a chunk survives once it was handed out: "process" the death of this
+        process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
+        replay: a recording, or a folder of them; all answers then come from there.
+        vessels: vessels under names of the caller's own, before the installed ones.
+        headers: sent with each request.
+        timeouts, limits, retries: see their classes.
+        http2: speak HTTP/2 where the server does (the `http2` extra).
+        fast: carry the bytes by httpx-aiohttp (the `fast` extra), which costs less per chunk; None
+        uses it where it is installed and `http2` is not asked for.
+        http_client: an httpx.AsyncClient, or a client with its interface, to send requests with.
+        ssl_context: which certificates are trusted.
+        environment: where hosts and keys are looked up instead of os.environ.
+        clock: for tests.
+        """
+        for name in mistaken:
+            advice = _MISTAKEN.get(name, "see help(vesselog.Client) for the settings there are")
+            raise ConfigurationError(f"a client has no setting {name}: {advice}", setting=name)
+        self._settings = SharedSettings(
+            timeouts=check_setting("timeouts", timeouts, Timeouts),
+            limits=check_setting("limits", limits, Limits),
+            retries=check_setting("retries", retries, Retries),
+            clock=clock,
+            closing_servers=ClosingServers(http2=http2),
+        )
+        self._library = None if replay is None else ReplayLibrary(Path(replay))
+        self._sessions = SessionPool(
+            # Resolved once: the process may change its folder while a stream runs.
+            None if recordings is None else Path(recordings).absolute(),
+            level_of(durability),
+            clock,
+        )
+        proxies = ProxyRules()
+        self._planner = Planner(
+            vessels or {},
+            os.environ if environment is None else environment,
+            headers or {},
+            proxies,
+        )
+        self._own = http_client is None
+        if http_client is not None:
+            check_http_client(http_client, http2=http2, fast=fast, ssl_context=ssl_context)
+        self._http = http_client or make_http_client(
+            self._settings.limits, ssl_context, proxies, http2=http2, fast=fast
+        )
+        self._running: set[Driver] = set()
+        self._process = os.getpid()
+        self._closed = False
+
+    def stream(
+        self,
+        model: str,
+        messages: Messages = None,
+        *,
+        session: str | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[RequestFields],
+    ) -> _Stream:
+        """Ask `model` (an address, "vessel/model") for a streamed answer.
+
+        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
+        of ChatRequest. A named `session` collects many calls in one file. `timeouts`: the fields
+        left out keep the client's values. Raises UsageError before anything is sent; what goes
+        wrong later is raised by the stream.
+        """
+        self._check_usable()
+        plan = self._planner.chat(model, messages, {**fields, "stream": True}, headers)
+        return self._stream(plan, session, timeouts)
+
+    def send(
+        self,
+        vessel: str,
+        request: WireRequest,
+        *,
+        session: str | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _Stream:
+        """Send a prepared request, its body exactly as given.
+
+        The stream's `frames()` gives the answer's frames.
+        """
+        self._check_usable()
+        return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
+
+    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
+        raise NotImplementedError
+
+    def _driver(
+        self,
+        plan: Plan,
+        session: str | None,
+        timeouts: Timeouts | None,
+        hand_over: TaskHandOver | ThreadHandOver,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Driver:
+        """The driver of a recorded stream. Raises SessionNameError and ConfigurationError."""
+        self._sessions.check(session)
+        settings = self._settings
+        if timeouts is not None:
+            given = check_setting("timeouts", timeouts, Timeouts)
+            settings = replace(settings, timeouts=given.over(settings.timeouts))
+        return self._make(plan, lambda: self._sessions.open(session), settings, hand_over, loop)
+
+    def _asking_driver(
+        self,
+        plan: Plan,
+        hand_over: TaskHandOver | ThreadHandOver,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Driver:
+        """The driver of a question, which is not recorded."""
+        settings = question_settings(self._settings)
+        return self._make(plan, self._sessions.unrecorded, settings, hand_over, loop)
+
+    def _make(
+        self,
+        plan: Plan,
+        open_session: Callable[[], Entry],
+        settings: SharedSettings,
+        hand_over: TaskHandOver | ThreadHandOver,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Driver:
+        def open_if_usable() -> Entry:
+            self._check_usable()
+            return open_session()
+
+        return Driver(
+            plan, self._http, open_if_usable, settings, hand_over, loop=loop, running=self._running
+        )
+
+    def _check_usable(self) -> None:
+        """Raise ClientStateError where using the client could only do harm."""
+        if self._closed:
+            raise ClientStateError("the client is closed")
+        if os.getpid() != self._process:
+            raise ClientStateError(
+                "the client was made before a fork: its connections and files belong to the "
+                "parent; make a client in the child"
+            )
+
+    def _check_complete(self, outcome: Outcome | None) -> None:
+        """Raise ClientStateError where an answer in one piece was ended by closing the client."""
+        if self._closed and outcome == "cancelled":
+            raise ClientStateError("the client was closed before the answer was complete")
+
+    async def _end(self) -> None:
+        """Cancel what runs, and close the connections. Raises RecordingError."""
+        self._closed = True
+        running = tuple(self._running)
+        failures: list[RecordingError] = []
+        for driver in running:
+            try:
+                driver.leave()
+            except RecordingError as failure:
+                failures.append(failure)
+        try:
+            await asyncio.gather(*(driver.finished() for driver in running))
+        finally:
+            if self._own:
+                await self._http.aclose()
+        await self._sessions.flushed()
+        if failures:
+            raise failures[0]

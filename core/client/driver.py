@@ -1,0 +1,290 @@
+"""Drives one stream: sends its request, reads and records the answer, and tries again.
+
+One task, the owner, has the stream's connection from the first byte to the last. The caller never
+touches the connection, takes the recorded steps from the hand-over, and may leave at any time: the
+owner is then cancelled as soon as that can leak nothing (cancel_gate.py). A deadline and a cancel
+end the owner in the same way, `_stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import httpx
+
+from ..errors import RecordingError
+from ..exchange import Step
+from ..http.cancel_gate import CancelGate, Stopped
+from ..truth.session_pool import Entry
+from .attempts import Attempts
+from .call import Call
+from .deadline_timer import DeadlineTimer
+from .hand_over import TaskHandOver, ThreadHandOver
+from .plan import Plan
+from .shared_settings import SharedSettings
+
+__all__ = ["Driver"]
+
+_LOGGER = logging.getLogger("vesselog")
+
+# A large request, with images, is sent in pieces of so many bytes: the write deadline is for each,
+# and other streams have their turn.
+_PIECE_BYTES = 256 * 1024
+
+
+class Driver:
+    """One stream's owner; belongs to one event loop.
+
+    facts: what is known of the stream. begun: an answer with a 2xx status has begun. over: the
+    owner has ended, and the connection is free.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        http: httpx.AsyncClient,
+        open_session: Callable[[], Entry],
+        settings: SharedSettings,
+        hand_over: TaskHandOver | ThreadHandOver,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        running: set[Driver],
+    ) -> None:
+        self._plan = plan
+        self._http = http
+        self._timeouts = timeouts = settings.timeouts
+        self._hand_over = hand_over
+        self._running = running
+        self._loop = loop
+        self.facts = Attempts(plan, open_session, settings)
+        latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
+        self._gate = CancelGate(loop, latest, self._conclude)
+        self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
+        self._failure: BaseException | None = None
+        self._early: list[Step] = []
+        self.begun = False
+        self.over = False
+
+    def start(self) -> None:
+        """Send the request. Raises RecordingError if the session cannot be opened."""
+        if self.facts.outcome is None:
+            self.facts.open()
+            self._running.add(self)
+            self._gate.task = self._loop.create_task(
+                self._own(), name=f"vesselog {self._plan.name}"
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether no step comes any more, though the connection may still have to be freed."""
+        return self.over or self.facts.outcome is not None
+
+    def check(self) -> None:
+        """Raise a bug that ended the owner, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def cancel(self) -> None:
+        """End the stream, from any thread or signal handler; it ends in the loop's next turn."""
+        with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+            self._loop.call_soon_threadsafe(self._leave_quietly)
+
+    def leave(self) -> None:
+        """The caller wants no more: the outcome is written, and the owner follows.
+
+        Raises RecordingError.
+        """
+        try:
+            self.facts.leave()
+        finally:
+            self._gate.stop("cancelled")
+            self._hand_over.wake()
+
+    async def finished(self) -> None:
+        """Wait until the connection is free; one that is still being made is given up."""
+        await self._gate.ended()
+
+    def abandon(self) -> None:
+        """Nobody holds the stream any more. Safe in a finaliser."""
+        if self.facts.forked or self.over:
+            return
+        self.facts.abandon()
+        try:
+            self._loop.call_soon_threadsafe(self._gate.stop, "cancelled")
+        except RuntimeError:  # the loop is closed, its connections with it
+            self.facts.drop()
+
+    async def _own(self) -> None:
+        facts, gate = self.facts, self._gate
+        gate.task = asyncio.current_task()  # an eager task runs before `create_task` returns it
+        try:
+            while True:
+                await self._attempt()
+                facts.settle(retry=not self.begun and gate.reason is None)
+                if facts.delay is None:
+                    break
+                with gate.allowed():
+                    await asyncio.sleep(facts.delay)
+            self._hand_over.put(self._early)
+        except asyncio.CancelledError:
+            if gate.reason is None:  # the event loop shuts down
+                self._leave_quietly()
+                raise
+        except BaseException as failure:  # noqa: BLE001 - raised to the caller
+            self._failure = failure
+            self._leave_quietly()
+        finally:
+            self.over = True
+            self._running.discard(self)
+            self._timer.stop()
+            gate.release()
+            facts.close()
+            self._hand_over.wake()
+
+    async def _attempt(self) -> None:
+        gate, facts = self._gate, self.facts
+        call = facts.begin()
+        gate.begin()
+        self._early.clear()
+        self._timer.watch()
+        response: httpx.Response | None = None
+        body: AsyncIterator[bytes] | None = None
+        try:
+            await self._make_safe(call)
+            if self._wanted(call):
+                response = await self._send()
+                facts.answered(call, response.status_code, response.headers)
+                if response.is_success:
+                    self.begun = True
+                    self._hand_over.wake()
+                body = _body_of(response)
+                await self._read(call, body)
+            self._end(call)
+        except (Stopped, asyncio.CancelledError):
+            if gate.reason is None:
+                raise
+            self._end(call)
+        except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
+            self._put(facts.failed(call, failure))
+        finally:
+            gate.close()
+            if self._loop.is_running():  # else the interpreter exits, and drops this task
+                await _close(response, body)
+        await self._make_safe(call)
+
+    async def _read(self, call: Call, body: AsyncIterator[bytes]) -> None:
+        """Record what arrives and hand it over, until it is enough."""
+        hand_over, deadlines = self._hand_over, call.deadlines
+        if not self._wanted(call):
+            return
+        async for data in body:
+            for piece in call.pieces(data):
+                phase = deadlines.phase
+                steps = call.receive(piece)
+                if deadlines.phase is not phase:
+                    self._timer.watch()
+                if call.gate is not None:
+                    await self._make_safe(call)
+                self._put(steps)
+                if call.read_enough or not self._wanted(call):
+                    return
+            if hand_over.full:
+                await self._wait_for_room(call)
+
+    def _wanted(self, call: Call) -> bool:
+        return call.outcome is None and self._gate.reason is None
+
+    def _end(self, call: Call) -> None:
+        """The body has been read as far as it is: the last steps, and the verdict."""
+        reason = self._gate.reason
+        self._put(call.finish() if reason is None else self.facts.stopped(call, reason))
+
+    def _put(self, steps: list[Step]) -> None:
+        """Hand steps over; those of an error status only once it is not tried again."""
+        if not self.begun:
+            self._early += steps
+        elif steps:
+            self._hand_over.put(steps)
+
+    async def _make_safe(self, call: Call) -> None:
+        """Wait until what was written may be shown, if the durability level asks for that."""
+        if call.gate is None:
+            return
+        try:
+            with self._gate.allowed():
+                await call.gate.passed()
+        except RecordingError as error:
+            self._hand_over.clear()
+            self.facts.lose(error)
+
+    async def _wait_for_room(self, call: Call) -> None:
+        call.pause()
+        try:
+            with self._gate.allowed():
+                await self._hand_over.room()
+        finally:
+            call.resume()
+            self._timer.watch()
+
+    def _conclude(self, reason: str) -> None:
+        """The owner cannot be cancelled now: the verdict does not wait for it."""
+        call = self.facts.current
+        if call is not None and call.outcome is None:
+            steps = self.facts.stopped(call, reason)
+            if call.gate is None:
+                self._put(steps)
+            self.facts.settle(retry=False)
+        self._hand_over.wake()
+
+    async def _send(self) -> httpx.Response:
+        timeouts, request = self._timeouts, self._plan.request
+        headers, content = self.facts.headers(), request.content
+        if large := len(content) > _PIECE_BYTES:
+            headers["content-length"] = str(len(content))
+        built = self._http.build_request(
+            request.method,
+            self._plan.url,
+            headers=headers,
+            content=_pieces(content) if large else content or None,
+            extensions={
+                "timeout": {
+                    "connect": timeouts.connect,
+                    "read": None,  # the deadline timer's
+                    "write": timeouts.write,
+                    "pool": timeouts.pool,
+                },
+                "trace": self._gate.trace,
+                "cancellable": self._gate.allow,
+            },
+        )
+        return await self._http.send(built, stream=True, follow_redirects=False)
+
+    def _leave_quietly(self) -> None:
+        with suppress(RecordingError):  # it is the stream's error then
+            self.leave()
+
+
+async def _pieces(content: bytes) -> AsyncGenerator[bytes]:
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield content[start : start + _PIECE_BYTES]
+
+
+def _body_of(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body's bytes as they come; httpx's `aiter_raw` would count and cut them again."""
+    return aiter(cast("httpx.AsyncByteStream", response.stream))
+
+
+async def _close(response: httpx.Response | None, body: Any) -> None:
+    """Free the connection. The verdict stands: what goes wrong now changes nothing."""
+    try:
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
+        if response is not None:
+            await response.aclose()
+    except Exception as failure:  # noqa: BLE001 - of whatever transport
+        _LOGGER.debug("closing a connection failed: %s", type(failure).__name__)

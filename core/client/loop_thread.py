@@ -1,0 +1,140 @@
+"""The event loop of a sync client, in a thread of its own.
+
+Every wait of a caller is a `SimpleQueue.get`, which Ctrl-C ends, and which a signal handler may
+interrupt and then wait for the loop itself: no lock is held that the loop's thread could need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from ..errors import ClientStateError
+
+__all__ = ["LoopThread"]
+
+_Result = TypeVar("_Result")
+
+# Seconds that the interpreter's exit and `close` wait for the thread's end.
+_PATIENCE = 5.0
+
+
+class LoopThread:
+    """Runs an event loop until it is closed, the interpreter exits, or nobody holds this object.
+
+    last: what the loop does before it stops. Raises ClientStateError if there can be no loop.
+    """
+
+    def __init__(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            self.loop = asyncio.new_event_loop()
+        except OSError as error:
+            raise ClientStateError(f"the client has no event loop: {error.strerror}") from None
+        self._last = last
+        self._process = os.getpid()
+        self._thread = threading.Thread(
+            target=_run, args=(self.loop,), name="vesselog client", daemon=True
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.loop.close()
+            raise ClientStateError("no thread can be started for the client") from None
+        self._dropped = weakref.finalize(self, _drop, self.loop, last, self._process)
+        self._dropped.atexit = False
+        self._at_exit = partial(_close_at_exit, weakref.ref(self))
+        atexit.register(self._at_exit)
+
+    def call(self, function: Callable[..., _Result], *args: object) -> _Result:
+        """Call a function in the loop's thread; its result. Raises what it raises."""
+
+        async def called() -> _Result:
+            return function(*args)
+
+        return self.run(called())
+
+    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run a coroutine in the loop; its result. Raises what it raises."""
+        reply: SimpleQueue[Callable[[], _Result]] = SimpleQueue()
+
+        def start() -> None:
+            self.loop.create_task(coroutine).add_done_callback(lambda task: reply.put(task.result))
+
+        self._soon(start, coroutine)
+        return reply.get()()
+
+    def close(self) -> None:
+        """Stop the loop, which does its last work first. Does nothing the second time."""
+        if not self._dropped.detach():
+            return
+        atexit.unregister(self._at_exit)
+        if os.getpid() != self._process:
+            return  # a fork, where there is no such thread
+        try:
+            self.run(self._last())
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(_PATIENCE)
+
+    def drop(self) -> None:
+        """Stop the loop, which was not used, without its last work."""
+        if self._dropped.detach():
+            atexit.unregister(self._at_exit)
+            self.loop.call_soon_threadsafe(self.loop.stop)
+
+    def _soon(self, start: Callable[[], None], coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self.loop.call_soon_threadsafe(start)
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            raise ClientStateError("the client is closed") from None
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_cancel_the_rest())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _cancel_the_rest() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _drop(
+    loop: asyncio.AbstractEventLoop,
+    last: Callable[[], Coroutine[Any, Any, None]],
+    process: int,
+) -> None:
+    """In a finaliser, which may run in any thread at any moment: nothing is waited for."""
+    if os.getpid() != process:
+        return
+
+    async def end() -> None:
+        try:
+            await last()
+        finally:
+            loop.stop()
+
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(lambda: loop.create_task(end()))
+
+
+def _close_at_exit(reference: weakref.ref[LoopThread]) -> None:
+    thread = reference()
+    if thread is not None:
+        thread.close()

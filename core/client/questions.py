@@ -1,0 +1,105 @@
+"""Small questions to a server, about its models and its version: asked by the driver, not recorded.
+
+They have the bounds, deadlines and errors of every other request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..chunk import ChunkFields
+from ..errors import ConfigurationError, ProtocolError, ProviderError
+from ..frame import Frame
+from ..framing import Framing
+from ..jsontext import loads
+from ..request import ChatRequest
+from ..settings import Retries, Timeouts
+from ..vessel import Decoder, Progress, Vessel, WireRequest
+from .plan import Plan, Planner
+from .shared_settings import SharedSettings
+
+__all__ = ["models_plan", "question_settings", "read_reply", "version_plan"]
+
+_Reply = TypeVar("_Reply")
+
+# Seconds. No model has to be loaded for these questions.
+_PATIENCE = 10.0
+_TIMEOUTS = Timeouts(
+    connect=_PATIENCE,
+    write=_PATIENCE,
+    pool=_PATIENCE,
+    first_chunk=_PATIENCE,
+    idle=_PATIENCE,
+    total=_PATIENCE,
+)
+
+
+def models_plan(planner: Planner, vessel: str) -> Plan:
+    """The plan for asking a server for its models.
+
+    Raises ConfigurationError if it cannot be asked.
+    """
+    return _plan(planner, vessel, "models", planner.vessel(vessel).models_request())
+
+
+def version_plan(planner: Planner, vessel: str) -> Plan:
+    """The plan for asking a server for its version.
+
+    Raises ConfigurationError if it cannot be asked.
+    """
+    return _plan(planner, vessel, "version", planner.vessel(vessel).version_request())
+
+
+def question_settings(settings: SharedSettings) -> SharedSettings:
+    """A client's settings, for a question."""
+    return replace(settings, timeouts=_TIMEOUTS, retries=Retries(count=0))
+
+
+def read_reply(plan: Plan, data: Iterable[str | None], read: Callable[[Any], _Reply]) -> _Reply:
+    """The reply whose frames had this data, as its vessel reads it. Raises ProtocolError."""
+    try:
+        return read(loads("".join(filter(None, data))))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ProtocolError(
+            f"{plan.origin} gave an answer that is not of the dialect of {plan.name!r}"
+        ) from None
+
+
+def _plan(planner: Planner, vessel: str, subject: str, request: WireRequest | None) -> Plan:
+    if request is None:
+        raise ConfigurationError(
+            f"a server of the vessel {vessel!r} cannot be asked for its {subject}"
+        )
+    plan = planner.wire(vessel, replace(request, stream=False))
+    return replace(plan, vessel=_AnyBody(plan.vessel))
+
+
+class _AnyBody(Vessel):
+    """Takes any body as a whole answer; an error status is read as its vessel reads it."""
+
+    framing = Framing.BODY
+
+    def __init__(self, vessel: Vessel) -> None:
+        super().__init__()
+        self._vessel = vessel
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """Never asked for: the request is made already."""
+        return self._vessel.request(chat)
+
+    def decoder(self, request: WireRequest) -> Decoder:  # noqa: ARG002 - any answer is taken
+        """A decoder that makes no chunks."""
+        return _AnyBodyDecoder()
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error that the vessel reads."""
+        return self._vessel.failure(status, text)
+
+
+class _AnyBodyDecoder(Decoder):
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002
+        """No chunks: the reply is read from the frames."""
+        self.progress = Progress.FINISHED
+        return ()

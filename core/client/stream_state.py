@@ -1,0 +1,134 @@
+"""What every stream does with its steps, live or replayed: hands them out and adds them up."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from ..assembler import Assembler
+from ..chunk import StreamChunk
+from ..completion import Completion, Outcome
+from ..errors import ClientStateError, VesselogError
+from ..exchange import Step
+from ..unpicklable import Unpicklable
+from .attempts import Attempts
+from .recorded_answers import RecordedFacts
+
+__all__ = ["StreamState"]
+
+
+class StreamState(Unpicklable):
+    """Steps that are recorded and not yet handed out, and the sum of the chunks that were."""
+
+    def __init__(self, facts: Attempts | RecordedFacts) -> None:
+        self._facts = facts
+        self._steps: deque[Step] = deque()
+        self._chunks: deque[StreamChunk] = deque()
+        self._assembler = Assembler()
+        self._last: StreamChunk | None = None
+        self._entered = False
+        self._iterated = False
+        self._opened = False
+        self._raised = False
+        self._cancelled = False
+
+    @property
+    def completion(self) -> Completion:
+        """The answer as far as it was handed out."""
+        return self._assembler.completion(
+            outcome=self.outcome,
+            metrics=self._facts.metrics,
+            session=self.session,
+            call=self.call,
+        )
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the answer ended; None while it runs."""
+        return self._facts.outcome
+
+    @property
+    def error(self) -> VesselogError | None:
+        """What went wrong, once it did."""
+        return self._facts.error
+
+    @property
+    def session(self) -> str | None:
+        """The name of the session that the stream is recorded in.
+
+        None before it began, or unrecorded.
+        """
+        return self._facts.session
+
+    @property
+    def path(self) -> Path | None:
+        """The recording's file."""
+        return self._facts.path
+
+    @property
+    def call(self) -> int | None:
+        """The call's number in its session."""
+        return self._facts.call
+
+    def _enter_once(self) -> None:
+        """Raise ClientStateError if the stream was entered before."""
+        if self._entered:
+            raise ClientStateError(
+                "a stream is entered once: call client.stream(…) again for another answer"
+            )
+        self._entered = True
+
+    def _iterate_once(self) -> None:
+        """Raise ClientStateError if somebody iterates already."""
+        if self._iterated:
+            raise ClientStateError(
+                "a stream is iterated once: keep its iterator to go on later, or see "
+                "stream.completion for all that was handed out"
+            )
+        self._iterated = True
+
+    def _hand_out_no_more(self) -> None:
+        """A running stream was cancelled: what is there already is not handed out any more."""
+        if self.outcome is None:
+            self._cancelled = True
+
+    def _take_chunk(self) -> StreamChunk | None:
+        """The next chunk; None when more has to be read."""
+        chunks = self._chunks
+        while not chunks:
+            if not self._steps:
+                return None
+            chunks.extend(self._steps.popleft().chunks)
+        if self._cancelled:
+            self._steps.clear()
+            chunks.clear()
+            return None
+        self._last = chunk = chunks.popleft()
+        self._assembler.add(chunk)
+        return chunk
+
+    def _take_step(self) -> Step | None:
+        """The next frame with its chunks; None when more has to be read."""
+        if self._cancelled or not self._steps:
+            return None
+        step = self._steps.popleft()
+        for chunk in step.chunks:
+            self._assembler.add(chunk)
+            self._last = chunk
+        return step
+
+    def _raise_at_the_end(self) -> None:
+        """Raise what went wrong, once, with what had arrived."""
+        error = self.error
+        if error is None or self._raised:
+            return
+        self._raised = True
+        error.completion = self.completion
+        error.session, error.call = self.session, self.call
+        error.seq = None if self._last is None else self._last.seq
+        raise error
+
+    def _raise_if_nothing_came(self) -> None:
+        """Raise what went wrong before there was a chunk to hand out."""
+        if not any(step.chunks for step in self._steps):
+            self._raise_at_the_end()

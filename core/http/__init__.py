@@ -1,0 +1,1 @@
+"""Carries the bytes: httpx, its transports, proxies, and what their failures mean."""

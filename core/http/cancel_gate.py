@@ -1,0 +1,118 @@
+"""Cancels a stream's owner task only where cancelling cannot leak a connection.
+
+httpcore 1.0 loses pool slots when it is cancelled while it connects or closes
+(encode/httpcore#1093). Its `trace` extension tells how far it is: the task is cancelled only
+between the first event of the HTTP exchange and the closing of the response. aiohttp may be
+cancelled at any await, which its transport says by calling the request's `cancellable` extension.
+Where the task cannot be cancelled at once, whoever waits for the stream is told at once, and the
+task is cancelled as soon as it may be, at the latest when no connecting can be under way any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["CancelGate", "Stopped"]
+
+
+class Stopped(Exception):  # noqa: N818 - ends the sending of a request; never leaves the driver
+    """The stream was stopped before its request was sent."""
+
+
+class CancelGate:
+    """Decides when one task may be cancelled.
+
+    task: the task, set when it begins. reason: why it was stopped, None while it was not: the phase
+    of a deadline, or "cancelled". latest: seconds after which connecting cannot be under way any
+    more. blocked: called with the reason where the task cannot be cancelled at once.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, latest: float, blocked: Callable[[str], None]
+    ) -> None:
+        self._loop = loop
+        self._latest = latest
+        self._blocked = blocked
+        self._allowed = False
+        self._closing = False
+        self._cancelled = False
+        self._tunnelling = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """Make the task end. Only the first reason counts."""
+        task = self.task
+        if self.reason is not None or task is None or task.done():
+            return
+        self.reason = reason
+        if task is asyncio.current_task(self._loop):
+            return  # it looks at the reason itself; cancelled here, it would stop at any next await
+        if self._allowed:
+            self._cancel()
+        else:
+            self._blocked(reason)
+            if not self._closing:
+                self._timer = self._loop.call_later(self._latest, self._cancel)
+
+    def begin(self) -> None:
+        """The task begins an attempt."""
+        self._allowed = self._closing = False
+
+    def allow(self) -> None:
+        """The transport may be cancelled from now on. Raises Stopped if the stream was stopped."""
+        self._allowed = True
+        if self.reason is not None:
+            raise Stopped
+
+    @contextmanager
+    def allowed(self) -> Generator[None]:
+        """The task may be cancelled inside: it does not wait for the transport."""
+        before, self._allowed = self._allowed, True
+        try:
+            yield
+        finally:
+            self._allowed = before
+
+    def close(self) -> None:
+        """The task closes its connection, and must not be cancelled."""
+        self._allowed = False
+        self._closing = True
+
+    def release(self) -> None:
+        """The task is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def ended(self) -> None:
+        """Wait for the task's end. The client is closed: a connecting task is cancelled too."""
+        if self.task is not None:
+            if not self._closing:
+                self._cancel()
+            await asyncio.wait([self.task])
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Takes httpcore's trace events.
+
+        A request for a proxy's tunnel (CONNECT) is followed by a TLS handshake, which is part of
+        connecting.
+        """
+        if not event.startswith(("http11.", "http2.")):
+            return
+        if event.endswith("response_closed.started"):
+            self.close()
+        elif event.endswith("send_request_headers.started"):
+            self._tunnelling = info["request"].method == b"CONNECT"
+            self.allow()
+        elif event.endswith("receive_response_headers.complete") and self._tunnelling:
+            self._allowed = False
+
+    def _cancel(self) -> None:
+        """Cancel the task, once: a second time it would be closing its connection."""
+        if self.task is not None and not self._cancelled:
+            self._cancelled = True
+            self.task.cancel()

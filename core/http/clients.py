@@ -1,0 +1,120 @@
+"""Makes a client's httpx.AsyncClient: no redirects, no cookies, no timeouts of its own.
+
+httpx's own transport carries the bytes, or httpx-aiohttp's with `fast`. Environment proxies are
+used through httpx's transport.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import CookieJar
+from importlib.util import find_spec
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ..errors import ConfigurationError
+from ..settings import Limits
+from .proxies import ProxyRules, ProxyTransport
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+__all__ = ["check_http_client", "make_http_client"]
+
+
+def make_http_client(
+    limits: Limits,
+    ssl_context: SSLContext | None,
+    proxies: ProxyRules,
+    *,
+    http2: bool,
+    fast: bool | None,
+) -> httpx.AsyncClient:
+    """An httpx client. Raises ConfigurationError where an extra is missing."""
+    if fast and http2:
+        raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
+    if http2 and find_spec("h2") is None:
+        raise _missing("http2")
+    if fast and find_spec("httpx_aiohttp") is None:
+        raise _missing("fast")
+    context = ssl_context or _certificates()
+
+    def own(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=context,
+            trust_env=False,
+            http2=http2,
+            proxy=proxy,
+            limits=httpx.Limits(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive,
+                keepalive_expiry=limits.keepalive_expiry,
+            ),
+        )
+
+    direct: httpx.AsyncBaseTransport
+    if http2:
+        from .unshared_http2 import UnsharedHttp2  # noqa: PLC0415 - only where it is used
+
+        direct = UnsharedHttp2(limits, context)
+    elif fast or (fast is None and find_spec("httpx_aiohttp") is not None):
+        from .fast_transport import FastTransport  # noqa: PLC0415 - needs the extra
+
+        direct = FastTransport(limits, context)
+    else:
+        direct = own(None)
+    return httpx.AsyncClient(
+        transport=ProxyTransport(direct, own, proxies) if proxies else direct,
+        cookies=_NoCookies(),
+        timeout=None,  # noqa: S113 - each request brings its own
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def check_http_client(client: Any, **ignored: object) -> None:
+    """Raise ConfigurationError if this is no async client with httpx's interface.
+
+    ignored: settings of the library's own transport, which would have no effect on it.
+    """
+    send = getattr(client, "send", None)
+    if not iscoroutinefunction(send) or not callable(getattr(client, "build_request", None)):
+        raise ConfigurationError(
+            "http_client must be an httpx.AsyncClient, for vesselog.Client too: the sync client "
+            "runs an event loop in a thread of its own",
+            setting="http_client",
+        )
+    for setting, value in ignored.items():
+        if value:
+            raise ConfigurationError(
+                f"{setting} has no effect on the http_client given: set it up on that client, or "
+                "give no http_client",
+                setting=setting,
+            )
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookies: what a server sets for one key would be sent along with the next."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Keep none."""
+
+    def add_cookie_header(self, request: object) -> None:
+        """Send none."""
+
+
+def _certificates() -> SSLContext:
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the certificates at SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error.strerror})",
+            setting="ssl_context",
+        ) from None
+
+
+def _missing(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name}=True needs the {name} extra: pip install 'vesselog[{name}]'", setting=name
+    )

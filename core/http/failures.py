@@ -1,0 +1,183 @@
+"""Transport errors of httpx, httpcore and aiohttp as errors of this library.
+
+They are told apart by type and cause. Their texts are not repeated: they may hold a URL with a key,
+or a header. httpx-aiohttp reports a refused connection, a full pool and a server that died after
+the request all as ConnectTimeout; the cause tells them apart, since only the first two were
+certainly not sent. Types are compared by name, so that a client of httpx2, which has httpx's
+interface, fails in the same way, and aiohttp need not be installed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import ConnectionFailedError, ProtocolError, StreamTimeoutError, VesselogError
+from ..settings import Limits, Timeouts
+
+__all__ = ["classify"]
+
+_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2")
+
+
+def classify(
+    failure: BaseException,
+    origin: str,
+    timeouts: Timeouts,
+    limits: Limits,
+    *,
+    answering: bool,
+) -> VesselogError | None:
+    """The typed error for a transport's exception; None if it is a bug instead.
+
+    answering: the response had begun.
+    """
+    causes = _causes(failure)
+    for cause in causes:
+        name = _name(cause)
+        if name in _AIOHTTP_UNSENT:
+            return _not_connected(origin, causes)
+        if name == _AIOHTTP_LATE:
+            return _connect_timeout(origin, timeouts)
+        if name in _AIOHTTP_BROKEN:
+            return _broken(origin, answering=answering)
+    kinds = {kind.__name__ for kind in type(failure).__mro__ if _package(kind) in _HTTPX}
+    if "TimeoutException" in kinds:
+        return _timeout(kinds, origin, timeouts, limits, answering=answering)
+    if kinds & {"ConnectError", "ProxyError"}:
+        return _not_connected(origin, causes)
+    if kinds & {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
+        return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
+    if "DecodingError" in kinds:
+        return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
+    broken = "TransportError" in kinds or isinstance(failure, (OSError, EOFError))
+    if broken or _name(failure) in _BROKEN:
+        return _broken(origin, answering=answering)
+    return None
+
+
+# ClientConnectorError: refused, unreachable, unknown host.
+_AIOHTTP_UNSENT = frozenset(
+    {
+        "aiohttp.ClientConnectorError",
+        "aiohttp.ClientConnectorDNSError",
+        "aiohttp.ClientConnectorSSLError",
+        "aiohttp.ClientConnectorCertificateError",
+        "aiohttp.ClientProxyConnectionError",
+        "aiohttp.ClientHttpProxyError",
+    }
+)
+# No connection in time, name lookup included: waiting for a free one has its own limit
+# (connection_limit.py).
+_AIOHTTP_LATE = "aiohttp.ConnectionTimeoutError"
+_AIOHTTP_BROKEN = frozenset(
+    {
+        "aiohttp.ServerDisconnectedError",
+        "aiohttp.ClientOSError",
+        "aiohttp.ClientConnectionResetError",
+        "aiohttp.ClientPayloadError",
+        "aiohttp.ClientConnectionError",
+        "aiohttp.ClientResponseError",
+        "aiohttp.TransferEncodingError",
+        "aiohttp.ContentLengthError",
+        "aiohttp.BadStatusLine",
+        "aiohttp.BadHttpMessage",
+        "aiohttp.LineTooLong",
+    }
+)
+
+# Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
+# ended. The h2 errors: a server that breaks the rules of HTTP/2.
+_BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.ClosedResourceError"})
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
+
+
+def _name(failure: BaseException) -> str:
+    return f"{_package(type(failure))}.{type(failure).__name__}"
+
+
+def _causes(failure: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    cause: BaseException | None = failure
+    while cause is not None and cause not in found:
+        found.append(cause)
+        # httpcore raises again `from None`, which hides the cause but leaves the context.
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def _not_connected(origin: str, causes: list[BaseException]) -> ConnectionFailedError:
+    reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
+    reason = next(filter(None, reasons), "")
+    return ConnectionFailedError(
+        f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
+    )
+
+
+def _reason(error: OSError) -> str:
+    # The system's own words for the number: the exception's text may hold anything.
+    if type(error).__name__ == "gaierror":
+        return " (the host name is unknown)"
+    if any(kind.__name__ == "SSLError" for kind in type(error).__mro__):
+        # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.
+        return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
+    return f" ({os.strerror(error.errno)})" if error.errno else ""
+
+
+def _timeout(
+    kinds: set[str], origin: str, timeouts: Timeouts, limits: Limits, *, answering: bool
+) -> StreamTimeoutError:
+    if "PoolTimeout" in kinds:
+        return _pool_timeout(timeouts, limits)
+    if "ConnectTimeout" in kinds:
+        return _connect_timeout(origin, timeouts)
+    if "WriteTimeout" in kinds:
+        return _write_timeout(origin, timeouts)
+    return _late(origin, answering=answering)
+
+
+def _pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
+    return StreamTimeoutError(
+        f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
+        "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+        phase="pool",
+        setting="max_connections",
+    )
+
+
+def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
+    return StreamTimeoutError(
+        f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
+        "Timeouts(connect=…)",
+        phase="connect",
+        setting="connect",
+    )
+
+
+def _write_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
+    return StreamTimeoutError(
+        f"{origin} took nothing of the request for {timeouts.write:g} s; to wait longer, set "
+        "Timeouts(write=…)",
+        phase="write",
+        setting="write",
+    )
+
+
+def _late(origin: str, *, answering: bool) -> StreamTimeoutError:
+    return StreamTimeoutError(
+        f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
+    )
+
+
+def _broken(origin: str, *, answering: bool) -> ConnectionFailedError:
+    if answering:
+        return ConnectionFailedError(
+            f"the connection to {origin} broke in the middle of the answer", phase="body"
+        )
+    return ConnectionFailedError(
+        f"{origin} closed the connection before it answered; the request had been sent, and is not "
+        "sent again",
+        phase="response",
+    )

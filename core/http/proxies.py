@@ -1,0 +1,133 @@
+"""The environment's proxies: which requests go through which.
+
+HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, upper or lower case, and NO_PROXY, with names as urllib reads
+it and addresses as ranges too (10.0.0.0/8). This machine itself is always asked directly. An entry
+that means nothing is ignored; a proxy that cannot be used is an error where it would be used.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import httpx
+
+from ..errors import ConfigurationError
+
+__all__ = ["ProxyRules", "ProxyTransport", "address_of", "is_this_machine"]
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class ProxyRules:
+    """The proxies of the environment, read once. False where there are none."""
+
+    def __init__(self) -> None:
+        found = urllib.request.getproxies()
+        self._proxies = {
+            scheme: proxy if "://" in proxy else f"http://{proxy}"
+            for scheme in ("http", "https", "all")
+            if (proxy := found.get(scheme))
+        }
+        self._excepted = {"no": found.get("no", "")}
+        self._ranges = tuple(_ranges(found.get("no", "")))
+
+    def __bool__(self) -> bool:
+        return bool(self._proxies)
+
+    def proxy_for(self, url: httpx.URL) -> str | None:
+        """The URL of the proxy that a request goes through; None if it goes directly."""
+        proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
+        if proxy is None or is_this_machine(url.host):
+            return None
+        address = address_of(url.host)
+        if address is not None and any(address in network for network in self._ranges):
+            return None
+        place = url.host if url.port is None else f"{url.host}:{url.port}"
+        return None if urllib.request.proxy_bypass_environment(place, self._excepted) else proxy
+
+    def secrets(self) -> Iterator[str]:
+        """The proxies' passwords, plain and as they are sent."""
+        for proxy in self._proxies.values():
+            try:
+                auth = httpx.Proxy(proxy).raw_auth
+            except (httpx.InvalidURL, ValueError):
+                continue
+            if auth is not None:
+                username, password = auth
+                yield (password or username).decode()
+                yield base64.b64encode(b":".join(auth)).decode()
+
+
+class ProxyTransport(httpx.AsyncBaseTransport):
+    """Sends each request directly, or through the proxy that the environment names for it."""
+
+    def __init__(
+        self,
+        direct: httpx.AsyncBaseTransport,
+        through: Callable[[httpx.Proxy], httpx.AsyncBaseTransport],
+        rules: ProxyRules,
+    ) -> None:
+        self._direct = direct
+        self._through = through
+        self._rules = rules
+        self._proxied: dict[str, httpx.AsyncBaseTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request. Raises ConfigurationError for a proxy that cannot be used."""
+        proxy = self._rules.proxy_for(request.url)
+        if proxy is None:
+            return await self._direct.handle_async_request(request)
+        transport = self._proxied.get(proxy)
+        if transport is None:
+            transport = self._proxied[proxy] = self._make(proxy)
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for transport in (self._direct, *self._proxied.values()):
+            await transport.aclose()
+
+    def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
+        try:
+            return self._through(httpx.Proxy(proxy))
+        except ImportError:
+            raise ConfigurationError(
+                "the environment's proxy is a SOCKS proxy, which needs socksio: "
+                "pip install 'httpx[socks]', or list the host in NO_PROXY"
+            ) from None
+        except (httpx.InvalidURL, ValueError):
+            # Not repeated: it may hold a password.
+            raise ConfigurationError(
+                "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a URL of "
+                "an http, https or socks5 proxy"
+            ) from None
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether this is a name or an address of this machine itself, in any spelling."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = address_of(host)
+    return address is not None and address.is_loopback
+
+
+def address_of(host: str) -> _Address | None:
+    """The IP address that a host is; None for a name."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _ranges(excepted: str) -> Iterator[_Network]:
+    for entry in excepted.split(","):
+        try:
+            yield ipaddress.ip_network(entry.strip().strip("[]"), strict=False)
+        except ValueError:
+            continue  # a name, which urllib compares

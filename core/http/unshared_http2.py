@@ -1,0 +1,107 @@
+"""HTTP/2 without sharing: each running stream has a connection of its own.
+
+httpcore cannot end one stream of a shared connection: it sends no RST_STREAM, so the server goes on
+generating an answer that nobody reads. So a connection carries one stream at a time here, and is
+closed when that stream is left early. A connection whose answer was read to its end is used again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import httpx
+
+from ..settings import Limits
+from .connection_limit import ConnectionLimit, ReleasingStream
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+__all__ = ["UnsharedHttp2"]
+
+_Origin = tuple[str, str, int | None]
+
+
+class UnsharedHttp2(httpx.AsyncBaseTransport):
+    """For requests that go to their server directly, by HTTP/2 where the server speaks it."""
+
+    def __init__(self, limits: Limits, ssl_context: SSLContext) -> None:
+        self._limits = limits
+        self._context = ssl_context
+        self._limit = ConnectionLimit(limits.max_connections)
+        self._kept: deque[tuple[_Origin, httpx.AsyncHTTPTransport]] = deque()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; the response's headers are there when this returns."""
+        await self._limit.take(request)
+        transport: httpx.AsyncHTTPTransport | None = None
+        try:
+            origin = (request.url.scheme, request.url.host, request.url.port)
+            transport = self._take(origin)
+            response = await transport.handle_async_request(request)
+        except BaseException:
+            self._limit.give_back()
+            if transport is not None:
+                await transport.aclose()
+            raise
+        if not isinstance(response.stream, httpx.AsyncByteStream):
+            raise TypeError("httpx gave a response without an async body")
+        body = _Body(response.stream, self, origin, transport)
+        response.stream = ReleasingStream(body, self._limit.give_back)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections that wait to be used again."""
+        while self._kept:
+            await self._kept.pop()[1].aclose()
+
+    async def keep(self, origin: _Origin, transport: httpx.AsyncHTTPTransport) -> None:
+        """Keep a connection whose answer was read to its end."""
+        self._kept.append((origin, transport))
+        if len(self._kept) > self._limits.max_keepalive:
+            await self._kept.popleft()[1].aclose()
+
+    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
+        """A transport for one stream; httpcore makes a new connection where the kept one is old."""
+        for kept in reversed(self._kept):
+            if kept[0] == origin:
+                self._kept.remove(kept)
+                return kept[1]
+        return httpx.AsyncHTTPTransport(
+            verify=self._context,
+            trust_env=False,
+            http2=True,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=self._limits.keepalive_expiry),
+        )
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of one response; its connection is kept if the body was read to its end."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncByteStream,
+        pool: UnsharedHttp2,
+        origin: _Origin,
+        transport: httpx.AsyncHTTPTransport,
+    ) -> None:
+        self._inner = inner
+        self._pool = pool
+        self._origin = origin
+        self._transport = transport
+        self._whole = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._inner:
+            yield data
+        self._whole = True
+
+    async def aclose(self) -> None:
+        """Close the body, and its connection too if the body was not read to its end."""
+        if self._whole:
+            await self._inner.aclose()
+            await self._pool.keep(self._origin, self._transport)
+        else:
+            await self._transport.aclose()

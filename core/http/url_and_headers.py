@@ -1,0 +1,98 @@
+"""Checks the URL and the headers of a request, and finds what in them is secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import httpx
+
+from ..errors import ConfigurationError
+from .proxies import address_of
+
+__all__ = [
+    "carries_key",
+    "check_headers",
+    "credentials_in",
+    "is_private",
+    "lower",
+    "parse_url",
+    "with_basic_auth",
+]
+
+_CREDENTIALS = ("auth", "cookie", "key", "password", "secret", "signature", "token")
+_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
+
+# HTTP's own framing, which the transport sets by the body.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+
+
+def carries_key(name: str) -> bool:
+    """Whether a header of this name carries a vessel's key."""
+    return name == "authorization" or name.endswith("api-key")
+
+
+def credentials_in(fields: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The values of headers and query parameters whose names tell that they are secret."""
+    for name, value in fields:
+        if any(word in name.lower() for word in _CREDENTIALS):
+            yield value
+            yield value.partition(" ")[2]  # without its scheme
+        if name == "cookie":
+            yield from (each.partition("=")[2] for each in value.split("; "))
+
+
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with lower-case names."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+@lru_cache
+def parse_url(text: str) -> httpx.URL:
+    """The URL of a request. Raises ConfigurationError."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, TypeError, ValueError):
+        raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(
+            "the base URL must be http:// or https:// and a host, such as http://127.0.0.1:11434",
+            setting="base_url",
+        )
+    return url
+
+
+def with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL, dict[str, str]]:
+    """A URL with a user name and a password becomes one without, and a header."""
+    auth = httpx.BasicAuth(url.username, url.password)
+    signed = next(
+        auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None)))
+    )
+    return signed.url, {"authorization": signed.headers["authorization"], **headers}
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for a header that cannot be sent."""
+    for name, value in headers.items():
+        token = name.replace("-", "").replace("_", "")
+        if not (token.isascii() and token.isalnum()):
+            raise ConfigurationError(f"{name!r} is not a header name", setting="headers")
+        if name in _FRAMING:
+            raise ConfigurationError(
+                f"the header {name} is set by the client itself: leave it out", setting="headers"
+            )
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(
+                f"the header {name} has a line end or another character that no header may have",
+                setting="headers",
+            )
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is this machine or on a private network, as far as its name tells."""
+    address = address_of(host)
+    if address is None:
+        # The resolver also takes an address as one number, which is no name of the local network.
+        a_number = host.isdecimal() or host.startswith("0x")
+        return ("." not in host and not a_number) or host.endswith(_PRIVATE_SUFFIXES)
+    return address.is_private or address.is_loopback or address.is_link_local

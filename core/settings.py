@@ -1,0 +1,120 @@
+"""What a client can be told, with defaults from practice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+
+from .errors import ConfigurationError
+
+__all__ = ["Limits", "Retries", "Timeouts", "check_setting"]
+
+_Seconds = Annotated[float, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0)]
+_AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            name = str(problem["loc"][0])
+            known = ", ".join(cls.model_fields)
+            reason = (
+                f"{cls.__name__} has the settings {known}"
+                if problem["type"] == "extra_forbidden"
+                else problem["msg"]
+            )
+            raise ConfigurationError(
+                f"{cls.__name__}({name}={problem['input']!r}): {reason}", setting=name
+            ) from None
+
+
+class Timeouts(_Settings):
+    """Deadlines in seconds; None means no limit, except where a number is needed.
+
+    connect: until the connection stands, TLS included. write: between two parts of the request
+    sent. pool: for a free connection, when all `max_connections` are in use. first_chunk: from the
+    request to the first data; a cold model may load for minutes. idle: between data; keep-alive
+    comments do not count. total: for the whole call, without its retries. grace: after the answer's
+    end, for the usage and the dialect's terminator. drain: after that terminator, for the end of
+    the body, so that the connection can be used again.
+
+    Given to a single call, the fields left out keep the client's values.
+    """
+
+    connect: _Seconds | None = 10.0
+    write: _Seconds | None = 30.0
+    pool: _Seconds | None = 5.0
+    first_chunk: _Seconds | None = 300.0
+    idle: _Seconds | None = 300.0
+    total: _Seconds | None = None
+    grace: _Seconds = 2.0
+    drain: _Seconds = 0.1
+
+    def over(self, others: Timeouts) -> Timeouts:
+        """These timeouts, with the fields left out taken from `others`."""
+        return others.model_copy(
+            update={name: getattr(self, name) for name in self.model_fields_set}
+        )
+
+
+class Limits(_Settings):
+    """Bounds on what a client holds.
+
+    max_connections: open at once, over all servers. max_keepalive: of them idle ones kept for
+    reuse, for `keepalive_expiry` seconds; with `fast`, all idle ones are kept that long.
+    max_frame_bytes: the largest frame that is read.
+    """
+
+    max_connections: _AtLeastOne = 1000
+    max_keepalive: _Count = 20
+    keepalive_expiry: _Seconds = 30.0
+    max_frame_bytes: _AtLeastOne = 8 * 1024 * 1024
+
+
+class Retries(_Settings):
+    """How often and how soon a failed request is sent again.
+
+    count: tries after the first. backoff: seconds before the first of them, doubled each time, with
+    up to a quarter taken off at random so that many clients do not come back together. longest: the
+    most seconds ever waited, also where the server's Retry-After asks for more.
+    """
+
+    count: _Count = 2
+    backoff: _Seconds = 0.5
+    longest: _Seconds = 60.0
+
+
+_Kind = TypeVar("_Kind", bound=_Settings)
+
+
+def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
+    """The value of a client's setting, or its default for None.
+
+    Raises ConfigurationError, with what to write, for a value of another type.
+    """
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        field = next(iter(kind.model_fields))
+        raise ConfigurationError(
+            f"{name}={value!r} must be a {kind.__name__}: write "
+            f"{name}=vesselog.{kind.__name__}({field}={value!r})",
+            setting=name,
+        )
+    return value
