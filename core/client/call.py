@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -18,13 +18,12 @@ from .plan import Plan
 from .retry import parse_retry_after
 from .shared_settings import SharedSettings
 
-__all__ = ["Call"]
+__all__ = ["PART_BYTES", "Call"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
-# Bytes that are decoded at once; a transport that brings more has them cut, so that the caller has
-# the first chunks before the last are decoded, and other streams have their time.
-_PIECE_BYTES = 64 * 1024
+# Bytes that are sent or decoded at once: other streams have their time in between.
+PART_BYTES = 64 * 1024
 
 
 class Call:
@@ -88,6 +87,13 @@ class Call:
         """Reading goes on."""
         self.deadlines.resume(self._clock.monotonic() / 1e6)
 
+    def parts(self, content: bytes) -> Iterator[bytes]:
+        """The request's body in parts, each with the write deadline of its own."""
+        for start in range(0, len(content), PART_BYTES):
+            self.deadlines.sending(self._clock.monotonic() / 1e6)
+            yield content[start : start + PART_BYTES]
+        self.deadlines.sent()
+
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""
         self.status = status
@@ -106,9 +112,9 @@ class Call:
         """
         if self._inflater is not None:
             return self._inflater.pieces(data)
-        if len(data) <= _PIECE_BYTES:
+        if len(data) <= PART_BYTES:
             return (data,)
-        return (data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))
+        return (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
 
     def receive(self, data: bytes) -> list[Step]:
         """A piece of the body has arrived: the steps that it completes, recorded.

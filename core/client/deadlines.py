@@ -17,6 +17,7 @@ __all__ = ["Deadlines"]
 _OPEN = Progress.OPEN  # looking up a member of an enumeration costs as much as a comparison
 
 _MEANING = {
+    "write": "the server took nothing of the request for {limit:g} s",
     "first_chunk": "no data within {limit:g} s of the request",
     "idle": "no data for {limit:g} s",
     "total": "the answer took longer than {limit:g} s",
@@ -33,8 +34,17 @@ class Deadlines:
         self._timeouts = timeouts
         self._total = _end(now, timeouts.total)
         self._silence = _end(now, timeouts.first_chunk)
+        self._sending = inf
         self._paused: float | None = None
         self.phase = "first_chunk"
+
+    def sending(self, now: float) -> None:
+        """A part of the request is being sent."""
+        self._sending = _end(now, self._timeouts.write)
+
+    def sent(self) -> None:
+        """All of the request was sent."""
+        self._sending = inf
 
     def data(self, now: float, progress: Progress) -> None:
         """Data arrived: silence begins anew, with the limit that fits how far the answer is.
@@ -63,6 +73,8 @@ class Deadlines:
 
     def next(self) -> tuple[float, str]:
         """The time at which waiting ends, infinite for never, and the phase that ends it."""
+        if self._sending < self._silence and self._sending < self._total:
+            return self._sending, "write"
         if self._paused is not None or self._total < self._silence:
             return self._total, "total"
         return self._silence, self.phase

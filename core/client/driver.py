@@ -21,7 +21,7 @@ from ..exchange import Step
 from ..http.cancel_gate import CancelGate, Stopped
 from ..truth.session_pool import Entry
 from .attempts import Attempts
-from .call import Call
+from .call import PART_BYTES, Call
 from .deadline_timer import DeadlineTimer
 from .hand_over import TaskHandOver, ThreadHandOver
 from .plan import Plan
@@ -30,10 +30,6 @@ from .shared_settings import SharedSettings
 __all__ = ["Driver"]
 
 _LOGGER = logging.getLogger("vesselog")
-
-# A large request, with images, is sent in pieces of so many bytes: the write deadline is for each,
-# and other streams have their turn.
-_PIECE_BYTES = 256 * 1024
 
 
 class Driver:
@@ -91,8 +87,9 @@ class Driver:
 
     def cancel(self) -> None:
         """End the stream, from any thread or signal handler; it ends in the loop's next turn."""
-        with suppress(RuntimeError):  # the loop is closed: nothing runs any more
-            self._loop.call_soon_threadsafe(self._leave_quietly)
+        if not self.facts.forked:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self._leave_quietly)
 
     def leave(self) -> None:
         """The caller wants no more: the outcome is written, and the owner follows.
@@ -157,7 +154,7 @@ class Driver:
         try:
             await self._make_safe(call)
             if self._wanted(call):
-                response = await self._send()
+                response = await self._send(call)
                 facts.answered(call, response.status_code, response.headers)
                 if response.is_success:
                     self.begun = True
@@ -241,21 +238,21 @@ class Driver:
             self.facts.settle(retry=False)
         self._hand_over.wake()
 
-    async def _send(self) -> httpx.Response:
+    async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
         headers, content = self.facts.headers(), request.content
-        if large := len(content) > _PIECE_BYTES:
+        if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
         built = self._http.build_request(
             request.method,
             self._plan.url,
             headers=headers,
-            content=_pieces(content) if large else content or None,
+            content=self._parts(call) if large else content or None,
             extensions={
                 "timeout": {
                     "connect": timeouts.connect,
-                    "read": None,  # the deadline timer's
-                    "write": timeouts.write,
+                    "read": None,  # it and `write` are the deadline timer's
+                    "write": None,
                     "pool": timeouts.pool,
                 },
                 "trace": self._gate.trace,
@@ -264,14 +261,14 @@ class Driver:
         )
         return await self._http.send(built, stream=True, follow_redirects=False)
 
+    async def _parts(self, call: Call) -> AsyncGenerator[bytes]:
+        for part in call.parts(self._plan.request.content):
+            self._timer.watch()
+            yield part
+
     def _leave_quietly(self) -> None:
         with suppress(RecordingError):  # it is the stream's error then
             self.leave()
-
-
-async def _pieces(content: bytes) -> AsyncGenerator[bytes]:
-    for start in range(0, len(content), _PIECE_BYTES):
-        yield content[start : start + _PIECE_BYTES]
 
 
 def _body_of(response: httpx.Response) -> AsyncIterator[bytes]:

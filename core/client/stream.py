@@ -33,6 +33,7 @@ class ThreadSource:
     def open(self) -> None:
         """Send the request; return when the answer has begun or failed."""
         driver = self._driver
+        self.facts.check_process()
         try:
             self._thread.call(driver.start)
             while not (driver.begun or driver.ended):

@@ -133,8 +133,6 @@ def _timeout(
         return _pool_timeout(timeouts, limits)
     if "ConnectTimeout" in kinds:
         return _connect_timeout(origin, timeouts)
-    if "WriteTimeout" in kinds:
-        return _write_timeout(origin, timeouts)
     return _late(origin, answering=answering)
 
 
@@ -153,15 +151,6 @@ def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
         "Timeouts(connect=…)",
         phase="connect",
         setting="connect",
-    )
-
-
-def _write_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"{origin} took nothing of the request for {timeouts.write:g} s; to wait longer, set "
-        "Timeouts(write=…)",
-        phase="write",
-        setting="write",
     )
 
 

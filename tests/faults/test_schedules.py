@@ -194,7 +194,7 @@ def interfere(talker: Talker, each: Planned, future: Future[Heard]) -> None:
     if each.way == "cancel-later":
         with suppress(RecordingError):
             each.stream.cancel()
-    elif each.way == "cancel-task" and talker.not kind.startswith("sync"):
+    elif each.way == "cancel-task" and not talker.kind.startswith("sync"):
         future.cancel()
     elif each.way == "close":
         with suppress(RecordingError):  # what it cancels may not be recordable
