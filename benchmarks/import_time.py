@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from children import Figures, serve
+from child_process import Figures, serve
 
 _BARE = "import vesselog"
 _CLIENTS = "from vesselog import AsyncClient, Client"
@@ -28,7 +28,7 @@ print((time.process_time_ns() - start) / 1e6)
 """
 
 
-def importing(turns: int) -> Figures:
+def import_time(turns: int) -> Figures:
     """The least of some turns of each, after one that fills the file cache."""
     spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _FLOOR: []}
     for turn in range(turns + 1):
@@ -50,4 +50,4 @@ def importing(turns: int) -> Figures:
 
 
 if __name__ == "__main__":
-    serve({"importing": importing})
+    serve({"import_time": import_time})
