@@ -20,7 +20,7 @@ _LABELS = {
     "litellm": "litellm",
 }
 _WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 760, 30, 58, 230, 130
-# Colvesselog that read on white and on black.
+# Colours that read on white and on black.
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#57606a}"
     ".title{font-weight:600;fill:#1f2328}.vesselog{font-weight:600;fill:#0969da}"
