@@ -14,7 +14,7 @@ from child_process import Figures, serve
 
 _BARE = "import vesselog"
 _CLIENTS = "from vesselog import AsyncClient, Client"
-_FLOOR = """
+_DEPENDENCIES = """
 import httpx, pydantic, orjson
 
 class Model(pydantic.BaseModel):
@@ -30,7 +30,7 @@ print((time.process_time_ns() - start) / 1e6)
 
 def import_time(turns: int) -> Figures:
     """The least of some turns of each, after one that fills the file cache."""
-    spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _FLOOR: []}
+    spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _DEPENDENCIES: []}
     for turn in range(turns + 1):
         for statement, costs in spent.items():
             program = _TIMED.format(statement=statement)
@@ -39,13 +39,13 @@ def import_time(turns: int) -> Figures:
             )
             if turn:
                 costs.append(float(done.stdout))
-    bare, clients, floor = (min(costs) for costs in spent.values())
+    bare, clients, dependencies = (min(costs) for costs in spent.values())
     return {
         "bare_ms": bare,
         "clients_ms": clients,
-        "floor_ms": floor,
-        "ratio": bare / floor,
-        "clients_ratio": clients / floor,
+        "dependencies_ms": dependencies,
+        "ratio": bare / dependencies,
+        "clients_ratio": clients / dependencies,
     }
 
 
