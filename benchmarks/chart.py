@@ -1,4 +1,4 @@
-"""The chart of the README: what a chunk costs, each client under the same load."""
+"""The chart of the README: the cost of a chunk for each client under the same load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rounds import Results
 __all__ = ["chart"]
 
 _LABELS = {
-    "floor": "asyncio + llhttp + orjson",
+    "barest": "asyncio + llhttp + orjson",
     "vesselog-fast": "vesselog, fast",
     "vesselog": "vesselog",
     "aiohttp": "aiohttp + json",
@@ -23,10 +23,10 @@ _WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 760, 30, 58, 230, 130
 # Colours that read on white and on black.
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#57606a}"
-    ".title{font-weight:600;fill:#1f2328}.ours{font-weight:600;fill:#0969da}"
-    "rect{fill:#8c959f}rect.ours{fill:#0969da}"
+    ".title{font-weight:600;fill:#1f2328}.vesselog{font-weight:600;fill:#0969da}"
+    "rect{fill:#8c959f}rect.vesselog{fill:#0969da}"
     "@media(prefers-color-scheme:dark){text{fill:#9198a1}.title{fill:#f0f6fc}"
-    ".ours,rect.ours{fill:#4493f8}rect{fill:#656c76}}"
+    ".vesselog,rect.vesselog{fill:#4493f8}rect{fill:#656c76}}"
 )
 
 
@@ -38,14 +38,14 @@ class _Bar:
 
 
 def chart(results: Results, load: str = "paced") -> str | None:
-    """CPU per chunk of each client that was measured, as a multiple of the floor; SVG.
+    """CPU per chunk of each client that was measured, as a multiple of the barest; SVG.
 
-    None without the floor, which is what the others are compared with.
+    None without the barest client, with which the others are compared.
     """
     bars = [
         _Bar(label, spread.median, client.startswith("vesselog"))
         for client, label in _LABELS.items()
-        if (spread := results.ratio(f"{load} {client}", f"{load} floor", "us")) is not None
+        if (spread := results.ratio(f"{load} {client}", f"{load} barest", "us")) is not None
     ]
     if not bars:
         return None
@@ -58,15 +58,15 @@ def chart(results: Results, load: str = "paced") -> str | None:
         f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
         f"<style>{_STYLE}</style>",
         f'<text class="title" x="12" y="24">{title}</text>',
-        '<text x="12" y="43">vesselog records every chunk; nothing else in here records</text>',
+        '<text x="12" y="43">vesselog records every chunk; the others record nothing</text>',
     ]
     for row, bar in enumerate(bars):
-        lines += _drawn(bar, _TOP + row * _ROW, (_WIDTH - _LEFT - _RIGHT) * bar.ratio / most)
+        lines += _draw_bar(bar, _TOP + row * _ROW, (_WIDTH - _LEFT - _RIGHT) * bar.ratio / most)
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _drawn(bar: _Bar, y: int, width: float) -> list[str]:
-    style = ' class="ours"' if bar.recorded else ""
+def _draw_bar(bar: _Bar, y: int, width: float) -> list[str]:
+    style = ' class="vesselog"' if bar.recorded else ""
     value = f"{bar.ratio:.1f} ×{' recorded' if bar.recorded else ''}"
     at = f'x="{_LEFT - 10}" y="{y + 17}" text-anchor="end"'
     return [

@@ -1,7 +1,7 @@
-"""What streaming costs with everything in place: a socket, HTTP, a client, one process for each.
+"""What streaming costs from the socket to the caller, over HTTP, each client in its own process.
 
-CPU is that of this process, all threads, user and kernel, from when the client stands and one
-stream has warmed it up until the last stream is over, per piece of text.
+CPU is that of this process, all threads, user and kernel, per piece of text. It is counted from
+when the client is open and one stream has warmed it up, until the last stream is over.
 """
 
 from __future__ import annotations
@@ -14,51 +14,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from children import Figures, allow_many_files, measure, serve
-from material import STAMP_DIGITS, material
-from peers import ASYNC_PEERS, SYNC_PEERS, Ask, AsyncAsk, Seen
-from upstream import running
+from child_process import Figures, allow_many_files, measure, serve
+from clients import is_peer, open_client
+from model_server import running_server
+from sample_answer import STAMP_DIGITS, sample_answer
 
 _WARM_UP = "burst-50"
-# Chunks of the stream after which a long one's growth is looked at.
+# Growth is measured from so many chunks on.
 _FEW = 20_000
-
-
-@asynccontextmanager
-async def _asking(client: str, address: str, streams: int) -> AsyncGenerator[AsyncAsk]:
-    """`ask` of any client; that of a sync one runs in a thread for each stream."""
-    if client in ASYNC_PEERS:
-        opened = ASYNC_PEERS[client](address)
-    elif client in SYNC_PEERS:
-        opened = _in_threads(SYNC_PEERS[client](address), streams)
-    else:
-        import ours  # loads vesselog
-
-        if "sync" in client.split("-"):
-            opened = _in_threads(ours.asked_sync(client, address), streams)
-        else:
-            opened = ours.asked_async(client, address)
-    async with opened as ask:
-        yield ask
-
-
-@asynccontextmanager
-async def _in_threads(
-    opened: AbstractContextManager[Ask], streams: int
-) -> AsyncGenerator[AsyncAsk]:
-    loop = asyncio.get_running_loop()
-    with opened as ask_sync, ThreadPoolExecutor(streams) as threads:
-
-        async def ask(seen: Seen) -> None:
-            await loop.run_in_executor(threads, ask_sync, seen)
-
-        yield ask
 
 
 class _Seen:
@@ -81,7 +48,7 @@ class _Seen:
 
 
 class _Stamped(_Seen):
-    """Reads the stamps, too: nanoseconds that each piece was on its way."""
+    """Also notes how many nanoseconds each piece was on its way, from its stamp."""
 
     def __init__(self, latencies: list[int]) -> None:
         super().__init__()
@@ -101,9 +68,9 @@ def _cpu() -> float:
 
 
 def _peak_mib() -> float:
-    """The most memory that this process ever had.
+    """The peak memory of this process.
 
-    Linux's `ru_maxrss` would do, but it begins with what the parent had.
+    Not `ru_maxrss` on Linux: it begins with what the parent had.
     """
     if sys.platform == "linux":
         return _status_mib("VmHWM")
@@ -111,7 +78,7 @@ def _peak_mib() -> float:
 
 
 def _now_mib() -> float:
-    """The memory that this process has now; where the system does not tell, the most it had."""
+    """The memory of this process now; on macOS its peak, since the system does not tell."""
     return _status_mib("VmRSS") if sys.platform == "linux" else _peak_mib()
 
 
@@ -128,7 +95,7 @@ def _check(seen: list[_Seen], chunks: int) -> int:
 
 
 async def _warm_up(client: str, address: str) -> None:
-    async with _asking(client, f"{address}/{_WARM_UP}", 1) as ask:
+    async with open_client(client, f"{address}/{_WARM_UP}", 1) as ask:
         await ask(_Seen())
 
 
@@ -137,9 +104,9 @@ def _per_piece(spent: float, pieces: int) -> float:
 
 
 async def _burst(client: str, streams: int, chunks: int) -> Figures:
-    with running() as address:
+    with running_server() as address:
         await _warm_up(client, address)
-        async with _asking(client, f"{address}/burst-{chunks}", 1) as ask:
+        async with open_client(client, f"{address}/burst-{chunks}", 1) as ask:
             seen: list[_Seen] = []
             cpu, wall = _cpu(), time.monotonic()
             for _ in range(streams):
@@ -158,14 +125,14 @@ async def _burst(client: str, streams: int, chunks: int) -> Figures:
 async def _paced(
     client: str, streams: int, rate: int, chunks: int, *, one_core: bool = False
 ) -> Figures:
-    ours, theirs = _cores() if one_core else (None, None)
-    if ours is not None:
-        os.sched_setaffinity(0, {ours})
+    client_core, server_core = _two_cores() if one_core else (None, None)
+    if client_core is not None:
+        os.sched_setaffinity(0, {client_core})
     latencies: list[int] = []
     seen: list[_Seen] = [_Stamped(latencies) for _ in range(streams)]
-    with running(theirs) as address:
+    with running_server(server_core) as address:
         await _warm_up(client, address)
-        async with _asking(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
+        async with open_client(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
             cpu, wall = _cpu(), time.monotonic()
             for each in seen:
                 each.begun = time.monotonic_ns()
@@ -183,8 +150,8 @@ async def _paced(
     }
 
 
-def _cores() -> tuple[int | None, int | None]:
-    """One core for this process, another for the upstream, where that can be had."""
+def _two_cores() -> tuple[int | None, int | None]:
+    """One core for this process and another for the model server, where the system allows it."""
     if sys.platform != "linux":
         return None, None
     cores = sorted(os.sched_getaffinity(0))
@@ -211,9 +178,9 @@ async def _steady(client: str, streams: int, rate: int, chunks: int) -> Figures:
             elif self.pieces == chunks and len(marks) == 1:
                 mark()
 
-    with running() as address:
+    with running_server() as address:
         await _warm_up(client, address)
-        async with _asking(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
+        async with open_client(client, f"{address}/paced-{rate}-{chunks}", streams) as ask:
             seen: list[_Seen] = [Seen() for _ in range(streams)]
             await asyncio.gather(*(ask(each) for each in seen))
     _check(seen, chunks)
@@ -224,18 +191,18 @@ async def _steady(client: str, streams: int, rate: int, chunks: int) -> Figures:
 
 
 async def _growth(client: str, streams: int, chunks: int, warm_streams: int) -> Figures:
-    """How much more memory than its first streams took a client ever has.
+    """MiB by which a client's peak memory exceeds what it had after its first streams.
 
-    What the text of a single stream takes, in a process that does nothing else, is apart.
+    The text that a single stream gathers is measured in a process of its own and subtracted.
     """
     few = min(chunks, _FEW)
 
     def seen(_text: str) -> None: ...
 
-    with running() as address:
+    with running_server() as address:
         async with (
-            _asking(client, f"{address}/burst-{few}", 1) as warm_up,
-            _asking(client, f"{address}/burst-{chunks}", 1) as ask,
+            open_client(client, f"{address}/burst-{few}", 1) as warm_up,
+            open_client(client, f"{address}/burst-{chunks}", 1) as ask,
         ):
             for _ in range(warm_streams):
                 await warm_up(seen)
@@ -250,35 +217,35 @@ async def _growth(client: str, streams: int, chunks: int, warm_streams: int) -> 
 
 
 async def _text_growth(chunks: int) -> Figures:
-    """What memory the text of such a stream takes while it is put together from its pieces."""
-    pieces = material("openai", 1000).texts
-    _put_together(pieces, min(chunks, _FEW))
+    """MiB that joining the text of such a stream takes."""
+    pieces = sample_answer("openai", 1000).texts
+    _join(pieces, min(chunks, _FEW))
     before = _now_mib()
-    _put_together(pieces, chunks)
+    _join(pieces, chunks)
     return {"grown_mib": _peak_mib() - before}
 
 
-def _put_together(pieces: Sequence[str], count: int) -> None:
+def _join(pieces: Sequence[str], count: int) -> None:
     text = io.StringIO()
     for number in range(count):
         text.write(pieces[number % len(pieces)])
 
 
 async def _first_chunk(pairs: int) -> Figures:
-    """Recorded and unrecorded in turns, each stream a session of its own, which is a file.
+    """The delay of the first chunk, recorded and unrecorded in turns; each stream has its own file.
 
-    file_ms: what making an empty file takes, in the same turns.
+    file_ms: how long creating an empty file takes, in the same turns.
     """
     files: list[float] = []
     delays: dict[str, list[float]] = {"vesselog-sync": [], "vesselog-sync-unrecorded": []}
-    with running() as address, tempfile.TemporaryDirectory() as folder:
+    with running_server() as address, tempfile.TemporaryDirectory() as folder:
         async with (
-            _asking("vesselog-sync", f"{address}/burst-1", 1) as recorded,
-            _asking("vesselog-sync-unrecorded", f"{address}/burst-1", 1) as unrecorded,
+            open_client("vesselog-sync", f"{address}/burst-1", 1) as recorded,
+            open_client("vesselog-sync-unrecorded", f"{address}/burst-1", 1) as unrecorded,
         ):
             asks = dict(zip(delays, (recorded, unrecorded), strict=True))
             for turn in range(pairs + 10):
-                files.append(_making(Path(folder, str(turn))))
+                files.append(_create_file(Path(folder, str(turn))))
                 for name, ask in asks.items():
                     seen = _Seen()
                     await ask(seen)
@@ -293,8 +260,8 @@ async def _first_chunk(pairs: int) -> Figures:
     }
 
 
-def _making(path: Path) -> float:
-    """Milliseconds to make an empty file."""
+def _create_file(path: Path) -> float:
+    """Milliseconds to create an empty file."""
     start = time.monotonic_ns()
     path.touch(exist_ok=False)
     return (time.monotonic_ns() - start) / 1e6
@@ -303,7 +270,7 @@ def _making(path: Path) -> float:
 def _run(function: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[..., Figures]:
     def run(**settings: Any) -> Figures:
         allow_many_files()
-        if not settings.get("client", "vesselog").startswith("vesselog"):
+        if is_peer(settings.get("client", "vesselog")):
             return asyncio.run(function(**settings))
         from vesselog import ConfigurationError  # the peers' processes do not load it
 
@@ -318,7 +285,7 @@ def _run(function: Callable[..., Coroutine[Any, Any, Figures]]) -> Callable[...,
 
 
 if __name__ == "__main__":
-    functions = {
+    functions: dict[str, Callable[..., Coroutine[Any, Any, Figures]]] = {
         "burst": _burst,
         "paced": _paced,
         "steady": _steady,

@@ -1,7 +1,7 @@
 """Other people's clients, each as its documentation shows it, reading the text of every chunk.
 
-An async peer is opened with the address of an upstream and gives `ask`, which reads one stream and
-calls `seen` with each piece of text. A sync peer does the same in the thread that asks. None of
+An async peer is opened with the address of a model server and gives `ask`, which reads one stream
+and calls `seen` with each piece of text. A sync peer does the same in the thread that asks. None of
 them records anything. Each imports its library itself: the others need not be installed.
 """
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager as opened
 from typing import Any
 from urllib.parse import urlsplit
 
-from material import MODEL
+from sample_answer import MODEL
 
 __all__ = ["API_KEY", "ASYNC_PEERS", "PROMPT", "SYNC_PEERS", "Ask", "AsyncAsk", "Seen"]
 
@@ -41,8 +41,8 @@ _SECONDS = 300.0
 
 
 @opened_async
-async def floor(address: str) -> AsyncGenerator[AsyncAsk]:
-    """The least that Python can do: a protocol of asyncio, llhttp, orjson. No errors, no pool."""
+async def barest(address: str) -> AsyncGenerator[AsyncAsk]:
+    """The least that Python can do: an asyncio protocol, llhttp, orjson. No errors, no pool."""
     import httptools
     import orjson
 
@@ -112,7 +112,7 @@ async def httpx_loop(address: str) -> AsyncGenerator[AsyncAsk]:
 
 @opened
 def httpx_sync_loop(address: str) -> Generator[Ask]:
-    """The same, sync."""
+    """The loop that tutorials show, with the sync client."""
     import httpx
     from httpx_sse import connect_sse
 
@@ -268,7 +268,7 @@ async def pydantic_ai_sdk(address: str) -> AsyncGenerator[AsyncAsk]:
 
 
 ASYNC_PEERS: dict[str, AsyncPeer] = {
-    "floor": floor,
+    "barest": barest,
     "httpx": httpx_loop,
     "httpx-ndjson": httpx_ndjson_loop,
     "aiohttp": aiohttp_loop,

@@ -18,6 +18,7 @@ _PACKAGES = (
     "aiohttp",
     "httptools",
     "httpx",
+    "httpx-aiohttp",
     "httpx-sse",
     "ollama",
     "openai",
@@ -64,7 +65,7 @@ def as_json(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) 
 
 
 def as_markdown(results: Results, verdicts: Sequence[Verdict], run: dict[str, Any]) -> str:
-    """The targets, then what each measurement gave, then what could not be measured."""
+    """The targets, then the figures of each measurement, then what could not be measured."""
     rounds = "one round" if run["rounds"] == 1 else f"{run['rounds']} interleaved rounds"
     lines = [
         "# Benchmarks",
@@ -74,45 +75,69 @@ def as_markdown(results: Results, verdicts: Sequence[Verdict], run: dict[str, An
         else f"Medians of {rounds}, the least and the greatest in brackets.",
         "Ratios are taken within a round.",
         f"{' · '.join(f'{key} {value}' for key, value in _machine().items())}.",
-        "",
-        "| measure | target | measured | |",
-        "|---|---|---|---|",
-        *map(_target_row, verdicts),
     ]
+    if run["before"]:
+        lines.append(f'"The commit before" and "before" mean {run["before"]}.')
+    lines += ["", "## Targets", "", "| measure | target | measured | |", "|---|---|---|---|"]
+    lines += [_target_row(each) for each in verdicts if each.target.limit is not None]
+    lines += ["", "## Told, without a target", "", "| measure | measured | |", "|---|---|---|"]
+    lines += [_told_row(each) for each in verdicts if each.target.limit is None]
     for load, title in _LOADS.items():
         lines += _load_table(results, load, title)
     rest = [name for name in results.figures if name.split()[0] not in _LOADS]
     lines += _rest_table(results, rest)
-    for title, gone in (("Skipped", results.skipped), ("Failed", results.failed)):
-        if gone:
-            lines += ["", f"## {title}", ""]
-            lines += [f"- {name}: {' '.join(reason.split())}" for name, reason in gone.items()]
+    skipped = [
+        f"- {', '.join(names)}: {' '.join(reason.split())}"
+        for reason, names in results.skipped_by_reason().items()
+    ]
+    failed = [f"- {name}: {' '.join(reason.split())}" for name, reason in results.failed.items()]
+    for title, items in (("Skipped", skipped), ("Failed", failed)):
+        if items:
+            lines += ["", f"## {title}", "", *items]
     return "\n".join(lines) + "\n"
 
 
 def _target_row(verdict: Verdict) -> str:
     target = verdict.target
     limit = f"≤ {target.limit:g} {target.unit}"
-    measured = "–" if verdict.spread is None else _spread(verdict.spread, target.unit)
     said = {True: "met", False: "not met", None: "not measured"}[verdict.met]
-    note = f"; {verdict.note}" if verdict.note else ""
-    return f"| {target.measure} | {limit} | {measured} | {said}{note} |"
+    note = f": {_short(verdict.note)}" if verdict.note else ""
+    return f"| {target.measure} | {limit} | {_measured(verdict)} | {said}{note} |"
+
+
+def _told_row(verdict: Verdict) -> str:
+    note = _short(verdict.note)
+    if verdict.spread is None:
+        note = f"not measured: {note}"
+    return f"| {verdict.target.measure} | {_measured(verdict)} | {note} |"
+
+
+def _measured(verdict: Verdict) -> str:
+    if verdict.spread is None:
+        return "–"
+    spread, unit = verdict.spread, verdict.target.unit
+    return f"{_number(spread.median)} {unit} [{_number(spread.low)}, {_number(spread.high)}]"
+
+
+def _short(text: str) -> str:
+    """Its last line, on which a traceback has the error."""
+    return text.strip().rpartition("\n")[2]
 
 
 def _load_table(results: Results, load: str, title: str) -> list[str]:
-    """A row for each client: its ratios to the floor and to the httpx loop, then its figures."""
+    """A row for each client: its ratios to the barest and to the httpx loop, then its figures."""
     names = [name for name in results.figures if name.startswith(f"{load} ")]
     if not names:
         return []
     figures = [figure for figure in _NAMES if figure in results.figures[names[0]][0]]
-    heads = ["client", "× floor", "× httpx loop", *(_NAMES[figure] for figure in figures)]
+    heads = ["client", "× barest", "× httpx loop", *(_NAMES[figure] for figure in figures)]
     rows = ["", f"## {title}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name in names:
         client = name.removeprefix(f"{load} ")
-        # A crowd is compared with the floor's crowd of the same size.
+        # A crowd is compared with the barest client's crowd of the same size.
         size = f" {client.rpartition(' ')[2]}" if load == "crowd" else ""
         cells = [
-            _cell(results.ratio(name, f"{load} floor{size}", "us")),
+            _cell(results.ratio(name, f"{load} barest{size}", "us")),
             _cell(results.ratio(name, f"{load} httpx{size}", "us")),
             *(_cell(results.spread(name, figure)) for figure in figures),
         ]
@@ -123,7 +148,7 @@ def _load_table(results: Results, load: str, title: str) -> list[str]:
 def _rest_table(results: Results, names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    rows = ["", "## Alone", "", "| measurement | figures |", "|---|---|"]
+    rows = ["", "## Other measurements", "", "| measurement | figures |", "|---|---|"]
     for name in names:
         figures = [
             f"{figure.replace('_', ' ')} {_cell(results.spread(name, figure))}"
@@ -131,10 +156,6 @@ def _rest_table(results: Results, names: Sequence[str]) -> list[str]:
         ]
         rows.append(f"| {name} | {' · '.join(figures)} |")
     return rows
-
-
-def _spread(spread: Spread, unit: str) -> str:
-    return f"{_number(spread.median)} {unit} [{_number(spread.low)}, {_number(spread.high)}]"
 
 
 def _cell(spread: Spread | None) -> str:

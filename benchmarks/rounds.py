@@ -1,7 +1,7 @@
-"""Measurements, run in rounds.
+"""Runs measurements in rounds.
 
-Each round runs every measurement once, so that what disturbs the machine for a while disturbs all
-of them alike.
+Each round runs every measurement once, so that whatever disturbs the machine for a while disturbs
+all of them alike.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from children import ChildError, Figures, measure
+from child_process import ChildError, Figures, measure
 
 __all__ = ["Measurement", "Results", "Spread", "run"]
 
@@ -23,7 +24,10 @@ class Measurement:
     """One function of one script, with its settings.
 
     needs: modules without which it is skipped. python: the interpreter of another environment, for
-    what cannot be installed beside the rest. once: in the first round only, it takes long.
+    what cannot be installed beside the rest. import_from: a folder whose packages come before the
+    installed ones. unavailable: the reason why it cannot be run, where that is known beforehand.
+    optional: its failure is a skip with a reason, since somebody else's code may have caused it.
+    once: in the first round only, since it takes long.
     """
 
     name: str
@@ -32,11 +36,16 @@ class Measurement:
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     needs: tuple[str, ...] = ()
     python: str | None = None
+    import_from: Path | None = None
+    unavailable: str | None = None
+    optional: bool = False
     once: bool = False
 
     @property
-    def missing(self) -> str | None:
+    def reason_to_skip(self) -> str | None:
         """Why it cannot be run here."""
+        if self.unavailable is not None:
+            return self.unavailable
         if self.python is not None:
             return None
         gone = [each for each in self.needs if importlib.util.find_spec(each) is None]
@@ -59,7 +68,7 @@ class Spread:
 
 @dataclass
 class Results:
-    """What was measured: the figures of each round by the measurement's name; what was not, why."""
+    """The figures of each round by the measurement's name; the reasons for what has none."""
 
     figures: dict[str, list[Figures]] = field(default_factory=dict[str, list[Figures]])
     skipped: dict[str, str] = field(default_factory=dict[str, str])
@@ -71,42 +80,70 @@ class Results:
         return Spread.of([each[figure] for each in rounds]) if rounds else None
 
     def ratio(self, name: str, against: str, figure: str) -> Spread | None:
-        """Two measurements' figures, divided round by round."""
-        ours, theirs = self.figures.get(name), self.figures.get(against)
-        if not ours or not theirs:
+        """One measurement's figure divided by another's, round by round."""
+        dividends, divisors = self.figures.get(name), self.figures.get(against)
+        if not dividends or not divisors:
             return None
-        pairs = zip(ours, theirs, strict=False)
+        pairs = zip(dividends, divisors, strict=False)
         return Spread.of([one[figure] / other[figure] for one, other in pairs])
+
+    def skipped_by_reason(self) -> dict[str, list[str]]:
+        """The names of what was skipped, by the reason."""
+        found: dict[str, list[str]] = {}
+        for name, reason in self.skipped.items():
+            found.setdefault(reason, []).append(name)
+        return found
+
+    def reason_for_none(self, name: str) -> str | None:
+        """Why this measurement has no figures; None if it has some, or was not part of the run."""
+        if name in self.figures:
+            return None
+        return self.skipped.get(name) or self.failed.get(name)
 
 
 def run(measurements: Sequence[Measurement], rounds: int) -> Results:
-    """Run them all; tells on stderr how far it is. One that fails is not tried again."""
+    """Run them all, with progress on stderr. One that fails is not tried again."""
     results = Results()
-    ready: list[Measurement] = []
-    for each in measurements:
-        if each.missing:
-            results.skipped[each.name] = each.missing
-            _tell(f"SKIPPED {each.name}: {each.missing}")
-        else:
-            ready.append(each)
-    for turn in range(1, rounds + 1):
-        for each in ready:
+    results.skipped = {
+        each.name: reason for each in measurements if (reason := each.reason_to_skip) is not None
+    }
+    for reason, names in results.skipped_by_reason().items():
+        _tell(f"SKIPPED {', '.join(names)}: {reason}")
+    for number in range(1, rounds + 1):
+        for each in measurements:
             over = each.name in results.skipped or each.name in results.failed
-            if over or (each.once and turn > 1):
+            if over or (each.once and number > 1):
                 continue
-            _tell(f"round {turn}/{rounds}: {each.name}")
-            try:
-                figures = measure(each.script, each.function, each.settings, each.python)
-            except ChildError as error:
-                results.failed[each.name] = str(error)
-                _tell(f"FAILED {each.name}: {error}")
-                continue
-            if "skipped" in figures:
-                results.skipped[each.name] = figures["skipped"]
-                _tell(f"SKIPPED {each.name}: {figures['skipped']}")
-            else:
-                results.figures.setdefault(each.name, []).append(figures)
+            _tell(f"round {number}/{rounds}: {each.name}")
+            _run_once(results, each)
     return results
+
+
+def _run_once(results: Results, each: Measurement) -> None:
+    try:
+        figures = measure(
+            each.script,
+            each.function,
+            each.settings,
+            python=each.python,
+            import_from=each.import_from,
+        )
+    except ChildError as error:
+        if each.optional:
+            _skip(results, each, str(error))
+        else:
+            results.failed[each.name] = str(error)
+            _tell(f"FAILED {each.name}: {error}")
+        return
+    if "skipped" in figures:
+        _skip(results, each, figures["skipped"])
+    else:
+        results.figures.setdefault(each.name, []).append(figures)
+
+
+def _skip(results: Results, each: Measurement, reason: str) -> None:
+    results.skipped[each.name] = reason
+    _tell(f"SKIPPED {each.name}: {reason}")
 
 
 def _tell(text: str) -> None:

@@ -1,7 +1,7 @@
 """What the library costs by itself: answers come from memory instead of a socket.
 
-Ours and the floor take turns in one process, and each round gives one ratio. Times are this
-process's CPU, kernel included.
+The library and the minimum (`orjson.loads` and `os.write` of the same text) take turns in one
+process, and each round gives one ratio. Times are this process's CPU, kernel included.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import httpx
 import orjson
-from children import Figures, serve
-from material import MODEL, Dialect, Material, material
+from child_process import Figures, serve
+from sample_answer import MODEL, Dialect, SampleAnswer, sample_answer
 
 import vesselog
 from vesselog.vessels import Ollama, OpenAI
@@ -28,159 +28,148 @@ _VESSELS: dict[Dialect, Ollama | OpenAI] = {
 _PROMPT = "Why is the sky blue?"
 
 
-class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+class _Body(httpx.AsyncByteStream):
     def __init__(self, reads: Sequence[bytes]) -> None:
         self._reads = reads
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._reads)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for data in self._reads:
             yield data
 
 
-class _Memory(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Answers every request with these reads."""
+class _PulledBody(_Body):
+    """Gives a read only when the caller wants a chunk, so that the client cannot read ahead.
 
-    def __init__(self, answer: Material, reads: Sequence[bytes]) -> None:
-        self._type = answer.content_type
-        self._reads = reads
+    It may be a few reads ahead: not every frame gives a chunk.
+    """
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        headers = {"content-type": self._type}
-        return httpx.Response(200, headers=headers, stream=_Body(self._reads), request=request)
+    def __init__(self, reads: Sequence[bytes]) -> None:
+        super().__init__(reads)
+        self._allowed = asyncio.Semaphore(4)
+
+    def allow_one(self) -> None:
+        self._allowed.release()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for data in self._reads:
+            await self._allowed.acquire()
+            yield data
+
+
+class _Memory(httpx.AsyncBaseTransport):
+    """Answers every request with this body."""
+
+    def __init__(self, content_type: str, body: _Body) -> None:
+        self._headers = {"content-type": content_type}
+        self._body = body
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return self.handle_request(request)
+        return httpx.Response(200, headers=self._headers, stream=self._body, request=request)
 
 
 def _client(
-    dialect: Dialect, answer: Material, reads: Sequence[bytes], recordings: str | None
-) -> vesselog.Client:
-    return vesselog.Client(
-        http_client=httpx.Client(transport=_Memory(answer, reads)),
+    dialect: Dialect, answer: SampleAnswer, body: _Body, recordings: str | None
+) -> vesselog.AsyncClient:
+    return vesselog.AsyncClient(
+        http_client=httpx.AsyncClient(transport=_Memory(answer.content_type, body)),
         vessels={"bench": _VESSELS[dialect]},
         recordings=recordings,
         environment={},
     )
 
 
-def _joined(frames: Sequence[bytes], together: int) -> list[bytes]:
-    return [b"".join(frames[at : at + together]) for at in range(0, len(frames), together)]
-
-
 def pipeline(
     dialect: Dialect, chunks: int, together: int = 1, *, record: bool = True, turns: int = 3
 ) -> Figures:
-    """Bytes in, recorded, chunk out; floor: orjson.loads and os.write of the same text.
+    """Bytes in, recorded, chunk out, against the minimum.
 
-    together: frames that arrive in one read; the floor then writes them in one go, too.
+    together: frames that arrive in one read; the minimum then writes them together, too.
     """
-    answer = material(dialect, chunks)
-    reads = _joined(answer.frames, together)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _client(dialect, answer, reads, folder if record else None) as client,
-    ):
-        floor = _floor(folder, answer, reads, together)
-        return _compare(lambda: _read(client), floor, chunks, turns)
-
-
-def async_pipeline(dialect: Dialect, chunks: int, together: int = 1, turns: int = 3) -> Figures:
-    """The same through the async client, whose reading task hands over to the caller's."""
-    answer = material(dialect, chunks)
-    reads = _joined(answer.frames, together)
-
-    async def stream(folder: str) -> None:
-        async with (
-            vesselog.AsyncClient(
-                http_client=httpx.AsyncClient(transport=_Memory(answer, reads)),
-                vessels={"bench": _VESSELS[dialect]},
-                recordings=folder,
-                environment={},
-            ) as client,
-            client.stream(f"bench/{MODEL}", _PROMPT) as stream,
-        ):
-            async for _ in stream:
-                pass
-
+    answer = sample_answer(dialect, chunks)
+    frames = answer.frames
+    reads = [b"".join(frames[at : at + together]) for at in range(0, len(frames), together)]
     with tempfile.TemporaryDirectory() as folder:
-        floor = _floor(folder, answer, reads, together)
-        return _compare(lambda: asyncio.run(stream(folder)), floor, chunks, turns)
+        recordings = folder if record else None
 
+        def stream() -> None:
+            asyncio.run(_stream(dialect, answer, reads, recordings))
 
-def _floor(
-    folder: str, answer: Material, reads: Sequence[bytes], together: int
-) -> Callable[[], None]:
-    def floor() -> None:
-        fd = os.open(Path(folder) / "floor", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        payloads = iter(answer.payloads)
-        for read in reads:
-            for _ in range(together):
-                payload = next(payloads, None)
-                if payload is not None:
-                    orjson.loads(payload)
-            os.write(fd, read)
-        os.close(fd)
+        def minimum() -> None:
+            fd = os.open(Path(folder) / "minimum", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            payloads = iter(answer.payloads)
+            for read in reads:
+                for _ in range(together):
+                    payload = next(payloads, None)
+                    if payload is not None:
+                        orjson.loads(payload)
+                os.write(fd, read)
+            os.close(fd)
 
-    return floor
+        return _compare(stream, minimum, chunks, turns)
 
 
 def earlier(dialect: Dialect, before: int, window: int, turns: int) -> Figures:
     """CPU per chunk of a window of chunks that has so many chunks of the same answer before it."""
-    answer = material(dialect, before + window)
-    costs: list[float] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _client(dialect, answer, answer.frames, folder) as client,
-    ):
+    answer = sample_answer(dialect, before + window)
+
+    async def costs(folder: str) -> list[float]:
+        found: list[float] = []
         for _ in range(turns + 1):
-            with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
-                for _ in range(before):
-                    next(stream)
-                start = time.process_time_ns()
-                for _ in range(window):
-                    next(stream)
-                costs.append((time.process_time_ns() - start) / window / 1000)
-    return {"us": min(costs[1:])}
+            body = _PulledBody(answer.frames)
+            async with (
+                _client(dialect, answer, body, folder) as client,
+                client.stream(f"bench/{MODEL}", _PROMPT) as stream,
+            ):
+                chunks = aiter(stream)
+                for number in range(before + window):
+                    if number == before:
+                        start = time.process_time_ns()
+                    body.allow_one()
+                    await anext(chunks)
+                found.append((time.process_time_ns() - start) / window / 1000)
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        return {"us": min(asyncio.run(costs(folder))[1:])}
 
 
 def replay(dialect: Dialect, chunks: int, turns: int = 3) -> Figures:
-    """Replay at full speed; floor: orjson.loads of the same lines."""
-    answer = material(dialect, chunks)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _client(dialect, answer, answer.frames, folder) as client,
-    ):
-        path = _read(client).path
+    """Replay at full speed, against `orjson.loads` of the same lines."""
+    answer = sample_answer(dialect, chunks)
+    with tempfile.TemporaryDirectory() as folder:
+        path = asyncio.run(_stream(dialect, answer, answer.frames, folder))
         if path is None:
             raise RuntimeError("nothing was recorded")
 
-        def ours() -> None:
+        def replayed() -> None:
             for _ in vesselog.replay(path, speed="max"):
                 pass
 
-        def floor() -> None:
+        def minimum() -> None:
             with path.open("rb") as lines:
                 for line in lines:
                     orjson.loads(line)
 
-        return _compare(ours, floor, chunks, turns)
+        return _compare(replayed, minimum, chunks, turns)
 
 
-def _read(client: vesselog.Client) -> vesselog.Stream:
-    with client.stream(f"bench/{MODEL}", _PROMPT) as stream:
-        for _ in stream:
+async def _stream(
+    dialect: Dialect, answer: SampleAnswer, reads: Sequence[bytes], recordings: str | None
+) -> Path | None:
+    async with (
+        _client(dialect, answer, _Body(reads), recordings) as client,
+        client.stream(f"bench/{MODEL}", _PROMPT) as stream,
+    ):
+        async for _ in stream:
             pass
-    return stream
+    return stream.path
 
 
 def _compare(
-    ours: Callable[[], object], floor: Callable[[], None], chunks: int, turns: int
+    measured: Callable[[], object], minimum: Callable[[], None], chunks: int, turns: int
 ) -> Figures:
     """Both in turns, after one turn to warm up; the least of each is what it costs undisturbed."""
-    spent: dict[Callable[[], object], list[int]] = {ours: [], floor: []}
+    spent: dict[Callable[[], object], list[int]] = {measured: [], minimum: []}
     for turn in range(turns + 1):
         for function, costs in spent.items():
             start = time.process_time_ns()
@@ -188,15 +177,8 @@ def _compare(
             if turn:
                 costs.append(time.process_time_ns() - start)
     cost, least = (min(costs) / chunks / 1000 for costs in spent.values())
-    return {"us": cost, "floor_us": least, "ratio": cost / least}
+    return {"us": cost, "minimum_us": least, "ratio": cost / least}
 
 
 if __name__ == "__main__":
-    serve(
-        {
-            "pipeline": pipeline,
-            "async_pipeline": async_pipeline,
-            "earlier": earlier,
-            "replay": replay,
-        }
-    )
+    serve({"pipeline": pipeline, "earlier": earlier, "replay": replay})

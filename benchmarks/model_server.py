@@ -3,8 +3,8 @@
 The path says how to answer: `/burst-N/…` sends N pieces of text as fast as they are taken,
 `/paced-R-N/…` sends R a second on each connection, every one with the time at which it was sent
 (the monotonic clock, which all processes of a machine share). Connections begin their pace at
-moments of their own, as they do in life. `…/api/chat` speaks Ollama's dialect, anything else
-OpenAI's. Each frame is a chunk of HTTP, as real servers send them.
+moments of their own, as real ones do. `…/api/chat` speaks Ollama's dialect, anything else
+OpenAI's. Each frame is one HTTP chunk, as real servers send them.
 
 Run as a process of its own: prints its port, ends with its standard input.
 """
@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from children import allow_many_files
-from material import STAMP_DIGITS, Material, material
+from child_process import allow_many_files
+from sample_answer import STAMP_DIGITS, SampleAnswer, sample_answer
 
-__all__ = ["running"]
+__all__ = ["running_server"]
 
 _BLOCK = 1000
 _READ = 65536
@@ -40,7 +40,7 @@ _SHORT = 0.002
 class _Answer:
     """The bytes of a burst, in blocks."""
 
-    def __init__(self, source: Material, pieces: int) -> None:
+    def __init__(self, source: SampleAnswer, pieces: int) -> None:
         head = (
             "HTTP/1.1 200 OK\r\n"
             f"content-type: {source.content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -68,7 +68,7 @@ def _chunked(frame: bytes) -> bytes:
 
 @lru_cache
 def _answer(ollama: bool, pieces: int) -> _Answer:  # noqa: FBT001 - a cache's key
-    return _Answer(material("ollama" if ollama else "openai", _BLOCK), pieces)
+    return _Answer(sample_answer("ollama" if ollama else "openai", _BLOCK), pieces)
 
 
 class _Connection:
@@ -223,7 +223,7 @@ class _Server:
 
 
 @contextmanager
-def running(core: int | None = None) -> Generator[str]:
+def running_server(core: int | None = None) -> Generator[str]:
     """The server, in a process of its own; gives the address that paths are added to.
 
     core: the processor core that it keeps to.
@@ -233,7 +233,7 @@ def running(core: int | None = None) -> Generator[str]:
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the upstream has no pipes")
+            raise RuntimeError("the model server has no pipes")
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         try:

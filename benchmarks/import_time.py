@@ -10,11 +10,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from children import Figures, serve
+from child_process import Figures, serve
 
 _BARE = "import vesselog"
 _CLIENTS = "from vesselog import AsyncClient, Client"
-_FLOOR = """
+_DEPENDENCIES = """
 import httpx, pydantic, orjson
 
 class Model(pydantic.BaseModel):
@@ -28,9 +28,9 @@ print((time.process_time_ns() - start) / 1e6)
 """
 
 
-def importing(turns: int) -> Figures:
+def import_time(turns: int) -> Figures:
     """The least of some turns of each, after one that fills the file cache."""
-    spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _FLOOR: []}
+    spent: dict[str, list[float]] = {_BARE: [], _CLIENTS: [], _DEPENDENCIES: []}
     for turn in range(turns + 1):
         for statement, costs in spent.items():
             program = _TIMED.format(statement=statement)
@@ -39,15 +39,15 @@ def importing(turns: int) -> Figures:
             )
             if turn:
                 costs.append(float(done.stdout))
-    bare, clients, floor = (min(costs) for costs in spent.values())
+    bare, clients, dependencies = (min(costs) for costs in spent.values())
     return {
         "bare_ms": bare,
         "clients_ms": clients,
-        "floor_ms": floor,
-        "ratio": bare / floor,
-        "clients_ratio": clients / floor,
+        "dependencies_ms": dependencies,
+        "ratio": bare / dependencies,
+        "clients_ratio": clients / dependencies,
     }
 
 
 if __name__ == "__main__":
-    serve({"importing": importing})
+    serve({"import_time": import_time})

@@ -7,6 +7,7 @@ A measuring module is a script: it calls `serve` with its functions by name. The
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -24,23 +25,42 @@ _SECONDS = 900
 
 
 class ChildError(Exception):
-    """A measurement failed; the message is the end of what its process said."""
+    """A measurement failed; the message is the end of what its process wrote to stderr."""
 
 
 def measure(
-    script: str, name: str, settings: Mapping[str, Any], python: str | None = None
+    script: str,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    python: str | None = None,
+    import_from: Path | None = None,
 ) -> Figures:
-    """The figures of one measurement, by this interpreter or another. Raises ChildError."""
-    done = subprocess.run(
-        [python or sys.executable, str(_HERE / script), name, json.dumps(dict(settings))],
-        check=False,
-        capture_output=True,
-        timeout=_SECONDS,
-        text=True,
-    )
+    """The figures of one measurement. Raises ChildError.
+
+    python: another interpreter than this one. import_from: a folder in which packages are looked
+    for before the installed ones.
+    """
+    environment = dict(os.environ)
+    if import_from is not None:
+        environment["PYTHONPATH"] = str(import_from)
+    what = f"{script} {name} {settings}"
+    try:
+        done = subprocess.run(
+            [python or sys.executable, str(_HERE / script), name, json.dumps(dict(settings))],
+            check=False,
+            capture_output=True,
+            env=environment,
+            timeout=_SECONDS,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise ChildError(f"{what} was not done after {_SECONDS} s") from None
+    except OSError as error:
+        raise ChildError(f"{what} did not start: {error}") from None
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-12:])
-        raise ChildError(f"{script} {name} {settings} ended with {done.returncode}:\n{tail}")
+        raise ChildError(f"{what} ended with {done.returncode}:\n{tail}")
     figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
 

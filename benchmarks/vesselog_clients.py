@@ -1,7 +1,9 @@
-"""vesselog as a peer: the same question, each variant as its name says.
+"""vesselog's own clients, asked the same question as the peers.
 
-A name is `vesselog`, then words: `sync`, `fast`, `ollama` (its dialect), `unrecorded`, or a level
-of durability. Without them: async, on plain httpx, OpenAI's dialect, recorded at the default level.
+A name is `vesselog`, then words that choose the variant: `sync`, `fast`, `ollama` (its dialect),
+`unrecorded`, or a level of durability. Without them: async, over httpx's own transport, in OpenAI's
+dialect, recorded at the default level. Only the public interface is used, so that an earlier commit
+can be measured by the same code.
 """
 
 from __future__ import annotations
@@ -11,19 +13,19 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from material import MODEL
 from peers import API_KEY, PROMPT, Ask, AsyncAsk, Seen
+from sample_answer import MODEL
 
 import vesselog
 from vesselog.vessels import Ollama, OpenAI
 
-__all__ = ["asked_async", "asked_sync"]
+__all__ = ["open_async", "open_sync"]
 
 _LEVELS = ("process", "interval", "power")
 
 
 def _client_settings(name: str, address: str, folder: str) -> dict[str, Any]:
-    """What either client is told. Its one vessel is named "bench"."""
+    """The settings of either client. Its one vessel is named "bench"."""
     words = name.split("-")
     vessel = (
         Ollama(base_url=address)
@@ -34,6 +36,7 @@ def _client_settings(name: str, address: str, folder: str) -> dict[str, Any]:
         "vessels": {"bench": vessel},
         "recordings": None if "unrecorded" in words else folder,
         "environment": {},
+        "fast": "fast" in words,
     }
     for level in _LEVELS:
         if level in words:
@@ -42,11 +45,11 @@ def _client_settings(name: str, address: str, folder: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def asked_async(name: str, address: str) -> AsyncGenerator[AsyncAsk]:
+async def open_async(name: str, address: str) -> AsyncGenerator[AsyncAsk]:
     """The async client."""
     with tempfile.TemporaryDirectory() as folder:
         settings = _client_settings(name, address, folder)
-        async with vesselog.AsyncClient(fast="fast" in name.split("-"), **settings) as client:
+        async with vesselog.AsyncClient(**settings) as client:
 
             async def ask(seen: Seen) -> None:
                 async with client.stream(f"bench/{MODEL}", PROMPT) as stream:
@@ -58,13 +61,11 @@ async def asked_async(name: str, address: str) -> AsyncGenerator[AsyncAsk]:
 
 
 @contextmanager
-def asked_sync(name: str, address: str) -> Generator[Ask]:
+def open_sync(name: str, address: str) -> Generator[Ask]:
     """The sync client."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        vesselog.Client(
-            fast="fast" in name.split("-"), **_client_settings(name, address, folder)
-        ) as client,
+        vesselog.Client(**_client_settings(name, address, folder)) as client,
     ):
 
         def ask(seen: Seen) -> None:

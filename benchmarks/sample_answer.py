@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["MODEL", "STAMP_DIGITS", "Dialect", "Material", "material"]
+__all__ = ["MODEL", "STAMP_DIGITS", "Dialect", "SampleAnswer", "sample_answer"]
 
 Dialect = Literal["openai", "ollama"]
 
@@ -21,12 +21,11 @@ _ID = "chatcmpl-CkZ7v0qPkU2rXn5JmTtq8hB1LwYdE"
 
 
 @dataclass(frozen=True)
-class Material:
-    """One answer. frames: with their dress. payloads: the JSON in them. texts: those of the pieces.
+class SampleAnswer:
+    """One answer. pieces: the frames with text; texts: that text; payloads: the JSON of all frames.
 
-    opening, closing: what comes before and after the pieces of text (the role, the finish, usage,
-    the dialect's last word). stamped: a frame whose text begins with a stamp of zeros, at
-    `stamp_at`.
+    opening, closing: the frames before and after the pieces (the role, the finish, usage, the
+    dialect's terminator). stamped: a frame whose text begins with a stamp of zeros, at `stamp_at`.
     """
 
     content_type: str
@@ -44,14 +43,14 @@ class Material:
         return self.opening + self.pieces + self.closing
 
 
-def material(dialect: Dialect, pieces: int) -> Material:
+def sample_answer(dialect: Dialect, pieces: int) -> SampleAnswer:
     """An answer of so many pieces of text."""
     choose = random.Random(20261121)
     words = [choose.choice(_WORDS) for _ in range(pieces)]
     return _openai(words) if dialect == "openai" else _ollama(words)
 
 
-def _openai(words: list[str]) -> Material:
+def _openai(words: list[str]) -> SampleAnswer:
     def chunk(choices: str, rest: str = "") -> str:
         return (
             f'{{"id":"{_ID}","object":"chat.completion.chunk","created":1763700000,'
@@ -78,7 +77,7 @@ def _openai(words: list[str]) -> Material:
     ]
     texts = [piece(word) for word in words]
     stamped = event(piece("0" * STAMP_DIGITS + " light"))
-    return Material(
+    return SampleAnswer(
         content_type="text/event-stream",
         opening=tuple(map(event, opening)),
         pieces=tuple(map(event, texts)),
@@ -90,7 +89,7 @@ def _openai(words: list[str]) -> Material:
     )
 
 
-def _ollama(words: list[str]) -> Material:
+def _ollama(words: list[str]) -> SampleAnswer:
     def line(text: str, rest: str = '"done":false') -> str:
         return (
             f'{{"model":"{MODEL}","created_at":"2026-11-21T07:17:00.123456789Z",'
@@ -105,7 +104,7 @@ def _ollama(words: list[str]) -> Material:
         f'"eval_count":{len(words)},"eval_duration":2050000000',
     )
     stamped = line("0" * STAMP_DIGITS + " light").encode() + b"\n"
-    return Material(
+    return SampleAnswer(
         content_type="application/x-ndjson",
         opening=(),
         pieces=tuple(text.encode() + b"\n" for text in texts),
