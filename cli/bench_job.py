@@ -93,7 +93,7 @@ class Job:
     def take(self, call: Call, data: bytes) -> bool:
         """Record what came. Whether more is wanted."""
         frames = len(call.receive(data))
-        return self.count(frames) and not call.read_enough
+        return self.count(frames) and not call.enough
 
     def count(self, frames: int) -> bool:
         """Count frames that are recorded. Whether more is wanted."""

@@ -24,25 +24,15 @@ class TaskSource:
         self._driver = driver
         self._hand_over = hand_over
         self.facts = driver.facts
+        self.read = hand_over.take
         self.cancel = driver.cancel
         self.leave = driver.leave
         self.abandon = driver.abandon
 
     async def open(self) -> None:
         """Send the request; return when the answer has begun or failed."""
-        driver = self._driver
-        driver.start()
-        while not (driver.begun or driver.ended):
-            await self._hand_over.wait()
-        driver.check()
-
-    async def read(self) -> list[Step]:
-        """The next steps; none when the answer is over."""
-        driver, hand_over = self._driver, self._hand_over
-        while not (steps := hand_over.take()) and not driver.ended:
-            await hand_over.wait()
-        driver.check()
-        return steps
+        self._driver.start()
+        await self._hand_over.opened()
 
 
 class AsyncStream(StreamState):
@@ -84,10 +74,10 @@ class AsyncStream(StreamState):
         return self
 
     async def __anext__(self) -> StreamChunk:
-        while (chunk := self._take_chunk()) is None:
+        while not (self._chunks or self._steps):
             if not await self._read():
                 raise StopAsyncIteration
-        return chunk
+        return self._take_chunk() or await anext(self)
 
     def frames(self) -> AsyncGenerator[Step]:
         """The answer frame by frame instead.

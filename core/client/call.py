@@ -29,7 +29,8 @@ PART_BYTES = 64 * 1024
 class Call:
     """The state of one attempt.
 
-    drains: the body is read to its end behind the dialect's terminator, to keep the connection.
+    cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
+    behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
     status: the response's, None before it. outcome: None while it runs. error: why it failed, to be
     raised after all steps were handed out. gate: what has to pass before anything written is shown;
     None at most durability levels.
@@ -57,7 +58,9 @@ class Call:
         self._arrived = self._begun
         self.deadlines = Deadlines(settings.timeouts, self._begun)
         self.gate = writer.gate
+        self.cuts = False
         self.drains = True
+        self.enough = False
         self.status: int | None = None
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
@@ -104,6 +107,7 @@ class Call:
         encoding = headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"", "identity"}:
             self._inflater = Inflater(encoding)
+            self.cuts = True
 
     def pieces(self, data: bytes) -> Iterable[bytes]:
         """The data without its content encoding, in pieces of bounded size.
@@ -134,11 +138,13 @@ class Call:
         self._arrived = arrived = self._begun + since / 1e6
         for step in steps:
             if step.frame.data is not None:
-                self.deadlines.data(arrived, exchange.progress)
                 break
         else:
-            if exchange.whole:
-                self.deadlines.data(arrived, exchange.progress)
+            if not exchange.whole:
+                return steps
+        progress = exchange.progress
+        self.deadlines.data(arrived, progress)
+        self.enough = exchange.error is not None or (progress is _TERMINATED and not self.drains)
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
@@ -188,13 +194,6 @@ class Call:
         if self.outcome is None:
             self.outcome = "abandoned"
             self._writer.abandon()
-
-    @property
-    def read_enough(self) -> bool:
-        """Whether to read no further: the answer has failed, or needs no drain."""
-        if self._exchange.error is not None:
-            return True
-        return not self.drains and self._exchange.progress is _TERMINATED
 
     def _fail(self, error: VesselogError | None) -> None:
         if isinstance(error, ProviderError):

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import Any, cast
 
 import httpx
 
 from ..errors import RecordingError
 from ..exchange import Step
+from ..http.body import Body, HttpxBody
 from ..http.cancel_gate import CancelGate, Stopped
 from ..truth.session_pool import Entry
 from .attempts import Attempts
@@ -35,8 +35,7 @@ _LOGGER = logging.getLogger("vesselog")
 class Driver:
     """One stream's owner; belongs to one event loop.
 
-    facts: what is known of the stream. begun: an answer with a 2xx status has begun. over: the
-    owner has ended, and the connection is free.
+    facts: what is known of the stream. over: the owner has ended, and the connection is free.
     """
 
     def __init__(
@@ -60,9 +59,8 @@ class Driver:
         latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
         self._gate = CancelGate(loop, latest, self._conclude)
         self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
-        self._failure: BaseException | None = None
         self._early: list[Step] = []
-        self.begun = False
+        self._put: Callable[[list[Step]], bool] = self._keep
         self.over = False
 
     def start(self) -> None:
@@ -73,17 +71,6 @@ class Driver:
             self._gate.task = self._loop.create_task(
                 self._own(), name=f"vesselog {self._plan.name}"
             )
-
-    @property
-    def ended(self) -> bool:
-        """Whether no step comes any more, though the connection may still have to be freed."""
-        return self.over or self.facts.outcome is not None
-
-    def check(self) -> None:
-        """Raise a bug that ended the owner, once."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
 
     def cancel(self) -> None:
         """End the stream, from any thread or signal handler; it ends in the loop's next turn."""
@@ -100,7 +87,7 @@ class Driver:
             self.facts.leave()
         finally:
             self._gate.stop("cancelled")
-            self._hand_over.wake()
+            self._hand_over.end()
 
     async def finished(self) -> None:
         """Wait until the connection is free; one that is still being made is given up."""
@@ -118,11 +105,12 @@ class Driver:
 
     async def _own(self) -> None:
         facts, gate = self.facts, self._gate
+        failure: BaseException | None = None
         gate.task = asyncio.current_task()  # an eager task runs before `create_task` returns it
         try:
             while True:
                 await self._attempt()
-                facts.settle(retry=not self.begun and gate.reason is None)
+                facts.settle(retry=not self._hand_over.begun and gate.reason is None)
                 if facts.delay is None:
                     break
                 with gate.allowed():
@@ -132,8 +120,8 @@ class Driver:
             if gate.reason is None:  # the event loop shuts down
                 self._leave_quietly()
                 raise
-        except BaseException as failure:  # noqa: BLE001 - raised to the caller
-            self._failure = failure
+        except BaseException as bug:  # noqa: BLE001 - raised to the caller
+            failure = bug
             self._leave_quietly()
         finally:
             self.over = True
@@ -141,7 +129,7 @@ class Driver:
             self._timer.stop()
             gate.release()
             facts.close()
-            self._hand_over.wake()
+            self._hand_over.end(failure)
 
     async def _attempt(self) -> None:
         gate, facts = self._gate, self.facts
@@ -150,16 +138,16 @@ class Driver:
         self._early.clear()
         self._timer.watch()
         response: httpx.Response | None = None
-        body: AsyncIterator[bytes] | None = None
+        body: Body | None = None
         try:
             await self._make_safe(call)
-            if self._wanted(call):
+            if call.outcome is None and gate.reason is None:
                 response = await self._send(call)
                 facts.answered(call, response.status_code, response.headers)
                 if response.is_success:
-                    self.begun = True
-                    self._hand_over.wake()
-                body = _body_of(response)
+                    self._hand_over.begin()
+                    self._put = self._hand_over.put
+                body = response.extensions.get("body") or HttpxBody(response)
                 await self._read(call, body)
             self._end(call)
         except (Stopped, asyncio.CancelledError):
@@ -174,39 +162,34 @@ class Driver:
                 await _close(response, body)
         await self._make_safe(call)
 
-    async def _read(self, call: Call, body: AsyncIterator[bytes]) -> None:
+    async def _read(self, call: Call, body: Body) -> None:
         """Record what arrives and hand it over, until it is enough."""
-        hand_over, deadlines = self._hand_over, call.deadlines
-        if not self._wanted(call):
-            return
-        async for data in body:
-            for piece in call.pieces(data):
+        read, end, put = body.read, body.end, self._put
+        deadlines, gate = call.deadlines, self._gate
+        enough = call.outcome is not None or gate.reason is not None
+        while not enough and (data := await read()) != end:
+            for piece in call.pieces(data) if call.cuts or len(data) > PART_BYTES else (data,):
                 phase = deadlines.phase
                 steps = call.receive(piece)
                 if deadlines.phase is not phase:
                     self._timer.watch()
                 if call.gate is not None:
                     await self._make_safe(call)
-                self._put(steps)
-                if call.read_enough or not self._wanted(call):
-                    return
-            if hand_over.full:
-                await self._wait_for_room(call)
-
-    def _wanted(self, call: Call) -> bool:
-        return call.outcome is None and self._gate.reason is None
+                if put(steps):
+                    await self._wait_for_room(call)
+                enough = call.enough or call.outcome is not None or gate.reason is not None
+                if enough:
+                    break
 
     def _end(self, call: Call) -> None:
         """The body has been read as far as it is: the last steps, and the verdict."""
         reason = self._gate.reason
         self._put(call.finish() if reason is None else self.facts.stopped(call, reason))
 
-    def _put(self, steps: list[Step]) -> None:
-        """Hand steps over; those of an error status only once it is not tried again."""
-        if not self.begun:
-            self._early += steps
-        elif steps:
-            self._hand_over.put(steps)
+    def _keep(self, steps: list[Step]) -> bool:
+        """Keep the steps of an error status, which count only if it is not tried again."""
+        self._early += steps
+        return False
 
     async def _make_safe(self, call: Call) -> None:
         """Wait until what was written may be shown, if the durability level asks for that."""
@@ -236,7 +219,7 @@ class Driver:
             if call.gate is None:
                 self._put(steps)
             self.facts.settle(retry=False)
-        self._hand_over.wake()
+        self._hand_over.end()
 
     async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
@@ -271,15 +254,10 @@ class Driver:
             self.leave()
 
 
-def _body_of(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The body's bytes as they come; httpx's `aiter_raw` would count and cut them again."""
-    return aiter(cast("httpx.AsyncByteStream", response.stream))
-
-
-async def _close(response: httpx.Response | None, body: Any) -> None:
+async def _close(response: httpx.Response | None, body: Body | None) -> None:
     """Free the connection. The verdict stands: what goes wrong now changes nothing."""
     try:
-        if isinstance(body, AsyncGenerator):
+        if body is not None:
             await body.aclose()
         if response is not None:
             await response.aclose()

@@ -1,7 +1,8 @@
 """Hands recorded steps from a stream's owner task to its caller: a task, or a thread.
 
-All of them are on disk already. One task puts, one caller takes. A caller that is slow makes the
-owner wait once it is some hundred steps ahead.
+All of them are on disk already. One task puts, one caller takes. The owner tells when the answer
+begins and when no more will come. A caller that is slow makes the owner wait once it is some
+hundred steps ahead.
 """
 
 from __future__ import annotations
@@ -19,48 +20,70 @@ _ENOUGH = 256
 
 
 class TaskHandOver:
-    """Where the caller is a task of the same event loop."""
+    """Where the caller is a task of the same event loop.
+
+    begun: the answer has begun. ended: no more steps will be put.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._steps: list[Step] = []
         self._caller: asyncio.Future[None] | None = None
         self._owner: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+        self.begun = False
+        self.ended = False
 
-    @property
-    def full(self) -> bool:
-        """Whether to wait for `room` before reading on."""
+    def begin(self) -> None:
+        """The answer begins."""
+        self.begun = True
+        self._wake()
+
+    def put(self, steps: list[Step]) -> bool:
+        """Add steps, and wake the caller; tell if there are so many that `room` is due."""
+        self._steps += steps
+        caller = self._caller
+        if caller is not None and not caller.done():
+            caller.set_result(None)
         return len(self._steps) > _ENOUGH
 
-    def put(self, steps: list[Step]) -> None:
-        """Add steps, and wake the caller."""
-        self._steps += steps
-        self.wake()
-
-    def wake(self) -> None:
-        """Wake the caller."""
-        if self._caller is not None and not self._caller.done():
-            self._caller.set_result(None)
+    def end(self, failure: BaseException | None = None) -> None:
+        """No more steps will be put. failure: a bug, to be raised to the caller."""
+        self.ended = True
+        self._failure = self._failure or failure
+        self._wake()
 
     def clear(self) -> None:
-        """Forget the steps that were not taken."""
+        """Forget the steps that were not taken: they can never be shown."""
         self._steps.clear()
 
     async def room(self) -> None:
-        """Wait until the caller has taken enough."""
-        while self.full:
+        """Wait until the caller has taken enough, which may be so already."""
+        while len(self._steps) > _ENOUGH:
             self._owner = self._loop.create_future()
             await self._owner
 
-    def take(self) -> list[Step]:
-        """All steps that are there; perhaps none."""
+    async def opened(self) -> None:
+        """The caller waits for the answer to begin, or for its end."""
+        while not (self.begun or self.ended):
+            await self._wait()
+        self._check()
+
+    async def take(self) -> list[Step]:
+        """The caller waits for steps; none at the end.
+
+        Raises ClientStateError if another task waits already.
+        """
+        while not self._steps and not self.ended:
+            await self._wait()
         steps, self._steps = self._steps, []
         if self._owner is not None and not self._owner.done():
             self._owner.set_result(None)
+        if self._failure is not None:
+            self._check()
         return steps
 
-    async def wait(self) -> None:
-        """Wait for `put` or `wake`. Raises ClientStateError if another task waits already."""
+    async def _wait(self) -> None:
         if self._caller is not None:
             raise ClientStateError("another task waits for this stream: one reads it at a time")
         self._caller = self._loop.create_future()
@@ -69,11 +92,21 @@ class TaskHandOver:
         finally:
             self._caller = None
 
+    def _wake(self) -> None:
+        if self._caller is not None and not self._caller.done():
+            self._caller.set_result(None)
+
+    def _check(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
 
 class ThreadHandOver:
-    """Where the caller is a thread; `take` is called there, all else in the loop's thread.
+    """Where the caller is a thread, which calls `opened` and `take`; all else is for the owner.
 
     No lock is taken: a signal handler may run in the middle of `take`, and wait for the loop.
+    begun: the answer has begun. ended: no more steps will be put.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,24 +114,32 @@ class ThreadHandOver:
         self._queue: SimpleQueue[list[Step]] = SimpleQueue()
         self._put = 0
         self._taken = 0
+        self._early: list[Step] = []
         self._owner: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+        self.begun = False
+        self.ended = False
 
-    @property
-    def full(self) -> bool:
-        """Whether to wait for `room` before reading on."""
+    def begin(self) -> None:
+        """The answer begins."""
+        self.begun = True
+        self._queue.put([])
+
+    def put(self, steps: list[Step]) -> bool:
+        """Add steps, and wake the caller; tell if there are so many that `room` is due."""
+        self._put += len(steps)
+        if steps:
+            self._queue.put(steps)
         return self._put - self._taken > _ENOUGH
 
-    def put(self, steps: list[Step]) -> None:
-        """Add steps, and wake the caller."""
-        self._put += len(steps)
-        self._queue.put(steps)
-
-    def wake(self) -> None:
-        """Wake the caller."""
+    def end(self, failure: BaseException | None = None) -> None:
+        """No more steps will be put. failure: a bug, to be raised to the caller."""
+        self._failure = self._failure or failure
+        self.ended = True
         self._queue.put([])
 
     def clear(self) -> None:
-        """Forget the steps that were not taken."""
+        """Forget the steps that were not taken: they can never be shown."""
         try:
             while True:
                 self._put -= len(self._queue.get_nowait())
@@ -109,25 +150,32 @@ class ThreadHandOver:
         """Wait until the caller has taken enough."""
         while True:
             self._owner = self._loop.create_future()
-            if not self.full:  # looked at behind the future, which the caller looks at in turn
+            # Looked at behind the future, which the caller looks at behind its count.
+            if self._put - self._taken <= _ENOUGH:
                 return
             await self._owner
 
-    @property
-    def empty(self) -> bool:
-        """Whether `take` would have to wait."""
-        return self._queue.empty()
+    def opened(self) -> None:
+        """The caller waits for the answer to begin, or for its end."""
+        while not (self.begun or self.ended):
+            self._early += self._queue.get()
+        self._check()
 
     def take(self) -> list[Step]:
-        """Wait for `put` or `wake`: all steps that are there then; perhaps none."""
-        steps = self._queue.get()
+        """The caller waits for steps; none at the end."""
+        steps, self._early = self._early, []
+        while not steps:
+            if self.ended and self._queue.empty():
+                self._check()
+                return []
+            steps = self._queue.get()
         try:
             while True:
                 steps = steps + self._queue.get_nowait()
         except Empty:
             pass
         self._taken += len(steps)
-        if self._owner is not None and not self.full:
+        if self._owner is not None and self._put - self._taken <= _ENOUGH:
             self._loop.call_soon_threadsafe(self._let_in)
         return steps
 
@@ -135,3 +183,8 @@ class ThreadHandOver:
         owner, self._owner = self._owner, None
         if owner is not None and not owner.done():
             owner.set_result(None)
+
+    def _check(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure

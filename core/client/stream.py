@@ -25,39 +25,28 @@ class ThreadSource:
         self._driver = driver
         self._hand_over = hand_over
         self._thread = thread
-        self._early: list[Step] = []
         self.facts = driver.facts
         self.cancel = driver.cancel
         self.abandon = driver.abandon
 
     def open(self) -> None:
         """Send the request; return when the answer has begun or failed."""
-        driver = self._driver
         self.facts.check_process()
         try:
-            self._thread.call(driver.start)
-            while not (driver.begun or driver.ended):
-                self._early = self._hand_over.take()
+            self._thread.call(self._driver.start)
+            self._hand_over.opened()
         except BaseException:
             self.leave()
             raise
-        driver.check()
 
     def read(self) -> list[Step]:
         """The next steps; none when the answer is over."""
-        driver, hand_over = self._driver, self._hand_over
-        steps, self._early = self._early, []
+        self.facts.check_process()
         try:
-            while not steps:
-                driver.facts.check_process()
-                if driver.ended and hand_over.empty:
-                    break
-                steps = hand_over.take()
+            return self._hand_over.take()
         except BaseException:
             self.leave()
             raise
-        driver.check()
-        return steps
 
     def leave(self) -> None:
         """The caller wants no more."""

@@ -8,6 +8,7 @@ nobody asked is closed instead of used: its bytes would be read as the next answ
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -49,6 +50,7 @@ class FastTransport(httpx.AsyncBaseTransport):
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("httpx-aiohttp gave a response without an async body")
         response.stream = ReleasingStream(response.stream, self._limit.give_back)
+        response.extensions["body"] = _Body(_CONTENT.get())
         return response
 
     async def aclose(self) -> None:
@@ -72,8 +74,32 @@ class FastTransport(httpx.AsyncBaseTransport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
+            response_class=_Response,
             trust_env=False,
         )
+
+
+class _Response(aiohttp.ClientResponse):
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """Read the headers, and leave the body's reader for the task that sent the request."""
+        started = await super().start(connection)
+        _CONTENT.set(started.content)
+        return started
+
+
+class _Body:
+    """The body as aiohttp reads it: httpx's own way to the same bytes passes four generators."""
+
+    end = b""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self.read = content.readany
+
+    async def aclose(self) -> None:
+        """Nothing is left open: the response is closed next."""
+
+
+_CONTENT: ContextVar[aiohttp.StreamReader] = ContextVar("vesselog_content")
 
 
 class _UsedConnectionError(aiohttp.ClientConnectionError):

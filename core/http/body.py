@@ -1,0 +1,41 @@
+"""A response's body as the driver reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
+
+import httpx
+
+__all__ = ["Body", "HttpxBody"]
+
+
+class Body(Protocol):
+    """Bytes as they arrive. A transport may give one of its own as the response's `body` extension.
+
+    read: the next bytes, or `end`. end: None or b"".
+    """
+
+    read: Callable[[], Awaitable[bytes]]
+    end: bytes | None
+
+    async def aclose(self) -> None:
+        """Read no more. The response is closed next."""
+        ...
+
+
+class HttpxBody:
+    """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again."""
+
+    end = None
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
+        self.read: Callable[[], Awaitable[bytes]] = partial(anext, self._pieces, None)
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        close = getattr(self._pieces, "aclose", None)
+        if close is not None:  # a generator, which is most often what it is
+            await close()
