@@ -150,7 +150,7 @@ def test_the_key_is_taken_from_the_variable_named(
         assert chat(server, "hi", "--api-key-env", "MY_KEY") == 0
         assert server.requests[0].headers["authorization"] == "Bearer sk-0123456789abcdef"
         assert chat(server, "hi", "--api-key-env", "NOT_SET") == 2
-    assert "NOT_SET: this variable is not set" in capsys.readouterr().err
+    assert "NOT_SET: this environment variable is not set" in capsys.readouterr().err
     assert "sk-0123456789abcdef" not in only_recording().path.read_text()
 
 
@@ -362,4 +362,4 @@ def test_without_a_prompt_a_terminal_is_not_waited_for() -> None:
     os.close(above)
     os.close(below)
     assert done.returncode == 2
-    assert done.stderr == b"vesselog: give a PROMPT, as an argument or on stdin\n"
+    assert done.stderr == b"vesselog: the prompt is missing: give PROMPT, or pipe it to stdin\n"

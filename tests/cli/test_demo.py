@@ -42,7 +42,7 @@ def test_it_runs_from_anywhere_in_any_environment_within_15_seconds() -> None:
     total = sum(len(list(call.chunks())) for call in calls)
     assert f"ok     {total} of {total} chunks were in the file before they were" in done.stdout
     assert f"ok     {total} of {total} chunks are equal when the file is replayed" in done.stdout
-    assert "ok     2 of 2 answers have the bytes of the original" in done.stdout
+    assert "ok     2 of 2 answers have the same bytes as the original" in done.stdout
     assert "FAILED" not in done.stdout
     assert "sk-0123456789abcdef" not in path.read_text("utf-8")
     last = done.stdout.splitlines()[-1]
@@ -79,7 +79,7 @@ def path() -> Path:
 
 def findings(path: Path, played: list[demo.Played]) -> list[tuple[bool, str]]:
     """Late, equal, same bytes, sound: whether it is so, and how many of how many."""
-    return [(kept, " ".join(claim.split()[:3])) for kept, claim in demo._findings(path, played)]
+    return [(kept, " ".join(claim.split()[:3])) for kept, claim in demo._checks(path, played)]
 
 
 def test_every_finding_can_be_bad(path: Path) -> None:

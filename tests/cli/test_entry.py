@@ -14,7 +14,7 @@ from patience import PATIENCE
 from vesselog import __version__
 from vesselog.cli import main
 from vesselog.cli.entry import parser
-from vesselog.cli.statuses import EPILOG, ExitStatus
+from vesselog.cli.exit_status import EPILOG, ExitStatus
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

@@ -42,7 +42,7 @@ def test_where_nothing_was_recorded_there_is_nothing_to_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls"]) == 0
-    assert "nothing is recorded here yet" in capsys.readouterr().err
+    assert "nothing is recorded yet" in capsys.readouterr().err
     assert main(["ls", str(tmp_path)]) == 0
     assert "has no recordings" in capsys.readouterr().err
     assert main(["ls", str(tmp_path / "none")]) == 1

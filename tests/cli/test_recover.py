@@ -22,7 +22,7 @@ def test_what_was_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path.write_bytes(path.read_bytes() + b'{"type":"fr')
     assert main(["recover", str(path)]) == 0
     assert capsys.readouterr().out == (
-        f"{path}: recovered: 11 torn bytes put aside to {path}.torn; call 1 ended as crashed\n"
+        f"{path}: recovered: 11 torn bytes moved to {path}.torn; call 1 recorded as crashed\n"
     )
     assert kinds(path)[-1] == "end crashed"
 

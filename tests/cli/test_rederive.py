@@ -22,8 +22,8 @@ def test_what_is_not_as_it_was_is_said(
     said, told = capsys.readouterr()
     assert said == f"{out}: 1 call decoded again\n"
     assert told.splitlines() == [
-        "a torn tail of 1 bytes was left out",
-        "call 1 was complete, and is truncated",  # these frames have no end
+        "a torn tail of 1 byte was left out",
+        "call 1 was complete and is now truncated",  # these frames have no end
     ]
     assert "".join(chunk.text for chunk in Recording(out).chunks()) == "AB"
 
@@ -36,7 +36,7 @@ def test_a_call_that_is_kept_is_said(
     assert main(["rederive", str(path), "-o", str(out)]) == 0
     said, told = capsys.readouterr()
     assert said == f"{out}: 0 calls decoded again\n"
-    assert told == "call 1 was kept as it was: there is no vessel named 'ollama'\n"
+    assert told == "call 1 was copied unchanged: there is no vessel named 'ollama'\n"
 
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def test_a_speed_that_is_none_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], speed: str
 ) -> None:
     assert main(["replay", "x", f"--speed={speed}"]) == 2
-    assert "is no speed" in capsys.readouterr().err
+    assert "is not a speed" in capsys.readouterr().err
 
 
 def test_what_cannot_be_played_is_told_in_a_line(

@@ -23,7 +23,7 @@ def test_each_call_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for line in (
         "call 1  ollama/m",
         "  request     POST http://127.0.0.1:11434/api/chat",
-        "  asked       Greet me",
+        "  prompt      Greet me",
         "  response    200 application/x-ndjson",
         "  text        Hello",
         "              world",
