@@ -318,7 +318,7 @@ def test_the_code_for_browsers_takes_no_part_for_the_whole() -> None:
         conversation.stream([b'data: {"text": "half"}\n\n', b": ping\n\n"], "text/event-stream")
 
     with LoopbackServer([without_an_end]) as server, httpx.Client(base_url=server.url) as client:
-        assert in_a_browser(client, READ_ALL) == '"half"\nthe answer broke off\n'
+        assert in_a_browser(client, READ_ALL) == '"half"\nthe answer is incomplete\n'
 
 
 def test_a_browser_that_stops_reading_stops_the_model(backend: Backend) -> None:
