@@ -1,4 +1,4 @@
-"""`vesselog bench`: what it measures is in its recordings, and every client records the same."""
+"""`vesselog bench`: results come from the recordings, and every client records the same calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bench(
     return command("bench", model, "Hi", "--base-url", server.url, *arguments)
 
 
-def test_one_client_is_told_by_percentiles() -> None:
+def test_one_client_is_printed_as_percentiles() -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "-n", "2", "-r", "2")
     assert done.returncode == 0
@@ -65,7 +65,7 @@ def test_one_client_is_told_by_percentiles() -> None:
     assert [request.json["messages"][0]["content"] for request in server.requests] == ["Hi"] * 7
 
 
-def test_progress_and_place_are_told_on_stderr() -> None:
+def test_progress_and_the_path_go_to_stderr() -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "-n", "1", "-r", "2")
     warm_up, first, second, place = done.stderr.splitlines()
@@ -128,7 +128,7 @@ def test_a_client_that_is_not_installed_is_skipped_and_named(
     assert why.startswith("vesselog: none of the chosen clients is installed: run `pip install ")
 
 
-def test_failures_are_told_to_people_too() -> None:
+def test_failures_are_printed_in_the_text_output_too() -> None:
     with LoopbackServer([good, good, refused]) as server:
         done = bench(server, "-n", "2", "-r", "1")
     assert done.stdout.splitlines()[-1] == "2 × ProviderError (503)"
@@ -222,7 +222,7 @@ def lines(*fields: dict[str, object]) -> str:
 
 
 def test_figures_come_from_the_recorded_times(tmp_path: Path) -> None:
-    """Two overlapping calls: one complete, one cut."""
+    """Two overlapping calls: one complete, one truncated."""
     path = tmp_path / "s.jsonl"
     one = {"seq": 0, "text": "a"}
     two = [{"seq": 1, "text": "b"}, {"seq": 2, "text": "c"}]

@@ -1,4 +1,4 @@
-"""`vesselog demo`: it shows what it promises, in time, whatever the environment says."""
+"""`vesselog demo`: works in ten seconds, in any environment, and its checks can fail."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_answers_are_there_to_read(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def played(path: Path) -> list[demo.Played]:
-    """What a stream would have given that is now this recording."""
+    """The demo streams that would have written this recording."""
     return [
         demo.Played(call, list(call.chunks()), call.number, 0) for call in Recording(path).calls()
     ]
@@ -78,7 +78,7 @@ def path() -> Path:
 
 
 def findings(path: Path, played: list[demo.Played]) -> list[tuple[bool, str]]:
-    """Late, equal, same bytes, sound: whether it is so, and how many of how many."""
+    """The four checks (late, equal, same bytes, verified): passed or not, and the counts."""
     return [(kept, " ".join(claim.split()[:3])) for kept, claim in demo._checks(path, played)]
 
 

@@ -1,4 +1,4 @@
-"""Numbers of bytes as people read them."""
+"""Numbers of bytes, formatted for people."""
 
 from __future__ import annotations
 

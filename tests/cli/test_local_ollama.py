@@ -39,7 +39,7 @@ def test_a_running_one_is_asked_for_its_newest_model_that_can_chat(
     assert line == f'  {tmp_path}/bin/vesselog chat ollama/new:1b "Why is the sky blue?"'
 
 
-def test_one_without_a_model_is_told_to_pull_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_it_suggests_to_pull_one(monkeypatch: pytest.MonkeyPatch) -> None:
     _, pull, line = lines_for([], monkeypatch)
     assert pull == "  ollama pull qwen3:1.7b"
     assert "chat ollama/qwen3:1.7b" in line
@@ -47,7 +47,7 @@ def test_one_without_a_model_is_told_to_pull_one(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("host", ["http://192.0.2.1:11434", "example.com", "::::", "http://[x"])
 def test_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """An address elsewhere would be answered, if at all, after the wait."""
+    """A request to another machine could only be answered after the timeout."""
     monkeypatch.setenv("OLLAMA_HOST", host)
     ollama = LocalOllama()
     start, pull, line = ollama.suggestion(10)

@@ -1,4 +1,4 @@
-"""How much of a recording is on disk while another writer adds to it."""
+"""The growth of a recording while another writer adds to it."""
 
 from __future__ import annotations
 

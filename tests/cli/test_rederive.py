@@ -1,4 +1,4 @@
-"""`vesselog rederive`: a recording decoded again, and what is not as it was."""
+"""`vesselog rederive`: decodes a recording again and prints what changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vesselog import Recording
 from vesselog.cli import main
 
 
-def test_what_is_not_as_it_was_is_said(
+def test_changes_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = recording(tmp_path, "a", "b"), tmp_path / "out.jsonl"
@@ -28,7 +28,7 @@ def test_what_is_not_as_it_was_is_said(
     assert "".join(chunk.text for chunk in Recording(out).chunks()) == "AB"
 
 
-def test_a_call_that_is_kept_is_said(
+def test_a_call_that_was_copied_unchanged_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = recording(tmp_path, "a"), tmp_path / "out.jsonl"

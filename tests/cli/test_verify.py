@@ -1,4 +1,4 @@
-"""`vesselog verify`: whether recordings are what their writer wrote."""
+"""`vesselog verify`: checks recordings for damage and for drift."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_as_json_a_report_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-def test_what_is_wrong_is_told_to_programs_too(
+def test_damage_is_in_the_json_output_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recording(tmp_path, "a", "b")
