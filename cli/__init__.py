@@ -1,4 +1,4 @@
-"""The command line, one file per command. What each of them writes where is said in output.py."""
+"""The command line, one file per command. output.py explains what goes to stdout and to stderr."""
 
 from __future__ import annotations
 

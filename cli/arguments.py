@@ -1,4 +1,4 @@
-"""What several commands take, said once."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -15,33 +15,40 @@ __all__ = [
     "Commands",
     "add_call",
     "add_json",
+    "add_option",
     "add_out",
     "add_recording",
+    "add_recordings",
     "add_server",
+    "add_timeout",
     "configured_vessel",
     "key_value",
     "speed",
 ]
 
 if TYPE_CHECKING:
-    # What `add_subparsers` gives has no public name.
+    # The type that `add_subparsers` returns has no public name.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 else:
     Commands = Any
 
 
+# The deadlines of the client that a command can change: fields of its Timeouts.
+_TIMEOUTS = ("connect", "write", "first_chunk", "idle", "total")
+
+
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:
-    """`--json`."""
-    parser.add_argument("--json", action="store_true", help=f"{what} as JSON lines on stdout")
+    """Add `--json`. what: the things that are printed as JSON lines."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON lines")
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """`FILE`, one recording."""
+    """Add `FILE`, one recording."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a recording (…/SESSION.jsonl)")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """`--output`, a recording that is to be made."""
+    """Add `--output`, the recording to be created."""
     parser.add_argument(
         "-o",
         "--output",
@@ -49,35 +56,72 @@ def add_out(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         type=Path,
         required=True,
-        help="the new recording (…/SESSION.jsonl), which must not exist",
+        help="the new recording (…/SESSION.jsonl); the file must not exist yet",
     )
 
 
 def add_call(parser: argparse.ArgumentParser, default: str) -> None:
-    """`--call`."""
-    parser.add_argument("--call", type=int, metavar="N", help=f"the call's number ({default})")
+    """Add `--call`. default: what happens without it."""
+    parser.add_argument("--call", type=int, metavar="N", help=f"only this call ({default})")
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
-    """`--base-url` and `--api-key-env`: which server, and which key it gets."""
+    """Add `--base-url` and `--api-key-env`: the server and the key it is sent."""
     parser.add_argument(
         "--base-url",
         metavar="URL",
-        help="the server's address: host, with or without /v1, or the full endpoint "
-        "(default: the vessel's environment variable, see `vesselog vessels`)",
+        help="the server's address: the host, the address that ends in /v1, or the full endpoint "
+        "(default: from the vessel's environment variable, see `vesselog vessels`)",
     )
     parser.add_argument(
         "--api-key-env",
         metavar="VAR",
-        help="the environment variable that holds the key for --base-url",
+        help="the environment variable that holds the API key for --base-url",
+    )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add `--timeout`, one of the client's deadlines."""
+    parser.add_argument(
+        "--timeout",
+        metavar="NAME=SECONDS",
+        action="append",
+        type=_timeout,
+        default=[],
+        help=f"change a deadline; NAME is one of {', '.join(_TIMEOUTS)}, SECONDS a number or none "
+        "(no limit); may be repeated",
+    )
+
+
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """Add `--recordings`, the folder for new recordings."""
+    parser.add_argument(
+        "--recordings",
+        metavar="DIR",
+        type=Path,
+        default=Path("recordings"),
+        help="the folder for the recording (default: recordings)",
+    )
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--option`, which may be repeated."""
+    parser.add_argument(
+        "--option",
+        "-o",
+        metavar="KEY=VALUE",
+        action="append",
+        type=key_value,
+        default=[],
+        help="an option of the provider, for example temperature=0; may be repeated",
     )
 
 
 def configured_vessel(name: str, arguments: argparse.Namespace) -> dict[str, Vessel]:
-    """The vessel as `--base-url` and `--api-key-env` describe it, by its name.
+    """Make the vessel with `--base-url` and `--api-key-env`; returns it by its name.
 
-    Empty where neither is given or there is no such vessel: the client then finds it, or says what
-    is wrong. Raises ConfigurationError for a variable that is not set.
+    Empty if neither option is given or no such vessel is installed: the client then looks the name
+    up itself and reports an unknown one. Raises ConfigurationError if the variable is not set.
     """
     from ..core.errors import ConfigurationError
     from ..core.registry import find_vessel, installed_vessels
@@ -89,23 +133,41 @@ def configured_vessel(name: str, arguments: argparse.Namespace) -> dict[str, Ves
     if variable is not None:
         key = os.environ.get(variable)
         if not key:
-            raise ConfigurationError(f"--api-key-env {variable}: this variable is not set")
+            raise ConfigurationError(
+                f"--api-key-env {variable}: this environment variable is not set"
+            )
     return {name: find_vessel(name)(base_url=base_url, api_key=key)}
 
 
 def key_value(text: str) -> tuple[str, Any]:
-    """`KEY=VALUE`; the value is JSON, or else the text as it stands."""
+    """Parse `KEY=VALUE`. The value is JSON; anything else is taken as text."""
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
     try:
         return key, json.loads(value)
     except ValueError:
         return key, value
 
 
+def _timeout(text: str) -> tuple[str, float | None]:
+    name, _, seconds = text.partition("=")
+    if name in _TIMEOUTS and seconds == "none":
+        return name, None
+    try:
+        value = float(seconds)
+    except ValueError:
+        value = -1.0
+    if name not in _TIMEOUTS or not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form NAME=SECONDS: NAME is one of {', '.join(_TIMEOUTS)}, "
+            "SECONDS a number (0 or more) or none"
+        )
+    return name, value
+
+
 def speed(text: str) -> float:
-    """A factor of the original pace; 0 for `max`."""
+    """Parse a replay speed: a factor of the original pace; `max` is 0, which means no waiting."""
     if text == "max":
         return 0.0
     try:
@@ -113,5 +175,7 @@ def speed(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: give a number from 0, or max")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a speed: give a number (0 or more) or max"
+        )
     return value

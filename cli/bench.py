@@ -1,8 +1,8 @@
-"""`vesselog bench`: how fast a server streams, and how HTTP clients compare on it.
+"""`vesselog bench`: measures how fast a server streams, and compares HTTP clients on it.
 
-Every stream is recorded, and the figures are read from the recordings. A client runs in a process
-of its own. The model is warmed up by a whole answer; each process by one that it leaves at its
-first frame. The clients take turns, and each round is begun by another.
+Every stream is recorded, and the results are read from the recordings. Each client runs in its own
+process. The model is warmed up with one whole answer, each process with one stream that stops at
+its first frame. The clients take turns, and every round starts with a different one.
 """
 
 from __future__ import annotations
@@ -14,96 +14,106 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Commands, add_json, add_server, configured_vessel, key_value
+from .arguments import (
+    Commands,
+    add_json,
+    add_option,
+    add_recordings,
+    add_server,
+    configured_vessel,
+)
 from .bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
-from .output import DIM, complain, is_terminal, json_line, note
-from .statuses import EPILOG, ExitStatus, status_of
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import DIM, is_terminal, print_error, print_json, print_note
 
 if TYPE_CHECKING:
-    from .bench_figures import Taken
+    from .bench_results import ResourceUse
 
 __all__ = ["add"]
 
 _PROMPT = "Tell a story about the sea in 200 words."
-_ALONE = "vesselog-async"
+_DEFAULT_CLIENT = "vesselog-async"
 _CLIENTS = (*SYNC_CLIENTS, *ASYNC_CLIENTS)
 _WORKER = f"{__package__}.bench_worker"
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "bench",
-        help="measure how a server streams, or how HTTP clients compare on it",
-        description="Stream the same prompt several times at once, in rounds, and tell the time to "
-        "the first chunk, the time between chunks and the tokens per second. P95: 95 of 100 were "
-        "at least as good. The model is warmed up first. Everything is recorded, and the figures "
-        "are read from the recordings. The status is 1 if a stream failed.",
+        help="measure how fast a server streams, or compare HTTP clients on it",
+        description="Stream the same prompt several times at once, in rounds, and print the time "
+        "to the first chunk, the time between chunks and the tokens per second. P95 means that 95 "
+        "of 100 were at least this good. The model is warmed up first. Everything is recorded, and "
+        "the results are read from the recordings. The exit status is 1 if a stream failed.",
         epilog=EPILOG,
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="vessel/model, as ollama/qwen3:1.7b or openai/gpt-5-mini"
+        "model",
+        metavar="MODEL",
+        help="vessel/model, for example ollama/qwen3:1.7b or openai/gpt-5-mini",
     )
     parser.add_argument(
         "prompt", metavar="PROMPT", nargs="?", default=_PROMPT, help=f"default: {_PROMPT}"
     )
     parser.add_argument(
-        "--streams", "-n", metavar="N", type=_count, default=4, help="at once (default: 4)"
+        "--streams",
+        "-n",
+        metavar="N",
+        type=_count,
+        default=4,
+        help="the number of streams at the same time (default: 4)",
     )
-    parser.add_argument("--rounds", "-r", metavar="N", type=_count, default=3, help="default: 3")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--compare", action="store_true", help="compare all HTTP clients")
-    chosen.add_argument(
+    parser.add_argument(
+        "--rounds",
+        "-r",
+        metavar="N",
+        type=_count,
+        default=3,
+        help="the number of rounds (default: 3)",
+    )
+    clients = parser.add_mutually_exclusive_group()
+    clients.add_argument("--compare", action="store_true", help="compare all HTTP clients")
+    clients.add_argument(
         "--client",
         metavar="NAME",
         action="append",
         choices=_CLIENTS,
-        help=f"measure this one (default: {_ALONE}); may be repeated: {', '.join(_CLIENTS)}",
+        help=f"measure this client (default: {_DEFAULT_CLIENT}); may be repeated; clients: "
+        + ", ".join(_CLIENTS),
     )
     parser.add_argument(
         "--generate",
         action="store_true",
-        help="have the prompt continued (Ollama's /api/generate, OpenAI's completions)",
+        help="send the text as a prompt to be continued (Ollama's /api/generate, OpenAI's "
+        "completions)",
     )
-    parser.add_argument("--max-tokens", metavar="N", type=_count, help="end each answer there")
     parser.add_argument(
-        "--option",
-        "-o",
-        metavar="KEY=VALUE",
-        action="append",
-        type=key_value,
-        default=[],
-        help="an option of the provider's own, as temperature=0; may be repeated",
+        "--max-tokens", metavar="N", type=_count, help="the most tokens of each answer"
     )
+    add_option(parser)
     add_server(parser)
-    parser.add_argument(
-        "--recordings",
-        metavar="DIR",
-        type=Path,
-        default=Path("recordings"),
-        help="the folder to record in (default: recordings)",
-    )
+    add_recordings(parser)
     add_json(parser, "a line for each client")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Warm up, run the rounds, tell."""
+    """Warm up, run the rounds and print the results; returns the exit status."""
     from ..core.clock import SYSTEM_CLOCK
     from ..core.truth.names import new_session_name
-    from .bench_figures import Tally
-    from .bench_tables import compared, single
+    from .bench_results import ClientResults
+    from .bench_tables import print_comparison, print_one_client
 
-    clients = _installed(_CLIENTS if arguments.compare else arguments.client or (_ALONE,))
+    clients = _installed(_CLIENTS if arguments.compare else arguments.client or (_DEFAULT_CLIENT,))
     name = f"bench-{new_session_name(SYSTEM_CLOCK.wall())}"
     warm_up = f"{name}-warm-up"
     status = _warm_up(arguments, warm_up)
     if status is not ExitStatus.OK:
         return status
-    tallies = {client: Tally() for client in clients}
+    results = {client: ClientResults() for client in clients}
     interrupted = False
     try:
         for number in range(arguments.rounds):
@@ -111,30 +121,34 @@ def run(arguments: argparse.Namespace) -> int:
             for client in (*clients[first:], *clients[:first]):
                 label = f"round {number + 1} of {arguments.rounds}, {client}"
                 session = f"{name}-{client}-{number + 1}"
-                taken = _measured(arguments, client, session, warm_up, label)
-                tallies[client].add(arguments.recordings / f"{session}.jsonl", taken)
+                used = _run_client(arguments, client, session, warm_up, label)
+                results[client].add(arguments.recordings / f"{session}.jsonl", used)
     except KeyboardInterrupt:
         interrupted = True
         _progress("")
-    done = {client: tally for client, tally in tallies.items() if tally.streams}
+    measured = {client: result for client, result in results.items() if result.streams}
     if arguments.json:
-        for client, tally in done.items():
-            json_line(
-                {"type": "bench", "model": arguments.model, "client": client} | tally.record()
+        for client, result in measured.items():
+            print_json(
+                {"type": "bench", "model": arguments.model, "client": client} | result.record()
             )
     elif len(clients) > 1:
-        compared(done)
+        print_comparison(measured)
     else:
-        for tally in done.values():
-            single(tally)
-    note(f"recorded in {arguments.recordings / name}-*.jsonl", DIM)
+        for result in measured.values():
+            print_one_client(result)
+    print_note(f"recorded in {arguments.recordings / name}-*.jsonl", DIM)
     if interrupted:
         return ExitStatus.INTERRUPTED
-    return ExitStatus.FAILURE if any(tally.errors for tally in done.values()) else ExitStatus.OK
+    failed = any(result.errors for result in measured.values())
+    return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
 def _installed(clients: Sequence[str]) -> list[str]:
-    """Those of them that can be run here; says which cannot. Raises ConfigurationError for none."""
+    """The clients whose packages are installed. Prints the others.
+
+    Raises ConfigurationError if there is none.
+    """
     from ..core.errors import ConfigurationError
 
     missing = {
@@ -142,17 +156,17 @@ def _installed(clients: Sequence[str]) -> list[str]:
         for client in clients
         if client in NEEDS and find_spec(NEEDS[client]) is None
     }
-    hint = "pip install 'vesselog[bench,fast]'"
+    install = "`pip install 'vesselog[bench,fast]'`"
     for client, module in missing.items():
-        note(f"SKIPPED {client}: {module} is not installed: {hint}")
+        print_note(f"SKIPPED {client}: {module} is not installed; install it with {install}")
     found = [client for client in dict.fromkeys(clients) if client not in missing]
     if not found:
-        raise ConfigurationError(f"no client to measure with: {hint}")
+        raise ConfigurationError(f"none of the chosen clients is installed: run {install}")
     return found
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The request, as the client takes it."""
+    """The request, as keyword arguments of `client.stream`."""
     prompt = arguments.prompt
     fields: dict[str, Any] = (
         {"prompt": prompt}
@@ -167,10 +181,10 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _warm_up(arguments: argparse.Namespace, session: str) -> ExitStatus:
-    """One stream that is not counted: the model is loaded then, and mistakes are found."""
+    """Run one stream that is not measured: it loads the model and shows a wrong request early."""
     from ..core.client.client import Client
     from ..core.errors import VesselogError
-    from .hints import explained
+    from .error_advice import command_line_message
 
     vessel, _, model = arguments.model.partition("/")
     vessels = configured_vessel(vessel, arguments)
@@ -183,22 +197,22 @@ def _warm_up(arguments: argparse.Namespace, session: str) -> ExitStatus:
                     _progress(f"warm-up: {frames} frames")
         except VesselogError as error:
             _progress("")
-            complain(explained(error, client, vessel, model))
+            print_error(command_line_message(error, client, vessel, model))
             return status_of(error)
         except KeyboardInterrupt:
             _progress("")
             return ExitStatus.INTERRUPTED
     _progress("")
-    note(f"warm-up: {frames} frames in {stream.completion.metrics.duration:.2f} s", DIM)
+    print_note(f"warm-up: {frames} frames in {stream.completion.metrics.duration:.2f} s", DIM)
     return ExitStatus.OK
 
 
-def _measured(
+def _run_client(
     arguments: argparse.Namespace, client: str, session: str, warm_up: str, label: str
-) -> Taken:
-    """One round of one client. Raises VesselogError if its process fails."""
+) -> ResourceUse:
+    """Run one round of one client in a process. Raises VesselogError if the process fails."""
     from ..core.errors import VesselogError
-    from .bench_figures import Taken
+    from .bench_results import ResourceUse
 
     settings = {
         "client": client,
@@ -212,15 +226,15 @@ def _measured(
         "streams": arguments.streams,
     }
     last: dict[str, Any] = {}
-    with subprocess.Popen(  # noqa: S603 - this very program
+    with subprocess.Popen(  # noqa: S603 - this program itself
         [sys.executable, "-P", "-m", _WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C comes to this process, which passes it on
+        start_new_session=True,  # so that Ctrl-C reaches only this process, which forwards it
     ) as process:
         if process.stdin is None or process.stdout is None:
-            raise VesselogError("the process of the client has no pipes")
+            raise VesselogError("the client's process has no pipes")
         try:
             process.stdin.write(json.dumps(settings) + "\n")
             process.stdin.flush()
@@ -236,14 +250,14 @@ def _measured(
             raise
     _progress("")
     if process.returncode != 0 or "cpu" not in last:
-        raise VesselogError(f"{label}: its process ended with {process.returncode}")
-    taken = Taken(**last)
-    note(f"{label}: {taken.wall:.2f} s", DIM)
-    return taken
+        raise VesselogError(f"{label}: the process ended with status {process.returncode}")
+    used = ResourceUse(**last)
+    print_note(f"{label}: {used.wall:.2f} s", DIM)
+    return used
 
 
 def _progress(text: str) -> None:
-    """How far it is, in one line that is written over; nothing where nobody watches."""
+    """Overwrite the progress line on stderr; does nothing if stderr is not a terminal."""
     if is_terminal(sys.stderr):
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
@@ -255,5 +269,5 @@ def _count(text: str) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no count: give a number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
     return value

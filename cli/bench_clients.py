@@ -1,8 +1,9 @@
-"""The HTTP clients that `vesselog bench` compares, each reading answers into the ground truth.
+"""The HTTP clients that `vesselog bench` compares; each answer is recorded.
 
-A client is opened for a number of streams at once and gives `ask`, which sends one prepared request
-and hands the bytes of the answer over as they come: framing, decoding and recording are the same
-for all. vesselog's own clients do that themselves. Threads call the sync ones.
+Each entry opens a client for a number of streams at once and yields `ask`, which sends one prepared
+request and passes on the bytes of the answer as they arrive. Framing, decoding and recording are
+the same for all clients; vesselog's own clients do them themselves. The sync clients are called
+from several threads.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ASYNC_CLIENTS", "NEEDS", "SYNC_CLIENTS"]
 
-# Seconds to connect, and between two parts of an answer, as in vesselog's own clients.
+# Seconds to connect, and between two pieces of an answer: the defaults of vesselog's own clients.
 _CONNECT, _IDLE = 10.0, 300.0
 _READ = 65536
 
 NEEDS = {
     "requests": "requests",
     "aiohttp": "aiohttp",
-    "vesselog-fast": "httptools",
+    "vesselog-fast": "httpx_aiohttp",
 }
-"""The module that a client needs and that the bare install does not have."""
+"""The modules that some clients need and that vesselog does not depend on."""
 
 
 Ask = Callable[[], None]
@@ -52,7 +53,7 @@ def _requests(job: Job) -> Generator[Ask]:
         def ask() -> None:
             with (
                 job.call() as call,
-                _told_as_httpx(),
+                _as_httpx_errors(),
                 session.request(
                     plan.request.method,
                     str(plan.url),
@@ -64,7 +65,7 @@ def _requests(job: Job) -> Generator[Ask]:
                 ) as response,
             ):
                 call.respond(response.status_code, httpx.Headers(dict(response.headers)))
-                # `iter_content` would wait until a whole block is there.
+                # `iter_content` would wait until a whole block has arrived.
                 while (data := response.raw.read1(_READ)) and job.take(call, data):
                     pass
 
@@ -72,8 +73,8 @@ def _requests(job: Job) -> Generator[Ask]:
 
 
 @contextmanager
-def _told_as_httpx() -> Generator[None]:
-    """What requests raises, as the exception that httpx has for it."""
+def _as_httpx_errors() -> Generator[None]:
+    """Turn exceptions of requests into the corresponding ones of httpx."""
     import httpx
     import requests
     import urllib3
@@ -209,7 +210,7 @@ def _vesselog_fast(job: Job) -> AbstractAsyncContextManager[AsyncAsk]:
 
 
 def _check_recorded(error: VesselogError) -> None:
-    """An answer's failure is in the recording, where it is counted; any other stops the bench."""
+    """Raise errors that are not in the recording; a failed answer is counted from there."""
     from ..core.errors import RecordingError, UsageError
 
     if isinstance(error, (RecordingError, UsageError)):
@@ -233,7 +234,7 @@ def _own_settings(job: Job) -> dict[str, Any]:
         "recordings": job.folder,
         "vessels": job.vessels,
         "limits": Limits(max_connections=max(Limits().max_connections, job.streams)),
-        # As for the others: a refused request is counted, not tried again.
+        # The other clients do not retry either: a refused request counts as an error.
         "retries": Retries(count=0),
     }
 

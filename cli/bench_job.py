@@ -1,4 +1,4 @@
-"""What the clients of a `vesselog bench` have to do, and how it is recorded."""
+"""The work of one client in `vesselog bench`: the request to send and the recording to write."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ __all__ = ["Job"]
 
 @dataclass
 class Job:
-    """What is asked, and where it is recorded.
+    """The request, and the recording for its answers.
 
-    warming: leave each stream at its first frame. frames: read so far, for the progress.
+    warming: stop each stream at its first frame. frames: the number read so far, for the progress
+    line.
     """
 
     model: str
@@ -41,7 +42,7 @@ class Job:
         self._opening = threading.Lock()
 
     def record_as(self, name: str) -> None:
-        """Warm-up is over: what comes is recorded under this name, and counted."""
+        """End the warm-up: from now on answers are recorded under this name and counted."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -49,9 +50,9 @@ class Job:
 
     @contextmanager
     def call(self) -> Generator[Call]:
-        """One recorded call, from its request to how it ended.
+        """Record one call, from its request to its end.
 
-        Raises what is no failure of the transport.
+        Errors of the transport are recorded and not raised; all others are raised.
         """
         from ..core.client.call import Call
         from ..core.client.shared_settings import SharedSettings
@@ -91,11 +92,11 @@ class Job:
                 call.finish()
 
     def take(self, call: Call, data: bytes) -> bool:
-        """Record what came. Whether more is wanted."""
+        """Record the bytes that arrived; returns whether to read more."""
         frames = len(call.receive(data))
         return self.count(frames) and not call.enough
 
     def count(self, frames: int) -> bool:
-        """Count frames that are recorded. Whether more is wanted."""
+        """Count recorded frames; returns whether to read more."""
         self.frames += frames
         return not (self.warming and frames)

@@ -1,52 +1,52 @@
-"""What a `vesselog bench` measured, as tables for people."""
+"""Prints the results of `vesselog bench` as tables for people."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from .bench_figures import SHARES, Tally, at_least
-from .output import DIM, note, table, write
-from .sizes import bytes_in_words
+from .bench_results import SHARES, ClientResults, percentile
+from .format_bytes import format_bytes
+from .output import DIM, print_note, print_table, write
 
-__all__ = ["compared", "single"]
+__all__ = ["print_comparison", "print_one_client"]
 
 _HEADINGS = ("P50", "P95", "P99", "WORST")
 
 
-def single(tally: Tally) -> None:
-    """One client, every percentile."""
-    rates = f"tokens/s of a stream, by the {'provider' if tally.by_provider else 'clock'}"
-    table(
+def print_one_client(results: ClientResults) -> None:
+    """Print every percentile of one client."""
+    rates = f"tokens/s of a stream ({'provider' if results.by_provider else 'measured'})"
+    print_table(
         ("", *_HEADINGS),
         [
-            ("time to first chunk", *_times(tally.first)),
-            ("time between chunks", *_times(tally.gaps)),
-            ("whole answer", *_times(tally.whole)),
-            (rates, *_rates(tally.rates)),
+            ("time to first chunk", *_time_columns(results.first)),
+            ("time between chunks", *_time_columns(results.gaps)),
+            ("whole answer", *_time_columns(results.whole)),
+            (rates, *_rate_columns(results.rates)),
         ],
     )
-    write("\n" + "\n".join([_streams(tally), _total(tally), _machine(tally)]) + "\n")
-    _errors({"": tally})
+    write("\n" + "\n".join([_streams(results), _total(results), _machine(results)]) + "\n")
+    _errors({"": results})
 
 
-def compared(tallies: Mapping[str, Tally]) -> None:
-    """A row for each client."""
+def print_comparison(by_client: Mapping[str, ClientResults]) -> None:
+    """Print a row for each client."""
     rows = [
         (
             client,
-            _counted(tally.statuses),
-            f"{tally.outcomes['complete']}/{tally.streams}",
-            *_times(tally.first)[:2],
-            *_times(tally.gaps)[:2],
-            _times(tally.whole)[0],
-            _rates(tally.rates)[0],
-            _rate(tally.tokens_per_second),
-            f"{sum(each.cpu for each in tally.taken):.2f} s",
-            str(_threads(tally)),
-            _memory(tally),
+            _counted(results.statuses),
+            f"{results.outcomes['complete']}/{results.streams}",
+            *_time_columns(results.first)[:2],
+            *_time_columns(results.gaps)[:2],
+            _time_columns(results.whole)[0],
+            _rate_columns(results.rates)[0],
+            _rate(results.tokens_per_second),
+            f"{sum(each.cpu for each in results.used):.2f} s",
+            str(_threads(results)),
+            _memory(results),
         )
-        for client, tally in tallies.items()
+        for client, results in by_client.items()
     ]
     headings = (
         "CLIENT",
@@ -58,24 +58,25 @@ def compared(tallies: Mapping[str, Tally]) -> None:
         "P95",
         "WHOLE P50",
         "TOKENS/S P50",
-        "ALL TOGETHER",
+        "TOKENS/S TOTAL",
         "CPU",
         "THREADS",
-        "MEMORY (OF STREAMS)",
+        "MEMORY (STREAMS)",
     )
-    table(headings, rows)
-    if not all(tally.by_provider for tally in tallies.values()):
-        note("tokens/s of a stream are by the clock: the server does not tell its own", DIM)
-    _errors(tallies)
+    print_table(headings, rows)
+    if not all(results.by_provider for results in by_client.values()):
+        print_note("tokens/s of a stream are measured: the server does not report its own", DIM)
+    _errors(by_client)
 
 
-def _times(values: Sequence[float]) -> list[str]:
-    return [_time(at_least(share, values)) if values else "-" for share in SHARES]
+def _time_columns(values: Sequence[float]) -> list[str]:
+    return [_time(percentile(share, values)) if values else "-" for share in SHARES]
 
 
-def _rates(values: Sequence[float]) -> list[str]:
+def _rate_columns(values: Sequence[float]) -> list[str]:
     return [
-        _rate(at_least(share, values, more_is_better=True) if values else None) for share in SHARES
+        _rate(percentile(share, values, more_is_better=True) if values else None)
+        for share in SHARES
     ]
 
 
@@ -87,47 +88,46 @@ def _rate(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _streams(tally: Tally) -> str:
-    rounds = len(tally.taken)
-    at_once = tally.streams // rounds
+def _streams(results: ClientResults) -> str:
+    rounds = len(results.used)
+    at_once = results.streams // rounds
+    in_rounds = f"{rounds} round{'' if rounds == 1 else 's'}"
     return (
-        f"{tally.streams} streams ({at_once} at once, {rounds} round{'' if rounds == 1 else 's'}): "
-        f"{_counted(tally.outcomes)} · HTTP {_counted(tally.statuses)}"
+        f"{results.streams} streams ({at_once} at once, {in_rounds}): "
+        f"{_counted(results.outcomes)} · HTTP {_counted(results.statuses)}"
     )
 
 
-def _total(tally: Tally) -> str:
-    words = [f"{tally.chunks} chunks"]
-    if tally.tokens is not None:
-        words.append(f"{tally.tokens} tokens")
-    text = f"{', '.join(words)} in {sum(tally.spans):.2f} s"
-    rate = tally.tokens_per_second
-    return text if rate is None else f"{text}: {rate:.1f} tokens/s altogether"
+def _total(results: ClientResults) -> str:
+    counts = [f"{results.chunks} chunks"]
+    if results.tokens is not None:
+        counts.append(f"{results.tokens} tokens")
+    text = f"{', '.join(counts)} in {sum(results.spans):.2f} s"
+    rate = results.tokens_per_second
+    return text if rate is None else f"{text}: {rate:.1f} tokens/s in total"
 
 
-def _machine(tally: Tally) -> str:
-    threads = _threads(tally)
+def _machine(results: ClientResults) -> str:
+    threads = _threads(results)
     how = "one event loop" if threads == 1 else f"{threads} threads"
-    cpu = sum(each.cpu for each in tally.taken)
-    return f"CPU {cpu:.2f} s in {how} · memory {_memory(tally)}"
+    cpu = sum(each.cpu for each in results.used)
+    return f"CPU {cpu:.2f} s in {how} · memory {_memory(results)}"
 
 
-def _threads(tally: Tally) -> int:
-    return max((each.threads for each in tally.taken), default=0)
+def _threads(results: ClientResults) -> int:
+    return max((each.threads for each in results.used), default=0)
 
 
-def _memory(tally: Tally) -> str:
-    record = tally.record()
+def _memory(results: ClientResults) -> str:
+    record = results.record()
     if record["peak_bytes"] is None:
         return "unknown"
-    return (
-        f"{bytes_in_words(record['peak_bytes'])} ({bytes_in_words(record['streams_bytes'] or 0)})"
-    )
+    return f"{format_bytes(record['peak_bytes'])} ({format_bytes(record['streams_bytes'] or 0)})"
 
 
-def _errors(tallies: Mapping[str, Tally]) -> None:
-    for client, tally in tallies.items():
-        for kind, count in tally.errors.most_common():
+def _errors(by_client: Mapping[str, ClientResults]) -> None:
+    for client, results in by_client.items():
+        for kind, count in results.errors.most_common():
             write(f"{client + ': ' if client else ''}{count} × {kind}\n")
 
 

@@ -1,7 +1,8 @@
-"""One client's share of a `vesselog bench`, in a process of its own: its memory is then its own.
+"""The process that runs one client for `vesselog bench`, so that its memory can be measured alone.
 
-Settings come as a JSON line on stdin. JSON lines go to stdout: how far it is, several times a
-second, and at the end what it took of the machine. What was streamed is in the recording.
+It reads its settings as one JSON line from stdin and writes JSON lines to stdout: the progress,
+several times a second, and at the end the CPU time and memory it used. The answers are in the
+recording.
 """
 
 from __future__ import annotations
@@ -23,31 +24,31 @@ from .bench_job import Job
 
 __all__ = ["main"]
 
-# Seconds between two reports of how far it is.
-_REPORT = 0.2
+# Seconds between two progress lines.
+_PROGRESS_INTERVAL = 0.2
 
 
 def main() -> int:
-    """Do what stdin says."""
+    """Run the client that stdin names; returns the exit status."""
     settings: dict[str, Any] = json.loads(sys.stdin.readline())
     _allow_many_files()
     job = _job(settings)
     over = threading.Event()
-    reporter = threading.Thread(target=_report, args=(job, over), daemon=True)
+    reporter = threading.Thread(target=_report_progress, args=(job, over), daemon=True)
     reporter.start()
     client = settings["client"]
     if client in SYNC_CLIENTS:
-        taken = _in_threads(client, job, settings["session"])
+        used = _in_threads(client, job, settings["session"])
     else:
-        taken = asyncio.run(_in_loop(client, job, settings["session"]))
+        used = asyncio.run(_in_loop(client, job, settings["session"]))
     over.set()
     reporter.join()
-    _tell(**taken)
+    _write_line(**used)
     return 0
 
 
 def _job(settings: dict[str, Any]) -> Job:
-    """The job, yet to be warmed up."""
+    """The job, in its warm-up phase."""
     from ..core.client.plan import Planner
     from ..core.http.proxies import ProxyRules
     from .arguments import configured_vessel
@@ -70,62 +71,62 @@ def _job(settings: dict[str, Any]) -> Job:
 
 
 def _in_threads(client: str, job: Job, session: str) -> dict[str, Any]:
-    """A thread for each stream."""
+    """Run each stream in its own thread."""
     failures: list[BaseException] = []
     with SYNC_CLIENTS[client](job) as ask:
 
         def stream() -> None:
             try:
                 ask()
-            except BaseException as failure:  # noqa: BLE001 - raised in the main thread
+            except BaseException as failure:  # noqa: BLE001 - raised again in the main thread
                 failures.append(failure)
 
         ask()
         job.record_as(session)
-        begun = _Begun()
+        meter = _ResourceMeter()
         threads = [threading.Thread(target=stream, daemon=True) for _ in range(job.streams)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        taken = begun.taken(threads=len(threads))
+        used = meter.used(threads=len(threads))
     if failures:
         raise failures[0]
-    return taken
+    return used
 
 
 async def _in_loop(client: str, job: Job, session: str) -> dict[str, Any]:
-    """All streams in one event loop, in one thread."""
-    _end_between_steps()
+    """Run all streams in one event loop."""
+    _cancel_on_interrupt()
     async with ASYNC_CLIENTS[client](job) as ask:
         await ask()
         job.record_as(session)
-        begun = _Begun()
+        meter = _ResourceMeter()
         await asyncio.gather(*(ask() for _ in range(job.streams)))
-        return begun.taken(threads=1)
+        return meter.used(threads=1)
 
 
-def _end_between_steps() -> None:
-    """Have an interrupt cancel this task in a step of the loop of its own.
+def _cancel_on_interrupt() -> None:
+    """Cancel this task on SIGINT, from a callback of the event loop.
 
-    asyncio.run's handler cancels in the midst of whatever runs, anyio's callbacks among it.
+    asyncio.run's own signal handler cancels while other code runs, for example a callback of anyio.
     """
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - this runs in one
+    assert task is not None  # noqa: S101 - called inside a task
     with suppress(NotImplementedError):  # Windows
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
-class _Begun:
-    """What the process had taken of the machine when the streams began."""
+class _ResourceMeter:
+    """Measures what the process uses from the creation of this object on."""
 
     def __init__(self) -> None:
         self._memory = _memory()
         self._cpu = time.process_time()
         self._wall = time.monotonic()
 
-    def taken(self, *, threads: int) -> dict[str, Any]:
-        """What the streams took."""
+    def used(self, *, threads: int) -> dict[str, Any]:
+        """The fields of a `ResourceUse`."""
         return {
             "cpu": time.process_time() - self._cpu,
             "wall": time.monotonic() - self._wall,
@@ -135,20 +136,20 @@ class _Begun:
         }
 
 
-def _report(job: Job, over: threading.Event) -> None:
-    with suppress(BrokenPipeError):  # whoever asked was interrupted
-        while not over.wait(_REPORT):
-            _tell(frames=job.frames)
+def _report_progress(job: Job, over: threading.Event) -> None:
+    with suppress(BrokenPipeError):  # the parent process was interrupted
+        while not over.wait(_PROGRESS_INTERVAL):
+            _write_line(frames=job.frames)
 
 
-def _tell(**fields: Any) -> None:
+def _write_line(**fields: Any) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
 def _memory() -> int | None:
-    """The most bytes of memory that this process ever had; None where the system does not tell."""
-    # Not Linux's `ru_maxrss`, which begins with what the parent had.
+    """The peak memory of this process in bytes; None if the system does not report it."""
+    # On Linux `ru_maxrss` starts with the parent's peak, so it cannot be used there.
     with suppress(FileNotFoundError), Path("/proc/self/status").open() as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
     try:
@@ -160,18 +161,18 @@ def _memory() -> int | None:
 
 
 def _allow_many_files() -> None:
-    """A stream takes two files; the soft limit is often 1,024 or less."""
+    """Raise the limit of open files: a stream needs two, and the soft limit is often 1,024."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        # At once: threads that wait for a server would be waited for.
+        # A normal exit would wait for threads that wait for a server.
         os._exit(130)

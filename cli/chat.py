@@ -1,17 +1,24 @@
-"""`vesselog chat`: one prompt, one recorded answer, token by token."""
+"""`vesselog chat`: sends one prompt, records the answer and prints it token by token."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer, JsonAnswer, TextAnswer
-from .arguments import Commands, add_json, add_server, configured_vessel, key_value
-from .output import complain
-from .statuses import EPILOG, ExitStatus, status_of
+from .answer_printer import AnswerPrinter, JsonPrinter, TextPrinter
+from .arguments import (
+    Commands,
+    add_json,
+    add_option,
+    add_recordings,
+    add_server,
+    add_timeout,
+    configured_vessel,
+)
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import print_error
 
 if TYPE_CHECKING:
     from ..core.client.client import Client
@@ -22,20 +29,22 @@ __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "chat",
-        help="ask a model; the answer is recorded and shown as it comes",
+        help="ask a model; record the answer and print it while it arrives",
         description="Ask a model. The answer goes to stdout token by token, everything else to "
-        "stderr; each chunk is in the recording before it is shown. Ctrl-C ends the answer, which "
-        "is then recorded as cancelled.",
+        "stderr. Each chunk is written to the recording before it is printed. Ctrl-C stops the "
+        "answer, which is then recorded as cancelled.",
         epilog=EPILOG,
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="vessel/model, as ollama/qwen3:1.7b or openai/gpt-5-mini"
+        "model",
+        metavar="MODEL",
+        help="vessel/model, for example ollama/qwen3:1.7b or openai/gpt-5-mini",
     )
     parser.add_argument(
-        "prompt", metavar="PROMPT", nargs="?", help="without it, or with -, it is read from stdin"
+        "prompt", metavar="PROMPT", nargs="?", help="read from stdin if it is missing or -"
     )
     parser.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
     route = parser.add_mutually_exclusive_group()
@@ -43,72 +52,65 @@ def add(commands: Commands) -> None:
         route.add_argument(
             flag,
             action="store_true",
-            help=f"send the prompt as a prompt ({where}), not as a chat message",
+            help=f"send the text as a prompt to be continued ({where}), not as a chat message",
         )
     parser.add_argument(
         "--think",
         action=argparse.BooleanOptionalAction,
-        help="whether to reason first (Ollama)",
+        help="whether the model reasons before it answers (Ollama)",
     )
-    parser.add_argument("--effort", metavar="LEVEL", help="how hard to reason: low, medium, high")
     parser.add_argument(
-        "--option",
-        "-o",
-        metavar="KEY=VALUE",
-        action="append",
-        type=key_value,
-        default=[],
-        help="an option of the provider's own, as temperature=0; may be repeated",
+        "--effort", metavar="LEVEL", help="how much the model reasons: low, medium, high"
     )
+    add_option(parser)
     add_server(parser)
+    add_timeout(parser)
+    add_recordings(parser)
     parser.add_argument(
-        "--recordings",
-        metavar="DIR",
-        type=Path,
-        default=Path("recordings"),
-        help="the folder to record in (default: recordings)",
+        "--session",
+        metavar="NAME",
+        help="add the call to the recording of this name (default: a new recording)",
     )
-    parser.add_argument(
-        "--session", metavar="NAME", help="go on in the recording of this name (default: a new one)"
-    )
-    parser.add_argument("--no-record", action="store_true", help="write no recording")
+    parser.add_argument("--no-record", action="store_true", help="do not record")
     add_json(parser, "the chunks, then the completion,")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and show."""
+    """Send the prompt and print the answer; returns the exit status."""
     from ..core.client.client import Client
+    from ..core.client.settings import Timeouts
 
     fields = _fields(arguments, _prompt(arguments.prompt))
     vessel = arguments.model.partition("/")[0]
-    answer: Answer = JsonAnswer() if arguments.json else TextAnswer()
+    printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()
     with Client(
         recordings=None if arguments.no_record else arguments.recordings,
         vessels=configured_vessel(vessel, arguments),
+        timeouts=Timeouts(**dict(arguments.timeout)),
     ) as client:
         stream = client.stream(arguments.model, session=arguments.session, **fields)
         try:
             with stream:
                 for chunk in stream:
-                    answer.chunk(chunk)
+                    printer.chunk(chunk)
         except KeyboardInterrupt:
-            _end(answer, stream)
+            _end(printer, stream)
             return ExitStatus.INTERRUPTED
-        except _failure() as error:
-            return _failed(error, arguments, client, stream, answer)
-        _end(answer, stream)
+        except _error_type() as error:
+            return _failed(error, arguments, client, stream, printer)
+        _end(printer, stream)
     return ExitStatus.OK
 
 
 def _fields(arguments: argparse.Namespace, prompt: str) -> dict[str, Any]:
-    """The request, as the client takes it."""
+    """The request, as keyword arguments of `client.stream`."""
     from ..core.errors import InvalidRequestError
 
     fields: dict[str, Any] = {}
     system = arguments.system
     if arguments.completion and system is not None:
-        raise InvalidRequestError("completions continue a text and take no --system")
+        raise InvalidRequestError("--completion cannot be combined with --system")
     if arguments.generate or arguments.completion:
         fields["prompt"] = prompt
         if system is not None:
@@ -125,22 +127,25 @@ def _fields(arguments: argparse.Namespace, prompt: str) -> dict[str, Any]:
     return fields
 
 
-def _prompt(given: str | None) -> str:
+def _prompt(argument: str | None) -> str:
+    """The prompt, from the argument or from stdin. Raises InvalidRequestError."""
     from ..core.errors import InvalidRequestError
 
-    if given is None and sys.stdin.isatty():
-        raise InvalidRequestError("give a PROMPT, as an argument or on stdin")
+    if argument is None and sys.stdin.isatty():
+        raise InvalidRequestError("the prompt is missing: give PROMPT, or pipe it to stdin")
     try:
-        prompt = sys.stdin.buffer.read().decode() if given is None or given == "-" else given
-        prompt.encode()  # an argument that was not UTF-8 holds surrogates
+        prompt = (
+            sys.stdin.buffer.read().decode() if argument is None or argument == "-" else argument
+        )
+        prompt.encode()  # an argument that is not UTF-8 has surrogates
     except UnicodeError:
         raise InvalidRequestError("the prompt is not UTF-8") from None
     if not prompt.strip():
-        raise InvalidRequestError("the prompt is empty: give a PROMPT, as an argument or on stdin")
+        raise InvalidRequestError("the prompt is empty: give PROMPT, or pipe it to stdin")
     return prompt
 
 
-def _failure() -> type[VesselogError]:
+def _error_type() -> type[VesselogError]:
     from ..core.errors import VesselogError
 
     return VesselogError
@@ -151,20 +156,20 @@ def _failed(
     arguments: argparse.Namespace,
     client: Client,
     stream: Stream,
-    answer: Answer,
+    printer: AnswerPrinter,
 ) -> int:
-    """Tell what went wrong; if that was in mid-answer, also how far it came."""
-    from .hints import explained
+    """Print the error; if part of the answer was printed, first print how the answer ended."""
+    from .error_advice import command_line_message
 
     vessel, _, model = arguments.model.partition("/")
-    text = explained(error, client, vessel, model)
-    if answer.begun or arguments.json:
-        _end(answer, stream, error)
+    text = command_line_message(error, client, vessel, model)
+    if printer.started or arguments.json:
+        _end(printer, stream, error)
     elif stream.path is not None and os.path.exists(stream.path):  # noqa: PTH110 - never raises
         text += f" (recorded in {stream.path})"
-    complain(text)
+    print_error(text)
     return status_of(error)
 
 
-def _end(answer: Answer, stream: Stream, error: VesselogError | None = None) -> None:
-    answer.end(stream.completion, error, path=stream.path)
+def _end(printer: AnswerPrinter, stream: Stream, error: VesselogError | None = None) -> None:
+    printer.end(stream.completion, error, path=stream.path)

@@ -1,4 +1,4 @@
-"""`vesselog decode`: a captured body through a vessel, chunk by chunk."""
+"""`vesselog decode`: decodes a captured response body with a vessel."""
 
 from __future__ import annotations
 
@@ -9,51 +9,64 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .answers import JsonAnswer
+from .answer_printer import JsonPrinter
 from .arguments import Commands
-from .output import complain
-from .statuses import EPILOG, ExitStatus, status_of
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import print_error
 
 if TYPE_CHECKING:
     from ..core.exchange import Exchange, Step
 
 __all__ = ["add"]
 
-# Read in pieces, so that the chunks of a body that is still written to a pipe come at once.
+# Reading in pieces prints chunks at once while another program still writes the body to a pipe.
 _PIECE_BYTES = 1 << 16
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "decode",
-        help="run a captured response body through a vessel",
-        description="Run a captured response body through a vessel: a JSON line for each chunk, "
-        "then one for the completion. Nothing is sent and nothing is recorded.",
+        help="decode a captured response body",
+        description="Decode a captured response body with a vessel. Prints a JSON line for each "
+        "chunk, then one for the completion. Nothing is sent and nothing is recorded.",
         epilog=EPILOG,
     )
-    parser.add_argument("--vessel", metavar="NAME", required=True, help="whose dialect it is")
-    parser.add_argument("body", metavar="BODY", help="the file with the body; - is stdin")
     parser.add_argument(
-        "--status", type=int, default=200, metavar="N", help="the HTTP status (default: 200)"
+        "--vessel", metavar="NAME", required=True, help="the vessel for the dialect of the body"
+    )
+    parser.add_argument("body", metavar="BODY", help="the file with the body, or - for stdin")
+    parser.add_argument(
+        "--status",
+        type=int,
+        default=200,
+        metavar="N",
+        help="the HTTP status of the response (default: 200)",
     )
     parser.add_argument(
-        "--content-type", default="", metavar="TYPE", help="the content type, if it is known"
+        "--content-type",
+        default="",
+        metavar="TYPE",
+        help="the content type of the response, if known",
     )
     parser.add_argument(
-        "--no-stream", action="store_true", help="a body was asked for, not a stream"
+        "--no-stream", action="store_true", help="the request did not ask for a stream"
     )
     parser.add_argument(
-        "--choices", type=int, default=1, metavar="N", help="how many were asked for (default: 1)"
+        "--choices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many choices the request asked for (default: 1)",
     )
     parser.add_argument(
-        "--split-think", action="store_true", help="take <think> tags in the text for reasoning"
+        "--split-think", action="store_true", help="treat <think> tags in the text as reasoning"
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Decode and print."""
+    """Decode and print; returns the exit status."""
     from ..core.assembler import Assembler
     from ..core.exchange import Exchange
     from ..core.registry import find_vessel
@@ -68,17 +81,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     exchange = Exchange(find_vessel(arguments.vessel)(), request)
     exchange.respond(arguments.status, arguments.content_type)
-    answer, assembler = JsonAnswer(), Assembler()
+    printer, assembler = JsonPrinter(), Assembler()
     for step in _steps(exchange, arguments.body):
         for chunk in step.chunks:
             assembler.add(chunk)
-            answer.chunk(chunk)
+            printer.chunk(chunk)
     error = exchange.error
     status = ExitStatus.OK if error is None else status_of(error)
     outcome = {ExitStatus.OK: "complete", ExitStatus.TRUNCATED: "truncated"}.get(status, "error")
-    answer.end(assembler.completion(), error, outcome=outcome)
+    printer.end(assembler.completion(), error, outcome=outcome)
     if error is not None:
-        complain(error.message)
+        print_error(error.message)
     return status
 
 

@@ -1,8 +1,8 @@
-"""`vesselog demo`: the whole way of a chunk, on recordings that come with the library.
+"""`vesselog demo`: streams, records and replays without a model, from recordings in the package.
 
-Shipped recordings are served on loopback as the servers that gave them; the library streams from
-them over HTTP, records anew, and replays what it recorded. No model and no network are needed, and
-nothing in the user's environment is looked at but the address of his own Ollama.
+A replay server on loopback plays two shipped recordings. The library streams from it over HTTP,
+writes a new recording, and replays that. No model and no network are needed. Of the environment
+only OLLAMA_HOST is read, to suggest a command for the user's own Ollama.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .answers import summary
-from .arguments import Commands, speed
-from .growing import GrowingFile
-from .headings import question
+from .answer_printer import summary
+from .arguments import Commands, add_recordings, speed
+from .call_heading import prompt_excerpt
+from .exit_status import EPILOG, ExitStatus
+from .format_bytes import format_bytes
 from .live_text import LiveText
-from .output import BOLD, DIM, PLAIN, complain, write
-from .own_ollama import OwnOllama, command_as_started
-from .sizes import bytes_in_words
-from .statuses import EPILOG, ExitStatus
+from .local_ollama import LocalOllama, command_as_started
+from .output import BOLD, DIM, PLAIN, print_error, write
+from .recording_growth import RecordingGrowth
 
 if TYPE_CHECKING:
     from ..core.chunk import StreamChunk
@@ -41,108 +41,106 @@ __all__ = ["add"]
 
 _SAMPLES = (("ollama", "ollama-story.jsonl"), ("openai", "llama-think.jsonl"))
 _SERVERS = {"ollama": "Ollama", "openai": "OpenAI dialect (llama.cpp)"}
-# Tokens that come within a shorter time cannot be watched, and a wait that is longer is not
-# waited for: seconds.
-_SHORTEST, _LONGEST_WAIT = 1.0, 0.6
-# Of a line of the file before its chunks: enough to see what it is made of.
-_SHOWN = 74
+# Seconds. A recording whose tokens came in a shorter time is slowed down, so that people can watch
+# it; a longer wait is shortened.
+_SHORTEST_STREAM, _LONGEST_WAIT = 1.0, 0.6
+# Characters shown of the example line before its chunks.
+_EXCERPT = 74
 
 
 class Played(NamedTuple):
-    """A recorded call that was served, what was streamed from there, and as which call."""
+    """One demo stream: the shipped call, the chunks received, and the number of the new call."""
 
     original: RecordedCall
     chunks: list[StreamChunk]
     call: int
     late: int
-    """How many chunks the file did not have when they were handed out."""
+    """The number of chunks that were not in the file yet when the stream returned them."""
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "demo",
-        help="see it work in ten seconds, without a model",
-        description="Serve shipped recordings on this machine as Ollama and as an "
-        "OpenAI-compatible server, stream from both, record, and replay the new recording. Needs "
-        "the server extra; no model, no network.",
+        help="a ten-second demonstration that needs no model",
+        description="Serve two shipped recordings on this machine, as Ollama and as an "
+        "OpenAI-compatible server; stream from both, record the answers, and replay the new "
+        "recording. Needs the server extra, but no model and no network.",
         epilog=EPILOG,
     )
     parser.add_argument(
         "--speed",
         type=speed,
         metavar="FACTOR",
-        help="1 is the pace of the recordings (default: that, but slowed if they are too fast to "
-        "be watched)",
+        help="1 is the original pace, 0 or max means no waiting (default: 1, slower where the "
+        "original is too fast to watch)",
     )
-    parser.add_argument(
-        "--recordings",
-        metavar="DIR",
-        type=Path,
-        default=Path("recordings"),
-        help="the folder to record in (default: recordings)",
-    )
+    add_recordings(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show it."""
+    """Run the demo; returns the exit status."""
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
-        complain(
+        print_error(
             f"the demo needs the server extra ({' and '.join(missing)} missing): "
             "pip install 'vesselog[server]' (from a checkout: pip install '.[server]')"
         )
         return ExitStatus.FAILURE
     with ExitStack() as stack:
         stack.enter_context(_no_proxies())
-        own = OwnOllama()
+        local_ollama = LocalOllama()
         folder = files("vesselog.recordings") / "samples"
         samples = [
             (vessel, stack.enter_context(as_file(folder / name))) for vessel, name in _SAMPLES
         ]
         ok = _show(samples, arguments)
-        _say()
-        for line in own.lines():
-            _say(line)
+        _print_line()
+        for line in local_ollama.suggestion():
+            _print_line(line)
     return ExitStatus.OK if ok else ExitStatus.FAILURE
 
 
 def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> bool:
-    """Stream, record, replay; whether everything was as promised."""
+    """Stream, record and replay; returns whether every check passed."""
     from ..core.clock import SYSTEM_CLOCK
     from ..core.truth.names import new_session_name
 
-    _say("vesselog demo", BOLD)
-    _say("Recorded answers are served on this machine as by the servers that once gave them,")
-    _say("streamed from there over HTTP, and recorded anew: first the file, then the screen.")
+    _print_line("vesselog demo", BOLD)
+    _print_line(
+        "A server on this machine replays two recorded answers over HTTP. They are streamed,"
+    )
+    _print_line(
+        "recorded again, and printed: each chunk is in the file before it is on the screen."
+    )
     moment, _, random = new_session_name(SYSTEM_CLOCK.wall()).partition("-")
-    file = GrowingFile(arguments.recordings / f"demo-{moment}-{random[:4]}.jsonl")
+    growth = RecordingGrowth(arguments.recordings / f"demo-{moment}-{random[:4]}.jsonl")
     played = [
-        _stream(f"{number}. {_SERVERS[vessel]}", vessel, path, arguments, file)
+        _stream(f"{number}. {_SERVERS[vessel]}", vessel, path, arguments, growth)
         for number, (vessel, path) in enumerate(samples, 1)
     ]
-    file.look()
-    _title("The file", f" {file.path}")
-    _say(f"  {file.lines} lines, {bytes_in_words(file.size)}; one of them:")
-    before, chunks, after = file.example.partition(',"chunks":')
-    _say(f"  {before[:_SHOWN]} …", DIM)
-    _say(f"    … {chunks}{after}", DIM)
+    growth.read_new_lines()
+    _title("The recording", f" {growth.path}")
+    _print_line(f"  {growth.lines} lines, {format_bytes(growth.size)}. One of them:")
+    before, chunks, after = growth.example.partition(',"chunks":')
+    _print_line(f"  {before[:_EXCERPT]} …", DIM)
+    _print_line(f"    … {chunks}{after}", DIM)
     _title("Replayed and compared")
     ok = True
-    for kept, claim in _findings(file.path, played):
-        _say(f"  {'ok    ' if kept else 'FAILED'} {claim}")
-        ok = ok and kept
-    _say()
-    _say("Play it again:")
-    _say(f"  {command_as_started()} replay {shlex.quote(str(file.path))}")
+    for passed, result in _checks(growth.path, played):
+        _print_line(f"  {'ok    ' if passed else 'FAILED'} {result}")
+        ok = ok and passed
+    _print_line()
+    _print_line("Replay it:")
+    _print_line(f"  {command_as_started()} replay {shlex.quote(str(growth.path))}")
     return ok
 
 
 def _stream(
-    title: str, vessel: str, sample: Path, arguments: argparse.Namespace, file: GrowingFile
+    title: str, vessel: str, sample: Path, arguments: argparse.Namespace, growth: RecordingGrowth
 ) -> Played:
-    """Serve a sample, and stream from it into the file and onto the screen."""
+    """Serve a sample; stream from it, record the stream and print it."""
     from ..core.settings import Timeouts
     from ..core.truth.recording import Recording
     from ..server import on_loopback, replay_app
@@ -152,44 +150,44 @@ def _stream(
     address = f"{vessel}/{call.request.get('model')}"
     with (
         on_loopback(replay_app([sample], pace, longest_wait=longest_wait, match="route")) as url,
-        _client(vessel, url, file.path.parent) as client,
+        _client(vessel, url, growth.path.parent) as client,
     ):
-        _title(title, f" at {url}, {_in_words(pace)}")
-        _say(f"  {address}: {question(call)}", DIM)
+        _title(title, f" at {url}, {_pace_text(pace)}")
+        _print_line(f"  {address}: {prompt_excerpt(call)}", DIM)
         stream = client.stream(
             address,
-            session=file.path.stem,
+            session=growth.path.stem,
             timeouts=Timeouts(first_chunk=10.0, idle=10.0),
-            **_as_recorded(call),
+            **_recorded_request(call),
         )
         with stream:
-            chunks, late = _print(stream, file)
-    _say(f"  {summary(stream.completion)}", DIM)
+            chunks, late = _print_stream(stream, growth)
+    _print_line(f"  {summary(stream.completion)}", DIM)
     return Played(call, chunks, stream.call or 0, late)
 
 
-def _print(stream: Stream, file: GrowingFile) -> tuple[list[StreamChunk], int]:
-    """Print a stream beside the growth of its file, which is looked at before each chunk."""
+def _print_stream(stream: Stream, growth: RecordingGrowth) -> tuple[list[StreamChunk], int]:
+    """Print a stream and the size of its recording, which is read before each chunk is printed."""
     chunks: list[StreamChunk] = []
     late = 0
-    thinking = LiveText(sys.stdout, lambda: file.figure, style=DIM)
-    answer = LiveText(sys.stdout, lambda: file.figure)
+    reasoning = LiveText(sys.stdout, lambda: growth.size_text, style=DIM)
+    answer = LiveText(sys.stdout, lambda: growth.size_text)
     for chunk in stream:
-        file.look()
-        late += not file.has(stream.call, chunk.seq)
+        growth.read_new_lines()
+        late += not growth.contains(stream.call, chunk.seq)
         chunks.append(chunk)
         if chunk.reasoning:
-            thinking.add(chunk.reasoning)
+            reasoning.add(chunk.reasoning)
         if chunk.text:
-            thinking.end()
+            reasoning.end()
             answer.add(chunk.text)
-    thinking.end()
+    reasoning.end()
     answer.end()
     return chunks, late
 
 
-def _findings(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
-    """Each promise: whether it was kept, and in words how far."""
+def _checks(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
+    """Check the new recording: whether each check passed, and its result in words."""
     from ..core.truth.recording import Recording
     from ..core.truth.replay import replay
     from ..core.truth.verify import verify
@@ -205,13 +203,16 @@ def _findings(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
     yield equal == total, f"{equal} of {total} chunks are equal when the file is replayed"
     ends = {call.number: call.end or {} for call in Recording(path).calls()}
     same = sum(ends[one.call].get("sha256") == (one.original.end or {})["sha256"] for one in played)
-    yield same == len(played), f"{same} of {len(played)} answers have the bytes of the original"
+    yield (
+        same == len(played),
+        f"{same} of {len(played)} answers have the same bytes as the original",
+    )
     report = verify(path)
-    yield report.ok, f"{report.lines} lines checked, {report.errors} errors"
+    yield report.ok, f"{report.lines} lines verified, {report.errors} errors"
 
 
 def _client(vessel: str, url: str, recordings: Path) -> Client:
-    """A client for this server, whatever the environment says."""
+    """A client for this server that ignores the environment."""
     from ..core.client.client import Client
     from ..core.registry import find_vessel
 
@@ -223,28 +224,29 @@ def _client(vessel: str, url: str, recordings: Path) -> Client:
     )
 
 
-def _as_recorded(call: RecordedCall) -> dict[str, Any]:
-    """The fields of the request that was recorded, so that the same is asked again."""
-    asked: dict[str, Any] = dict(call.request["body"])
-    for own in ("model", "stream", "stream_options"):
-        asked.pop(own, None)
-    words: dict[str, Any] = {
-        name: asked.pop(name) for name in ("messages", "prompt") if name in asked
+def _recorded_request(call: RecordedCall) -> dict[str, Any]:
+    """The recorded request as keyword arguments of `client.stream`, to send it again."""
+    body: dict[str, Any] = dict(call.request["body"])
+    for name in ("model", "stream", "stream_options"):
+        body.pop(name, None)
+    prompt: dict[str, Any] = {
+        name: body.pop(name) for name in ("messages", "prompt") if name in body
     }
-    return {**words, "extra_body": asked}
+    return {**prompt, "extra_body": body}
 
 
 def _pace(call: RecordedCall) -> tuple[float, float]:
-    """Speed and longest wait: those of the recording where it can be watched, else what lets it be.
+    """The speed and the longest wait that let people watch a recording.
 
-    The models of the samples are tiny and fast, and were loaded from disk for them.
+    The models of the samples are tiny: they answer fast, and the first chunk came after a wait for
+    the model to load.
     """
     times = [frame.t for frame in call.frames()]
     streamed = (times[-1] - times[0]) / 1e6 if times else 0.0
-    return min(1.0, streamed / _SHORTEST) or 1.0, _LONGEST_WAIT
+    return min(1.0, streamed / _SHORTEST_STREAM) or 1.0, _LONGEST_WAIT
 
 
-def _in_words(pace: float) -> str:
+def _pace_text(pace: float) -> str:
     if pace == 1:
         return "at the recorded pace"
     if pace == 0:
@@ -256,7 +258,7 @@ def _in_words(pace: float) -> str:
 
 @contextlib.contextmanager
 def _no_proxies() -> Generator[None]:
-    """Without the environment's proxies, which may be malformed and are of no use on loopback."""
+    """Remove the proxy variables for a while: they may be malformed, and loopback needs none."""
     proxies = {
         name: os.environ.pop(name) for name in list(os.environ) if name.lower().endswith("_proxy")
     }
@@ -266,12 +268,12 @@ def _no_proxies() -> Generator[None]:
         os.environ.update(proxies)
 
 
-def _say(text: str = "", style: str = PLAIN) -> None:
+def _print_line(text: str = "", style: str = PLAIN) -> None:
     write(text, style)
     write("\n")
 
 
 def _title(text: str, more: str = "") -> None:
-    _say()
+    _print_line()
     write(text, BOLD)
-    _say(more)
+    _print_line(more)

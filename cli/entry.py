@@ -1,8 +1,8 @@
-"""The `vesselog` command: finds the command asked for, and turns what it raises into one line.
+"""The `vesselog` program: runs the chosen command and prints its errors in one line.
 
-A command is a module with `add(commands)`, which describes it to argparse, and the function that it
-names as `run`. Modules of commands import nothing heavy but inside their functions: `--help` should
-not wait for a client that nobody asked for.
+A command is a module with a function `add(commands)`, which adds it to the parser and sets `run` to
+the function to call. Command modules import the rest of the library inside their functions, so that
+`--help` is fast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from . import (
     verify,
     vessels,
 )
-from .statuses import EPILOG, ExitStatus, status_of
+from .exit_status import EPILOG, ExitStatus, status_of
 
 __all__ = ["main", "parser"]
 
@@ -44,14 +44,14 @@ _COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """Complains in one line, and takes options between the arguments of a command."""
+    """Prints usage errors in one line, and allows options between a command's arguments."""
 
     _mixing = False
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """As for every parser, but `chat MODEL --generate PROMPT` is understood too."""
+        """Parse as argparse does, but also accept `chat MODEL --generate PROMPT`."""
         if self._mixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
         self._mixing = True
@@ -61,16 +61,16 @@ class _Parser(argparse.ArgumentParser):
             self._mixing = False
 
     def error(self, message: str) -> NoReturn:
-        output.complain(f"{message}; see {self.prog} --help", self.prog)
+        output.print_error(f"{message}; see {self.prog} --help", self.prog)
         raise SystemExit(ExitStatus.USAGE)
 
 
 def parser() -> argparse.ArgumentParser:
-    """What `vesselog` understands."""
+    """Make the parser for the whole command line."""
     top = _Parser(
         prog="vesselog",
-        description="Stream from language models, each chunk recorded before it is shown; replay, "
-        "check and decode the recordings.",
+        description="Stream answers from language models and record each chunk before it is "
+        "printed; replay, check and decode the recordings.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line, `sys.argv` by default; gives the exit status."""
+    """Run a command line (default: `sys.argv`); returns the exit status."""
     _prepare_streams()
     try:
         arguments = parser().parse_args(argv)
@@ -92,28 +92,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough. What is still buffered would be complained about at exit.
+        # The reader closed the pipe (`| head`). Python would report the data that is still buffered
+        # at exit, so it goes to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.OK
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        output.complain(f"{name}{error.strerror or type(error).__name__}")
+        file = f"{error.filename}: " if error.filename else ""
+        output.print_error(f"{file}{error.strerror or type(error).__name__}")
         return ExitStatus.FAILURE
     except Exception as error:
         from ..core.errors import VesselogError
 
         if not isinstance(error, VesselogError):
             raise
-        output.complain(error.message)
+        output.print_error(error.message)
         return status_of(error)
 
 
 def _prepare_streams() -> None:
-    """Make sure that whatever is said can be written."""
+    """Make sure that writing to stdout and stderr cannot fail because of the stream itself."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started the command
+        if stream is None:  # the parent process closed it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif hasattr(stream, "reconfigure"):
-            # A character that the terminal's encoding lacks must not end the answer.
+            # A character that the terminal's encoding does not have must not stop the output.
             stream.reconfigure(errors="replace")

@@ -1,54 +1,54 @@
-"""`vesselog follow`: a call that another process is recording, as it comes."""
+"""`vesselog follow`: prints a call while another process records it."""
 
 from __future__ import annotations
 
 import argparse
 
-from .answers import Answer, JsonAnswer, TextAnswer
+from .answer_printer import AnswerPrinter, JsonPrinter, TextPrinter
 from .arguments import Commands, add_call, add_json, add_recording
-from .output import complain
-from .statuses import EPILOG, ExitStatus, status_of
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import print_error
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "follow",
-        help="watch a call while another process records it",
-        description="Show what is recorded of a call, then what comes, until the call ends or its "
-        "writer is gone.",
+        help="print a call while another process records it",
+        description="Print the chunks of a call that are already recorded, then each new one, "
+        "until the call ends or the process that records it is gone.",
         epilog=EPILOG,
     )
     add_recording(parser)
-    add_call(parser, "default: the one begun last")
+    add_call(parser, "default: the last one that started")
     parser.add_argument(
-        "--after", type=int, default=-1, metavar="SEQ", help="begin behind this chunk"
+        "--after", type=int, default=-1, metavar="SEQ", help="start after this chunk"
     )
     add_json(parser, "the chunks, then the completion,")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Watch it."""
+    """Print the call until it ends; returns the exit status."""
     from ..core.assembler import Assembler
     from ..core.truth.follow import follow
     from ..core.truth.recording import RecordedCall, Recording
 
-    answer: Answer = JsonAnswer() if arguments.json else TextAnswer()
+    printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()
     followed = follow(arguments.file, call=arguments.call, after=arguments.after)
     assembler = Assembler()
     for chunk in followed:
         assembler.add(chunk)
-        answer.chunk(chunk)
+        printer.chunk(chunk)
     call: RecordedCall = next(
         call for call in Recording(arguments.file).calls() if call.number == followed.call
     )
     completion = assembler.completion(metrics=call.metrics, session=call.session, call=call.number)
     error = followed.error
-    answer.end(completion, error, outcome=followed.outcome, path=arguments.file)
+    printer.end(completion, error, outcome=followed.outcome, path=arguments.file)
     if error is None:
         return ExitStatus.OK
-    complain(error.message)
+    print_error(error.message)
     return status_of(error)

@@ -1,7 +1,7 @@
-"""Text that grows on the screen, wrapped, with a figure beside each of its lines.
+"""Prints text that arrives in pieces: wrapped lines with a note at the right of each line.
 
-On a terminal the last line is written again with every piece. Anywhere else a line is written once
-it is full: the same picture, without a control character, for a log.
+On a terminal the last line is written again for each piece. Otherwise a line is written when it is
+full, without control characters, so that a log file shows the same lines.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
-from .output import DIM, PLAIN, is_terminal, shown, styled
+from .output import DIM, PLAIN, is_terminal, printable, styled
 
 __all__ = ["LiveText", "columns"]
 
 _INDENT = "  "
 _WIDEST = 100
-_FIGURE_COLUMNS = 24
-# On a narrower screen the figures would leave no room for the text.
-_NARROWEST = 60
+_NOTE_COLUMNS = 24
+# A narrower terminal has no room for the notes.
+_NARROWEST_WITH_NOTES = 60
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal this text takes."""
+    """How many columns of a terminal this text needs."""
     return sum(
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
         for each in text
@@ -31,22 +31,22 @@ def columns(text: str) -> int:
 
 
 class LiveText:
-    """One paragraph. figure: what stands beside a line when it is written. style: of the text."""
+    """One paragraph. note: returns the text at the right of a line. style: of the paragraph."""
 
-    def __init__(self, stream: TextIO, figure: Callable[[], str], *, style: str = PLAIN) -> None:
+    def __init__(self, stream: TextIO, note: Callable[[], str], *, style: str = PLAIN) -> None:
         self._stream = stream
-        self._figure = figure
+        self._note = note
         self._style = style
         self._terminal = is_terminal(stream)
-        # One column stays free: some terminals wrap as soon as the last one is written.
+        # One column stays free: some terminals wrap when the last column is written.
         width = min(shutil.get_terminal_size().columns - 1, _WIDEST)
-        self._figures = width >= _NARROWEST
-        self._width = width - len(_INDENT) - (_FIGURE_COLUMNS if self._figures else 0)
+        self._has_notes = width >= _NARROWEST_WITH_NOTES
+        self._width = width - len(_INDENT) - (_NOTE_COLUMNS if self._has_notes else 0)
         self._line = ""
 
     def add(self, text: str) -> None:
         """Write the next piece."""
-        *full, self._line = (self._line + shown(text, self._stream)).split("\n")
+        *full, self._line = (self._line + printable(text, self._stream)).split("\n")
         for line in full:
             self._write(self._wrapped(line), end="\n")
         self._line = self._wrapped(self._line)
@@ -54,13 +54,13 @@ class LiveText:
             self._write(self._line, end="")
 
     def end(self) -> None:
-        """The paragraph is over."""
+        """End the paragraph."""
         if self._line.strip():
             self._write(self._line, end="\n")
         self._line = ""
 
     def _wrapped(self, line: str) -> str:
-        """Write the lines that are full; gives what is left for the next."""
+        """Write the full lines and return the rest, the start of the next line."""
         while columns(line) > self._width:
             fit = len(line)
             while columns(line[:fit]) > self._width:
@@ -73,8 +73,8 @@ class LiveText:
 
     def _write(self, line: str, *, end: str) -> None:
         begin, clear = ("\r", "\x1b[K") if self._terminal else ("", "")
-        padding = " " * (self._width - columns(line)) if self._figures else ""
-        figure = styled(f" │ {self._figure()}", DIM, self._stream) if self._figures else ""
+        padding = " " * (self._width - columns(line)) if self._has_notes else ""
+        note = styled(f" │ {self._note()}", DIM, self._stream) if self._has_notes else ""
         text = styled(line, self._style, self._stream)
-        self._stream.write(f"{begin}{_INDENT}{text}{padding}{figure}{clear}{end}")
+        self._stream.write(f"{begin}{_INDENT}{text}{padding}{note}{clear}{end}")
         self._stream.flush()

@@ -1,4 +1,4 @@
-"""`vesselog ls`: the recordings in a folder."""
+"""`vesselog ls`: lists the recordings in a folder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import Commands, add_json
-from .output import complain, json_line, note, table
-from .statuses import ExitStatus
+from .exit_status import ExitStatus
+from .output import print_error, print_json, print_note, print_table
 
 __all__ = ["add"]
 
@@ -17,11 +17,11 @@ _MOST_MODELS = 3
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "ls",
         help="list the recordings in a folder",
-        description="List the recordings in a folder, the oldest first.",
+        description="List the recordings in a folder, oldest first.",
     )
     parser.add_argument(
         "folder", metavar="DIR", type=Path, nargs="?", default=_DEFAULT, help="default: recordings"
@@ -31,12 +31,12 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List them."""
+    """Print the list; returns the exit status."""
     from ..core.errors import RecordingError
 
     folder = arguments.folder
     if folder == _DEFAULT and not folder.exists():
-        note("nothing is recorded here yet: there is no folder recordings")
+        print_note("nothing is recorded yet: the folder recordings does not exist")
         return ExitStatus.OK
     if not folder.is_dir():
         raise RecordingError(f"{folder} is not a folder")
@@ -44,23 +44,23 @@ def run(arguments: argparse.Namespace) -> int:
     status = ExitStatus.OK
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            found.append(_about(path))
+            found.append(_summary(path))
         except RecordingError as error:
-            complain(error.message)
+            print_error(error.message)
             status = ExitStatus.FAILURE
     found.sort(key=lambda each: each["opened"] or "")
     if arguments.json:
         for each in found:
-            json_line(each)
+            print_json(each)
     elif found:
-        table(("OPENED (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"), map(_row, found))
+        print_table(("OPENED (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"), map(_row, found))
     elif status is ExitStatus.OK:
-        note(f"{folder} has no recordings (*.jsonl)")
+        print_note(f"{folder} has no recordings (*.jsonl)")
     return status
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """A recording in short, read once from end to end. Raises RecordingError."""
+def _summary(path: Path) -> dict[str, Any]:
+    """Summarise a recording; reads the whole file once. Raises RecordingError."""
     from ..core.truth.recording import Recording
 
     recording = Recording(path)
@@ -89,24 +89,24 @@ def _about(path: Path) -> dict[str, Any]:
     }
 
 
-def _row(about: dict[str, Any]) -> tuple[str, ...]:
-    from .sizes import bytes_in_words
+def _row(summary: dict[str, Any]) -> tuple[str, ...]:
+    from .format_bytes import format_bytes
 
-    outcomes: list[str] = about["outcomes"]
-    models: list[str] = about["models"]
+    outcomes: list[str] = summary["outcomes"]
+    models: list[str] = summary["models"]
     more = f" +{len(models) - _MOST_MODELS}" if len(models) > _MOST_MODELS else ""
-    opened = (about["opened"] or "?")[:19].replace("T", " ")
+    opened = (summary["opened"] or "?")[:19].replace("T", " ")
     return (
         opened,
-        str(about["calls"]),
+        str(summary["calls"]),
         ", ".join(_counted(outcomes)) or "-",
-        bytes_in_words(about["bytes"]),
+        format_bytes(summary["bytes"]),
         ", ".join(models[:_MOST_MODELS]) + more,
-        about["path"],
+        summary["path"],
     )
 
 
 def _counted(outcomes: list[str]) -> list[str]:
-    """Each outcome once, with how often it is there if that is more than once."""
+    """Each outcome once, with its count if it occurs more than once."""
     counts = {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
     return [outcome if count == 1 else f"{count} {outcome}" for outcome, count in counts.items()]

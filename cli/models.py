@@ -1,59 +1,66 @@
-"""`vesselog models`: what a server offers."""
+"""`vesselog models`: lists the models of a server."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 
-from .arguments import Commands, add_json, add_server, configured_vessel
-from .output import complain, json_line, note, table
-from .statuses import EPILOG, ExitStatus, status_of
+from .arguments import Commands, add_json, add_server, add_timeout, configured_vessel
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import print_error, print_json, print_note, print_table
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "models",
         help="list the models of a vessel's server",
         description="List the models of a vessel's server.",
         epilog=EPILOG,
     )
-    parser.add_argument("vessel", metavar="VESSEL", help="as ollama or openai")
+    parser.add_argument("vessel", metavar="VESSEL", help="for example ollama or openai")
     add_server(parser)
+    add_timeout(parser)
     add_json(parser, "the models")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and list."""
+    """Ask the server and print the list; returns the exit status."""
     from ..core.client.client import Client
+    from ..core.client.settings import Timeouts
     from ..core.errors import VesselogError
-    from .hints import explained
+    from .error_advice import command_line_message
 
     name = arguments.vessel
-    with Client(recordings=None, vessels=configured_vessel(name, arguments)) as client:
+    with Client(
+        recordings=None,
+        vessels=configured_vessel(name, arguments),
+        timeouts=Timeouts(**dict(arguments.timeout)),
+    ) as client:
         try:
             models = client.models(name)
         except VesselogError as error:
-            complain(explained(error, client, name))
+            print_error(command_line_message(error, client, name))
             return status_of(error)
     if arguments.json:
         for model in models:
-            json_line({"model": f"{name}/{model.name}", **dataclasses.asdict(model)})
+            print_json({"model": f"{name}/{model.name}", **dataclasses.asdict(model)})
     elif models:
         rows = [
             (f"{name}/{model.name}", _size(model.size), (model.modified or "")[:10])
             for model in models
         ]
-        table(("MODEL", "SIZE", "MODIFIED"), rows)
+        print_table(("MODEL", "SIZE", "MODIFIED"), rows)
     else:
-        note(f"{name} has no models{'; get one: ollama pull MODEL' if name == 'ollama' else ''}")
+        advice = "; get one with `ollama pull MODEL`" if name == "ollama" else ""
+        print_note(f"{name} has no models{advice}")
     return ExitStatus.OK
 
 
 def _size(count: int | None) -> str:
-    from .sizes import bytes_in_words
+    from .format_bytes import format_bytes
 
-    return "" if count is None else bytes_in_words(count)
+    return "" if count is None else format_bytes(count)

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from .arguments import Commands
-from .output import note, write
-from .statuses import ExitStatus
+from .exit_status import ExitStatus
+from .output import print_note, write
 
 __all__ = ["add"]
 
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         text = skeleton.joinpath(f"{source}.txt").read_text("utf-8")
         path.write_text(_renamed(text, name), "utf-8", newline="\n")
         write(f"{path}\n")
-    note(f"next: cd {folder} && pytest, then pip install --editable . and vesselog vessels")
+    print_note(f"next: cd {folder} && pytest, then pip install --editable . and vesselog vessels")
     return ExitStatus.OK
 
 

@@ -1,7 +1,7 @@
-"""Where a command writes: what was asked for goes to stdout at once, everything else to stderr.
+"""Writes to stdout and stderr: results go to stdout at once, everything else goes to stderr.
 
-Text from a model or a file is made harmless before it reaches a terminal (an answer may contain
-escape sequences); a pipe or a file gets it as it is.
+Text from a model or a file may contain escape sequences. On a terminal its control characters are
+replaced by visible symbols; a pipe or a file gets the text unchanged.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ __all__ = [
     "BOLD",
     "DIM",
     "PLAIN",
-    "complain",
     "is_terminal",
-    "json_line",
-    "note",
-    "put",
-    "shown",
+    "print_error",
+    "print_json",
+    "print_note",
+    "print_table",
+    "printable",
     "styled",
-    "table",
     "write",
+    "write_to",
 ]
 
-# Styles of text on a terminal, as ECMA-48 numbers them (8.3.117, SGR).
+# SGR parameters of ECMA-48 (8.3.117).
 PLAIN, BOLD, DIM = "", "1", "2"
 
-# Control characters but for the tab and the line feed, as the symbols that Unicode has for them.
-_HARMLESS = {
+# Control characters, except tab and line feed, become Unicode's symbols for control characters.
+_VISIBLE_CONTROLS = {
     **{code: 0x2400 + code for code in range(32) if code not in {9, 10}},
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
@@ -38,48 +38,48 @@ _HARMLESS = {
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether someone is watching, on a terminal that can do more than print."""
+    """Whether the stream is a terminal that understands escape sequences."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def shown(text: str, stream: TextIO) -> str:
-    """`text` as it may be written to this stream."""
-    return text.translate(_HARMLESS) if stream.isatty() else text
+def printable(text: str, stream: TextIO) -> str:
+    """Replace the control characters in `text` if the stream is a terminal."""
+    return text.translate(_VISIBLE_CONTROLS) if stream.isatty() else text
 
 
 def write(text: str, style: str = PLAIN) -> None:
-    """Write to stdout, now."""
-    put(sys.stdout, text, style)
+    """Write to stdout and flush."""
+    write_to(sys.stdout, text, style)
 
 
-def json_line(value: Mapping[str, Any]) -> None:
-    """Write one JSON object to stdout as a line, now."""
+def print_json(value: Mapping[str, Any]) -> None:
+    """Write one JSON object as a line to stdout and flush."""
     from ..core.jsontext import dumps
 
     sys.stdout.write(dumps(value).decode() + "\n")
     sys.stdout.flush()
 
 
-def note(text: str = "", style: str = PLAIN) -> None:
+def print_note(text: str = "", style: str = PLAIN) -> None:
     """Write a line to stderr."""
-    put(sys.stderr, text, style, end="\n")
+    write_to(sys.stderr, text, style, end="\n")
 
 
-def complain(text: str, command: str = "vesselog") -> None:
-    """Say in one line what went wrong and what to do."""
-    note(f"{command}: {' '.join(text.split())}")
+def print_error(text: str, command: str = "vesselog") -> None:
+    """Write an error to stderr, in one line that begins with the command's name."""
+    print_note(f"{command}: {' '.join(text.split())}")
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """`text`, in this style where the stream is a terminal that shows it."""
+    """`text` in this style, if the stream is a terminal and NO_COLOR is not set."""
     if not style or not text or os.environ.get("NO_COLOR") or not is_terminal(stream):
         return text
     return f"\x1b[{style}m{text}\x1b[0m"
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows to stdout in columns as wide as they need."""
-    printed = [[shown(cell, sys.stdout) for cell in row] for row in rows]
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows to stdout; each column is as wide as its longest cell."""
+    printed = [[printable(cell, sys.stdout) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headings, *printed, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -92,7 +92,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     sys.stdout.flush()
 
 
-def put(stream: TextIO, text: str, style: str = PLAIN, end: str = "") -> None:
-    """Write to this stream, now; the text made harmless for a terminal, then styled."""
-    stream.write(styled(shown(text, stream), style, stream) + end)
+def write_to(stream: TextIO, text: str, style: str = PLAIN, end: str = "") -> None:
+    """Write to this stream and flush; control characters are replaced before the style is added."""
+    stream.write(styled(printable(text, stream), style, stream) + end)
     stream.flush()

@@ -1,4 +1,4 @@
-"""`vesselog recover`: repairs what a dead writer left."""
+"""`vesselog recover`: repairs a recording whose writer was killed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json, add_recording
-from .output import json_line, write
-from .statuses import EPILOG, ExitStatus
+from .exit_status import EPILOG, ExitStatus
+from .output import print_json, write
 
 if TYPE_CHECKING:
     from ..core.truth.recover import Recovered
@@ -16,13 +16,13 @@ __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "recover",
-        help="repair what a dead writer left",
-        description="Do what the next writer would do: put a torn tail aside (to FILE.torn) and "
-        "end the calls that have no end as crashed. A sound file is not touched. Damage in the "
-        "middle is for `vesselog salvage`.",
+        help="repair a recording whose writer was killed",
+        description="Do what the next writer of the file would do: move a torn tail to FILE.torn, "
+        "and record the outcome crashed for calls that have no end. An undamaged file is not "
+        "changed. Use `vesselog salvage` for damage in the middle of a file.",
         epilog=EPILOG,
     )
     add_recording(parser)
@@ -31,27 +31,27 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Recover the file and say what was done."""
+    """Repair the file and print what was done; returns the exit status."""
     from ..core.truth.recover import recover
 
     report = recover(arguments.file)
     if arguments.json:
-        json_line(report.to_dict())
+        print_json(report.to_dict())
     else:
-        write(f"{report.path}: {_told(report)}\n")
+        write(f"{report.path}: {_description(report)}\n")
     return ExitStatus.OK
 
 
-def _told(report: Recovered) -> str:
+def _description(report: Recovered) -> str:
     if not report.changed:
         return "nothing to recover"
     done: list[str] = []
     if report.torn:
-        done.append(f"{report.torn} torn bytes put aside to {report.aside}")
+        done.append(f"{report.torn} torn bytes moved to {report.aside}")
     if report.crashed:
         calls = ", ".join(map(str, report.crashed))
-        ended = "call" if len(report.crashed) == 1 else "calls"
-        done.append(f"{ended} {calls} ended as crashed")
+        noun = "call" if len(report.crashed) == 1 else "calls"
+        done.append(f"{noun} {calls} recorded as crashed")
     if report.emptied:
-        done.append("nothing was left of the recording, and it was removed")
+        done.append("nothing was left of the recording, so it was removed")
     return f"recovered: {'; '.join(done)}"

@@ -1,24 +1,24 @@
-"""`vesselog rederive`: a recording decoded again by today's vessels."""
+"""`vesselog rederive`: decodes a recording again with the installed vessels."""
 
 from __future__ import annotations
 
 import argparse
 
 from .arguments import Commands, add_json, add_out, add_recording
-from .output import json_line, note, write
-from .statuses import EPILOG, ExitStatus
+from .exit_status import EPILOG, ExitStatus
+from .output import print_json, print_note, write
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "rederive",
-        help="decode a recording again, into a new one",
-        description="Decode a recording again by the vessels that are installed now, into a new "
-        "one. What was on the wire, when it came and what became of the calls stays; chunks, "
-        "repairs, usage and whether answers were complete are made anew.",
+        help="decode a recording again into a new one",
+        description="Decode a recording again with the installed vessels and write the result to a "
+        "new recording. The provider's bytes, their times and the errors of the calls stay as they "
+        "are; chunks, repairs, usage and whether answers were complete are worked out again.",
         epilog=EPILOG,
     )
     add_recording(parser)
@@ -28,19 +28,20 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rederive the file and say what is not as it was."""
+    """Write the new recording and print what changed; returns the exit status."""
     from ..core.truth.rederive import rederive
 
     report = rederive(arguments.file, arguments.out)
     if arguments.json:
-        json_line(report.to_dict())
+        print_json(report.to_dict())
         return ExitStatus.OK
     if report.torn:
-        note(f"a torn tail of {report.torn} bytes was left out")
+        size = "1 byte" if report.torn == 1 else f"{report.torn} bytes"
+        print_note(f"a torn tail of {size} was left out")
     for kept in report.kept:
-        note(f"call {kept.call} was kept as it was: {kept.reason}")
-    for call, then, now in report.outcomes:
-        note(f"call {call} was {then}, and is {now}")
+        print_note(f"call {kept.call} was copied unchanged: {kept.reason}")
+    for call, old, new in report.outcomes:
+        print_note(f"call {call} was {old} and is now {new}")
     calls = "1 call" if report.decoded == 1 else f"{report.decoded} calls"
     write(f"{report.out}: {calls} decoded again\n")
     return ExitStatus.OK

@@ -1,15 +1,15 @@
-"""`vesselog replay`: a recording again, at the pace at which it came."""
+"""`vesselog replay`: prints a recording again at its original pace."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from .answers import Answer, JsonAnswer, TextAnswer
+from .answer_printer import AnswerPrinter, JsonPrinter, TextPrinter
 from .arguments import Commands, add_call, add_json, add_recording, speed
-from .headings import heading
-from .output import DIM, complain, note
-from .statuses import EPILOG, ExitStatus, status_of
+from .call_heading import call_heading
+from .exit_status import EPILOG, ExitStatus, status_of
+from .output import DIM, print_error, print_note
 
 if TYPE_CHECKING:
     from ..core.errors import VesselogError
@@ -19,12 +19,12 @@ __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "replay",
-        help="play a recording again",
-        description="Play a recording: the stored chunks at their own pace, call by call. Ends as "
-        "the last call did, with the same error.",
+        help="print a recording again at its original pace",
+        description="Print the stored chunks of a recording at their original pace, call by call. "
+        "The command ends as the last call did, with the same error.",
         epilog=EPILOG,
     )
     add_recording(parser)
@@ -33,15 +33,15 @@ def add(commands: Commands) -> None:
         type=speed,
         default=1.0,
         metavar="FACTOR",
-        help="2 is twice as fast; 0 or max is without waiting (default: 1)",
+        help="2 is twice as fast; 0 or max means no waiting (default: 1)",
     )
-    add_call(parser, "default: all, one after the other")
+    add_call(parser, "default: all calls, one after the other")
     add_json(parser, "the chunks and completions")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play the calls asked for."""
+    """Print the chosen calls; returns the exit status of the last."""
     from ..core.errors import RecordingError
     from ..core.truth.recording import Recording
 
@@ -53,14 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise RecordingError(f"{arguments.file} has no {missing}")
     status = ExitStatus.OK
     for call in calls:
-        answer: Answer = JsonAnswer() if arguments.json else TextAnswer()
+        printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()
         if not arguments.json:
-            note(heading(call), DIM)
-        status = _play(call, arguments.speed, answer)
+            print_note(call_heading(call), DIM)
+        status = _play(call, arguments.speed, printer)
     return status
 
 
-def _play(call: RecordedCall, pace: float, answer: Answer) -> ExitStatus:
+def _play(call: RecordedCall, pace: float, printer: AnswerPrinter) -> ExitStatus:
     from ..core.errors import VesselogError
     from ..core.truth.replay import replay
 
@@ -68,11 +68,11 @@ def _play(call: RecordedCall, pace: float, answer: Answer) -> ExitStatus:
     failure: VesselogError | None = None
     try:
         for chunk in played:
-            answer.chunk(chunk)
+            printer.chunk(chunk)
     except VesselogError as error:
         failure = error
-    answer.end(played.completion, failure, outcome=call.outcome)
+    printer.end(played.completion, failure, outcome=call.outcome)
     if failure is None:
         return ExitStatus.OK
-    complain(failure.message)
+    print_error(failure.message)
     return status_of(failure)

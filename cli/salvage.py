@@ -1,23 +1,23 @@
-"""`vesselog salvage`: a sound recording from a damaged or edited one."""
+"""`vesselog salvage`: writes a new, undamaged recording from a damaged or edited one."""
 
 from __future__ import annotations
 
 import argparse
 
 from .arguments import Commands, add_json, add_out, add_recording
-from .output import json_line, note, write
-from .statuses import EPILOG, ExitStatus
+from .exit_status import EPILOG, ExitStatus
+from .output import print_json, print_note, write
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "salvage",
-        help="save what can be saved of a damaged or edited recording",
-        description="Write every line that can be read to a new, sound recording, and say what was "
-        "lost and what had to be changed. The old file stays as it is.",
+        help="copy what can be read of a damaged or edited recording",
+        description="Copy every readable line of a damaged or edited recording to a new one, and "
+        "print what was lost and what had to be changed. The old file is not changed.",
         epilog=EPILOG,
     )
     add_recording(parser)
@@ -27,17 +27,19 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Salvage the file and say what it cost."""
+    """Write the new recording and print what was lost; returns the exit status."""
     from ..core.truth.salvage import salvage
 
     report = salvage(arguments.file, arguments.out)
     if arguments.json:
-        json_line(report.to_dict())
+        print_json(report.to_dict())
         return ExitStatus.OK
-    for told in report.lost:
-        note(f"lost: line {told.line} (byte {told.offset}), {told.size} bytes: {told.message}")
-    for told in report.changed:
-        note(f"changed: line {told.line} (byte {told.offset}): {told.message}")
-    cost = f"{len(report.lost)} lost, {len(report.changed)} changed"
-    write(f"{report.out}: {report.lines} lines; {cost}\n")
+    for lost in report.lost:
+        print_note(
+            f"lost: line {lost.line} (byte {lost.offset}), {lost.size} bytes: {lost.message}"
+        )
+    for changed in report.changed:
+        print_note(f"changed: line {changed.line} (byte {changed.offset}): {changed.message}")
+    counts = f"{len(report.lost)} lost, {len(report.changed)} changed"
+    write(f"{report.out}: {report.lines} lines; {counts}\n")
     return ExitStatus.OK

@@ -1,4 +1,4 @@
-"""`vesselog verify`: whether recordings are what their writer wrote, and decode as they did."""
+"""`vesselog verify`: checks recordings for damage, and whether they still decode the same way."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json
-from .output import complain, json_line, write
-from .statuses import EPILOG, ExitStatus
+from .exit_status import EPILOG, ExitStatus
+from .output import print_error, print_json, write
 
 if TYPE_CHECKING:
     from ..core.truth.verify import Report
@@ -17,23 +17,27 @@ __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "verify",
         help="check recordings for damage",
-        description="Check recordings: every line's check and number, the bytes of each call, and "
-        "whether the vessels installed now still make the same chunks of its frames. Exit status 1 "
-        "if one of them is not sound, 6 if all are and one decodes differently today.",
+        description="Check recordings: the checksum and number of every line, the bytes of every "
+        "call, and whether the installed vessels still decode its frames to the same chunks. The "
+        "exit status is 1 if a recording is damaged, 6 if none is but one decodes differently now.",
         epilog=EPILOG,
     )
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="recordings")
-    parser.add_argument("--no-decode", action="store_true", help="do not decode the frames again")
+    parser.add_argument(
+        "--no-decode",
+        action="store_true",
+        help="check only for damage; do not decode the frames again",
+    )
     add_json(parser, "the reports")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check each; one that cannot be read does not keep the others from being checked."""
+    """Check every file, also after one that cannot be read; returns the exit status."""
     from ..core.errors import RecordingError
     from ..core.truth.verify import verify
 
@@ -42,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             report = verify(path, decode=not arguments.no_decode)
         except RecordingError as error:
-            complain(error.message)
+            print_error(error.message)
             status = ExitStatus.FAILURE
             continue
         if not report.ok:
@@ -50,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         elif report.drifting and status is ExitStatus.OK:
             status = ExitStatus.DRIFT
         if arguments.json:
-            json_line(report.to_dict())
+            print_json(report.to_dict())
         else:
-            _tell(report)
+            _print_report(report)
     return status
 
 
-def _tell(report: Report) -> None:
+def _print_report(report: Report) -> None:
     counts = ", ".join(
         f"{count} {name if count != 1 else name.removesuffix('s')}"
         for name, count in (
@@ -66,9 +70,10 @@ def _tell(report: Report) -> None:
             ("chunks", report.chunks),
         )
     )
-    verdict = "sound" if report.ok else f"NOT SOUND ({report.errors} found)"
+    errors = f"{report.errors} error{'' if report.errors == 1 else 's'}"
+    verdict = "ok" if report.ok else f"DAMAGED ({errors})"
     if report.drifting:
-        verdict += f", DRIFT in {report.drifting} of {report.decoded} decoded again"
+        verdict += f", DRIFT ({report.drifting} of {report.decoded} calls decode differently now)"
     write(f"{report.path}: {verdict}; {counts}\n")
     for finding in report.findings:
         place = f"line {finding.line}: " if finding.line is not None else ""

@@ -1,4 +1,4 @@
-"""`vesselog vessels`: the vessels that are installed."""
+"""`vesselog vessels`: lists the installed vessels."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import argparse
 from collections.abc import Sequence
 
 from .arguments import Commands, add_json
-from .output import json_line, table
-from .statuses import ExitStatus
+from .exit_status import ExitStatus
+from .output import print_json, print_table
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "vessels",
         help="list the installed vessels",
-        description="List the installed vessels: the dialects that models can be spoken to in.",
+        description="List the installed vessels. A vessel translates one provider's API.",
     )
     add_json(parser, "the vessels")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List them."""
+    """Print the list; returns the exit status."""
     from ..core.registry import find_vessel, installed_vessels
 
     rows: list[tuple[str, ...]] = []
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         vessel = find_vessel(name)
         package = entry.dist.name if entry.dist else "vesselog"
         if arguments.json:
-            json_line(
+            print_json(
                 {
                     "name": name,
                     "version": vessel.version,
@@ -48,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append((name, vessel.version, default, address, key, package))
     if not arguments.json:
         headings = ("VESSEL", "VERSION", "DEFAULT ADDRESS", "ADDRESS FROM", "KEY FROM", "PACKAGE")
-        table(headings, rows)
+        print_table(headings, rows)
     return ExitStatus.OK
 
 
 def _first(variables: Sequence[str] | None) -> str:
-    """The variable that is looked at first; `--json` has them all."""
+    """The variable that is read first; `--json` prints all of them."""
     return variables[0] if variables else "-"

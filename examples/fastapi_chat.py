@@ -1,15 +1,15 @@
-"""A chat backend: POST /chat {"message": …}, answered by server-sent events while it is recorded.
+"""A chat backend: answers POST /chat {"message": …} with server-sent events, and records it.
 
     pip install "fastapi>=0.135" uvicorn
     uvicorn --app-dir examples fastapi_chat:app
 
-CHAT_MODEL       whom to ask, as vessel/model (ollama/qwen3:1.7b); the vessel's own variables, as
-                 OLLAMA_HOST or OPENAI_API_KEY, say where its server is
-CHAT_ORIGINS     the pages that may call from a browser, separated by spaces (none)
-CHAT_RECORDINGS  the folder of the recordings (recordings)
+CHAT_MODEL       the model, as vessel/model (default: ollama/qwen3:1.7b). The vessel reads the
+                 server's address and key from variables such as OLLAMA_HOST and OPENAI_API_KEY.
+CHAT_ORIGINS     the origins that may call from a browser, separated by spaces (default: none)
+CHAT_RECORDINGS  the folder for the recordings (default: recordings)
 
-The answer's pieces are `message` events, {"text": …}. What goes wrong is told by an `error` event.
-The last event is always `end`, {"outcome": …}: an answer without it is not whole.
+The pieces of the answer are `message` events, {"text": …}. A failure is an `error` event. The last
+event is always `end`, {"outcome": …}; an answer without it is incomplete.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ LOGGER = logging.getLogger("uvicorn.error")
 
 
 class Question(BaseModel):
-    """What the browser sends. Anything else is answered by 422."""
+    """What the browser sends. Anything else is answered with 422."""
 
     message: str = Field(min_length=1, max_length=100_000)
 
 
 class State(TypedDict):
-    """What lives as long as the process."""
+    """Objects that exist as long as the process."""
 
     client: vesselog.AsyncClient
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
-    """One client for the process: one connection pool, closed at the end."""
+    """Open one client, with one connection pool, for the whole process."""
     async with vesselog.AsyncClient(recordings=RECORDINGS) as client:
         yield {"client": client}
 
@@ -61,7 +61,7 @@ app.add_middleware(
 
 @app.post("/chat", response_class=EventSourceResponse)
 async def chat(question: Question, request: Request) -> AsyncIterator[ServerSentEvent]:
-    """Answer one question. When the browser leaves, generation is cancelled."""
+    """Answer one question. If the browser disconnects, generation is cancelled."""
     client: vesselog.AsyncClient = request.state.client
     outcome: str | None = "error"
     try:
@@ -71,9 +71,9 @@ async def chat(question: Question, request: Request) -> AsyncIterator[ServerSent
                     yield ServerSentEvent(data={"text": chunk.text})
         outcome = stream.outcome
     except vesselog.VesselogError as error:
-        # Addresses, statuses and the provider's words are for the log; the browser learns only
-        # whether it is worth asking again.
+        # Addresses, HTTP statuses and the provider's message go to the log; the browser learns only
+        # whether to try again.
         LOGGER.warning("%s in session %s: %s", type(error).__name__, error.session, error)
-        told = {"error": "The model could not answer.", "retryable": error.retryable}
-        yield ServerSentEvent(event="error", data=told)
+        data = {"error": "The model could not answer.", "retryable": error.retryable}
+        yield ServerSentEvent(event="error", data=data)
     yield ServerSentEvent(event="end", data={"outcome": outcome})

@@ -1,8 +1,8 @@
-"""Ask many Ollama servers at once; a slow one neither delays nor breaks the others.
+"""Ask many Ollama servers at once. A slow one neither delays nor breaks the others.
 
     python examples/many_servers.py MODEL SECONDS URL...
 
-SECONDS is how long each server may take to its first chunk.
+SECONDS is the limit for the first chunk of each server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vesselog.vessels import Ollama
 
 
 async def answer_or_none(client: vesselog.AsyncClient, model: str) -> vesselog.Completion | None:
-    """The server's answer; None if it gives none, and says why."""
+    """The server's answer. If there is none, print why and return None."""
     try:
         async with client.stream(model, "What is GGUF?") as stream:
             async for _ in stream:
@@ -28,7 +28,7 @@ async def answer_or_none(client: vesselog.AsyncClient, model: str) -> vesselog.C
 
 
 async def ask_all(model: str, seconds: float, urls: list[str]) -> list[vesselog.Completion | None]:
-    """All answers, in the order of the servers."""
+    """Ask all servers at once; the answers are in the order of the servers."""
     vessels = {f"server-{number}": Ollama(base_url=url) for number, url in enumerate(urls, 1)}
     timeouts = vesselog.Timeouts(first_chunk=seconds)
     async with vesselog.AsyncClient(vessels=vessels, timeouts=timeouts) as client:
@@ -38,7 +38,7 @@ async def ask_all(model: str, seconds: float, urls: list[str]) -> list[vesselog.
 
 
 def main(model: str, seconds: str, *urls: str) -> None:
-    """Ask, then count."""
+    """Ask all servers, then print how many answered."""
     answers = asyncio.run(ask_all(model, float(seconds), list(urls)))
     print(f"{sum(answer is not None for answer in answers)} of {len(answers)} answered")
 

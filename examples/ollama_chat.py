@@ -1,9 +1,9 @@
-"""Stream a chat from Ollama, sync and async, and tell how fast the model was.
+"""Stream a chat from Ollama, sync and async, and print how fast the model was.
 
     python examples/ollama_chat.py [MODEL [PROMPT]]
 
-The server is that of OLLAMA_HOST, http://127.0.0.1:11434 without it. Tokens per second is Ollama's
-own figure, `eval_count / eval_duration` of its last line, so that both ways give the same.
+The server is at OLLAMA_HOST (default: http://127.0.0.1:11434). Tokens per second are computed from
+the last line of Ollama's answer, `eval_count / eval_duration`, so they do not depend on the client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import vesselog
 def stream_chat(
     client: vesselog.Client, model: str, messages: list[dict[str, Any]], **options: Any
 ) -> vesselog.Completion:
-    """Print an answer as it comes; `options` are Ollama's own, such as num_ctx and top_k."""
+    """Print an answer while it arrives. options: Ollama's, such as num_ctx and top_k."""
     with client.stream(f"ollama/{model}", messages, options=options or None) as stream:
         for chunk in stream:
             print(chunk.text, end="", flush=True)
@@ -28,7 +28,7 @@ def stream_chat(
 async def stream_chat_async(
     client: vesselog.AsyncClient, model: str, messages: list[dict[str, Any]], **options: Any
 ) -> vesselog.Completion:
-    """The same, without blocking the event loop."""
+    """Do what `stream_chat` does, without blocking the event loop."""
     async with client.stream(f"ollama/{model}", messages, options=options or None) as stream:
         async for chunk in stream:
             print(chunk.text, end="", flush=True)
@@ -36,20 +36,20 @@ async def stream_chat_async(
 
 
 def speed(answer: vesselog.Completion) -> str:
-    """Tokens, and tokens per second, as far as the provider told them."""
+    """The tokens and the tokens per second; `?` where the provider does not report them."""
     tokens = answer.usage.output_tokens if answer.usage else None
     rate = answer.metrics.output_tokens_per_second
     return f"[{tokens or '?'} tokens @ {'?' if rate is None else f'{rate:.1f}'} tok/s]"
 
 
 async def main_async(model: str, messages: list[dict[str, Any]]) -> vesselog.Completion:
-    """One async client for the whole program, as there is one sync one."""
+    """Ask with an async client. A program needs only one of them."""
     async with vesselog.AsyncClient() as client:
         return await stream_chat_async(client, model, messages)
 
 
 def main(model: str = "qwen2.5:7b", prompt: str = "Explain MLX in 3 sentences.") -> None:
-    """Ask twice."""
+    """Ask twice: sync, then async."""
     messages = [{"role": "user", "content": prompt}]
     with vesselog.Client() as client:
         answer = stream_chat(client, model, messages)

@@ -1,9 +1,9 @@
-"""Ask an OpenAI-compatible server by plain functions: sync and async, streamed and in one piece.
+"""Ask an OpenAI-compatible server with plain functions: sync and async, streamed and not.
 
     python examples/openai_functions.py [MODEL]
 
-The server is that of OPENAI_BASE_URL, or Ollama's own /v1 on this machine. What is printed are
-`chat.completion.chunk` and `chat.completion` objects, which the OpenAI SDK's types accept.
+The server is at OPENAI_BASE_URL (default: the /v1 of Ollama on this machine). Prints objects of
+the kinds `chat.completion.chunk` and `chat.completion`, which the OpenAI SDK's types accept.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ MESSAGES: list[dict[str, Any]] = [
 
 
 def show(value: dict[str, Any]) -> None:
-    """One object a line."""
+    """Print one object as a line."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def ask(client: vesselog.Client, model: str, *, stream: bool) -> vesselog.Completion:
-    """Print the answer, chunk by chunk or whole."""
+    """Print the answer, chunk by chunk or in one piece."""
     if not stream:
         answer = client.complete(model, MESSAGES)
         show(answer.to_openai())
@@ -48,7 +48,7 @@ def ask(client: vesselog.Client, model: str, *, stream: bool) -> vesselog.Comple
 async def ask_async(
     client: vesselog.AsyncClient, model: str, *, stream: bool
 ) -> vesselog.Completion:
-    """The same on the async client."""
+    """Do what `ask` does, with the async client."""
     if not stream:
         answer = await client.complete(model, MESSAGES)
         show(answer.to_openai())
@@ -60,7 +60,7 @@ async def ask_async(
 
 
 async def main_async(server: OpenAI, model: str) -> None:
-    """Both ways, one after the other."""
+    """Ask twice with the async client: streamed, then not."""
     async with vesselog.AsyncClient(vessels={"local": server}) as client:
         await ask_async(client, f"local/{model}", stream=True)
         await ask_async(client, f"local/{model}", stream=False)

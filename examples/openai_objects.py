@@ -1,10 +1,10 @@
-"""Ask an OpenAI-compatible server through an object that keeps its address, key and defaults.
+"""Ask an OpenAI-compatible server with an object that keeps the address, the key and defaults.
 
     python examples/openai_objects.py [MODEL]
 
-The server is that of OPENAI_BASE_URL, or Ollama's own /v1 on this machine. Requests carry the
-legacy `functions`; a server that knows them answers with a function call, which arrives as a tool
-call.
+The server is at OPENAI_BASE_URL (default: the /v1 of Ollama on this machine). The requests use the
+legacy field `functions`. A server that supports it answers with a function call, which vesselog
+returns as a tool call.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Functions = Sequence[Mapping[str, Any]] | None
 
 
 class ChatServer:
-    """One server. Made once, closed by `with`."""
+    """One server. Create it once; `with` closes it."""
 
     def __init__(self, base_url: str, api_key: str, timeout: float = 300.0) -> None:
         self._client = vesselog.Client(
@@ -50,20 +50,20 @@ class ChatServer:
     def stream(
         self, model: str, messages: Messages, functions: Functions = None
     ) -> vesselog.Stream:
-        """The answer as it comes, by `with` and `for`."""
+        """A stream, to be used with `with` and `for`."""
         return self._client.stream(
             f"server/{model}",
             messages,
             functions=functions,
             temperature=1,
-            top_p=0,  # a zero that is set is sent
+            top_p=0,  # a zero is sent too
             max_tokens=2048,
         )
 
     def complete(
         self, model: str, messages: Messages, functions: Functions = None
     ) -> vesselog.Completion:
-        """The answer in one piece."""
+        """The whole answer."""
         return self._client.complete(
             f"server/{model}",
             messages,
@@ -75,7 +75,7 @@ class ChatServer:
 
 
 class AsyncChatServer:
-    """The same for an event loop."""
+    """One server, for use in an event loop. Create it once; `async with` closes it."""
 
     def __init__(self, base_url: str, api_key: str, timeout: float = 300.0) -> None:
         self._client = vesselog.AsyncClient(
@@ -92,7 +92,7 @@ class AsyncChatServer:
     def stream(
         self, model: str, messages: Messages, functions: Functions = None
     ) -> vesselog.AsyncStream:
-        """The answer as it comes, by `async with` and `async for`."""
+        """A stream, to be used with `async with` and `async for`."""
         return self._client.stream(
             f"server/{model}",
             messages,
@@ -105,7 +105,7 @@ class AsyncChatServer:
     async def complete(
         self, model: str, messages: Messages, functions: Functions = None
     ) -> vesselog.Completion:
-        """The answer in one piece."""
+        """The whole answer."""
         return await self._client.complete(
             f"server/{model}",
             messages,
@@ -117,14 +117,14 @@ class AsyncChatServer:
 
 
 def show(answer: vesselog.Completion) -> None:
-    """The text, and the functions that the model wants to be called."""
+    """Print the text and the function calls that the model asks for."""
     print(answer.text)
     for call in answer.tool_calls:
         print(f"call {call.name}({call.arguments})")
 
 
 async def main_async(model: str) -> None:
-    """Streamed, then in one piece."""
+    """Ask twice with the async client: streamed, then not."""
     async with AsyncChatServer(BASE_URL, "EMPTY") as server:
         async with server.stream(model, MESSAGES, FUNCTIONS) as stream:
             async for _ in stream:

@@ -1,7 +1,7 @@
-"""Makes the recordings in recordings/samples: what scripts/record runs.
+"""Makes the recordings in recordings/samples; scripts/record runs it.
 
-Each is one call, recorded by this library from a real server on its usual port, checked, and only
-then put in the place of the one before. A sample is what really happened, its times included.
+Each sample is one call, recorded with this library from a real server on its usual port. It is
+verified before it replaces the previous one. Nothing in a sample is edited, not even its times.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ SAMPLES = Path(__file__).resolve().parents[1] / "recordings/samples"
 OLLAMA_PORT, LLAMA_PORT = 11434, 8080
 CUT_AFTER = 20  # chunks
 
-# The tiny models answer in a twentieth of a second. With this many layers, none of which changes
-# what it says, a model computes as long for a token as a useful one does.
+# The tiny models answer in a twentieth of a second. This many extra layers, which do not change the
+# answer, make a model as slow per token as a useful one.
 LAYERS = 90
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One recording to be made.
+    """One recording to make.
 
-    server: "ollama" or "llama". address: vessel and model. asked: the fields of the request.
-    outcome: how it must end. cut: what happens to it after some chunks. deep: by a model of many
-    layers, so that the answer comes at the pace of a useful one.
+    server: "ollama" or "llama". address: vessel and model. request: its fields. outcome: how the
+    call must end. cut: what is done to the server or the stream after some chunks. deep: use a
+    model with many layers, so that the answer comes at the pace of a useful model.
     """
 
     name: str
     server: str
     address: str
-    asked: dict[str, Any]
+    request: dict[str, Any]
     outcome: str = "complete"
     cut: Callable[[ModelServer, Any], None] | None = None
     deep: bool = False
 
     @property
     def model(self) -> str:
-        """The model's name."""
+        """The name of the model."""
         return self.address.partition("/")[2]
 
 
@@ -99,7 +99,7 @@ ALL = (
 
 
 def main(names: list[str]) -> int:
-    """Make the samples of these names, or all; the exit status."""
+    """Make the samples with these names, or all of them; returns the exit status."""
     unknown = sorted(set(names) - {sample.name for sample in ALL})
     if unknown:
         listed = " ".join(sample.name for sample in ALL)
@@ -123,9 +123,9 @@ def _make(sample: Sample, folder: Path) -> None:
             retries=Retries(count=0),
             environment={},
         ) as client:
-            if sample.deep:  # loading it is not what is to be shown
-                client.complete(sample.address, session="warm-up", **sample.asked)
-            stream = client.stream(sample.address, session=sample.name, **sample.asked)
+            if sample.deep:  # so that the sample does not include the time to load the model
+                client.complete(sample.address, session="warm-up", **sample.request)
+            stream = client.stream(sample.address, session=sample.name, **sample.request)
             chunks = 0
             try:
                 with stream:
@@ -159,7 +159,7 @@ def _server(sample: Sample, log: Path) -> Iterator[ModelServer]:
 
 
 def _with_deep_model(installed: Path, model: str, folder: Path) -> Path:
-    """A folder like the installed server's, whose only model is one of many layers."""
+    """Make a copy of the server's folder whose only model has many layers."""
     maker = os.environ.get("VESSELOG_MODEL_MAKER", "")
     if not os.access(maker, os.X_OK):
         raise LookupError("VESSELOG_MODEL_MAKER must name ../shared/servers/make-models")
@@ -174,7 +174,7 @@ def _with_deep_model(installed: Path, model: str, folder: Path) -> Path:
     deeper = folder / "deeper"
     deeper.write_text(f'#!/bin/sh\nexec "{folder}/venv/bin/python" "$@" --layers {LAYERS}\n')
     deeper.chmod(0o755)
-    subprocess.run(  # noqa: S603 - the maker that scripts/record names
+    subprocess.run(  # noqa: S603 - the program that scripts/record names
         [maker, model, folder / "models"],
         check=True,
         stdout=subprocess.DEVNULL,

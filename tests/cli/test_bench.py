@@ -1,4 +1,4 @@
-"""`vesselog bench`: what it measures is in its recordings, and every client records the same."""
+"""`vesselog bench`: results come from the recordings, and every client records the same calls."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from patience import PATIENCE
 from vesselog import Recording, VesselogError, verify
 from vesselog.cli import main
 from vesselog.cli.bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
-from vesselog.cli.bench_figures import Taken, Tally, at_least
+from vesselog.cli.bench_results import ClientResults, ResourceUse, percentile
 
 INSTALLED = [
     client
     for client in (*SYNC_CLIENTS, *ASYNC_CLIENTS)
     if client not in NEEDS or find_spec(NEEDS[client]) is not None
 ]
-TAKEN = Taken(cpu=0.5, wall=2.0, threads=1, memory_before=1000, memory=3000)
+USED = ResourceUse(cpu=0.5, wall=2.0, threads=1, memory_before=1000, memory=3000)
 
 
 def good(talk: Conversation) -> None:
@@ -46,7 +46,7 @@ def bench(
     return command("bench", model, "Hi", "--base-url", server.url, *arguments)
 
 
-def test_one_client_is_told_by_percentiles() -> None:
+def test_one_client_is_printed_as_percentiles() -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "-n", "2", "-r", "2")
     assert done.returncode == 0
@@ -56,7 +56,7 @@ def test_one_client_is_told_by_percentiles() -> None:
         "time to first chunk",
         "time between chunks",
         "whole answer",
-        "tokens/s of a stream, by the provider",
+        "tokens/s of a stream (provider)",
     ]
     assert rows[-1].split()[-4:] == ["2000.0"] * 4
     assert streams == "4 streams (2 at once, 2 rounds): 4 × complete · HTTP 4 × 200"
@@ -65,7 +65,7 @@ def test_one_client_is_told_by_percentiles() -> None:
     assert [request.json["messages"][0]["content"] for request in server.requests] == ["Hi"] * 7
 
 
-def test_progress_and_place_are_told_on_stderr() -> None:
+def test_progress_and_the_path_go_to_stderr() -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "-n", "1", "-r", "2")
     warm_up, first, second, place = done.stderr.splitlines()
@@ -122,11 +122,13 @@ def test_a_client_that_is_not_installed_is_skipped_and_named(
     monkeypatch.setattr("vesselog.cli.bench.find_spec", lambda module: None)
     assert main(["bench", "ollama/m", "--client", client]) == 2
     skipped, why = capsys.readouterr().err.splitlines()
-    assert skipped.startswith(f"SKIPPED {client}: {NEEDS[client]} is not installed: pip install ")
-    assert why.startswith("vesselog: no client to measure with")
+    assert skipped.startswith(
+        f"SKIPPED {client}: {NEEDS[client]} is not installed; install it with `pip "
+    )
+    assert why.startswith("vesselog: none of the chosen clients is installed: run `pip install ")
 
 
-def test_failures_are_told_to_people_too() -> None:
+def test_failures_are_printed_in_the_text_output_too() -> None:
     with LoopbackServer([good, good, refused]) as server:
         done = bench(server, "-n", "2", "-r", "1")
     assert done.stdout.splitlines()[-1] == "2 × ProviderError (503)"
@@ -207,10 +209,10 @@ def test_an_interrupt_ends_the_streams_and_tells_what_was_measured(client: str) 
 
 def test_a_share_is_the_value_that_so_many_reach() -> None:
     values = [float(number) for number in range(100, 0, -1)]
-    assert [at_least(share, values) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
-    rates = [at_least(share, values, more_is_better=True) for share in (0.5, 0.95, 1.0)]
+    assert [percentile(share, values) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    rates = [percentile(share, values, more_is_better=True) for share in (0.5, 0.95, 1.0)]
     assert rates == [51, 6, 1]
-    assert at_least(0.5, [3.0]) == 3
+    assert percentile(0.5, [3.0]) == 3
 
 
 def lines(*fields: dict[str, object]) -> str:
@@ -220,7 +222,7 @@ def lines(*fields: dict[str, object]) -> str:
 
 
 def test_figures_come_from_the_recorded_times(tmp_path: Path) -> None:
-    """Two overlapping calls: one complete, one cut."""
+    """Two overlapping calls: one complete, one truncated."""
     path = tmp_path / "s.jsonl"
     one = {"seq": 0, "text": "a"}
     two = [{"seq": 1, "text": "b"}, {"seq": 2, "text": "c"}]
@@ -246,13 +248,13 @@ def test_figures_come_from_the_recorded_times(tmp_path: Path) -> None:
             {"type": "end", "call": 2, "t": 600_000, "outcome": "truncated", "error": error},
         )
     )
-    tally = Tally()
-    tally.add(path, TAKEN)
-    assert (tally.first, tally.gaps, tally.whole) == ([0.25, 0.2], [0.2, 0.0], [0.5])
-    assert (tally.rates, tally.by_provider) == ([12.0], False)
-    assert (tally.streams, tally.chunks, tally.tokens, tally.spans) == (2, 4, 3, [0.6])
-    assert tally.tokens_per_second == 5.0
-    record = tally.record()
+    results = ClientResults()
+    results.add(path, USED)
+    assert (results.first, results.gaps, results.whole) == ([0.25, 0.2], [0.2, 0.0], [0.5])
+    assert (results.rates, results.by_provider) == ([12.0], False)
+    assert (results.streams, results.chunks, results.tokens, results.spans) == (2, 4, 3, [0.6])
+    assert results.tokens_per_second == 5.0
+    record = results.record()
     assert record["errors"] == {"TruncatedError (body)": 1}
     assert record["outcomes"] == {"complete": 1, "truncated": 1}
     assert (record["peak_bytes"], record["streams_bytes"]) == (3000, 2000)
@@ -260,4 +262,4 @@ def test_figures_come_from_the_recorded_times(tmp_path: Path) -> None:
 
 def test_a_recording_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VesselogError):
-        Tally().add(tmp_path / "none.jsonl", TAKEN)
+        ClientResults().add(tmp_path / "none.jsonl", USED)

@@ -1,4 +1,4 @@
-"""`vesselog chat`: the answer on stdout, all else on stderr, everything recorded."""
+"""`vesselog chat`: the answer on stdout, everything else on stderr, each chunk recorded."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_key_is_taken_from_the_variable_named(
         assert chat(server, "hi", "--api-key-env", "MY_KEY") == 0
         assert server.requests[0].headers["authorization"] == "Bearer sk-0123456789abcdef"
         assert chat(server, "hi", "--api-key-env", "NOT_SET") == 2
-    assert "NOT_SET: this variable is not set" in capsys.readouterr().err
+    assert "NOT_SET: this environment variable is not set" in capsys.readouterr().err
     assert "sk-0123456789abcdef" not in only_recording().path.read_text()
 
 
@@ -197,7 +197,7 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(
     assert not Path("recordings").exists()
 
 
-def test_a_server_that_does_not_run_is_told_with_how_to_start_it(
+def test_the_error_for_a_stopped_server_says_how_to_start_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with LoopbackServer([]) as server:
@@ -211,7 +211,7 @@ def test_a_server_that_does_not_run_is_told_with_how_to_start_it(
     assert str(only_recording().path) in err
 
 
-def test_a_model_that_is_not_pulled_is_told_with_those_that_are(
+def test_the_error_for_a_missing_model_lists_the_models_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     missing = b'{"error":"model \'nope\' not found"}'
@@ -226,14 +226,16 @@ def test_a_model_that_is_not_pulled_is_told_with_those_that_are(
 
 
 def test_another_404_keeps_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """The model is there: something else was not found."""
+    """The server has the model, so something else was not found."""
     lost = b'{"error":"lost"}'
     with LoopbackServer([lambda t: t.whole(lost, 404), lambda t: t.whole(TAGS)]) as server:
         assert chat(server, "hi", model="ollama/story") == 4
     assert "ollama answered 404: lost" in capsys.readouterr().err
 
 
-def test_a_cut_answer_is_shown_as_far_as_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_part_of_a_truncated_answer_that_arrived_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with answering(*LINES[:2]) as server:
         assert chat(server, "hi") == 3
     out, err = capsys.readouterr()
@@ -297,7 +299,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
 
 
 def test_every_token_is_out_before_the_next_one_comes() -> None:
-    """The server goes on only when the test has read what it sent."""
+    """The server sends the next token only after the test has read the previous one."""
     with LoopbackServer([]) as server:
 
         def script(talk: Conversation) -> None:
@@ -362,4 +364,4 @@ def test_without_a_prompt_a_terminal_is_not_waited_for() -> None:
     os.close(above)
     os.close(below)
     assert done.returncode == 2
-    assert done.stderr == b"vesselog: give a PROMPT, as an argument or on stdin\n"
+    assert done.stderr == b"vesselog: the prompt is missing: give PROMPT, or pipe it to stdin\n"

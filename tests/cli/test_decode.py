@@ -1,4 +1,4 @@
-"""`vesselog decode`: a captured body through a vessel; the exit status tells how it ended."""
+"""`vesselog decode`: decodes a captured body; the exit status tells how the answer ended."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_think_tags_may_be_taken_for_reasoning(
     assert (completion["reasoning"], completion["text"]) == ("hm", "Hi")
 
 
-def test_a_body_that_still_comes_is_decoded_as_it_comes() -> None:
+def test_a_body_is_decoded_while_it_arrives() -> None:
     process = start("decode", "--vessel", "ollama", "-", stdin=-1)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""`vesselog diff`: nothing for equal recordings, else what differs, for people and for programs."""
+"""`vesselog diff`: prints nothing for equal recordings, else the differences (text or JSON)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a whole: help, version, what it costs to start."""
+"""The program as a whole: help, version, documentation, and what it imports at the start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from patience import PATIENCE
 from vesselog import __version__
 from vesselog.cli import main
 from vesselog.cli.entry import parser
-from vesselog.cli.statuses import EPILOG, ExitStatus
+from vesselog.cli.exit_status import EPILOG, ExitStatus
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -54,7 +54,7 @@ def test_wrong_usage_is_one_line_that_points_to_the_help(
 
 
 def test_commands_import_nothing_heavy_before_they_run() -> None:
-    """Their modules alone: neither the client nor any dependency."""
+    """Importing the command modules imports neither the client nor any dependency."""
     code = (
         "import sys, types\n"
         "import importlib.util\n"

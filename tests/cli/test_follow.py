@@ -1,4 +1,4 @@
-"""`vesselog follow`: a call that another process is recording."""
+"""`vesselog follow`: prints a call while another process records it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vesselog.cli import main
 from vesselog.core.truth.session import Session
 
 
-def test_what_comes_is_shown_as_it_comes(tmp_path: Path) -> None:
+def test_chunks_are_printed_when_they_are_recorded(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "s")
     writer = session.begin(request())
     write(writer, [step(0, "Hel")])

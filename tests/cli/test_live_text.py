@@ -1,4 +1,4 @@
-"""Growing text with a figure beside each line, on a terminal and in a log."""
+"""Text that arrives in pieces, with a note beside each line, on a terminal and in a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def grown(stream: io.StringIO, text: str, *, style: str = "") -> list[str]:
-    """The text in pieces of three characters; the figure counts them."""
+    """Print the text in pieces of three characters; the note counts them. Returns the lines."""
     pieces = [text[start : start + 3] for start in range(0, len(text), 3)]
     count = 0
     live = LiveText(stream, lambda: f"{count} pieces", style=style)
@@ -78,7 +78,7 @@ def test_a_narrow_screen_has_no_room_for_figures(monkeypatch: pytest.MonkeyPatch
     assert " ".join(line.strip() for line in lines) == STORY
 
 
-def test_style_is_for_terminals_and_harm_for_nobody() -> None:
+def test_styles_go_only_to_terminals_and_control_characters_to_none() -> None:
     assert "\x1b[2m" in "".join(grown(Terminal(), "quiet", style=DIM))
     assert "\x1b" not in "".join(grown(io.StringIO(), "quiet", style=DIM))
     assert "␛[31m" in "".join(grown(Terminal(), "\x1b[31mred"))

@@ -1,4 +1,4 @@
-"""`vesselog ls`: the recordings in a folder."""
+"""`vesselog ls`: lists the recordings in a folder."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_where_nothing_was_recorded_there_is_nothing_to_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ls"]) == 0
-    assert "nothing is recorded here yet" in capsys.readouterr().err
+    assert "nothing is recorded yet" in capsys.readouterr().err
     assert main(["ls", str(tmp_path)]) == 0
     assert "has no recordings" in capsys.readouterr().err
     assert main(["ls", str(tmp_path / "none")]) == 1
     assert "is not a folder" in capsys.readouterr().err
 
 
-def test_one_file_that_is_none_does_not_hide_the_others(
+def test_a_file_that_is_no_recording_does_not_hide_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording(tmp_path, "a", name="one")

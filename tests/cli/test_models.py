@@ -1,4 +1,4 @@
-"""`vesselog models`: what a server offers."""
+"""`vesselog models`: lists the models of a server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (line["model"], line["size"]) == ("ollama/story:latest", 3_600_000)
 
 
-def test_none_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_of_models_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     with tags() as server:
         assert main(["models", "ollama", "--base-url", server.url]) == 0
     out, err = capsys.readouterr()
@@ -41,7 +41,7 @@ def test_none_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ollama pull" in err
 
 
-def test_a_server_that_does_not_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stopped_server_is_an_error_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
     with tags() as server:
         pass
     assert main(["models", "ollama", "--base-url", server.url]) == 1

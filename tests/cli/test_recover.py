@@ -1,4 +1,4 @@
-"""`vesselog recover`: repairs what a dead writer left, and says what it did."""
+"""`vesselog recover`: repairs a recording whose writer was killed, and prints what it did."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ def test_a_sound_file_needs_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == f"{path}: nothing to recover\n"
 
 
-def test_what_was_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_repair_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = recording(tmp_path, "a", "b", outcome=None)
     path.write_bytes(path.read_bytes() + b'{"type":"fr')
     assert main(["recover", str(path)]) == 0
     assert capsys.readouterr().out == (
-        f"{path}: recovered: 11 torn bytes put aside to {path}.torn; call 1 ended as crashed\n"
+        f"{path}: recovered: 11 torn bytes moved to {path}.torn; call 1 recorded as crashed\n"
     )
     assert kinds(path)[-1] == "end crashed"
 
 
-def test_an_emptied_file_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_removal_of_an_empty_file_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "s.jsonl"
     path.write_bytes(b'{"type":"ses')
     assert main(["recover", str(path)]) == 0

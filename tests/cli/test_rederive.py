@@ -1,4 +1,4 @@
-"""`vesselog rederive`: a recording decoded again, and what is not as it was."""
+"""`vesselog rederive`: decodes a recording again and prints what changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vesselog import Recording
 from vesselog.cli import main
 
 
-def test_what_is_not_as_it_was_is_said(
+def test_changes_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = recording(tmp_path, "a", "b"), tmp_path / "out.jsonl"
@@ -22,13 +22,13 @@ def test_what_is_not_as_it_was_is_said(
     said, told = capsys.readouterr()
     assert said == f"{out}: 1 call decoded again\n"
     assert told.splitlines() == [
-        "a torn tail of 1 bytes was left out",
-        "call 1 was complete, and is truncated",  # these frames have no end
+        "a torn tail of 1 byte was left out",
+        "call 1 was complete and is now truncated",  # these frames have no end
     ]
     assert "".join(chunk.text for chunk in Recording(out).chunks()) == "AB"
 
 
-def test_a_call_that_is_kept_is_said(
+def test_a_call_that_was_copied_unchanged_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = recording(tmp_path, "a"), tmp_path / "out.jsonl"
@@ -36,7 +36,7 @@ def test_a_call_that_is_kept_is_said(
     assert main(["rederive", str(path), "-o", str(out)]) == 0
     said, told = capsys.readouterr()
     assert said == f"{out}: 0 calls decoded again\n"
-    assert told == "call 1 was kept as it was: there is no vessel named 'ollama'\n"
+    assert told == "call 1 was copied unchanged: there is no vessel named 'ollama'\n"
 
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

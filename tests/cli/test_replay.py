@@ -1,4 +1,4 @@
-"""`vesselog replay`: a recording again, ending as it ended."""
+"""`vesselog replay`: prints a recording again and ends as the recorded call did."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_it_ends_as_the_call_did(
 
 
 def test_the_pace_is_that_of_then_scaled(tmp_path: Path) -> None:
-    """Recorded over 2 seconds of another clock, played in a twentieth of that."""
+    """The recording took 2 seconds of a fake clock; the replay takes a twentieth of that."""
     clock = ManualClock()
     session = Session.open(tmp_path, "s", clock=clock)
     writer = session.begin(request())
@@ -88,14 +88,12 @@ def test_the_pace_is_that_of_then_scaled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", ["-1", "nan", "inf", "fast"])
-def test_a_speed_that_is_none_is_wrong_usage(
-    capsys: pytest.CaptureFixture[str], speed: str
-) -> None:
+def test_a_bad_speed_is_wrong_usage(capsys: pytest.CaptureFixture[str], speed: str) -> None:
     assert main(["replay", "x", f"--speed={speed}"]) == 2
-    assert "is no speed" in capsys.readouterr().err
+    assert "is not a speed" in capsys.readouterr().err
 
 
-def test_what_cannot_be_played_is_told_in_a_line(
+def test_an_unreadable_recording_is_an_error_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recording(tmp_path, "Hel")

@@ -1,4 +1,4 @@
-"""`vesselog salvage`: a sound recording, and on stderr what it cost."""
+"""`vesselog salvage`: writes an undamaged recording and prints on stderr what was lost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def damaged(folder: Path) -> Path:
     return path
 
 
-def test_what_was_lost_and_changed_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_losses_and_changes_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = damaged(tmp_path), tmp_path / "out.jsonl"
     assert main(["salvage", str(path), "-o", str(out)]) == 0
     said, told = capsys.readouterr()

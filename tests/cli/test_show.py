@@ -1,4 +1,4 @@
-"""`vesselog show`: what a recording holds."""
+"""`vesselog show`: prints the calls of a recording."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vesselog.cli import main
 LINES = ollama_lines("Hel", "lo \u0085wörld")
 
 
-def test_each_call_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_call_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording(tmp_path, "Hello\nworld", prompt="Greet me")
     path = recording(tmp_path, "", outcome="error", error=ProviderError("out of memory"))
     assert main(["show", str(path)]) == 0
@@ -23,7 +23,7 @@ def test_each_call_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     for line in (
         "call 1  ollama/m",
         "  request     POST http://127.0.0.1:11434/api/chat",
-        "  asked       Greet me",
+        "  prompt      Greet me",
         "  response    200 application/x-ndjson",
         "  text        Hello",
         "              world",

@@ -1,4 +1,4 @@
-"""`vesselog verify`: whether recordings are what their writer wrote."""
+"""`vesselog verify`: checks recordings for damage and for drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_sound_recordings_are_sound(tmp_path: Path, capsys: pytest.CaptureFixtur
     paths = [str(recording(tmp_path, "a", "b", name=name)) for name in ("one", "two")]
     assert main(["verify", *paths]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out == [f"{path}: sound; 7 lines, 1 call, 2 frames, 2 chunks" for path in paths]
+    assert out == [f"{path}: ok; 7 lines, 1 call, 2 frames, 2 chunks" for path in paths]
 
 
 def test_a_changed_byte_is_found_and_the_others_are_checked_too(
@@ -26,9 +26,9 @@ def test_a_changed_byte_is_found_and_the_others_are_checked_too(
     sound = recording(tmp_path, "a", name="two")
     assert main(["verify", str(damaged), str(tmp_path / "none"), str(sound)]) == 1
     out, err = capsys.readouterr()
-    assert f"{damaged}: NOT SOUND (1 found)" in out
+    assert f"{damaged}: DAMAGED (1 error)" in out
     assert "  error: line 6: the line does not match its check" in out
-    assert f"{sound}: sound" in out
+    assert f"{sound}: ok" in out
     assert "there is no recording" in err
 
 
@@ -41,7 +41,7 @@ def test_as_json_a_report_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
-def test_what_is_wrong_is_told_to_programs_too(
+def test_damage_is_in_the_json_output_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recording(tmp_path, "a", "b")
@@ -60,7 +60,7 @@ def test_drift_has_a_status_of_its_own(
     install(monkeypatch)
     assert main(["verify", str(path)]) == 6
     out = capsys.readouterr().out
-    assert f"{path}: sound, DRIFT in 1 of 1 decoded again; 7 lines" in out
+    assert f"{path}: ok, DRIFT (1 of 1 calls decode differently now); 7 lines" in out
     assert "  drift: line 7: call 1: 2 chunks differ from chunk 0 on, in text" in out
     assert main(["verify", "--no-decode", str(path)]) == 0
     assert main(["verify", "--json", str(path)]) == 6

@@ -1,4 +1,4 @@
-"""`vesselog vessels`: the vessels that are installed."""
+"""`vesselog vessels`: lists the installed vessels."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""README and docs are true: their code runs, their output is what is printed, their links lead on.
+"""Checks README and docs: the code runs, the shown output is what is printed, the links work.
 
-Python runs as it stands, before a scripted model server. A `print(…)  # text` prints that text. A
-block that begins with `# examples/…` is an excerpt of that file. Commands run too; `$` lines print
-what stands below them.
+Python code runs unchanged, against a scripted model server. A `print(…)  # text` prints that text.
+A block that begins with `# examples/…` is an excerpt of that file. Commands run too; a line that
+begins with `$` prints the lines below it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
 
 LANGUAGES = {"console", "js", "python", "sh", "sql"}
-# Their code runs elsewhere: in test_writing_a_vessel.py, in test_repairs.py.
+# Other tests run their code: test_writing_a_vessel.py and test_repairs.py.
 ELSEWHERE = [ROOT / "docs/writing-a-vessel.md", ROOT / "docs/repairs.md"]
 HERE = [page for page in PAGES if page not in ELSEWHERE]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
@@ -45,7 +45,7 @@ PORTS = re.compile(r"http://127\.0\.0\.1:8000\b")
 
 
 def model(conversation: Conversation) -> None:
-    """Answers every question that is asked on these pages."""
+    """Answer every request that the pages make."""
     asked = conversation.request.json if conversation.request.body else {}
     if conversation.request.method == "GET":
         conversation.whole(b'{"models": [{"name": "qwen3:1.7b"}], "data": []}')
@@ -67,7 +67,7 @@ def model(conversation: Conversation) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
-    """A model server where the pages expect Ollama, the shipped samples, and `vesselog` itself."""
+    """Provide what the pages use: a server at OLLAMA_HOST, the samples, `vesselog` on the PATH."""
     Path("recordings").mkdir()
     Path("recordings/samples").symlink_to(ROOT / "recordings/samples")
     programs = Path(sys.executable).parent
@@ -80,11 +80,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
 
 def needs(program: str) -> None:
     if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed: what the pages say of it is not checked")
+        pytest.skip(f"{program} is not installed, so the pages' use of it is not checked")
 
 
 def shell(command: str, **variables: str) -> str:
-    """What a command prints on stdout."""
+    """Run a command; returns its stdout."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         env={**os.environ, **variables},
@@ -153,11 +153,11 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
             needs(program)
             assert shell(PORTS.sub(server.url, command)).strip(), "it prints nothing"
         case _:
-            pytest.fail(f"{block} has a command that no test knows: {command}")
+            pytest.fail(f"{block} has a command that this test cannot check: {command}")
 
 
-def alike(demo: str) -> str:
-    """The demo's output without what differs between two runs: times, sizes, names, paces."""
+def without_run_details(demo: str) -> str:
+    """The demo's output without what differs between runs: times, sizes, names, paces."""
     demo = re.sub(r"\S*vesselog (replay|chat) ", r"vesselog \1 ", demo)
     demo = re.sub(r"\d+ times slower than recorded|at the recorded pace", "PACE", demo)
     demo = re.sub(r"demo-\S+\.jsonl", "DEMO.jsonl", demo)
@@ -167,7 +167,7 @@ def alike(demo: str) -> str:
 
 
 def shown(block: Block) -> list[tuple[str, str]]:
-    """The commands of a console block, each with what stands below it."""
+    """The commands of a console block, each with the output below it."""
     parts = re.split(r"^\$ (.*)\n", block.code, flags=re.MULTILINE)
     assert parts[0] == "", f"{block} does not begin with a command"
     return list(zip(parts[1::2], parts[2::2], strict=True))
@@ -180,9 +180,8 @@ def test_commands_print_what_is_shown(block: Block, server: LoopbackServer) -> N
         if program == "curl":
             continue  # in test_fastapi_example.py
         if program == "scripts/demo":
-            assert alike(shell("vesselog demo --speed 1", OLLAMA_HOST="127.0.0.1:9")) == alike(
-                output
-            )
+            printed = shell("vesselog demo --speed 1", OLLAMA_HOST="127.0.0.1:9")
+            assert without_run_details(printed) == without_run_details(output)
             continue
         needs(program)
         if "jq" in shlex.split(command):
@@ -224,7 +223,7 @@ def test_the_commands_are_those_that_there_are() -> None:
 
 
 def table(page: str, heading: str) -> list[list[str]]:
-    """The cells of the first table behind a heading, its own heading left out."""
+    """The cells of the first table after a heading, without the table's own headings."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     lines = text.partition(f"\n{heading}\n")[2].split("\n")
     rows = [line for line in lines if line.startswith("|")]
@@ -278,7 +277,7 @@ def test_the_file_format_tells_every_field_of_a_chunk() -> None:
 
 
 def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None:
-    """In a session with all that there is: a repair, a masked key, bytes, an error, a retry."""
+    """The session has every kind of line: a repair, a masked key, bytes, an error, a retry."""
 
     def awkward(conversation: Conversation) -> None:
         conversation.head()
@@ -330,7 +329,7 @@ def test_a_recording_takes_about_twice_the_bytes_of_the_wire() -> None:
 
 
 def key_by_the_page(path: str, body: dict[str, Any]) -> str:
-    """The request key as docs/file-format.md tells it."""
+    """Compute the request key as docs/file-format.md describes it."""
     counted = {
         name: value for name, value in body.items() if name not in {"stream", "stream_options"}
     }
@@ -349,7 +348,7 @@ def test_request_keys_are_those_that_the_page_describes() -> None:
 
 
 def test_line_ends_are_escaped_and_lookalikes_are_not(tmp_path: Path) -> None:
-    """As the page says: LF stands nowhere but at the end of a line."""
+    """As the page says: LF occurs only at the end of a line."""
     text = "a\nb\r\x00\u0085\u2028\u2029"
     with LoopbackServer([lambda conversation: conversation.answer(text)]) as server:
         vessel = BUILT_IN["ollama"](base_url=server.url)

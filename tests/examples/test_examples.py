@@ -1,6 +1,6 @@
-"""Each example runs as its docstring says, as a program of its own, before scripted servers.
+"""Runs each example as a program, as its docstring says, against scripted servers.
 
-The payloads are those of the articles that the examples answer to.
+The requests and answers are those of the articles on which the examples are based.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TEXTS = ("A vessel ", "leaves ", "the harbour.")
 
 
 def run(name: str, *arguments: str, **variables: str) -> str:
-    """What the example prints."""
+    """Run the example; returns its output."""
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", EXAMPLES / name, *arguments],
         env={**os.environ, **variables, "PYTHONIOENCODING": "utf-8"},
@@ -42,7 +42,7 @@ def run(name: str, *arguments: str, **variables: str) -> str:
 
 
 def recordings() -> list[vesselog.Recording]:
-    """Of the working folder, oldest first."""
+    """The recorded calls in the working folder, oldest first."""
     paths = sorted(Path("recordings").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     return [vesselog.Recording(path) for path in paths]
 
@@ -59,7 +59,7 @@ def ollama_generate(conversation: Conversation) -> None:
 
 
 def openai(message: dict[str, Any]) -> Callable[[Conversation], None]:
-    """A server of the dialect that gives this message, streamed or whole, as it is asked."""
+    """A server that answers with this message, streamed or not, as the request says."""
     told = {"id": "chatcmpl-1", "created": 1752575345, "model": "m"}
 
     def answer(conversation: Conversation) -> None:
@@ -166,7 +166,7 @@ def test_generate_timing_tells_first_chunk_and_total() -> None:
 
 
 def test_many_servers_answer_beside_a_slow_one() -> None:
-    """The slow one ends at its own deadline; the nine are there before it."""
+    """The slow server times out; the other nine answer before that."""
     nine_asked = threading.Barrier(10)
 
     def together(conversation: Conversation) -> None:

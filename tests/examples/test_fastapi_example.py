@@ -1,6 +1,6 @@
-"""examples/fastapi_chat.py under uvicorn, asked by a real HTTP client, before a scripted model.
+"""examples/fastapi_chat.py under uvicorn, with a real HTTP client and a scripted model server.
 
-And what docs/fastapi.md says of it: the curl that it shows, and its code for browsers, in node.
+Also checks docs/fastapi.md: its curl command, and its browser code, which runs in node.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Backend = Callable[..., AbstractContextManager[httpx.Client]]
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Serves the example with these variables set; gives a client of it."""
+    """Run the example with these environment variables; returns an HTTP client for it."""
 
     @contextmanager
     def serve(**variables: str) -> Iterator[httpx.Client]:
@@ -138,7 +138,9 @@ def test_one_client_serves_the_whole_process(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"message": ""}, {"message": None}, {"massage": "x"}, []])
-def test_a_missing_message_is_422_and_asks_nobody(backend: Backend, body: object) -> None:
+def test_a_missing_message_is_422_and_the_model_is_not_asked(
+    backend: Backend, body: object
+) -> None:
     with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
         assert client.post("/chat", json=body).status_code == 422
     assert model.requests == []
@@ -171,10 +173,10 @@ def test_without_a_list_no_origin_is_allowed(backend: Backend) -> None:
     assert "access-control-allow-origin" not in told.headers
 
 
-def test_an_error_is_told_in_band_without_internals(
+def test_an_error_is_an_event_without_internal_details(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer ends with an explicit last event; what happened is in the log."""
+    """The answer still ends with the last event; the details are in the log."""
     caplog.set_level(logging.INFO, logger="uvicorn.error")  # whatever a uvicorn before set it to
     body = b'{"error": "cuda device 3 on gpu-host-17 is out of memory"}'
     with (
@@ -206,7 +208,7 @@ def test_a_cut_answer_keeps_its_pieces_and_tells_the_error(backend: Backend) -> 
 def test_generation_is_cancelled_when_the_browser_leaves(
     backend: Backend, texts: tuple[str, ...]
 ) -> None:
-    """In the middle of the answer, and while the model has not said anything yet."""
+    """Both in the middle of the answer and before its first token."""
     begun, left = threading.Event(), threading.Event()
 
     def endless(conversation: Conversation) -> None:
@@ -282,7 +284,7 @@ def test_curl_prints_what_the_page_shows(backend: Backend) -> None:
 
 
 def in_a_browser(client: httpx.Client, use: str) -> str:
-    """What the page's code prints, used so."""
+    """Run the page's code with these lines after it; returns what it prints."""
     (block,) = blocks("js", pages=[PAGE])
     program = (
         f"{block.code}\nconst answer = ask({str(client.base_url) + '/chat'!r}, 'Hello');\n{use}"
@@ -318,7 +320,7 @@ def test_the_code_for_browsers_takes_no_part_for_the_whole() -> None:
         conversation.stream([b'data: {"text": "half"}\n\n', b": ping\n\n"], "text/event-stream")
 
     with LoopbackServer([without_an_end]) as server, httpx.Client(base_url=server.url) as client:
-        assert in_a_browser(client, READ_ALL) == '"half"\nthe answer broke off\n'
+        assert in_a_browser(client, READ_ALL) == '"half"\nthe answer is incomplete\n'
 
 
 def test_a_browser_that_stops_reading_stops_the_model(backend: Backend) -> None:

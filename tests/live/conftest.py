@@ -1,7 +1,7 @@
-"""The real servers that the live tests ask. They are started once, on free ports.
+"""The real servers for the live tests. They are started once, on free ports.
 
-Without the variables that say where the servers are installed, every test that needs one is
-skipped, and says so.
+If the variables that name the servers' folders are not set, the tests that need a server are
+skipped with that reason.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def llama_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def ollama(ollama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
-    """An Ollama with all models."""
+    """An Ollama server with all models."""
     with run_ollama(ollama_folder, tmp_path_factory.mktemp("ollama") / "log") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def llama(llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
-    """Gives the llama-server of a model, started when it is first asked for."""
+    """Returns the llama-server for a model, which is started on the first use."""
     running: dict[str, ModelServer] = {}
     logs = tmp_path_factory.mktemp("llama")
     with ExitStack() as stack:
@@ -69,7 +69,7 @@ def llama(llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def own_ollama(ollama_folder: Path, tmp_path: Path) -> Iterator[ModelServer]:
-    """An Ollama that a test may kill."""
+    """An Ollama server that a test may kill."""
     with run_ollama(ollama_folder, tmp_path / "ollama.log") as server:
         yield server
 
@@ -83,19 +83,19 @@ def own_llama(llama_folder: Path, tmp_path: Path) -> Iterator[ModelServer]:
 
 @pytest.fixture(params=["sync", "async"])
 def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
-    """Asks by the one client, then by the other."""
+    """Runs the test with the sync client, then with the async client."""
     return Ask(request.param, tmp_path / "recordings")
 
 
 @pytest.fixture(params=[True, False], ids=["stream", "body"])
 def streamed(request: pytest.FixtureRequest) -> bool:
-    """In chunks, and in one piece."""
+    """Runs the test with a stream, then with a whole answer."""
     return bool(request.param)
 
 
 @pytest.fixture(params=["ollama", "ollama-v1", "llama"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Ollama by its own API, Ollama by /v1, llama-server."""
+    """Runs the test with Ollama's own API, with Ollama's /v1, and with llama-server."""
     if request.param == "llama":
         of_model: Llama = request.getfixturevalue("llama")
         return Place("llama", lambda model: OpenAI(base_url=of_model(model).url))

@@ -1,4 +1,4 @@
-"""What real servers answer: by both clients, in chunks and in one piece, by three dialects."""
+"""Answers of real servers: both clients, streamed and not, three APIs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_text_usage_finish_and_metrics(place: Place, ask: Ask, *, streamed: bool
 def test_provider_speed_is_eval_count_over_eval_duration(
     ask: Ask, place: Place, *, streamed: bool
 ) -> None:
-    """Taken from the raw frame, not from what the library made of it."""
+    """The value in the raw frame, not in the decoded chunk."""
     if place.name == "ollama-v1":
         pytest.skip("Ollama's /v1 tells no durations")
     heard = ask.hear(place.vessel("story"), "story", "Hello", streamed=streamed)
@@ -69,7 +69,7 @@ def test_provider_speed_is_eval_count_over_eval_duration(
 
 
 def test_reasoning(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """Ollama is asked for it, llama-server gives it, Ollama's /v1 leaves its tags in the text."""
+    """Ollama needs `think`, llama-server needs nothing, Ollama's /v1 leaves tags in the text."""
     wish = {"ollama": {"think": True}, "ollama-v1": {"split_think": True}, "llama": {}}[place.name]
     vessel = place.vessel("think")
     heard = ask.hear(vessel, "think", "Hello", streamed=streamed, **wish).check()
@@ -99,7 +99,7 @@ def test_tool_call_and_the_way_back(place: Place, ask: Ask, *, streamed: bool) -
 
 
 def test_prompt_without_messages(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """Ollama's generate, and the legacy completions."""
+    """Ollama's /api/generate, and the legacy completions."""
     prompt = "<|im_start|>assistant\n" if place.name == "llama" else "Tell me a story."
     heard = ask.hear(place.vessel("story"), "story", prompt=prompt, streamed=streamed).check()
     route = "/api/generate" if place.name == "ollama" else "/v1/completions"
@@ -127,7 +127,7 @@ class Lamp(BaseModel):
 
 
 def test_pydantic_model_as_format_and_back(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """A model of random weights can only keep to the schema if the server makes it."""
+    """A model with random weights follows the schema only if the server enforces it."""
     heard = ask.hear(
         place.vessel("tiny"), "tiny", "Hello", response_format=Lamp, seed=1, streamed=streamed
     ).check()
@@ -135,7 +135,7 @@ def test_pydantic_model_as_format_and_back(place: Place, ask: Ask, *, streamed: 
 
 
 def test_any_json(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """Random words, which the server keeps to JSON for as many tokens as it is given."""
+    """The model says random words; the server enforces JSON up to max_tokens."""
     heard = ask.hear(
         place.vessel("tiny"),
         "tiny",
@@ -149,7 +149,7 @@ def test_any_json(place: Place, ask: Ask, *, streamed: bool) -> None:
 
 
 def test_half_characters(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """A model that makes random bytes: what the server makes of them is kept as it came."""
+    """The model says random bytes; what the server sends for them is kept unchanged."""
     heard = ask.hear(
         place.vessel("bytes"), "bytes", "Hello", max_tokens=300, seed=7, streamed=streamed
     ).check()
@@ -159,7 +159,7 @@ def test_half_characters(place: Place, ask: Ask, *, streamed: bool) -> None:
 
 
 def test_sync_and_async_are_equal(place: Place, tmp_path: Path, *, streamed: bool) -> None:
-    """But for times, and the names and numbers of the run."""
+    """Except for times, and the names and numbers of the run."""
     clients = (Ask("sync", tmp_path), Ask("async", tmp_path))
     vessel = place.vessel("story")
     # The prompt is cached from now on.
@@ -179,7 +179,7 @@ def test_sync_and_async_are_equal(place: Place, tmp_path: Path, *, streamed: boo
 
 
 def test_stream_and_body_say_the_same(place: Place, ask: Ask) -> None:
-    """The one in the end, the other at once."""
+    """A stream adds up to the same text as the whole answer."""
     vessel = place.vessel("think")
     said = [
         (heard.completion.text, heard.completion.reasoning, heard.completion.finish_reason)

@@ -1,4 +1,4 @@
-"""`vesselog chat` as a newcomer types it, against the real servers."""
+"""`vesselog chat`, as a new user would type it, against real servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.live
 
 
 def only_call() -> str:
-    """The outcome of the one call that was recorded."""
+    """The outcome of the only recorded call."""
     (path,) = Path("recordings").glob("*.jsonl")
     assert verify(path).ok
     (call,) = Recording(path).calls()

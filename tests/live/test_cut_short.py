@@ -1,4 +1,4 @@
-"""Answers that do not reach their end: the server dies, its model dies, the caller has enough."""
+"""Answers that stop early: the server is killed, its model is killed, the caller cancels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONTEXT = 2048  # tokens, after which llama-server ends by itself
 def hear_cut(
     ask: Ask, tee: Tee, vessel: Ollama | OpenAI, kill: Callable[[], None]
 ) -> tuple[Heard, VesselogError]:
-    """What a caller hears when `kill` strikes in mid-stream; all that holds of any such answer."""
+    """Call `kill` in the middle of a stream; checks what holds for every such answer."""
 
     def react(stream, chunks) -> None:
         if len(chunks) == AFTER:
@@ -62,7 +62,7 @@ def hear_cut(
 
 
 def _said(frame: str) -> str:
-    """The text in a frame, by a second reading of its JSON."""
+    """The text in a frame, from a second parse of its JSON."""
     try:
         value = json.loads(frame.strip().removeprefix("data: "))
     except ValueError:
@@ -89,7 +89,7 @@ def test_llama_server_is_killed(own_llama: ModelServer, ask: Ask) -> None:
 
 
 def test_model_behind_ollama_is_killed(own_ollama: ModelServer, ask: Ask) -> None:
-    """Ollama's own API says so in band."""
+    """Ollama's own API sends an error inside the stream."""
     with Tee(own_ollama.url) as tee:
         heard, error = hear_cut(ask, tee, Ollama(base_url=tee.url), own_ollama.kill_model)
     assert isinstance(error, ProviderError)
@@ -98,7 +98,7 @@ def test_model_behind_ollama_is_killed(own_ollama: ModelServer, ask: Ask) -> Non
 
 
 def test_model_behind_ollamas_v1_is_killed(own_ollama: ModelServer, ask: Ask) -> None:
-    """Its /v1 just ends, cleanly: only the missing finish tells."""
+    """Its /v1 ends the stream cleanly; only the missing finish_reason shows the failure."""
     with Tee(own_ollama.url) as tee:
         heard, error = hear_cut(ask, tee, OpenAI(base_url=tee.url), own_ollama.kill_model)
         assert bytes(tee.received).endswith(b"0\r\n\r\n")
@@ -120,7 +120,7 @@ def test_server_killed_before_the_answer(own_llama: ModelServer, ask: Ask) -> No
 
 
 def test_cancel_frees_ollama(own_ollama: ModelServer, ask: Ask) -> None:
-    """It runs one answer at a time: nobody else is served before, somebody is right after."""
+    """It runs one request at a time: the next one is answered only after the cancel."""
     vessel = Ollama(base_url=own_ollama.url)
     other = Ask("sync", ask.folder)
     briefly = Timeouts(first_chunk=0.5)
@@ -144,7 +144,7 @@ def test_cancel_frees_ollama(own_ollama: ModelServer, ask: Ask) -> None:
 
 
 def test_cancel_stops_llama_server(own_llama: ModelServer, ask: Ask) -> None:
-    """By the server's own account: it went no further than the caller, by far."""
+    """The server's log shows that it stopped soon after the caller did."""
 
     def react(stream, chunks) -> None:
         if len(chunks) == AFTER:

@@ -1,4 +1,4 @@
-"""The examples against a real Ollama, with the payloads of the articles that they answer to.
+"""The examples against a real Ollama, with the requests of the articles they are based on.
 
 The server's test models are copied to the names that the articles use, so that even those agree.
 """
@@ -31,7 +31,7 @@ NAMES = {"qwen2.5:7b": "story", "qwen3:1.7b": "story", "deepseek-r1:1.5b": "thin
 
 @pytest.fixture
 def named(ollama: ModelServer) -> Iterator[str]:
-    """The base URL of a server that has the models of the articles."""
+    """The base URL of a server with the models of the articles."""
     with httpx.Client(base_url=ollama.url, timeout=60, trust_env=False) as client:
         for name, source in NAMES.items():
             copied = client.post("/api/copy", json={"source": source, "destination": name})
@@ -42,7 +42,7 @@ def named(ollama: ModelServer) -> Iterator[str]:
 
 
 def run(name: str, *arguments: str, **variables: str) -> str:
-    """What the example prints."""
+    """Run the example; returns its output."""
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", EXAMPLES / name, *arguments],
         env={**os.environ, **variables, "PYTHONIOENCODING": "utf-8"},
@@ -56,7 +56,7 @@ def run(name: str, *arguments: str, **variables: str) -> str:
 
 
 def calls() -> list[RecordedCall]:
-    """All recorded calls of the working folder, oldest first, sound and complete."""
+    """The recorded calls in the working folder, oldest first; checks that each is complete."""
     paths = sorted(Path("recordings").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     for path in paths:
         assert vesselog.verify(path).ok
@@ -64,7 +64,7 @@ def calls() -> list[RecordedCall]:
 
 
 def last_line(call: RecordedCall) -> dict[str, Any]:
-    """Ollama's own last line, from the recording."""
+    """The last line that Ollama sent, from the recording."""
     *_, frame = call.frames()
     line: dict[str, Any] = json.loads(frame.text)
     assert line["done"] is True
@@ -72,7 +72,7 @@ def last_line(call: RecordedCall) -> dict[str, Any]:
 
 
 def test_the_chat_streamers(named: str) -> None:
-    """Both print the same text, and the speed that the model server measured."""
+    """Both clients print the same text, and the speed that the server reports."""
     printed = run("ollama_chat.py", OLLAMA_HOST=named)
     sync, asynchronous = calls()
     for call in (sync, asynchronous):
@@ -127,7 +127,7 @@ def test_the_openai_client_as_functions(named: str) -> None:
 
 
 def test_the_openai_client_as_an_object(named: str) -> None:
-    """A real server ignores the legacy functions; it must not mind them, nor a zero."""
+    """A real server ignores the legacy functions; neither they nor a zero cause an error."""
     printed = run("openai_objects.py", OPENAI_BASE_URL=f"{named}/v1/chat/completions")
     recorded = calls()
     assert [call.request["body"]["stream"] for call in recorded] == [True, False, True, False]

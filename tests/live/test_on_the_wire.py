@@ -1,4 +1,4 @@
-"""What really passes between a client and a real server, seen by a relay between them."""
+"""The bytes between a client and a real server, seen by a relay between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.live
 
 
 def through(tee: Tee, place: Place) -> Vessel:
-    """The vessel of a place, by way of the relay."""
+    """The vessel for a server, with the address of the relay."""
     return Ollama(base_url=tee.url) if place.name == "ollama" else OpenAI(base_url=tee.url)
 
 
@@ -29,7 +29,7 @@ def origin(place: Place) -> str:
 
 
 def test_zeros_are_sent(place: Place, ask: Ask, *, streamed: bool) -> None:
-    """And nothing that the caller did not set."""
+    """Nothing is sent that the caller did not set."""
     with Tee(origin(place)) as tee:
         heard = ask.hear(
             through(tee, place), "story", "Hello", temperature=0, top_p=0, streamed=streamed
@@ -52,7 +52,7 @@ def test_zeros_are_sent(place: Place, ask: Ask, *, streamed: bool) -> None:
 
 
 def test_llama_server_samples_with_the_zeros(own_llama: ModelServer, ask: Ask) -> None:
-    """By the server's own account, while it generates."""
+    """The server reports the values while it generates."""
     seen: list[dict[str, object]] = []
 
     def look(stream, chunks) -> None:
@@ -96,7 +96,7 @@ def test_five_streams_in_a_row_use_one_connection(place: Place, tmp_path: Path) 
 
 
 def test_recorded_stream_answers_a_complete(place: Place, ask: Ask) -> None:
-    """Without the server: from the recording, by the request alone."""
+    """The answer comes from the recording, without the server."""
     vessel = place.vessel("story")
     heard = ask.stream(vessel, "story", "Hello")
     with Client(replay=heard.path, vessels={vessel.name: vessel}) as client:

@@ -1,4 +1,4 @@
-"""What only one of the servers does, and what both refuse."""
+"""Features that only one of the servers has, and requests that both refuse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_version(ollama: ModelServer, ask: Ask) -> None:
 
 
 def test_model_is_loaded_and_unloaded(ollama: ModelServer, ask: Ask, *, streamed: bool) -> None:
-    """One object each, even where a stream was asked for."""
+    """The answer is one object, even if a stream was asked for."""
     vessel = Ollama(base_url=ollama.url)
     loaded = ask.hear(vessel, "story", prompt="", streamed=streamed).check().completion
     assert (loaded.raw_finish_reason, loaded.outcome, loaded.text) == ("load", "complete", "")
@@ -58,7 +58,7 @@ def test_unknown_model(ollama: ModelServer, ask: Ask, *, streamed: bool) -> None
 
 
 def test_refused_request(ollama: ModelServer, ask: Ask, *, streamed: bool) -> None:
-    """The model cannot think; the server says so in words, and they reach the caller."""
+    """The model cannot think; the caller gets the error message that the server sends."""
     with pytest.raises(ProviderError, match="does not support thinking") as caught:
         ask.hear(Ollama(base_url=ollama.url), "tiny", "Hello", think=True, streamed=streamed)
     assert caught.value.status == 400

@@ -1,12 +1,12 @@
-"""Numbers for people."""
+"""Formats a number of bytes for people."""
 
 from __future__ import annotations
 
-__all__ = ["bytes_in_words"]
+__all__ = ["format_bytes"]
 
 
-def bytes_in_words(count: int) -> str:
-    """A number of bytes in the largest unit that it has one of: 412 B, 3.1 kB, 1.4 GB."""
+def format_bytes(count: int) -> str:
+    """Give the number in a unit that suits its size: 412 B, 3.1 kB, 1.4 GB (1 kB is 1,000 B)."""
     size, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 999.95:

@@ -1,4 +1,4 @@
-"""The line that a newcomer types next."""
+"""The command that the demo suggests for the user's own Ollama."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopback import LoopbackServer
-from vesselog.cli.own_ollama import OwnOllama, command_as_started
+from vesselog.cli.local_ollama import LocalOllama, command_as_started
 
 MODELS = [
     {"name": "old:1b", "modified_at": "2025-01-01T00:00:00Z"},
@@ -27,7 +27,7 @@ def lines_for(models: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> 
     body = json.dumps({"models": models}).encode()
     with LoopbackServer([lambda talk: talk.whole(body)]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
-        lines = OwnOllama().lines(10)
+        lines = LocalOllama().suggestion(10)
         assert server.url in lines[0]
     return lines
 
@@ -39,7 +39,7 @@ def test_a_running_one_is_asked_for_its_newest_model_that_can_chat(
     assert line == f'  {tmp_path}/bin/vesselog chat ollama/new:1b "Why is the sky blue?"'
 
 
-def test_one_without_a_model_is_told_to_pull_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_it_suggests_to_pull_one(monkeypatch: pytest.MonkeyPatch) -> None:
     _, pull, line = lines_for([], monkeypatch)
     assert pull == "  ollama pull qwen3:1.7b"
     assert "chat ollama/qwen3:1.7b" in line
@@ -47,11 +47,11 @@ def test_one_without_a_model_is_told_to_pull_one(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("host", ["http://192.0.2.1:11434", "example.com", "::::", "http://[x"])
 def test_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """An address elsewhere would be answered, if at all, after the wait."""
+    """A request to another machine could only be answered after the timeout."""
     monkeypatch.setenv("OLLAMA_HOST", host)
-    own = OwnOllama()
-    said, pull, line = own.lines(10)
-    assert "`ollama serve`" in said
+    ollama = LocalOllama()
+    start, pull, line = ollama.suggestion(10)
+    assert "`ollama serve`" in start
     assert pull == "  ollama pull qwen3:1.7b"
     assert "chat ollama/qwen3:1.7b" in line
 
@@ -59,7 +59,7 @@ def test_only_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch, host: str) 
 def test_one_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with LoopbackServer([lambda talk: talk.wait_for_hangup()]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
-        assert "chat ollama/qwen3:1.7b" in OwnOllama().lines(0.05)[-1]
+        assert "chat ollama/qwen3:1.7b" in LocalOllama().suggestion(0.05)[-1]
 
 
 def test_the_command_is_named_as_it_was_started(

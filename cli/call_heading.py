@@ -1,4 +1,4 @@
-"""What a recorded call was about, in a line."""
+"""One-line descriptions of a recorded call: its number, its model, its prompt."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from ..core.truth.recording import RecordedCall
 
-__all__ = ["address", "heading", "question"]
+__all__ = ["call_heading", "model_address", "prompt_excerpt"]
 
-_LONGEST_QUESTION = 72
-
-
-def heading(call: RecordedCall) -> str:
-    """As `call 1 · ollama/story · "Tell me a story."`."""
-    words = [f"call {call.number}", address(call)]
-    if asked := question(call):
-        words.append(f'"{asked}"')
-    return " · ".join(words)
+_LONGEST_EXCERPT = 72
 
 
-def address(call: RecordedCall) -> str:
-    """The model's address, as far as it is recorded."""
+def call_heading(call: RecordedCall) -> str:
+    """For example `call 1 · ollama/story · "Tell me a story."`."""
+    parts = [f"call {call.number}", model_address(call)]
+    if prompt := prompt_excerpt(call):
+        parts.append(f'"{prompt}"')
+    return " · ".join(parts)
+
+
+def model_address(call: RecordedCall) -> str:
+    """`vessel/model`; a part that is not recorded is `?`."""
     request = call.request
     return f"{request.get('vessel') or '?'}/{request.get('model') or '?'}"
 
 
-def question(call: RecordedCall, longest: int = _LONGEST_QUESTION) -> str:
-    """The last message's text, or the prompt, in one line; empty where there is none."""
+def prompt_excerpt(call: RecordedCall, longest: int = _LONGEST_EXCERPT) -> str:
+    """The start of the last message or of the prompt, in one line; empty if there is no text."""
     body = _mapping(call.request.get("body"))
     text: Any = body.get("prompt")
     messages = _list(body.get("messages"))

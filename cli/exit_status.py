@@ -1,4 +1,4 @@
-"""Exit statuses: the same for every command, and the same as `docs/cli.md` and `--help` say."""
+"""Exit statuses. Every command uses the same ones; `docs/cli.md` and `--help` list them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["EPILOG", "ExitStatus", "status_of"]
 class ExitStatus(IntEnum):
     """How a command ended.
 
-    FAILURE is everything from outside that has no status of its own: no connection, a deadline, a
-    file that cannot be read or written, a recording that is not sound; for `diff`, a difference. A
-    reader of the output that has seen enough (`| head`) is no failure.
+    FAILURE covers everything that has no status of its own: no connection, a timeout, a file that
+    cannot be read or written, a damaged recording, and for `diff` a difference. When the reader of
+    the output closes the pipe early (`| head`), the status is OK.
     """
 
     OK = 0
@@ -30,16 +30,16 @@ class ExitStatus(IntEnum):
 
 
 EPILOG = (
-    "exit status: 0 done and complete, 1 failed (connection, deadline, file, recording not sound) "
-    "or different, "
+    "exit status: 0 done and complete, 1 failed (connection, timeout, file, damaged recording) or, "
+    "for diff, different, "
     "2 wrong usage, 3 the answer was truncated, 4 the provider answered with an error, "
-    "5 the answer cannot be decoded, 6 a recording is sound but decodes differently today, "
+    "5 the answer cannot be decoded, 6 a recording is undamaged but decodes differently now, "
     "130 interrupted"
 )
 
 
 def status_of(error: VesselogError) -> ExitStatus:
-    """The exit status that an error gives."""
+    """Choose the exit status for an error by its type."""
     from ..core.errors import ProtocolError, ProviderError, TruncatedError, UsageError
 
     match error:

@@ -1,7 +1,7 @@
-"""What a `vesselog bench` measured, read from its recordings: they hold every time that counts.
+"""The results of `vesselog bench`, computed from the times in its recordings.
 
-A share of 0.95 means: 95 of 100 were at least this good. That is the 95th percentile of a time, and
-the 5th of a rate.
+A share of 0.95 means that 95 of 100 values were at least this good: the 95th percentile of a time,
+and the 5th percentile of a rate.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SHARES", "Taken", "Tally", "at_least"]
+__all__ = ["SHARES", "ClientResults", "ResourceUse", "percentile"]
 
 SHARES = (0.5, 0.95, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What one round of one client took of the machine: seconds, and bytes at its peak.
+class ResourceUse:
+    """What one round of one client used: CPU and wall time in seconds, peak memory in bytes.
 
-    memory_before: before its first stream. None where the system does not tell.
+    memory_before: the peak before the first stream. None if the system does not report memory.
     """
 
     cpu: float
@@ -33,12 +33,14 @@ class Taken:
 
 
 @dataclass
-class Tally:
-    """All rounds of one client. Times are in seconds, rates in tokens a second.
+class ClientResults:
+    """All rounds of one client. Times are in seconds, rates in tokens per second.
 
-    first: to the first chunk. gaps: between chunks of one stream. whole: to the end. rates: by the
-    provider where it tells (`by_provider`), else by the clock. spans: of each round, from its first
-    request to its last end. chunks, tokens: of all; tokens is None where no usage came.
+    first: times to the first chunk. gaps: times between the chunks of a stream. whole: times to the
+    end of the answer. rates: for each stream, the provider's own number where it gives one
+    (`by_provider` is then true), else the measured one. spans: for each round, the time from its
+    first request to its last end. chunks, tokens: the sums; tokens is None if no usage arrived.
+    used: for each round.
     """
 
     first: list[float] = field(default_factory=list[float])
@@ -49,49 +51,49 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter[str])
     outcomes: Counter[str] = field(default_factory=Counter[str])
     errors: Counter[str] = field(default_factory=Counter[str])
-    taken: list[Taken] = field(default_factory=list[Taken])
+    used: list[ResourceUse] = field(default_factory=list[ResourceUse])
     paths: list[Path] = field(default_factory=list[Path])
     by_provider: bool = True
     streams: int = 0
     chunks: int = 0
     tokens: int | None = None
 
-    def add(self, path: Path, taken: Taken) -> None:
-        """Count a round that was recorded there. Raises RecordingError."""
+    def add(self, path: Path, used: ResourceUse) -> None:
+        """Add the round that this recording holds. Raises RecordingError."""
         from ..core.truth.recording import Recording
 
-        self.taken.append(taken)
+        self.used.append(used)
         self.paths.append(path)
-        begun: dict[Any, int] = {}
+        started: dict[Any, int] = {}
         last: dict[Any, int] = {}
         end = 0
         for line in Recording(path).lines():
             call, t = line.get("call"), int(line.get("t", 0))
             match line["type"]:
                 case "request":
-                    begun[call] = t
+                    started[call] = t
                 case "response":
                     self.statuses[str(line.get("status"))] += 1
                 case "frame":
-                    self._frame(len(line.get("chunks", ())), t, begun[call], last.get(call))
+                    self._frame(len(line.get("chunks", ())), t, started[call], last.get(call))
                     if line.get("chunks"):
                         last[call] = t
                 case "end":
                     end = max(end, t)
-                    self._end(line, t - begun[call])
+                    self._end(line, t - started[call])
                 case _:
                     pass
-        self.streams += len(begun)
-        if begun:
-            self.spans.append((end - min(begun.values())) / 1e6)
+        self.streams += len(started)
+        if started:
+            self.spans.append((end - min(started.values())) / 1e6)
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Of all streams together, over the rounds' spans."""
+        """The tokens of all streams, divided by the time of all rounds."""
         return None if self.tokens is None or not sum(self.spans) else self.tokens / sum(self.spans)
 
     def record(self) -> dict[str, Any]:
-        """Everything as JSON values."""
+        """All results as JSON values."""
         return {
             "streams": self.streams,
             "statuses": dict(self.statuses),
@@ -106,18 +108,18 @@ class Tally:
             "output_tokens": self.tokens,
             "seconds": sum(self.spans),
             "total_tokens_per_second": self.tokens_per_second,
-            "cpu_seconds": sum(each.cpu for each in self.taken),
-            "threads": max((each.threads for each in self.taken), default=0),
-            "peak_bytes": max((each.memory or 0 for each in self.taken), default=0) or None,
-            "streams_bytes": max(map(_grown, self.taken), default=0) or None,
+            "cpu_seconds": sum(each.cpu for each in self.used),
+            "threads": max((each.threads for each in self.used), default=0),
+            "peak_bytes": max((each.memory or 0 for each in self.used), default=0) or None,
+            "streams_bytes": max(map(_growth, self.used), default=0) or None,
             "recordings": [str(path) for path in self.paths],
         }
 
-    def _frame(self, chunks: int, t: int, begun: int, last: int | None) -> None:
+    def _frame(self, chunks: int, t: int, started: int, last: int | None) -> None:
         if not chunks:
             return
         if last is None:
-            self.first.append((t - begun) / 1e6)
+            self.first.append((t - started) / 1e6)
         else:
             self.gaps.append((t - last) / 1e6)
         self.gaps.extend([0.0] * (chunks - 1))
@@ -143,8 +145,8 @@ class Tally:
             self.rates.append(rate)
 
 
-def at_least(share: float, values: Sequence[float], *, more_is_better: bool = False) -> float:
-    """The value that this share of them reaches."""
+def percentile(share: float, values: Sequence[float], *, more_is_better: bool = False) -> float:
+    """The value that this share of the values reaches."""
     ordered = sorted(values, reverse=more_is_better)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
@@ -153,7 +155,7 @@ def _shares(values: Sequence[float], *, more_is_better: bool = False) -> dict[st
     if not values:
         return None
     return {
-        name: at_least(share, values, more_is_better=more_is_better)
+        name: percentile(share, values, more_is_better=more_is_better)
         for name, share in zip(_names(SHARES), SHARES, strict=True)
     }
 
@@ -162,6 +164,6 @@ def _names(shares: Iterable[float]) -> list[str]:
     return ["worst" if share == 1 else f"p{share * 100:g}" for share in shares]
 
 
-def _grown(taken: Taken) -> int:
-    """Bytes that the streams took beside the client itself."""
-    return (taken.memory or 0) - (taken.memory_before or 0)
+def _growth(used: ResourceUse) -> int:
+    """Bytes by which the peak memory grew while the client streamed."""
+    return (used.memory or 0) - (used.memory_before or 0)

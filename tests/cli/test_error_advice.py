@@ -1,0 +1,61 @@
+"""What the command line adds to an error, and how it names the library's settings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loopback import Conversation, LoopbackServer, Script
+from vesselog.cli import main
+
+MISSING = b'{"error":"model not found"}'
+
+
+def silent(talk: Conversation) -> None:
+    talk.head()
+    talk.wait_for_hangup()
+
+
+def starting_then_silent(talk: Conversation) -> None:
+    talk.begin()
+    talk.chunk(talk.frames("Hel", "lo")[0])
+    talk.wait_for_hangup()
+
+
+@pytest.mark.parametrize(
+    ("script", "timeout"), [(silent, "first_chunk"), (starting_then_silent, "idle")]
+)
+def test_a_timeout_names_the_option_and_not_the_python_setting(
+    script: Script, timeout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["chat", "ollama/m", "hi", "--timeout", f"{timeout}=0.2"]
+    with LoopbackServer([script]) as server:
+        assert main([*arguments, "--base-url", server.url]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "0.2 s" in error
+    assert f"--timeout {timeout}=SECONDS" in error
+    assert "Timeouts(" not in error
+
+
+@pytest.mark.parametrize("value", ["idle", "idle=", "idle=-1", "idle=nan", "idle=inf", "nap=1"])
+def test_a_bad_timeout_is_wrong_usage(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "ollama/m", "hi", "--timeout", value]) == 2
+    assert "is not of the form NAME=SECONDS" in capsys.readouterr().err
+
+
+def test_none_switches_a_timeout_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackServer([lambda talk: talk.answer("Hello")]) as server:
+        options = ["--timeout", "idle=none", "--base-url", server.url]
+        assert main(["chat", "ollama/m", "hi", *options]) == 0
+    assert capsys.readouterr().out == "Hello\n"
+
+
+def test_a_long_list_of_models_is_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.dumps({"data": [{"id": f"model-{number}"} for number in range(15)]}).encode()
+    with LoopbackServer([lambda talk: talk.whole(MISSING, 404), lambda t: t.whole(body)]) as server:
+        assert main(["chat", "openai/nope", "hi", "--base-url", server.url]) == 4
+    error = capsys.readouterr().err
+    assert "openai has no model 'nope'; it has: model-0, model-1, " in error
+    assert error.count("model-") == 12
+    assert "and 3 more" in error
