@@ -79,7 +79,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send the prompt and print the answer; returns the exit status."""
     from ..core.client.client import Client
-    from ..core.client.settings import Timeouts
+    from ..core.settings import Timeouts
 
     fields = _fields(arguments, _prompt(arguments.prompt))
     vessel = arguments.model.partition("/")[0]

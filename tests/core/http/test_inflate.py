@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vesselog import ProtocolError
-from vesselog.core.client.inflate import Inflater
+from vesselog.core.http.inflate import Inflater
 
 BODIES = st.binary(max_size=300) | st.integers(0, 200_000).map(lambda size: b"ab" * size)
 ENCODINGS = {"gzip": gzip.compress, "X-GZIP": gzip.compress, "deflate": zlib.compress}

@@ -7,8 +7,8 @@ import logging
 import httpx
 import pytest
 
-from vesselog.core.client import logs
-from vesselog.core.client.logs import keep_out_of_logs
+from vesselog.core.http import log_filter
+from vesselog.core.http.log_filter import keep_out_of_logs
 from vesselog.core.masking import MASK
 
 KEY = "sk-canary-0123456789abcdef"
@@ -47,11 +47,11 @@ def test_a_block_of_compressed_headers_is_not_shown(caplog: pytest.LogCaptureFix
 
 def test_the_newest_secrets_are_remembered_and_no_more() -> None:
     keep_out_of_logs([f"{KEY}-{number}" for number in range(1000)])
-    assert len(logs._SECRETS) < 1000
-    assert f"{KEY}-999" in logs._SECRETS
+    assert len(log_filter._SECRETS) < 1000
+    assert f"{KEY}-999" in log_filter._SECRETS
 
 
 def test_a_logger_gets_one_filter() -> None:
     for number in range(3):
         keep_out_of_logs([f"{KEY}-again-{number}"])
-    assert logging.getLogger("httpx").filters.count(logs._mask) == 1
+    assert logging.getLogger("httpx").filters.count(log_filter._mask) == 1
