@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import ssl
+import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from loopback import Conversation, LoopbackServer, unanswering_port
 from patience import PATIENCE
 from talking import every_client, talking
 from vesselog import ConfigurationError, ConnectionFailedError, Retries, Timeouts
-from vesselog.core.client.proxies import proxy_patterns, proxy_secrets
+from vesselog.core.http.proxies import ProxyRules, is_this_machine
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
 
@@ -25,32 +27,124 @@ def answer(conversation: Conversation) -> None:
     conversation.answer("Hi")
 
 
-class TestPatterns:
-    def test_none_without_proxies(self):
-        assert proxy_patterns() == {}
+def proxy_of(url: str) -> str | None:
+    """The proxy that a request to this URL goes through, by the environment as it is now."""
+    return ProxyRules().proxy_for(httpx.URL(url))
 
-    def test_loopback_is_always_direct(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
-        assert proxy_patterns() == {
-            "http://": "http://proxy:3128",
-            "all://localhost": None,
-            "all://127.0.0.1": None,
-            "all://[::1]": None,
-        }
 
-    def test_no_proxy_is_honoured(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("ALL_PROXY", "proxy:3128")
-        monkeypatch.setenv("NO_PROXY", "example.com, 10.0.0.1,fd00::1,http://other.example")
-        patterns = proxy_patterns()
-        assert patterns["all://"] == "http://proxy:3128"
-        for direct in ("all://*example.com", "all://10.0.0.1", "all://[fd00::1]"):
-            assert patterns[direct] is None
-        assert patterns["http://other.example"] is None
+# This machine, in every spelling.
+HERE = [
+    "http://localhost",
+    "http://LOCALHOST:8000",
+    "http://localhost.",
+    "http://models.localhost",
+    "http://127.0.0.1:11434",
+    "http://127.0.0.2",
+    "http://127.255.255.254",
+    "http://[::1]:8000",
+    "http://[0:0:0:0:0:0:0:1]",
+    "http://[::ffff:127.0.0.1]",
+    "http://[::ffff:7f00:1]:80",
+]
+NOT_HERE = [
+    "http://localhost.example",
+    "http://127.0.0.1.example",
+    "http://notlocalhost",
+    "http://128.0.0.1",
+    "http://[::2]",
+    "http://[::ffff:128.0.0.1]",
+]
 
-    def test_no_proxy_for_anything(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+
+class TestRules:
+    def test_without_proxies_all_is_direct(self):
+        assert not ProxyRules()
+        assert proxy_of("http://models.example") is None
+
+    @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+    def test_each_is_for_its_scheme(self, name: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv(name, "http://proxy:3128")
+        assert ProxyRules()
+        found = {scheme for scheme in ("http", "https") if proxy_of(f"{scheme}://models.example")}
+        meant = {"HTTP_PROXY": {"http"}, "HTTPS_PROXY": {"https"}, "ALL_PROXY": {"http", "https"}}
+        assert found == meant[name]
+
+    def test_the_one_of_the_scheme_comes_before_that_for_all(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("ALL_PROXY", "http://all:1")
+        monkeypatch.setenv("HTTPS_PROXY", "http://secure:2")
+        assert proxy_of("http://models.example") == "http://all:1"
+        assert proxy_of("https://models.example") == "http://secure:2"
+
+    def test_lower_case_is_read_too(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("http_proxy", "http://proxy:3128")
+        monkeypatch.setenv("no_proxy", "other.example")
+        assert proxy_of("http://models.example") == "http://proxy:3128"
+        assert proxy_of("http://other.example") is None
+
+    def test_without_a_scheme_it_is_an_http_proxy(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("HTTP_PROXY", "proxy:3128")
+        assert proxy_of("http://models.example") == "http://proxy:3128"
+
+    @pytest.mark.parametrize("url", HERE)
+    def test_this_machine_is_asked_directly(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        assert proxy_of(url) is None
+
+    @pytest.mark.parametrize("url", NOT_HERE)
+    def test_what_only_looks_like_it_is_not(self, url: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        assert proxy_of(url) == "http://proxy:3128"
+
+    @pytest.mark.parametrize(
+        ("entry", "direct", "proxied"),
+        [
+            ("models.example", "http://models.example", "http://models.example.org"),
+            ("models.example", "http://eu.models.example:80", "http://mymodels.example"),
+            (".models.example", "http://eu.models.example", "http://models.org"),
+            ("models.example:8000", "http://models.example:8000", "http://models.example:9000"),
+            ("MODELS.example", "http://models.EXAMPLE", "http://other.example"),
+            ("10.1.2.3", "http://10.1.2.3:8000", "http://10.1.2.4"),
+            ("10.0.0.0/8", "https://10.255.0.1", "https://11.0.0.1"),
+            ("10.1.2.3/8", "http://10.9.9.9", "http://11.0.0.1"),
+            ("192.168.0.0/255.255.0.0", "http://192.168.7.7", "http://192.169.0.1"),
+            ("10.0.0.0/8", "http://[::ffff:10.2.3.4]", "http://[::ffff:11.2.3.4]"),
+            ("fd00::/8", "http://[fd12::1]:8000", "http://[fe80::1]"),
+            ("fd00::1", "http://[fd00::1]", "http://[fd00::2]"),
+            ("[fd00::1]", "http://[fd00::1]:8000", "http://[fd00::2]"),
+        ],
+    )
+    def test_no_proxy_has_names_addresses_and_ranges(
+        self, entry: str, direct: str, proxied: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        monkeypatch.setenv("NO_PROXY", f"first.example, {entry} ,last.example")
+        assert proxy_of(direct) is None
+        assert proxy_of(proxied) == "http://proxy:3128"
+        assert proxy_of("http://last.example") is None
+
+    @pytest.mark.parametrize("host", ["models.example", "10.0.0.1", "[fd00::1]"])
+    def test_no_proxy_may_be_for_anything(self, host: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
         monkeypatch.setenv("NO_PROXY", "*")
-        assert proxy_patterns() == {}
+        assert proxy_of(f"http://{host}") is None
+
+    @pytest.mark.parametrize(
+        "entry", ["", ",", " , ,", "10.0.0.0/99", "fe80::/129", "[::1", "http://[", "/", "a b", "é"]
+    )
+    def test_an_entry_that_means_nothing_is_ignored(
+        self, entry: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        monkeypatch.setenv("NO_PROXY", f"{entry},10.0.0.0/8,last.example")
+        assert proxy_of("http://models.example") == "http://proxy:3128"
+        assert proxy_of("http://10.0.0.1") is None
+        assert proxy_of("http://last.example") is None
+
+    def test_they_are_read_once(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        rules = ProxyRules()
+        monkeypatch.delenv("ALL_PROXY")
+        assert rules.proxy_for(httpx.URL("http://models.example")) == "http://proxy:3128"
 
 
 class TestSecrets:
@@ -65,11 +159,22 @@ class TestSecrets:
         self, given: str, secret: str, sent: bytes, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{given}proxy:3128")
-        assert list(proxy_secrets()) == [secret, base64.b64encode(sent).decode()]
+        assert list(ProxyRules().secrets()) == [secret, base64.b64encode(sent).decode()]
 
-    def test_none_without_any(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-        assert list(proxy_secrets()) == []
+    @pytest.mark.parametrize("proxy", ["http://proxy:3128", "http://[::1", "gopher://user:pass@h"])
+    def test_none_without_any(self, proxy: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        assert list(ProxyRules().secrets()) == []
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_is_this_machine(host: str):
+    assert is_this_machine(httpx.URL(host).host)
+
+
+@pytest.mark.parametrize("host", NOT_HERE)
+def test_is_another_machine(host: str):
+    assert not is_this_machine(httpx.URL(host).host)
 
 
 @every_client
@@ -104,6 +209,50 @@ def test_loopback_goes_past_the_proxy(kind: str, monkeypatch: pytest.MonkeyPatch
                 talker.hear().check("complete")
         assert proxy.requests == []
         assert len(server.requests) == 2
+
+
+@every_client
+def test_each_request_goes_its_own_way(kind: str, monkeypatch: pytest.MonkeyPatch):
+    """One client: to this machine directly, to others through the proxy, unless excepted."""
+    with LoopbackServer([answer]) as proxy, LoopbackServer([answer]) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "direct.invalid")
+        vessels = {
+            "near": Ollama(base_url=server.url),
+            "far": Ollama(base_url="http://models.example"),
+            "excepted": Ollama(base_url="http://direct.invalid"),
+        }
+        with talking(kind, vessels=vessels, retries=ONCE) as talker:
+            for name in ("near", "far", "near", "far"):
+                talker.hear(f"{name}/m").check("complete")
+            # There is no such host, which the proxy would not have minded.
+            talker.hear("excepted/m").check("error", error=ConnectionFailedError)
+        assert [request.path for request in server.requests] == ["/api/chat"] * 2
+        assert [request.path for request in proxy.requests] == [
+            "http://models.example/api/chat"
+        ] * 2
+        assert (server.connections, proxy.connections) == (1, 1)
+
+
+@every_client
+@pytest.mark.parametrize("place", ["vessel", "header"])
+def test_a_key_is_not_sent_in_the_clear_through_a_proxy(
+    kind: str, place: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Not for a private address either: who knows where the proxy is."""
+    url = "http://10.0.0.7:8000"
+    vessels = {"lab": OpenAI(base_url=url, api_key=KEY if place == "vessel" else None)}
+    fields: Any = {"headers": {"X-API-Key": KEY}} if place == "header" else {}
+    with LoopbackServer([answer]) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        with talking(kind, vessels=vessels) as talker:
+            with pytest.raises(ConfigurationError, match="NO_PROXY") as caught:
+                talker.stream(**fields)
+            assert KEY not in str(caught.value)
+        monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+        with talking(kind, vessels=vessels) as talker:
+            talker.stream(**fields)
+        assert proxy.requests == []
 
 
 @every_client
@@ -183,10 +332,11 @@ def test_a_proxy_that_is_not_there(kind: str, monkeypatch: pytest.MonkeyPatch):
 
 @every_client
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "socks5h://127.0.0.1:1080"])
-def test_a_proxy_of_another_kind_is_told_where_it_would_be_used(
+def test_a_proxy_that_needs_more_is_told_where_it_would_be_used(
     kind: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Loopback needs no proxy, and works."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", proxy)
     with LoopbackServer([answer]) as server:
         vessels = {
@@ -195,31 +345,25 @@ def test_a_proxy_of_another_kind_is_told_where_it_would_be_used(
         }
         with talking(kind, vessels=vessels) as talker:
             assert talker.hear().check("complete").text == "Hi"
-            heard = talker.hear("far/m")
-            assert isinstance(heard.error, ConfigurationError)
-            assert "socks5" in str(heard.error)
+            heard = talker.hear("far/m").check("error", error=ConfigurationError)
+            assert "pip install 'httpx[socks]'" in str(heard.error)
 
 
 @every_client
-@pytest.mark.parametrize("proxy", ["http://[::1", f"gopher://user:{KEY}@h"])
-def test_a_proxy_that_is_no_url_is_told_unrepeated(
+@pytest.mark.parametrize("proxy", ["http://[::1", f"gopher://user:{KEY}@h", "http://h:port"])
+def test_a_proxy_that_is_no_url_is_told_unrepeated_where_it_would_be_used(
     kind: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ALL_PROXY", proxy)
-    from vesselog import AsyncClient, Client
-
-    with pytest.raises(ConfigurationError) as caught:
-        Client() if kind.startswith("sync") else AsyncClient(fast=kind.endswith("fast"))
-    assert KEY not in str(caught.value)
-
-
-def test_the_patterns_are_those_of_httpx(monkeypatch: pytest.MonkeyPatch):
-    """What httpx would do by itself, but for loopback."""
-    from httpx._utils import get_environment_proxies
-
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy:1")
-    monkeypatch.setenv("HTTPS_PROXY", "proxy:2")
-    monkeypatch.setenv("NO_PROXY", "a.example,.b.example,10.1.2.3,::2,localhost,http://c.example")
-    ours = proxy_patterns()
-    assert {name: ours[name] for name in get_environment_proxies()} == get_environment_proxies()
-    assert httpx.__version__
+    with LoopbackServer([answer]) as server:
+        vessels = {
+            "lab": Ollama(base_url=server.url),
+            "far": Ollama(base_url="http://models.example"),
+        }
+        with talking(kind, vessels=vessels) as talker:
+            assert talker.hear().check("complete").text == "Hi"
+            for _ in range(2):
+                heard = talker.hear("far/m").check("error", error=ConfigurationError)
+                assert "ALL_PROXY" in str(heard.error)
+                assert KEY not in str(heard.error)
+                assert KEY.encode() not in heard.stream.path.read_bytes()
