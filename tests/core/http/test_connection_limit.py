@@ -1,0 +1,106 @@
+"""Places for connections: never more are taken than there are, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from vesselog.core.http.connection_limit import ConnectionLimit, ReleasingStream
+
+
+def request(pool: float | None) -> httpx.Request:
+    return httpx.Request("POST", "http://h/", extensions={"timeout": {"pool": pool}})
+
+
+async def taken(limit: ConnectionLimit, seconds: float | None = 0) -> bool:
+    try:
+        await limit.take(request(seconds))
+    except httpx.PoolTimeout:
+        return False
+    return True
+
+
+async def test_as_many_as_there_are() -> None:
+    limit = ConnectionLimit(2)
+    assert [await taken(limit) for _ in range(3)] == [True, True, False]
+    limit.give_back()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
+
+
+async def test_who_waits_gets_the_next_that_is_given_back() -> None:
+    limit = ConnectionLimit(1)
+    assert await taken(limit)
+    waiting = asyncio.create_task(taken(limit, None))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    limit.give_back()
+    assert await waiting
+
+
+async def test_the_error_names_its_request() -> None:
+    limit = ConnectionLimit(1)
+    await taken(limit)
+    asked = request(0.01)
+    with pytest.raises(httpx.PoolTimeout) as caught:
+        await limit.take(asked)
+    assert caught.value.request is asked
+
+
+async def test_a_request_without_timeouts_waits() -> None:
+    limit = ConnectionLimit(1)
+    await limit.take(httpx.Request("POST", "http://h/"))
+    assert not await taken(limit)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_wait_that_is_cancelled_takes_no_place(turns: int) -> None:
+    """Also where the place came in the very moment of the cancel."""
+    limit = ConnectionLimit(1)
+    await taken(limit)
+    waiting = asyncio.create_task(taken(limit, 30))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    limit.give_back()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    if not waiting.cancelled():
+        limit.give_back()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
+
+
+class Body(httpx.AsyncByteStream):
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.failure = failure
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    async def aclose(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+async def test_a_body_that_is_closed_releases_once() -> None:
+    released: list[None] = []
+    stream = ReleasingStream(Body(), lambda: released.append(None))
+    assert [data async for data in stream] == [b"a", b"b"]
+    assert released == []
+    for _ in range(2):
+        await stream.aclose()
+    assert len(released) == 1
+
+
+@pytest.mark.parametrize("failure", [OSError(), asyncio.CancelledError()], ids=repr)
+async def test_a_body_whose_closing_fails_releases_too(failure: BaseException) -> None:
+    released: list[None] = []
+    stream = ReleasingStream(Body(failure), lambda: released.append(None))
+    with pytest.raises(type(failure)):
+        await stream.aclose()
+    assert len(released) == 1
