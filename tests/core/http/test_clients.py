@@ -1,9 +1,10 @@
-"""An http_client of the caller's own: its transport is used as it is, the rules stay ours."""
+"""The httpx client that is made, and one of the caller's own, for which our rules hold too."""
 
 from __future__ import annotations
 
+import importlib.util
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
 from patience import PATIENCE
-from talking import Talker
+from talking import Talker, every_client, talking
 from vesselog import (
     AsyncClient,
     Client,
@@ -27,26 +28,27 @@ KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 
 
 class Injected:
-    """A Talker over an httpx client of one's own, which outlives it."""
+    """A Talker over an httpx client of one's own. The async client leaves it open.
+
+    The sync client closes it: its connections belong to that client's own loop.
+    """
 
     def __init__(self, kind: str, server: LoopbackServer | None = None, **settings: Any) -> None:
-        made: dict[str, Any] = {"transport": None, **settings.pop("http", {})}
+        self.http = httpx.AsyncClient(**settings.pop("http", {}))
         url = server.url if server else "http://127.0.0.1:9"
-        self.http: Any = (httpx.Client if kind.startswith("sync") else httpx.AsyncClient)(**made)
         vessels = {"lab": Ollama(base_url=url)}
-        self.talker = Talker(
-            kind, http_client=self.http, vessels=vessels, environment={}, **settings
-        )
+        given = {"http_client": self.http, "vessels": vessels, "environment": {}, "fast": None}
+        self.talker = Talker(kind, **given, **settings)
 
     def __enter__(self) -> Talker:
         return self.talker
 
     def __exit__(self, *_: object) -> None:
         self.talker.close()
-        assert not self.http.is_closed  # it is not ours
-        if self.talker.kind.startswith("sync"):
-            self.http.close()
+        if self.talker.kind == "sync":
+            assert self.http.is_closed
         else:
+            assert not self.http.is_closed
             self.talker._loop.begin(self.http.aclose()).result(PATIENCE)
         self.talker.end()
 
@@ -65,10 +67,7 @@ def test_streams_and_answers(kind: str):
 
 @KINDS
 def test_over_a_transport_that_is_no_network(kind: str):
-    class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            yield from ollama_lines("Hi", " there")
-
+    class Body(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for line in ollama_lines("Hi", " there"):
                 yield line
@@ -181,25 +180,115 @@ def test_its_failures_are_ours(kind: str):
         assert len(heard.calls) == 2
 
 
-@pytest.mark.parametrize(("kind", "wrong"), [("sync", httpx.AsyncClient), ("async", httpx.Client)])
-def test_of_the_wrong_kind_it_is_refused_at_once(kind: str, wrong: Any):
-    from vesselog import AsyncClient, Client
-
-    with pytest.raises(ConfigurationError) as caught:
-        (Client if kind.startswith("sync") else AsyncClient)(http_client=wrong(), environment={})
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("wrong", [httpx.Client(), httpx.AsyncClient, object(), "http://proxy"])
+def test_of_the_wrong_kind_it_is_refused_at_once(kind: Any, wrong: Any):
+    with pytest.raises(ConfigurationError, match=r"must be an httpx\.AsyncClient") as caught:
+        kind(http_client=wrong, environment={}, recordings=None)
     assert caught.value.setting == "http_client"
 
 
-@pytest.mark.parametrize(
-    ("kind", "setting"),
-    [
-        *((Client, each) for each in ("fast", "ssl_context")),
-        *((AsyncClient, each) for each in ("fast", "http2", "ssl_context")),
-    ],
-)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("setting", ["fast", "http2", "ssl_context"])
 def test_what_would_have_no_effect_on_it_is_refused(kind: Any, setting: str):
-    http = httpx.Client() if kind is Client else httpx.AsyncClient()
     value = httpx.create_ssl_context() if setting == "ssl_context" else True
-    with pytest.raises(ConfigurationError, match=f"{setting} would have no effect") as caught:
-        kind(http_client=http, recordings=None, **{setting: value})
+    with pytest.raises(ConfigurationError, match=f"{setting} has no effect") as caught:
+        kind(http_client=httpx.AsyncClient(), recordings=None, **{setting: value})
     assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_what_changes_nothing_is_no_contradiction(kind: Any):
+    kind(http_client=httpx.AsyncClient(), recordings=None, fast=False, http2=False)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+class TestMade:
+    def test_fast_and_http2_exclude_each_other(self, kind: Any):
+        with pytest.raises(ConfigurationError, match="choose one of the two") as caught:
+            kind(fast=True, http2=True, recordings=None)
+        assert caught.value.setting == "fast"
+
+    @pytest.mark.parametrize(
+        ("setting", "package"), [("fast", "httpx_aiohttp"), ("http2", "h2")], ids=["fast", "http2"]
+    )
+    def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(
+        self, kind: Any, setting: str, package: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        missing(package, monkeypatch)
+        with pytest.raises(
+            ConfigurationError, match=rf"pip install 'vesselog\[{setting}\]'"
+        ) as told:
+            kind(recordings=None, **{setting: True})
+        assert told.value.setting == setting
+
+    @pytest.mark.parametrize(
+        ("settings", "there", "transport"),
+        [
+            ({}, True, "FastTransport"),
+            ({}, False, "AsyncHTTPTransport"),
+            ({"fast": True}, True, "FastTransport"),
+            ({"fast": False}, True, "AsyncHTTPTransport"),
+            ({"http2": True}, True, "UnsharedHttp2"),
+        ],
+    )
+    def test_fast_is_used_where_it_is_installed_and_nothing_else_is_asked_for(
+        self,
+        kind: Any,
+        settings: Any,
+        there: bool,  # noqa: FBT001
+        transport: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        if not there:
+            missing("httpx_aiohttp", monkeypatch)
+        client = kind(recordings=None, environment={}, **settings)
+        assert type(client._http._transport).__name__ == transport
+
+    def test_certificates_that_cannot_be_read_are_told(
+        self, kind: Any, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all")
+        with pytest.raises(ConfigurationError, match="SSL_CERT_FILE") as caught:
+            kind(recordings=None)
+        assert caught.value.setting == "ssl_context"
+
+
+def missing(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it were not installed."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "vesselog.core.http.clients.find_spec",
+        lambda name: None if name == package else find(name),
+    )
+
+
+@every_client
+def test_a_cookie_is_not_kept(kind: str):
+    """What a server set for the key of one vessel would go with the key of the next."""
+
+    def set_one(conversation: Conversation) -> None:
+        conversation.whole(ollama_body("Hi"), set_cookie="who=you; Path=/")
+
+    with LoopbackServer([set_one]) as server, talking(kind, server) as talker:
+        for _ in range(2):
+            talker.complete()
+        assert not [each for each in server.requests if "cookie" in each.headers]
+
+
+@every_client
+def test_a_redirect_is_never_followed(kind: str):
+    """It would take the prompt and the key to another server."""
+    with LoopbackServer([answer]) as elsewhere:
+
+        def redirects(conversation: Conversation) -> None:
+            conversation.whole(b"", 307, location=f"{elsewhere.url}/api/chat")
+
+        with LoopbackServer([redirects]) as server, talking(kind, server) as talker:
+            heard = talker.hear().check("error", error=ProviderError)
+            assert heard.error.status == 307
+            with pytest.raises(ProviderError):
+                talker.complete()
+            with pytest.raises(ProviderError):
+                talker.models()
+        assert elsewhere.requests == []
