@@ -3,8 +3,9 @@
 The prompt says how it is answered. "N": N chunks, a few milliseconds apart; a number of three
 digits, asked for in one piece: that status; "silent": one chunk and nothing more; "mute": not even
 headers; "flood": chunks without end; "fails": errors in band without end; "left": how many streams
-were left before their end. The model that the answer names is "VERSION at CONNECTION", as the
-server saw them; for "echo", the request's headers, which are then in the answer's headers too.
+were left before their end; "asked": how many streams were asked for. The model that the answer
+names is "VERSION at CONNECTION", as the server saw them; for "echo", the request's headers, which
+are then in the answer's headers too.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def http2_server(folder: Path) -> Iterator[Http2Server]:
                 process.kill()
 
 
-_left = [0]
+_counts = {"left": 0, "asked": 0}
 _ENDLESS = {"flood": ollama_lines("on ")[0] * 20, "fails": b'{"error": "no"}\n'}
 
 
@@ -75,10 +76,11 @@ async def _application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if prompt == "echo":
         prompt, seen = "3", str(scope["headers"])
     answer = _stream if request["stream"] else _whole
+    _counts["asked"] += bool(request["stream"])
     answering = asyncio.create_task(answer(prompt, seen, send))
     while (await receive())["type"] != "http.disconnect":
         pass
-    _left[0] += not answering.done() or prompt in {"mute", "silent"}
+    _counts["left"] += not answering.done() or prompt in {"mute", "silent"}
     answering.cancel()
 
 
@@ -88,7 +90,7 @@ async def _whole(prompt: str, seen: str, send: Any) -> None:
         await _say(send, b'{"error": "no"}', more=False)
     else:
         await _begin(send)
-        text = str(_left[0]) if prompt == "left" else "whole"
+        text = str(_counts.get(prompt, "whole"))
         await _say(send, ollama_body(text, seen), more=False)
 
 
