@@ -120,10 +120,10 @@ class Attempts:
         call.drains = self._settings.closing_servers.answered(self._plan.origin, headers)
         call.respond(status, headers)
 
-    def failed(self, call: Call, failure: Exception) -> list[Step]:
+    def failed(self, call: Call, failure: Exception, handled: BaseException | None) -> list[Step]:
         """Sending or reading raised: the steps that are left, and the verdict.
 
-        A bug is raised again.
+        handled: what the caller was handling meanwhile. A bug is raised again.
         """
         if isinstance(failure, RecordingError):
             call.lose(failure)
@@ -137,6 +137,7 @@ class Attempts:
             settings.timeouts,
             settings.limits,
             answering=call.status is not None,
+            handled=handled,
         )
         if error is None:
             call.leave("error")

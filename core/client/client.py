@@ -30,6 +30,7 @@ class Client(ClientState[Stream]):
     an event loop in a thread of the client's own, which begins with the first of them.
     """
 
+    _closes_given_client = True
     _thread: LoopThread | None = None
 
     def complete(

@@ -58,6 +58,8 @@ _Stream = TypeVar("_Stream", Stream, AsyncStream)
 class ClientState(Unpicklable, Generic[_Stream]):
     """The settings and methods that both clients have."""
 
+    _closes_given_client = False
+
     def __init__(
         self,
         *,
@@ -90,6 +92,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         fast: carry the bytes by httpx-aiohttp (the `fast` extra), which costs less per chunk; None
         uses it where it is installed and `http2` is not asked for.
         http_client: an httpx.AsyncClient, or a client with its interface, to send requests with.
+        The sync client closes it: its connections belong to the loop of that client.
         ssl_context: which certificates are trusted.
         environment: where hosts and keys are looked up instead of os.environ.
         clock: for tests.
@@ -238,7 +241,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         try:
             await asyncio.gather(*(driver.finished() for driver in running))
         finally:
-            if self._own:
+            if self._own or self._closes_given_client:
                 await self._http.aclose()
         await self._sessions.flushed()
         if failures:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
@@ -61,6 +62,8 @@ class Driver:
         self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
         self._early: list[Step] = []
         self._put: Callable[[list[Step]], bool] = self._keep
+        # What the caller handled when the loop began to run, a context of all that is raised in it.
+        self._handled: BaseException | None = None
         self.over = False
 
     def start(self) -> None:
@@ -106,15 +109,15 @@ class Driver:
     async def _own(self) -> None:
         facts, gate = self.facts, self._gate
         failure: BaseException | None = None
+        self._handled = sys.exception()
         gate.task = asyncio.current_task()  # an eager task runs before `create_task` returns it
         try:
-            while True:
+            while facts.outcome is None:
                 await self._attempt()
                 facts.settle(retry=not self._hand_over.begun and gate.reason is None)
-                if facts.delay is None:
-                    break
-                with gate.allowed():
-                    await asyncio.sleep(facts.delay)
+                if facts.delay is not None:
+                    with gate.allowed():
+                        await asyncio.sleep(facts.delay)
             self._hand_over.put(self._early)
         except asyncio.CancelledError:
             if gate.reason is None:  # the event loop shuts down
@@ -148,6 +151,8 @@ class Driver:
                     self._hand_over.begin()
                     self._put = self._hand_over.put
                 body = response.extensions.get("body") or HttpxBody(response)
+                if not call.drains:
+                    body.use_no_more()
                 await self._read(call, body)
             self._end(call)
         except (Stopped, asyncio.CancelledError):
@@ -155,7 +160,7 @@ class Driver:
                 raise
             self._end(call)
         except Exception as failure:  # noqa: BLE001 - told apart by type, a bug is raised again
-            self._put(facts.failed(call, failure))
+            self._put(facts.failed(call, failure, self._handled))
         finally:
             gate.close()
             if self._loop.is_running():  # else the interpreter exits, and drops this task

@@ -20,6 +20,10 @@ class Body(Protocol):
     read: Callable[[], Awaitable[bytes]]
     end: bytes | None
 
+    def use_no_more(self) -> None:
+        """The connection is not to be used again, also where the body is read to its end."""
+        ...
+
     async def aclose(self) -> None:
         """Read no more. The response is closed next."""
         ...
@@ -33,6 +37,9 @@ class HttpxBody:
     def __init__(self, response: httpx.Response) -> None:
         self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
         self.read: Callable[[], Awaitable[bytes]] = partial(anext, self._pieces, None)
+
+    def use_no_more(self) -> None:
+        """Nothing to do: the driver reads no such body to its end, which closes the connection."""
 
     async def aclose(self) -> None:
         """Read no more."""

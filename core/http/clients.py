@@ -79,7 +79,11 @@ def check_http_client(client: Any, **ignored: object) -> None:
     ignored: settings of the library's own transport, which would have no effect on it.
     """
     send = getattr(client, "send", None)
-    if not iscoroutinefunction(send) or not callable(getattr(client, "build_request", None)):
+    if (
+        isinstance(client, type)
+        or not iscoroutinefunction(send)
+        or not callable(getattr(client, "build_request", None))
+    ):
         raise ConfigurationError(
             "http_client must be an httpx.AsyncClient, for vesselog.Client too: the sync client "
             "runs an event loop in a thread of its own",

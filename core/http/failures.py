@@ -26,12 +26,14 @@ def classify(
     limits: Limits,
     *,
     answering: bool,
+    handled: BaseException | None = None,
 ) -> VesselogError | None:
     """The typed error for a transport's exception; None if it is a bug instead.
 
-    answering: the response had begun.
+    answering: the response had begun. handled: an exception that the caller was handling, which is
+    a context of the failure, but no cause.
     """
-    causes = _causes(failure)
+    causes = _causes(failure, handled)
     for cause in causes:
         name = _name(cause)
         if name in _AIOHTTP_UNSENT:
@@ -98,10 +100,10 @@ def _name(failure: BaseException) -> str:
     return f"{_package(type(failure))}.{type(failure).__name__}"
 
 
-def _causes(failure: BaseException) -> list[BaseException]:
+def _causes(failure: BaseException, handled: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
     cause: BaseException | None = failure
-    while cause is not None and cause not in found:
+    while cause is not None and cause is not handled and cause not in found:
         found.append(cause)
         # httpcore raises again `from None`, which hides the cause but leaves the context.
         cause = cause.__cause__ or cause.__context__

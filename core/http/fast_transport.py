@@ -8,8 +8,11 @@ nobody asked is closed instead of used: its bytes would be read as the next answ
 
 from __future__ import annotations
 
+import asyncio
+import select
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import aiohttp
 import httpx
@@ -43,37 +46,27 @@ class FastTransport(httpx.AsyncBaseTransport):
         await self._limit.take(request)
         try:
             request.extensions["timeout"] = {"pool": timeout.get("connect") or None}
-            response = await self._send(request)
+            response = await self._inner.handle_async_request(request)
         except BaseException:
             self._limit.give_back()
             raise
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("httpx-aiohttp gave a response without an async body")
         response.stream = ReleasingStream(response.stream, self._limit.give_back)
-        response.extensions["body"] = _Body(_CONTENT.get())
+        response.extensions["body"] = _BODY.get()
         return response
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        while True:
-            try:
-                return await self._inner.handle_async_request(request)
-            except httpx.TransportError as error:
-                # Nothing of the request was sent, and this connection is closed.
-                if not isinstance(error.__cause__, _UsedConnectionError):
-                    raise
-
     def _make_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0, keepalive_timeout=self._expiry, ssl=self._context, ttl_dns_cache=10
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_Request,
             response_class=_Response,
             trust_env=False,
         )
@@ -81,34 +74,75 @@ class FastTransport(httpx.AsyncBaseTransport):
 
 class _Response(aiohttp.ClientResponse):
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        """Read the headers, and leave the body's reader for the task that sent the request."""
+        """Read the headers, and leave the body for the task that sent the request."""
+        protocol = connection.protocol  # let go already if the whole answer is there
         started = await super().start(connection)
-        _CONTENT.set(started.content)
+        _BODY.set(_Body(started.content, protocol))
         return started
 
 
 class _Body:
-    """The body as aiohttp reads it: httpx's own way to the same bytes passes four generators."""
+    """The body as aiohttp reads it: httpx's own way to the same bytes passes four generators.
+
+    aiohttp does not tell its reader that a body turned out to be no HTTP any more; the end of the
+    connection does.
+    """
 
     end = b""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, protocol: Any) -> None:
+        self._content = content
+        self._protocol = protocol
+        self._closed: asyncio.Future[None] | None = protocol.closed
         self.read = content.readany
+        if self._closed is not None:
+            self._closed.add_done_callback(self._lost)
+
+    def use_no_more(self) -> None:
+        """The connection is not to be used again; it may be among the kept ones already."""
+        self._protocol.force_close()
 
     async def aclose(self) -> None:
-        """Nothing is left open: the response is closed next."""
+        """Read no more. The response is closed next."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._lost)
+
+    def _lost(self, closed: asyncio.Future[None]) -> None:
+        failure = None if closed.cancelled() else closed.exception()
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(
+                aiohttp.ClientPayloadError("the connection was lost"), failure or EOFError()
+            )
 
 
-_CONTENT: ContextVar[aiohttp.StreamReader] = ContextVar("vesselog_content")
+_BODY: ContextVar[_Body] = ContextVar("vesselog_body")
 
 
-class _UsedConnectionError(aiohttp.ClientConnectionError):
-    """The server sent something on a kept connection although nobody had asked."""
+class _Connector(aiohttp.TCPConnector):
+    """Closes a kept connection on which something came; aiohttp itself would use it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._used: WeakSet[Any] = WeakSet()
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        """A new connection, or a kept one that is silent."""
+        while True:
+            connection = await super().connect(*args, **kwargs)
+            protocol = connection.protocol
+            if protocol not in self._used:
+                self._used.add(protocol)
+                return connection
+            if not (protocol.should_close or _is_readable(connection.transport)):
+                return connection
+            connection.close()
 
 
-class _Request(aiohttp.ClientRequest):
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        """Send it, unless the connection has bytes of nobody's answer."""
-        if conn.protocol is not None and conn.protocol.should_close:
-            raise _UsedConnectionError
-        return await super().send(conn)
+def _is_readable(transport: asyncio.Transport | None) -> bool:
+    """Whether data, or the connection's end, has come and was not read yet."""
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
