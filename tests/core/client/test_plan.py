@@ -17,6 +17,7 @@ from vesselog import (
     WireRequest,
 )
 from vesselog.core.client.plan import Plan, Planner
+from vesselog.core.http.proxies import ProxyRules
 from vesselog.core.masking import MASK
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
@@ -33,7 +34,7 @@ def plan(
     **fields: Any,
 ) -> Plan:
     vessels = {} if vessel is None else {"lab": vessel}
-    planner = Planner(vessels, environment or {}, headers or {})
+    planner = Planner(vessels, environment or {}, headers or {}, ProxyRules())
     return planner.chat(address, "hi", {"stream": True, **fields}, call_headers)
 
 
@@ -101,7 +102,7 @@ class TestKeys:
 
     def test_a_callable_is_asked_for_each_request(self):
         keys = iter([KEY + "1", KEY + "2"])
-        planner = Planner({"lab": OpenAI(api_key=lambda: next(keys))}, {}, {})
+        planner = Planner({"lab": OpenAI(api_key=lambda: next(keys))}, {}, {}, ProxyRules())
         sent = [planner.chat("lab/m", "hi", {}, None).headers["authorization"] for _ in range(2)]
         assert sent == [f"Bearer {KEY}1", f"Bearer {KEY}2"]
 
@@ -182,13 +183,15 @@ class TestAddresses:
         )
 
     def test_own_names_come_before_installed_ones(self):
-        planner = Planner({"ollama": OpenAI(base_url="https://h.example.com")}, {}, {})
+        planner = Planner(
+            {"ollama": OpenAI(base_url="https://h.example.com")}, {}, {}, ProxyRules()
+        )
         assert planner.chat("ollama/m", "hi", {}, None).url.path == "/v1/chat/completions"
 
     @pytest.mark.parametrize("name", ["", "a/b"])
     def test_a_name_that_no_address_could_hold_is_refused(self, name: str):
         with pytest.raises(ConfigurationError):
-            Planner({name: Ollama()}, {}, {})
+            Planner({name: Ollama()}, {}, {}, ProxyRules())
 
     def test_the_hint_for_an_ollama_model_without_its_vessel(self):
         with pytest.raises(UnknownVesselError, match=r"did you mean ollama/qwen3:1\.7b\?"):
