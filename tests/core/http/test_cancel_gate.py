@@ -1,16 +1,31 @@
-"""A stream's task is cancelled only where no connection can get lost by it."""
+"""A stream's task is cancelled only where no connection can get lost by it.
+
+VESSELOG_TEST_CANCELS says how many cancels at random moments each client has to survive (100).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
+from vesselog import AsyncClient, Client, Limits, Recording, Timeouts
 from vesselog.core.http.cancel_gate import CancelGate, Stopped
+from vesselog.vessels.ollama import Ollama
+
+CANCELS = int(os.environ.get("VESSELOG_TEST_CANCELS", "100"))
+SEED = int(os.environ.get("VESSELOG_TEST_SEED", "20261121"))
 
 LATEST = 1000.0
 
@@ -252,3 +267,169 @@ async def test_a_new_attempt_connects_anew() -> None:
     assert (gated.blocked, task.done()) == (["cancelled"], False)
     gated.go_on.set()
     await task
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def sound(folder: Path) -> dict[str, int]:
+    """How many calls ended how; each has one end."""
+    outcomes: dict[str, int] = {}
+    for path in folder.iterdir():
+        recording = Recording(path)
+        calls = list(recording.calls())
+        ends = [line["call"] for line in recording.lines() if line["type"] == "end"]
+        assert sorted(ends) == [call.number for call in calls], path
+        for call in calls:
+            outcomes[call.outcome] = outcomes.get(call.outcome, 0) + 1
+    return outcomes
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts files in /proc")
+
+
+def trickles(conversation: Conversation) -> None:
+    """An answer that takes some milliseconds, so that a cancel may hit it anywhere."""
+    pause = threading.Event()
+    pause.wait(0.002)
+    conversation.begin()
+    for line in ollama_lines("a", "b", "c"):
+        pause.wait(0.001)
+        conversation.chunk(line)
+    conversation.end()
+
+
+@needs_proc
+@pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
+async def test_cancels_at_random_moments_lose_nothing(fast: bool, tmp_path: Path):  # noqa: FBT001
+    """No connection, socket, task or file is left; afterwards all connections can be had."""
+    chance = random.Random(SEED)
+    limits = Limits(max_connections=8)
+    tasks = len(asyncio.all_tasks())
+    with LoopbackServer([trickles]) as server:
+        async with AsyncClient(
+            vessels={"lab": Ollama(base_url=server.url)},
+            environment={},
+            limits=limits,
+            timeouts=Timeouts(pool=30),
+            fast=fast,
+        ) as client:
+
+            async def listen() -> None:
+                async with client.stream("lab/m", "hi") as stream:
+                    async for _ in stream:
+                        pass
+
+            async def cancelled() -> None:
+                task = asyncio.create_task(listen())
+                if chance.random() < 0.3:
+                    for _ in range(chance.randrange(40)):
+                        await asyncio.sleep(0)
+                else:
+                    await asyncio.sleep(chance.random() * 0.012)
+                task.cancel()
+                if chance.random() < 0.5:
+                    for _ in range(chance.randrange(3)):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+            await listen()
+            gc.collect()
+            before = open_files()
+            left = CANCELS
+            while left > 0:
+                await asyncio.gather(*(cancelled() for _ in range(min(16, left))))
+                left -= 16
+            while client._running:
+                await next(iter(client._running)).finished()
+            # All connections at once: none is held by a stream that is gone.
+            barrier = asyncio.Barrier(limits.max_connections)
+
+            async def hold() -> None:
+                async with client.stream("lab/m", "hi", timeouts=Timeouts(pool=5)) as stream:
+                    await barrier.wait()
+                    async for _ in stream:
+                        pass
+                assert stream.outcome == "complete"
+
+            await asyncio.gather(*(hold() for _ in range(limits.max_connections)))
+            gc.collect()
+            assert open_files() <= before + limits.max_connections * 2
+        assert len(asyncio.all_tasks()) == tasks
+        await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
+    outcomes = sound(tmp_path / "recordings")
+    assert set(outcomes) <= {"complete", "cancelled"}, outcomes
+    assert outcomes["cancelled"] > CANCELS / 10
+
+
+@needs_proc
+@pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
+def test_cancels_from_threads_at_random_moments_lose_nothing(fast: bool, tmp_path: Path):  # noqa: FBT001
+    """The same for the sync client: cancelled from another thread, by `break`, or dropped."""
+    chance = random.Random(SEED)
+    limits = Limits(max_connections=8)
+    threads = threading.active_count()
+    with LoopbackServer([trickles]) as server:
+        vessels = {"lab": Ollama(base_url=server.url)}
+        with (
+            ThreadPoolExecutor(16) as pool,
+            Client(
+                vessels=vessels,
+                environment={},
+                limits=limits,
+                timeouts=Timeouts(pool=30),
+                fast=fast,
+            ) as client,
+        ):
+
+            def listen(wait: float, way: str, chunks: int) -> None:
+                stream = client.stream("lab/m", "hi")
+                timer = threading.Timer(wait, stream.cancel)
+                if way == "cancel":
+                    timer.start()
+                with stream:
+                    for _, _ in zip(stream, range(chunks), strict=False):
+                        pass
+                timer.cancel()
+
+            def drop() -> None:
+                stream = client.stream("lab/m", "hi")
+                stream.__enter__()
+                next(stream, None)
+
+            client.complete("lab/m", "hi")
+            gc.collect()
+            before = open_files()
+            jobs = [
+                pool.submit(drop)
+                if chance.random() < 0.2
+                else pool.submit(
+                    listen,
+                    chance.random() * 0.012,
+                    chance.choice(["cancel", "break"]),
+                    chance.randrange(1, 6),
+                )
+                for _ in range(CANCELS)
+            ]
+            for job in jobs:
+                job.result(PATIENCE)
+            barrier = threading.Barrier(limits.max_connections)
+
+            def hold() -> None:
+                with client.stream("lab/m", "hi", timeouts=Timeouts(pool=5)) as stream:
+                    barrier.wait(PATIENCE)
+                    for _ in stream:
+                        pass
+                assert stream.outcome == "complete"
+
+            for job in [pool.submit(hold) for _ in range(limits.max_connections)]:
+                job.result(PATIENCE)
+            gc.collect()
+            assert client._running == set()
+            assert open_files() <= before + limits.max_connections * 2
+        server.wait_until(lambda: server.open_connections == 0)
+    assert threading.active_count() == threads
+    outcomes = sound(tmp_path / "recordings")
+    assert set(outcomes) <= {"complete", "cancelled", "abandoned"}, outcomes

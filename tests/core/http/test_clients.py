@@ -12,7 +12,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
 from patience import PATIENCE
-from talking import Talker, every_client, talking
+from talking import Talker, every_client, every_dialect, talking
 from vesselog import (
     AsyncClient,
     Client,
@@ -292,3 +292,69 @@ def test_a_redirect_is_never_followed(kind: str):
             with pytest.raises(ProviderError):
                 talker.models()
         assert elsewhere.requests == []
+
+
+@every_client
+@every_dialect
+def test_five_streams_in_a_row_use_one_connection(kind: str, model: str):
+    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+        for _ in range(5):
+            talker.hear(model).check("complete")
+        assert len(server.requests) == 5
+        assert server.connections == 1
+
+
+@every_client
+def test_a_server_that_lingers_after_its_last_word_costs_the_drain_or_the_connection(kind: str):
+    """The end of the body comes a little after `[DONE]`: within the drain the connection stays."""
+    moment = threading.Event()
+
+    def lingers(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in conversation.frames("Hi"):
+            conversation.chunk(frame)
+        moment.wait(0.02)
+        conversation.end()
+
+    with LoopbackServer([lingers]) as server, talking(kind, server) as talker:
+        patient = Timeouts(drain=5)
+        for _ in range(5):
+            talker.hear("open/m", timeouts=patient).check("complete")
+        assert server.connections == 1
+        hasty = Timeouts(drain=0)
+        talker.hear("open/m", timeouts=hasty).check("complete")
+        talker.hear("open/m", timeouts=patient).check("complete")
+        assert server.connections == 2
+
+
+@every_client
+def test_complete_and_models_and_streams_share_connections(kind: str):
+    def any_answer(conversation: Conversation) -> None:
+        if conversation.request.method == "GET":
+            conversation.whole(b'{"models": [{"name": "m"}]}')
+        else:
+            conversation.answer("Hi")
+
+    with LoopbackServer([any_answer]) as server, talking(kind, server) as talker:
+        talker.hear()
+        talker.complete()
+        talker.models()
+        talker.hear()
+        assert server.connections == 1
+
+
+@every_client
+def test_idle_connections_are_kept_up_to_the_limit_and_closed_with_the_client(kind: str):
+    together = threading.Barrier(4)
+
+    def at_once(conversation: Conversation) -> None:
+        together.wait(PATIENCE)
+        conversation.answer("Hi")
+
+    with LoopbackServer([at_once]) as server:
+        with talking(kind, server) as talker:
+            futures = [talker.begin(talker.stream()) for _ in range(4)]
+            for future in futures:
+                future.result(PATIENCE).check("complete")
+            assert server.connections == server.open_connections == 4
+        server.wait_until(lambda: server.open_connections == 0)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
+from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
+from talking import every_client, talking
+from vesselog import Limits, StreamTimeoutError, Timeouts
 from vesselog.core.http.connection_limit import ConnectionLimit, ReleasingStream
 
 
@@ -104,3 +109,48 @@ async def test_a_body_whose_closing_fails_releases_too(failure: BaseException) -
     with pytest.raises(type(failure)):
         await stream.aclose()
     assert len(released) == 1
+
+
+def answer(conversation: Conversation) -> None:
+    conversation.answer("Hi", " there")
+
+
+def falls_silent(conversation: Conversation) -> None:
+    conversation.begin()
+    conversation.chunk(ollama_lines("Hi")[0])
+    conversation.wait_for_hangup()
+
+
+@every_client
+def test_past_the_limit_the_wait_and_its_error_name_the_setting(kind: str):
+    settings: Any = {"limits": Limits(max_connections=1), "timeouts": Timeouts(pool=0.2)}
+    with (
+        LoopbackServer([falls_silent, answer]) as server,
+        talking(kind, server, **settings) as talker,
+    ):
+        holder = talker.stream()
+        talker.open(holder)
+        heard = talker.hear().check("error", error=StreamTimeoutError)
+        assert (heard.error.phase, heard.error.setting) == ("pool", "max_connections")
+        assert "Limits(max_connections=" in str(heard.error)
+        assert "Timeouts(pool=" in str(heard.error)
+        assert len(heard.calls) == 1
+        assert len(server.requests) == 1
+        talker.leave(holder)
+        assert talker.hear(timeouts=Timeouts(pool=10)).check("complete").text == "Hi there"
+
+
+@every_client
+def test_a_stream_waits_for_a_connection_and_gets_it(kind: str):
+    with (
+        LoopbackServer([falls_silent, answer]) as server,
+        talking(kind, server, limits=Limits(max_connections=1)) as talker,
+    ):
+        holder = talker.stream()
+        talker.open(holder)
+        stream = talker.stream(timeouts=Timeouts(pool=30))
+        waiting = talker.begin(stream)
+        while stream.call is None:
+            assert not waiting.done()
+        talker.leave(holder)
+        assert waiting.result(PATIENCE).check("complete").text == "Hi there"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
@@ -288,3 +291,45 @@ def test_a_frame_past_the_bound(kind: str, model: str):
         heard = talker.hear(model).check("error", error=ProtocolError)
         assert heard.error.setting == "max_frame_bytes"
         server.wait_until(lambda: server.open_connections == 0)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts files in /proc")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@needs_proc
+@every_client
+def test_failures_lose_no_files(kind: str):
+    """Refused, truncated, an error status, bad input: again and again, nothing is left open."""
+
+    def cut(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(ollama_lines("Hi")[0])
+        conversation.end()
+
+    def missing(conversation: Conversation) -> None:
+        conversation.whole(b'{"error": "model not found"}', 404)
+
+    scripts: list[Any] = [cut, missing] * 40
+    with (
+        LoopbackServer(scripts) as server,
+        talking(kind, server, retries=Retries(count=0)) as talker,
+        talking(kind, "http://127.0.0.1:9", retries=Retries(count=0)) as nowhere,
+    ):
+
+        def fail() -> None:
+            assert talker.hear().outcome == "truncated"
+            assert talker.hear().outcome == "error"
+            assert nowhere.hear().outcome == "error"
+            talker.leave(talker.stream())
+
+        fail()
+        gc.collect()
+        before = open_files()
+        for _ in range(20):
+            fail()
+        gc.collect()
+        assert open_files() <= before + 4
