@@ -12,7 +12,6 @@ import contextlib
 import math
 import os
 import shlex
-import ssl
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -220,7 +219,6 @@ def _client(vessel: str, url: str, recordings: Path) -> Client:
         recordings=recordings,
         vessels={vessel: find_vessel(vessel)(base_url=url)},
         environment={},
-        ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # no certificates: there is no TLS
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import ssl
 import sys
 import threading
 from pathlib import Path
@@ -62,12 +61,10 @@ class LocalOllama:
                 return
             host = address.netloc.decode().rpartition("@")[2]
             self._address = f"{address.scheme}://{host}"
-            no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not needed on this machine
             with Client(
                 recordings=None,
                 vessels={"ollama": vessel},
                 environment={},
-                ssl_context=no_certificates,
             ) as client:
                 models = client.models("ollama")
         except (VesselogError, httpx.InvalidURL):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ def on_loopback(app: Application) -> Generator[str]:
         ) from None
     config = uvicorn.Config(
         app,
+        host="127.0.0.1",
+        port=0,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -37,7 +38,8 @@ def on_loopback(app: Application) -> Generator[str]:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+    with config.bind_socket() as listener:
+        listener.listen(config.backlog)
         port = listener.getsockname()[1]
         thread = threading.Thread(
             target=server.run, args=([listener],), name="vesselog-loopback", daemon=True

@@ -25,7 +25,10 @@ FLOORS = {
 DOORS = {("cli/demo.py", "server"), ("public/__main__.py", "cli")}
 
 
-BELOW_THEM = {"h11", "httpcore", "pydantic_core"}  # what the dependencies are made of
+# What the libraries below take care of.
+CARRIED_BY_LIBRARIES = {"h11", "h2", "httpcore", "httptools", "socket", "ssl"}
+# The one file that is made of an extra, and imported by who has it.
+FAST = ROOT / "core/http/fast_transport.py"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_public_holds_nothing_of_its_own() -> None:
 
 def test_only_the_declared_dependencies_are_imported() -> None:
     """Extras inside functions only; the kit, which pytest loads, may import pytest."""
-    allowed = {*sys.stdlib_module_names, *DEPENDENCIES, *BELOW_THEM, "vesselog"}
+    allowed = {*sys.stdlib_module_names, *DEPENDENCIES, "vesselog"}
     for_the_kit = {"hypothesis", "pytest"}
     imports = [found for path in sources(*ROOMS) for found in imports_of(path)]
     assert {found.top for found in imports} >= DEPENDENCIES - {"httpx", "httpx_sse"}
@@ -100,9 +103,28 @@ def test_only_the_declared_dependencies_are_imported() -> None:
         str(found)
         for found in imports
         if found.top not in allowed
-        and not (found.in_function and found.top in EXTRAS)
+        and not ((found.in_function or found.path == FAST) and found.top in EXTRAS)
         and not (found.path.is_relative_to(ROOT / "testing") and found.top in for_the_kit)
     ] == []
+
+
+def test_libraries_carry_the_bytes() -> None:
+    """No socket, no TLS but for the type of a setting, no HTTP parser, no pool of our own."""
+    imports = [found for path in sources(*ROOMS) for found in imports_of(path)]
+    assert [
+        str(found)
+        for found in imports
+        if found.top in CARRIED_BY_LIBRARIES
+        and not (found.name == "ssl.SSLContext" and found.typing)
+    ] == []
+
+
+def test_the_core_fits_in_one_head() -> None:
+    lines = {path: path.read_text("utf-8").count("\n") for path in sources("core")}
+    client = [count for path, count in lines.items() if path.parent == ROOT / "core/client"]
+    assert len(client) <= 26
+    assert sum(client) <= 2_900
+    assert sum(lines.values()) <= 9_800
 
 
 def io_in(path: Path) -> list[str]:

@@ -19,12 +19,10 @@ ROOMS = sorted({Path(folder).parts[0] for folder in PACKAGES.values()})
 DEPENDENCIES = {"httpx", "httpx_sse", "orjson", "pydantic"}
 EXTRAS = {
     "aiohttp",
-    "h2",
-    "httptools",
+    "httpx_aiohttp",
     "ollama",
     "openai",
     "requests",
-    "rich",
     "starlette",
     "urllib3",
     "uvicorn",
@@ -39,6 +37,7 @@ class Import(NamedTuple):
     name: str
     relative: bool
     in_function: bool
+    typing: bool
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.name}"
@@ -83,6 +82,14 @@ def imports_of(path: Path, source: str | None = None) -> list[Import]:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for node in ast.walk(function)
     }
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If)
+        and isinstance(block.test, ast.Name)
+        and block.test.id == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
     found: list[Import] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -94,5 +101,6 @@ def imports_of(path: Path, source: str | None = None) -> list[Import]:
             names = [f"{base}.{alias.name}" for alias in node.names]
         else:
             continue
-        found += [Import(path, node.lineno, name, relative, id(node) in inside) for name in names]
+        where = (relative, id(node) in inside, id(node) in for_types)
+        found += [Import(path, node.lineno, name, *where) for name in names]
     return found
