@@ -27,8 +27,8 @@ from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing, Splitter
 from vesselog.core.making import make_chunk
 from vesselog.core.metrics import Meter
-from vesselog.core.truth.frameline import frame_line
-from vesselog.core.truth.turn import Turn
+from vesselog.core.truth.frame_line import frame_line
+from vesselog.core.truth.write_lock import WriteLock
 from vesselog.vessels.openai_answer import OpenAIDecoder
 
 _TEXT = "Hello"
@@ -49,7 +49,7 @@ def steps(repeats: int, turns: int) -> Figures:
         Assembler(),
         Meter(),
     )
-    turn = Turn(SYSTEM_CLOCK, 0, list[None]().__len__, lambda: None)
+    turn = WriteLock(SYSTEM_CLOCK, 0, list[None]().__len__, lambda: None)
     for each in (*answer.opening, raw):
         list(decoder.decode(Frame(each, Framing.SSE)))
     digest = sha256()

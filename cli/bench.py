@@ -93,7 +93,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Warm up, run the rounds, tell."""
     from ..core.clock import SYSTEM_CLOCK
-    from ..core.truth.names import new_session_name
+    from ..core.truth.session_names import new_session_name
     from .bench_figures import Tally
     from .bench_tables import compared, single
 

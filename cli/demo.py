@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> bool:
     """Stream, record, replay; whether everything was as promised."""
     from ..core.clock import SYSTEM_CLOCK
-    from ..core.truth.names import new_session_name
+    from ..core.truth.session_names import new_session_name
 
     _say("vesselog demo", BOLD)
     _say("Recorded answers are served on this machine as by the servers that once gave them,")

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from ..core.errors import ConfigurationError, ReplayMissError
-from ..core.truth.key import request_key
 from ..core.truth.recording import RecordedCall, Recording
+from ..core.truth.request_key import request_key
 
 __all__ = ["Catalogue", "Match"]
 

@@ -17,7 +17,7 @@ from ..completion import Metrics, Outcome
 from ..errors import ProviderError, RecordingError, TruncatedError, VesselogError
 from ..exchange import Exchange, Step
 from ..metrics import Meter
-from ..truth.session import Writer
+from ..truth.writer import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .inflate import Inflater
@@ -40,7 +40,7 @@ class Call:
         self, plan: Plan, writer: Writer, timeouts: Timeouts, limits: Limits, clock: Clock
     ) -> None:
         self._writer = writer
-        self._turn = writer.turn()
+        self._turn = writer.write_lock
         self._clock = clock
         self._started = writer.started
         with self._turn as t:

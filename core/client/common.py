@@ -15,7 +15,7 @@ from ..completion import Outcome
 from ..errors import ClientStateError, ConfigurationError, ProtocolError
 from ..jsontext import loads
 from ..request import Message
-from ..truth.library import ReplayLibrary
+from ..truth.answer_index import AnswerIndex as ReplayLibrary
 from ..vessel import Vessel, WireRequest
 from .circumstances import Circumstances
 from .ledger import Entry, Ledger

@@ -17,9 +17,9 @@ from typing import Any
 from ..clock import Clock
 from ..errors import ConfigurationError
 from ..truth.durability import level_of
-from ..truth.names import check_session_name
+from ..truth.fsync_thread import SYNC_THREAD
 from ..truth.session import Session, Unrecorded, Writer
-from ..truth.syncing import SYNC_THREAD
+from ..truth.session_names import check_session_name
 
 __all__ = ["Entry", "Ledger"]
 

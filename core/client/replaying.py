@@ -13,7 +13,7 @@ from pathlib import Path
 from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
-from ..truth.library import ReplayLibrary
+from ..truth.answer_index import AnswerIndex as ReplayLibrary
 from ..truth.recording import RecordedCall, outcome_of
 from .plan import Plan
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from ..chunk import StreamChunk
 from ..errors import RecordingError, VesselogError
-from .files import has_writer
+from .file_lock import has_writer
+from .recorded_frame import chunks_of
 from .recording import ending_error
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import chunks_of
 
 __all__ = ["Follow", "follow"]
 

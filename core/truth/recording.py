@@ -25,8 +25,8 @@ from ..errors import (
     VesselogError,
     error_from_record,
 )
+from .recorded_frame import RecordedFrame, chunks_of
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame, chunks_of
 
 __all__ = ["RecordedCall", "Recording"]
 
@@ -67,10 +67,10 @@ class Recording:
             if line.fields["type"] == "request":
                 yield RecordedCall(self, line)
 
-    def frames(self) -> Iterator[StoredFrame]:
+    def frames(self) -> Iterator[RecordedFrame]:
         """The frames of all calls, in the order in which they came."""
         return (
-            StoredFrame.of(line.fields, started, line.where) for line, started in self._framed()
+            RecordedFrame.of(line.fields, started, line.where) for line, started in self._framed()
         )
 
     def chunks(self) -> Iterator[StreamChunk]:
@@ -199,11 +199,11 @@ class RecordedCall:
         """The call's lines, from its request to its end."""
         return (line.fields for line in self._scanned())
 
-    def frames(self) -> Iterator[StoredFrame]:
+    def frames(self) -> Iterator[RecordedFrame]:
         """The call's frames."""
         for line in self._scanned():
             if line.fields["type"] == "frame":
-                yield StoredFrame.of(line.fields, self.started, line.where)
+                yield RecordedFrame.of(line.fields, self.started, line.where)
 
     def chunks(self) -> Iterator[StreamChunk]:
         """The call's chunks, equal to those that the caller saw then."""

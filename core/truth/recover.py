@@ -13,9 +13,9 @@ from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
-from .files import open_file, sync_file, sync_folder
+from .files import open_regular, sync_file, sync_folder
+from .reopen import examine, torn_path
 from .session import Session
-from .takeover import aside_of, examine
 
 __all__ = ["Recovered", "recover"]
 
@@ -66,7 +66,7 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
         if found.size == 0:
             path.unlink()
         if found.torn:
-            _sync(aside_of(path))
+            _sync(torn_path(path))
         if gate is not None:
             gate.wait()
     except OSError as error:
@@ -76,7 +76,7 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
     return Recovered(
         path,
         torn=found.torn,
-        aside=aside_of(path) if found.torn else None,
+        aside=torn_path(path) if found.torn else None,
         crashed=tuple(found.unfinished),
         emptied=found.size == 0,
     )
@@ -84,7 +84,7 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
 
 def _sync(aside: Path) -> None:
     """Have what was put aside on the medium, and the folder's entry for it."""
-    fd = open_file(aside)
+    fd = open_regular(aside)
     try:
         sync_file(fd)
     finally:

@@ -22,8 +22,8 @@ from ..errors import (
 from ..exchange import Exchange, Step
 from ..registry import find_vessel
 from ..vessel import Progress, Vessel, WireRequest
+from .recorded_frame import RecordedFrame
 from .recording import ending_error
-from .stored import StoredFrame
 
 __all__ = ["Redecoding"]
 
@@ -65,7 +65,7 @@ class Redecoding:
             status if isinstance(status, int) else 200, kind if isinstance(kind, str) else ""
         )
 
-    def feed(self, frame: StoredFrame) -> list[Step]:
+    def feed(self, frame: RecordedFrame) -> list[Step]:
         """The next stored frame: what today's exchange makes of it, mostly one step."""
         self._t = (frame.t - frame.started) / 1e6
         return self._exchange.take(frame.raw, self._t) if frame.raw else []

@@ -18,12 +18,12 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingCorruptError, VesselogError
 from ..exchange import Step
 from ..metrics import Meter
-from .derived import DerivedFile, unwritten
-from .frameline import frame_line
+from .derived_file import DerivedFile, unchanged
+from .frame_line import frame_line
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
 from .recording import Recording, metrics_of
 from .redecoding import Redecoding
-from .stored import StoredFrame
-from .takeover import Tally
 from .verify import verify
 
 __all__ = ["Kept", "Rederived", "rederive"]
@@ -79,7 +79,10 @@ def rederive(
     SessionNameError and ConfigurationError if `out` is no recording's name.
     """
     report = Rederived(Path(path), Path(out))
-    with DerivedFile(report.out, report.path, "rederive", clock) as file, unwritten(report.path):
+    with (
+        DerivedFile(report.out, report.path, "rederive", clock) as file,
+        unchanged(report.path),
+    ):
         _check(report)
         recording = Recording(report.path)
         plans = _plans(recording)
@@ -148,8 +151,8 @@ class _Plan:
         self.then: str | None = None
         self.now: str | None = None
         self._started: int = request["t"]
-        self._before = Tally()
-        self._after = Tally()
+        self._before = PayloadTally()
+        self._after = PayloadTally()
         self._again: Redecoding | None = None
         try:
             self._again = Redecoding(request)
@@ -164,7 +167,7 @@ class _Plan:
         if line["type"] == "response":
             again.respond(line)
         elif line["type"] == "frame":
-            self._frame(StoredFrame.of(line, self._started, ""), again)
+            self._frame(RecordedFrame.of(line, self._started, ""), again)
         elif line["type"] == "end":
             self.last = again.finish(line)
             self._count(self.last)
@@ -182,7 +185,7 @@ class _Plan:
             self.refusal = "today's framing would leave some of its bytes out"
         self._again = None
 
-    def _frame(self, frame: StoredFrame, again: Redecoding) -> None:
+    def _frame(self, frame: RecordedFrame, again: Redecoding) -> None:
         self._before.add(frame.raw)
         steps = again.feed(frame)
         self._count(steps)
@@ -207,14 +210,14 @@ class _Call:
         self._last = list(plan.last)
         self._places = list(plan.places)
         self._masked = False
-        self._tally = Tally()
+        self._tally = PayloadTally()
         self._meter = Meter()
         file.line({**request, "vessel_version": self._again.vessel.version})
 
     def take(self, line: dict[str, Any]) -> None:
         """Write what the call's next line becomes."""
         if line["type"] == "frame":
-            self._frame(StoredFrame.of(line, self._started, ""))
+            self._frame(RecordedFrame.of(line, self._started, ""))
         elif line["type"] == "end":
             self._steps(self._last, line["call"], line["t"])
             self._file.line(self._end(line))
@@ -223,7 +226,7 @@ class _Call:
                 self._again.respond(line)
             self._file.line(line)
 
-    def _frame(self, frame: StoredFrame) -> None:
+    def _frame(self, frame: RecordedFrame) -> None:
         self._masked = self._masked or frame.masked
         steps = self._again.feed(frame)
         if self._places and self._places[0] == frame.n:

@@ -18,8 +18,8 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
+from .recorded_frame import chunks_of
 from .recording import Recording, ending_error, metrics_of, outcome_of
-from .stored import chunks_of
 
 __all__ = ["Replay", "replay"]
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, cast
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingCorruptError, TruncatedError
-from .derived import DerivedFile, unwritten
-from .line import FORMAT_VERSION, check_line, parse_line
-from .scan import LONGEST_LINE, check_header, open_recording
-from .stored import StoredFrame
-from .takeover import Tally
+from .derived_file import DerivedFile, unchanged
+from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
+from .scan import check_header, open_recording
 
 __all__ = ["Note", "Salvaged", "salvage"]
 
@@ -68,7 +68,10 @@ def salvage(
     SessionNameError and ConfigurationError if `out` is no recording's name.
     """
     report = Salvaged(Path(path), Path(out))
-    with DerivedFile(report.out, report.path, "salvage", clock) as file, unwritten(report.path):
+    with (
+        DerivedFile(report.out, report.path, "salvage", clock) as file,
+        unchanged(report.path),
+    ):
         rewriter = _Rewriter(report, file)
         for line in _readable(report):
             rewriter.take(line)
@@ -135,7 +138,7 @@ class _Call:
     number: int
     started: int
     losses: int
-    tally: Tally = field(default_factory=Tally)
+    tally: PayloadTally = field(default_factory=PayloadTally)
     chunks: int = 0
     renumbered: bool = False
 
@@ -234,7 +237,7 @@ class _Rewriter:
 
     def _frame(self, line: _Readable, fields: dict[str, Any], call: _Call) -> None:
         try:
-            frame = StoredFrame.of({**fields, "n": 0}, call.started, "it")
+            frame = RecordedFrame.of({**fields, "n": 0}, call.started, "it")
         except RecordingCorruptError as error:
             self._lose(line, error.message)
             return

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import RecordingCorruptError, RecordingError, VesselogError
-from .comparison import Comparison
+from .chunk_comparison import Comparison
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
 from .redecoding import Redecoding
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame
-from .takeover import Tally
 
 __all__ = ["Finding", "Report", "verify"]
 
@@ -125,7 +125,7 @@ class _Call:
     started: int
     then: str
     again: Redecoding | None
-    tally: Tally = field(default_factory=Tally)
+    tally: PayloadTally = field(default_factory=PayloadTally)
     next_seq: int = 0
     comparison: Comparison = field(default_factory=Comparison)
 
@@ -226,7 +226,7 @@ class _Checker:
     def _check_frame(self, line: ScannedLine, call: _Call) -> Iterator[Finding]:
         self._report.frames += 1
         try:
-            frame = StoredFrame.of(line.fields, call.started, line.place)
+            frame = RecordedFrame.of(line.fields, call.started, line.place)
             call.tally.add(frame.raw)
             chunks = list(frame.chunks())
         except RecordingError as error:

@@ -437,7 +437,7 @@ def test_a_client_that_leaves_a_playback_at_full_speed_does_not_hang_the_server(
     session = Session.open(tmp_path, "s")
     writer = session.begin(request({"model": "m"}))
     writer.response(200, {})
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(seq, "x" * 2000) for seq in range(3000)], t)
     writer.end("complete")
     session.close()

@@ -24,12 +24,14 @@ from vesselog import (
     RecordingError,
     RecordingLockedError,
     SessionNameError,
+    recover,
     verify,
 )
 from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
-from vesselog.core.truth import appending
+from vesselog.core.truth import appender, frame_line, scan
+from vesselog.core.truth import line as lines_of
 from vesselog.core.truth.session import Session, Unrecorded, Writer
 
 real_write = os.write
@@ -107,7 +109,7 @@ def test_everything_that_is_special_about_a_frame_is_written(tmp_path: Path) -> 
     writer = session.begin(request())
     broken = Frame(b'{"a":"\xff"}', Framing.NDJSON)
     broken.repair("usage-moved")
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([Step(broken, partial=True, masked=True)], t)
     writer.end("truncated")
     session.close()
@@ -125,9 +127,9 @@ def test_frames_that_came_together_share_one_write(
     writer = session.begin(request())
     writes: list[bytes] = []
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+        appender.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
     )
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(0), step(1), step(2)], t)
         writer.frames([], t)
     assert [data.count(b"\n") for data in writes] == [3]
@@ -157,7 +159,7 @@ def test_only_the_first_end_counts(tmp_path: Path) -> None:
     writer.end("cancelled")
     writer.end("complete")
     writer.abandon()
-    with pytest.raises(RecordingError, match="has ended"), writer.turn() as t:
+    with pytest.raises(RecordingError, match="has ended"), writer.write_lock as t:
         writer.frames([step(0)], t)
     session.close()
     assert kinds(session.path) == ["session", "open", "request", "end cancelled"]
@@ -171,7 +173,7 @@ def test_a_new_file_comes_with_its_first_request_in_one_write(
     assert not folder.exists()
     writes: list[bytes] = []
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+        appender.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
     )
     writer = session.begin(request())
     assert writes == [session.path.read_bytes()]
@@ -318,6 +320,101 @@ def test_a_tail_of_zeros_and_line_feeds_is_torn_too(tmp_path: Path) -> None:
     assert read(path)[-1]["torn"] == 8
 
 
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe"])
+def test_a_torn_tail_is_not_written_to_what_stands_in_its_place(tmp_path: Path, kind: str) -> None:
+    """Somebody else may have put it there; a pipe that nobody reads would be waited for."""
+    path, elsewhere = record(tmp_path), tmp_path / "elsewhere"
+    torn = tmp_path / "a.jsonl.torn"
+    os.truncate(path, path.stat().st_size - 5)
+    before = path.read_bytes()
+    if kind == "pipe":
+        os.mkfifo(torn)
+    else:
+        torn.symlink_to(elsewhere)
+    if kind == "link":
+        elsewhere.touch()
+    with pytest.raises(RecordingError, match="not a regular file"):
+        Session.open(tmp_path, "a")
+    assert path.read_bytes() == before
+    assert not elsewhere.exists() or elsewhere.read_bytes() == b""
+
+
+def test_another_users_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = record(tmp_path)
+    before, owner = path.read_bytes(), os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(RecordingError, match=f"belongs to another user \\(uid {owner}\\)"):
+        Session.open(tmp_path, "a")
+    assert path.read_bytes() == before
+    assert not recover(path).changed
+
+
+def test_a_file_that_others_may_use_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = record(tmp_path)
+    Session.open(tmp_path, "a").close()
+    assert not caplog.records
+    path.chmod(0o644)
+    Session.open(tmp_path, "a").close()
+    assert "can be used by other users (mode 0644)" in caplog.text
+
+
+def test_a_relative_folder_is_resolved_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    session = Session.open(Path("recordings"), "a")
+    monkeypatch.chdir("elsewhere")
+    session.begin(request()).end("complete")
+    session.close()
+    assert session.path == tmp_path / "recordings" / "a.jsonl"
+    assert kinds(session.path)[-1] == "end complete"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_working_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(RecordingError, match="No such file"):
+        Session.open(Path("recordings"), "a")
+
+
+def test_a_line_that_no_reader_would_take_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the session goes on."""
+    for module in (lines_of, frame_line):
+        monkeypatch.setattr(module, "LONGEST_LINE", 2_000)
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    with pytest.raises(RecordingError, match=r"a line of \d,\d{3} bytes could not be read; 2,000"):
+        session.begin(request({"prompt": "x" * 2_000}))
+    with pytest.raises(RecordingError, match="could not be read"):
+        write(writer, [step(0, "x" * 2_000)])
+    write(writer, [step(0, "x")])
+    writer.end("complete")
+    session.begin(request()).end("complete")
+    session.close()
+    assert [each["call"] for each in read(session.path) if each["type"] == "request"] == [1, 2]
+    assert verify(session.path).ok
+
+
+def test_a_line_as_long_as_may_be_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session.open(tmp_path, "a")
+    session.begin(request({"prompt": "x" * 2_000})).end("complete")
+    session.close()
+    longest = max(len(each) for each in session.path.read_bytes().splitlines(keepends=True))
+    monkeypatch.setattr(scan, "LONGEST_LINE", longest)
+    assert verify(session.path).ok
+    monkeypatch.setattr(scan, "LONGEST_LINE", longest - 1)
+    assert not verify(session.path).ok
+
+
 def test_nothing_is_added_behind_damage(tmp_path: Path) -> None:
     path = record(tmp_path)
     content = bytearray(path.read_bytes())
@@ -417,7 +514,7 @@ from vesselog.core.truth.session import Session
 from pathlib import Path
 writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
 for seq in range(10**9):
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(seq, "x" * (seq % 3000))], t)
     os.write(1, b"%d\\n" % seq)
 """
@@ -439,7 +536,7 @@ for seq in range(10**9):
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appending.os, "write", lambda fd, data: real_write(fd, data[:5]))
+    monkeypatch.setattr(appender.os, "write", lambda fd, data: real_write(fd, data[:5]))
 
 
 def test_after_a_failed_write_the_session_takes_nothing_more(
@@ -489,7 +586,7 @@ def test_somebody_elses_file_is_never_removed(
         session.path.write_text("mine")
         return 0
 
-    monkeypatch.setattr(appending.os, "write", replace)
+    monkeypatch.setattr(appender.os, "write", replace)
     with pytest.raises(RecordingError):
         session.begin(request())
     session.close()
@@ -514,7 +611,7 @@ def interrupts(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
             real_write(fd, data)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(appending.os, "write", interrupt)
+    monkeypatch.setattr(appender.os, "write", interrupt)
 
 
 @pytest.mark.parametrize("written", [False, True])
@@ -588,7 +685,7 @@ for stream in range(60):
             signal.setitimer(signal.ITIMER_REAL, 0.0003 + stream * 0.00002)
             writer = session.begin(request())
             for each in steps:
-                with writer.turn() as t:
+                with writer.write_lock as t:
                     writer.frames([each], t)
             signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
@@ -627,7 +724,7 @@ def test_a_dropped_writer_is_recorded_as_abandoned(tmp_path: Path) -> None:
 def test_a_finaliser_in_the_middle_of_a_turn_only_queues(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "a")
     writer, dropped = session.begin(request()), session.begin(request())
-    with writer.turn() as t:
+    with writer.write_lock as t:
         del dropped
         gc.collect()
         assert kinds(session.path)[-1] == "request"
@@ -643,7 +740,7 @@ def test_a_finaliser_does_not_wait_for_another_threads_turn(tmp_path: Path) -> N
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with writer.turn():
+        with writer.write_lock:
             entered.set()
             leave.wait()
 
@@ -707,7 +804,7 @@ session = Session.open(Path({str(tmp_path)!r}), "a")
 writer = session.begin(request())
 entered, leave = threading.Event(), threading.Event()
 def hold():
-    with writer.turn():
+    with writer.write_lock:
         entered.set()
         leave.wait()
 thread = threading.Thread(target=hold)
@@ -751,7 +848,7 @@ def test_without_a_recording_the_writer_only_tells_the_time() -> None:
     clock = ManualClock()
     writer: Writer = Unrecorded(clock)
     clock.pass_seconds(1)
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(0)], t)
     assert t - writer.started == 1_000_000
     assert (writer.session, writer.path) == (None, None)

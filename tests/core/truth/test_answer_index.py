@@ -15,8 +15,8 @@ from vesselog import (
     RecordingError,
     ReplayMissError,
 )
-from vesselog.core.truth.key import request_key
-from vesselog.core.truth.library import ReplayLibrary
+from vesselog.core.truth.answer_index import AnswerIndex
+from vesselog.core.truth.request_key import request_key
 from vesselog.core.truth.session import Session
 
 KEY = request_key("/api/chat", BODY)
@@ -28,7 +28,7 @@ def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any
     writer.end("complete")
 
 
-def texts(library: ReplayLibrary, count: int) -> list[str]:
+def texts(library: AnswerIndex, count: int) -> list[str]:
     return [library.answer(KEY, request()).call.completion().text for _ in range(count)]
 
 
@@ -38,7 +38,7 @@ def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> No
         session = Session.open(tmp_path, name, clock=ManualClock(NOON + hour * 3_600_000_000))
         answer(session, text)
         session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     assert texts(library, 3) == ["1", "2", "3"]
     with pytest.raises(ReplayMissError, match="3 times, and every answer was given already"):
         library.answer(KEY, request())
@@ -49,7 +49,7 @@ def test_one_file_will_do(tmp_path: Path) -> None:
     answer(session, "1")
     answer(session, "2")
     session.close()
-    assert texts(ReplayLibrary(session.path), 2) == ["1", "2"]
+    assert texts(AnswerIndex(session.path), 2) == ["1", "2"]
 
 
 def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
     answer(session, "third", retry_of=1)
     answer(session, "next")
     session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     first = library.answer(KEY, request())
     assert [call.number for call in first.attempts] == [1, 2, 3]
     assert first.call.number == 3
@@ -78,7 +78,7 @@ def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -
         "stream": True,
     }
     with pytest.raises(ReplayMissError) as caught:
-        ReplayLibrary(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
+        AnswerIndex(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
     error = caught.value
     assert "call 2 of a.jsonl" in str(error)
     assert "body.messages[0].content, body.options" in str(error)
@@ -88,15 +88,15 @@ def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -
 
 def test_nothing_recorded_at_all(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recording"):
-        ReplayLibrary(tmp_path)
+        AnswerIndex(tmp_path)
     with pytest.raises(RecordingError, match="no recording"):
-        ReplayLibrary(tmp_path / "x")
+        AnswerIndex(tmp_path / "x")
 
 
 def test_a_file_that_is_no_recording_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}\n")
     with pytest.raises(RecordingCorruptError, match=r"x\.jsonl is not a recording"):
-        ReplayLibrary(tmp_path)
+        AnswerIndex(tmp_path)
 
 
 def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
     for number in range(40):
         answer(session, str(number))
     session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     got: list[str] = []
     threads = [threading.Thread(target=lambda: got.extend(texts(library, 10))) for _ in range(4)]
     for thread in threads:

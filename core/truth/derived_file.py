@@ -19,12 +19,14 @@ from typing import Any, Self, cast
 from ..clock import Clock
 from ..errors import ConfigurationError, RecordingError, RecordingLockedError
 from ..version import VERSION
-from .files import create_file, has_writer, sync_file, sync_folder
+from .file_lock import has_writer
+from .files import create_file, sync_file, sync_folder
 from .line import FORMAT_VERSION, build_line
-from .names import SUFFIX, check_session_name, timestamp
 from .scan import open_recording
+from .session_names import SUFFIX, check_session_name
+from .timestamps import timestamp
 
-__all__ = ["DerivedFile", "unwritten"]
+__all__ = ["DerivedFile", "unchanged"]
 
 _BUFFER_BYTES = 1 << 18
 _OF_THE_FILE = frozenset(
@@ -34,7 +36,7 @@ _OF_THE_LINE = frozenset({"type", "n", "crc", "exact"})
 
 
 @contextmanager
-def unwritten(path: Path) -> Generator[None]:
+def unchanged(path: Path) -> Generator[None]:
     """`with` it: the recording at this path is not written meanwhile.
 
     Raises RecordingLockedError if a session has it, and in the end RecordingError if one had.

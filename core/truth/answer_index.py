@@ -17,11 +17,12 @@ from typing import Any, NamedTuple, cast
 
 from ..errors import RecordingError, ReplayMissError
 from ..jsontext import canonical
-from .key import comparable
-from .names import SUFFIX, wall_of
 from .recording import RecordedCall, Recording
+from .request_key import comparable
+from .session_names import SUFFIX
+from .timestamps import parse_timestamp
 
-__all__ = ["RecordedAnswer", "ReplayLibrary"]
+__all__ = ["AnswerIndex", "RecordedAnswer"]
 
 # The comparison is quadratic: enough of a body to tell conversations apart, and of the calls the
 # latest.
@@ -48,7 +49,7 @@ class _Place(NamedTuple):
     line: int
 
 
-class ReplayLibrary:
+class AnswerIndex:
     """The recording at `path`, or all that are in the folder of that name. Threads may share it.
 
     Raises RecordingError if there is nothing, and RecordingCorruptError for what is no recording.
@@ -133,7 +134,7 @@ def _index(path: Path) -> list[tuple[str, list[_Place]]]:
     for line in Recording(path).scanned():
         fields = line.fields
         if fields["type"] == "open" and begun is None:
-            begun = wall_of(fields.get("at"))
+            begun = parse_timestamp(fields.get("at"))
         if fields["type"] != "request":
             continue
         key, number, t = fields.get("key"), fields.get("call"), fields.get("t")

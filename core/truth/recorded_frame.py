@@ -21,7 +21,7 @@ from ..making import make_chunk
 from ..validation import explain
 from .scan import ScannedLine
 
-__all__ = ["StoredFrame", "chunks_of", "payload_of"]
+__all__ = ["RecordedFrame", "chunks_of", "payload_of"]
 
 
 def payload_of(fields: dict[str, Any]) -> bytes:
@@ -36,7 +36,7 @@ def payload_of(fields: dict[str, Any]) -> bytes:
 
 
 def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
-    """The chunks in a `frame` line, those that its StoredFrame has.
+    """The chunks in a `frame` line, those that its RecordedFrame has.
 
     age: microseconds since the call's request left. Raises RecordingCorruptError.
     """
@@ -51,12 +51,12 @@ def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
             chunks.append(make_chunk(each, t, text))  # noqa: PERF401 - a comprehension is a call
     except (AttributeError, KeyError, TypeError, ValueError):
         # Bytes that are no UTF-8, or damage: the frame knows what to say of it.
-        return list(StoredFrame.of(fields, line.t - age, line.where).chunks())
+        return list(RecordedFrame.of(fields, line.t - age, line.where).chunks())
     return chunks
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFrame:
+class RecordedFrame:
     """One `frame` line.
 
     t: microseconds in the session's time. started: of the call's request. raw: the exact bytes.
@@ -75,7 +75,7 @@ class StoredFrame:
     place: str
 
     @classmethod
-    def of(cls, line: dict[str, Any], started: int, place: str) -> StoredFrame:
+    def of(cls, line: dict[str, Any], started: int, place: str) -> RecordedFrame:
         """The frame of a line. Raises RecordingCorruptError if it cannot be one."""
         try:
             return cls(
