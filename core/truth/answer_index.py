@@ -1,8 +1,9 @@
-"""Answers from recordings: what was once answered to a request, by its key, in recorded order.
+"""Decides which recorded answer a request gets: by its key, in recorded order, each answer once.
 
-A request and its retries give one answer: the last attempt's. Each answer is given once; then the
-key is exhausted. Nothing else is ever tried: a miss is an error that names the nearest recorded
-request.
+Two requests with the same key get their answers in the order in which they were recorded. The
+recordings are read, the oldest first, only as far as is needed to find an answer; requests are held
+in memory by their place, answers are read when they are given. Nothing else is ever tried: a miss
+is an error that says what was recorded.
 """
 
 from __future__ import annotations
@@ -11,189 +12,164 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal
 
-from ..errors import RecordingError, ReplayMissError
-from ..jsontext import canonical
+from ..errors import ConfigurationError, RecordingError, ReplayMissError
+from .nearest_request import differing_places, nearest_call
+from .recorded_requests import (
+    RecordedRequest,
+    method_of,
+    recorded_requests,
+    recordings_in,
+    route_of,
+)
 from .recording import RecordedCall, Recording
-from .request_key import comparable
 from .session_names import SUFFIX
-from .timestamps import parse_timestamp
 
-__all__ = ["AnswerIndex", "RecordedAnswer"]
+__all__ = ["AnswerIndex", "Match", "RecordedAnswer"]
 
-# The comparison is quadratic: enough of a body to tell conversations apart, and of the calls the
-# latest.
-_COMPARED_CHARACTERS = 2_000
-_COMPARED_CALLS = 200
-_NAMED_DIFFERENCES = 3
+Match = Literal["key", "route"]
+
+_COMPARED_CALLS = 200  # the latest; comparing one takes up to a millisecond
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """What is replayed. call: the attempt that is the answer. attempts: all of them, in order."""
+    """A recorded answer. call: the attempt that is the answer. attempts: all of them, in order."""
 
     call: RecordedCall
     attempts: tuple[RecordedCall, ...]
 
 
-class _Place(NamedTuple):
-    """Where a call stands. `wall` orders the calls of all files by the clock."""
-
-    wall: int
-    path: Path
-    number: int
-    offset: int
-    line: int
-
-
 class AnswerIndex:
-    """The recording at `path`, or all that are in the folder of that name. Threads may share it.
+    """The answers in some recordings, and in all recordings of some folders. Threads may share it.
 
-    Raises RecordingError if there is nothing, and RecordingCorruptError for what is no recording.
+    match: with "key", a request that was not recorded, or not that often, is a miss. With "route"
+    it gets the next recorded answer of its method and path instead, beginning again after the last.
+    each_attempt: every attempt that got a response is an answer, as it was on the wire; without it
+    a request and its retries give one answer, the last attempt's.
+
+    Raises RecordingError for a path without a recording, RecordingCorruptError for a file that is
+    no recording. In a folder such a file is skipped, with a warning in the log.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, *paths: Path, match: Match = "key", each_attempt: bool = False) -> None:
+        if match not in {"key", "route"}:
+            raise ConfigurationError(f'no match {match!r}: give "key" or "route"', setting="match")
+        self._match = match
+        self._each_attempt = each_attempt
+        self._where = str(paths[0]) if len(paths) == 1 else "the recordings"
         self._lock = threading.Lock()
-        self._given: dict[str, int] = {}
-        self._waiting: dict[str, deque[list[_Place]]] = {}
-        self._places: list[_Place] = []
-        answers: list[tuple[str, list[_Place]]] = []
-        for file in _files(path):
-            answers += _index(file)
-        for key, attempts in sorted(answers, key=lambda answer: answer[1][0]):
-            self._waiting.setdefault(key, deque()).append(attempts)
-            self._places.append(attempts[0])
+        self._failure: RecordingError | None = None
+        self._unread = recorded_requests(*_files(paths), each_attempt=each_attempt)
+        self._read: list[RecordedRequest] = []
+        self._by_key: dict[tuple[str, str], deque[RecordedRequest]] = {}
+        self._by_route: dict[tuple[str, str], deque[RecordedRequest]] = {}
+        self._given: dict[tuple[str, str], int] = {}
 
     def answer(self, key: str, request: Mapping[str, Any]) -> RecordedAnswer:
-        """The next answer to the request with this key. Raises ReplayMissError.
+        """The next answer to the request with this key. Raises ReplayMissError, RecordingError.
 
-        request: what its request line would say, to find the nearest one on a miss.
+        request: what its request line would say: method, url and body.
         """
         with self._lock:
-            waiting = self._waiting.get(key)
-            if waiting:
-                attempts = waiting.popleft()
-                self._given[key] = self._given.get(key, 0) + 1
-            else:
-                raise self._miss(key, request)
-        calls = tuple(_call_at(place) for place in attempts)
+            found = self._with_key((key, method_of(request)))
+            if found is None and self._match == "route":
+                found = self._next_of_route(request)
+            if found is None:
+                raise self._miss((key, method_of(request)), request)
+        calls = found.calls()
         return RecordedAnswer(calls[-1], calls)
 
-    def _miss(self, key: str, request: Mapping[str, Any]) -> ReplayMissError:
+    def models(self) -> dict[str, list[str]]:
+        """The models that were asked for, by the path they were asked at. Reads all recordings."""
+        with self._lock:
+            self._read_all()
+            models: dict[str, dict[str, None]] = {}
+            for each in self._read:
+                if each.model is not None:
+                    models.setdefault(each.route, {})[each.model] = None
+        return {route: list(names) for route, names in models.items()}
+
+    def _with_key(self, key: tuple[str, str]) -> RecordedRequest | None:
+        if self._match == "route":
+            self._read_all()  # the order of a route's answers counts
+        while not (waiting := self._by_key.get(key)):
+            if not self._read_next():
+                return None
+        found = waiting.popleft()
+        self._given[key] = self._given.get(key, 0) + 1
+        if self._match == "route":
+            route = self._by_route[found.method, found.route]
+            route.remove(found)
+            route.append(found)
+        return found
+
+    def _next_of_route(self, request: Mapping[str, Any]) -> RecordedRequest | None:
+        route = self._by_route.get((method_of(request), route_of(request)))
+        if not route:
+            return None
+        route.rotate(-1)
+        return route[-1]
+
+    def _read_all(self) -> None:
+        while self._read_next():
+            pass
+
+    def _read_next(self) -> bool:
+        """Read on to the next request. False if there is none."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            request = next(self._unread, None)
+        except RecordingError as error:
+            self._failure = error
+            raise
+        if request is None:
+            return False
+        if request.answered or not self._each_attempt:
+            self._read.append(request)
+            self._by_key.setdefault((request.key, request.method), deque()).append(request)
+            route = request.method, request.route
+            self._by_route.setdefault(route, deque()).append(request)
+        return True
+
+    def _miss(self, key: tuple[str, str], request: Mapping[str, Any]) -> ReplayMissError:
         given = self._given.get(key, 0)
         if given:
             times = "once" if given == 1 else f"{given} times"
             return ReplayMissError(
-                f"{self._path} has this request {times}, and every answer was given already"
+                f"{self._where} has this request {times}, and every answer has been given"
             )
-        nearest = self._nearest(request)
+        if not self._read:
+            return ReplayMissError(f"{self._where} has no recorded request at all")
+        method, path = method_of(request), route_of(request)
+        asked = f"{method} {path} was not recorded"
+        if (method, path) not in self._by_route:
+            routes = ", ".join(f"{each} {route}" for each, route in sorted(self._by_route))
+            return ReplayMissError(f"{asked}; recorded: {routes}")
+        latest = self._read[-_COMPARED_CALLS:]
+        nearest = nearest_call((each.calls()[0] for each in latest), request)
         if nearest is None:
-            return ReplayMissError(f"{self._path} has no recorded request at all")
-        differing = _differences(_essence(nearest.request), _essence(request))
+            return ReplayMissError(f"{asked} with this body")
         return ReplayMissError(
-            f"{self._path} has no answer to this request; the nearest is call {nearest.number} of "
-            f"{nearest.path.name}, which differs in {_listed(differing)}",
+            f"{asked} with this body; the nearest is call {nearest.number} of {nearest.path.name}, "
+            f"which differs in {differing_places(nearest.request, request)}",
             session=nearest.session,
             call=nearest.number,
         )
 
-    def _nearest(self, request: Mapping[str, Any]) -> RecordedCall | None:
-        matcher = SequenceMatcher(autojunk=False)
-        matcher.set_seq2(_text(request))
-        best: tuple[float, RecordedCall] | None = None
-        for place in self._places[-_COMPARED_CALLS:]:
-            call = _call_at(place)
-            matcher.set_seq1(_text(call.request))
-            least = best[0] if best is not None else -1.0
-            if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
-                continue
-            ratio = matcher.ratio()
-            if ratio > least:
-                best = ratio, call
-        return None if best is None else best[1]
 
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(path.glob("*" + SUFFIX))
-    if not files:
-        raise RecordingError(f"there is no recording (*{SUFFIX}) in {path}")
-    return files
-
-
-def _index(path: Path) -> list[tuple[str, list[_Place]]]:
-    """The answers in a file: the key, and where the attempts are."""
-    answers: list[tuple[str, list[_Place]]] = []
-    chains: dict[int, list[_Place]] = {}
-    begun: int | None = None
-    for line in Recording(path).scanned():
-        fields = line.fields
-        if fields["type"] == "open" and begun is None:
-            begun = parse_timestamp(fields.get("at"))
-        if fields["type"] != "request":
-            continue
-        key, number, t = fields.get("key"), fields.get("call"), fields.get("t")
-        if not (isinstance(key, str) and isinstance(number, int) and isinstance(t, int)):
-            continue
-        place = _Place((begun or 0) + t, path, number, line.offset, line.number)
-        first = fields.get("retry_of")
-        chain = chains.get(first) if isinstance(first, int) else None
-        if chain is None:
-            chain = list[_Place]()
-            answers.append((key, chain))
-        chain.append(place)
-        chains[number] = chain
-    return answers
-
-
-def _call_at(place: _Place) -> RecordedCall:
-    recording = Recording(place.path)
-    line = next(recording.scanned(place.offset, place.line - 1), None)
-    if line is None or line.fields.get("call") != place.number:
-        raise RecordingError(f"{place.path} was changed while answers were taken from it")
-    return RecordedCall(recording, line)
-
-
-def _essence(request: Mapping[str, Any]) -> dict[str, Any]:
-    body = request.get("body")
-    return {
-        "url": request.get("url"),
-        "body": comparable(cast("dict[str, Any]", body)) if isinstance(body, dict) else body,
-    }
-
-
-def _text(request: Mapping[str, Any]) -> str:
-    return canonical(_essence(request)).decode(errors="replace")[:_COMPARED_CHARACTERS]
-
-
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """Where two JSON values differ; never what is there, which may be private."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        return [
-            found
-            for key in sorted({*before, *after})
-            for found in _differences(before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
-        ]
-    if isinstance(old, list) and isinstance(new, list):
-        first, second = cast("list[Any]", old), cast("list[Any]", new)
-        if len(first) == len(second):
-            return [
-                found
-                for index, pair in enumerate(zip(first, second, strict=True))
-                for found in _differences(*pair, f"{place}[{index}]")
-            ]
-    return [] if old == new else [place]
-
-
-def _listed(places: list[str]) -> str:
-    if not places:
-        return "nothing but its key"
-    more = len(places) - _NAMED_DIFFERENCES
-    listed = ", ".join(places[:_NAMED_DIFFERENCES])
-    return f"{listed} and {more} more" if more > 0 else listed
+def _files(paths: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+    """The files that were named, which must be recordings, and those of the folders."""
+    named = [path for path in paths if not path.is_dir()]
+    for path in named:
+        Recording(path)
+    in_folders: list[Path] = []
+    for folder in (path for path in paths if path.is_dir()):
+        found = recordings_in(folder)
+        if not found:
+            raise RecordingError(f"there is no recording (*{SUFFIX}) in {folder}")
+        in_folders += found
+    return named, in_folders

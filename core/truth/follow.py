@@ -17,7 +17,7 @@ from ..chunk import StreamChunk
 from ..errors import RecordingError, VesselogError
 from .file_lock import has_writer
 from .recorded_frame import chunks_of
-from .recording import ending_error
+from .recording import RecordedOutcome, ending_error, recorded_outcome
 from .scan import ScannedLine, Torn, open_recording, scan
 
 __all__ = ["Follow", "follow"]
@@ -77,17 +77,17 @@ class Follow:
             self._find_last()
 
     @property
-    def outcome(self) -> str | None:
-        """How the call ended; "interrupted" if nobody wrote that."""
-        if self._end is not None:
-            return str(self._end.get("outcome", ""))
-        return "interrupted" if self.interrupted else None
+    def outcome(self) -> RecordedOutcome | None:
+        """How the call ended; "interrupted" if it has no end and nobody is left to write one.
+
+        None before that.
+        """
+        return recorded_outcome(self._end) if self._end or self.interrupted else None
 
     @property
     def error(self) -> VesselogError | None:
         """The error with which the call ended, or None. Following does not raise it."""
-        outcome = self.outcome
-        return None if outcome is None else ending_error(outcome, self._end)
+        return None if self.outcome is None else ending_error(self._end)
 
     def __iter__(self) -> Iterator[StreamChunk]:
         while True:

@@ -39,8 +39,8 @@ FORMAT_VERSION = 1
 # `raw` and again in `chunks`, makes a line of 100 MiB. What is longer is not read into memory.
 LONGEST_LINE = 1 << 28
 
-# Levels of JSON. orjson writes 254; the standard module reads as many as the interpreter's stack
-# has room for, which is 1,000 frames.
+# Levels of JSON. orjson writes 254; what has more than this could overflow the interpreter's stack
+# (1,000 frames) in whatever is done with it.
 _DEEPEST_NESTING = 500
 
 CHECK_BYTES = 18
@@ -98,7 +98,7 @@ def check_line(line: bytes) -> bool | None:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The line's fields; None if it is not a JSON object with a type."""
+    """The line's fields; None if it is not a JSON object with a type, or is nested too deeply."""
     try:
         fields: dict[str, Any] | list[Any] | str | float | None = loads(line)
         if not isinstance(fields, dict):
@@ -106,6 +106,9 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         if "exact" in fields and fields["exact"] is True:
             fields = cast("dict[str, Any]", loads_exact(line))
     except ValueError:
+        return None
+    brackets = line.count(b"[") + line.count(b"{")
+    if brackets > _DEEPEST_NESTING and _is_too_deep(fields):
         return None
     return fields if isinstance(fields.get("type"), str) else None
 

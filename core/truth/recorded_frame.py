@@ -19,7 +19,7 @@ from ..frame import Frame
 from ..framing import Framing
 from ..making import make_chunk
 from ..validation import explain
-from .scan import ScannedLine
+from .scan import ScannedLine, is_whole
 
 __all__ = ["RecordedFrame", "chunks_of", "payload_of"]
 
@@ -33,6 +33,13 @@ def payload_of(fields: dict[str, Any]) -> bytes:
     if isinstance(encoded, str):
         return b64decode(encoded, validate=True)
     raise ValueError("a frame line without its raw text")
+
+
+def _number(line: dict[str, Any], key: str) -> int:
+    value = line[key]
+    if is_whole(value):
+        return value
+    raise ValueError(f"its {key!r} is {value!r:.40}")
 
 
 def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
@@ -79,9 +86,9 @@ class RecordedFrame:
         """The frame of a line. Raises RecordingCorruptError if it cannot be one."""
         try:
             return cls(
-                n=int(line["n"]),
-                call=int(line["call"]),
-                t=int(line["t"]),
+                n=_number(line, "n"),
+                call=_number(line, "call"),
+                t=_number(line, "t"),
                 started=started,
                 raw=payload_of(line),
                 partial=line.get("partial") is True,

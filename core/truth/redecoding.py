@@ -84,7 +84,7 @@ class Redecoding:
         if not self._judging:
             return None
         exchange = self._exchange
-        recorded = ending_error(str(end.get("outcome")), dict(end))
+        recorded = ending_error(end)
         if exchange.progress is not Progress.OPEN and exchange.error is None:
             return "complete", None
         outside = recorded is not None and not isinstance(recorded, _VERDICTS)

@@ -24,6 +24,7 @@ from .payload_tally import PayloadTally
 from .recorded_frame import RecordedFrame
 from .recording import Recording, metrics_of
 from .redecoding import Redecoding
+from .scan import is_whole
 from .verify import verify
 
 __all__ = ["Kept", "Rederived", "rederive"]
@@ -111,10 +112,13 @@ def _check(report: Rederived) -> None:
 def _plans(recording: Recording) -> dict[int, _Plan]:
     plans: dict[int, _Plan] = {}
     for line in recording.lines():
+        call = line.get("call")
+        if not is_whole(call):
+            continue
         if line["type"] == "request":
-            plans[line["call"]] = _Plan(line)
-        elif line.get("call") in plans:
-            plans[line["call"]].take(line)
+            plans[call] = _Plan(line)
+        elif call in plans:
+            plans[call].take(line)
     for plan in plans.values():
         plan.close()
     return plans
@@ -122,13 +126,15 @@ def _plans(recording: Recording) -> dict[int, _Plan]:
 
 def _write(recording: Recording, plans: Mapping[int, _Plan], file: DerivedFile) -> None:
     file.header(recording.header)
-    calls: dict[object, _Call] = {}
+    calls: dict[int, _Call] = {}
     for line in recording.lines():
         if line["type"] == "session":
             continue
         number = line.get("call")
-        if line["type"] == "request" and plans[line["call"]].refusal is None:
-            calls[number] = _Call(line, plans[line["call"]], file)
+        if not is_whole(number):
+            file.line(line)
+        elif line["type"] == "request" and plans[number].refusal is None:
+            calls[number] = _Call(line, plans[number], file)
         elif number in calls:
             calls[number].take(line)
         else:

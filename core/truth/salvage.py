@@ -19,7 +19,7 @@ from .derived_file import DerivedFile, unchanged
 from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
 from .payload_tally import PayloadTally
 from .recorded_frame import RecordedFrame
-from .scan import check_header, open_recording
+from .scan import check_header, is_whole, open_recording
 
 __all__ = ["Note", "Salvaged", "salvage"]
 
@@ -193,7 +193,7 @@ class _Rewriter:
 
     def _time(self, line: _Readable) -> int:
         t = line.fields.get("t")
-        if type(t) is int and t >= self._t:
+        if is_whole(t) and t >= self._t:
             self._t = t
         else:
             self._change(line, f"its time {t!r} is not behind {self._t}, which it was given")
@@ -201,7 +201,7 @@ class _Rewriter:
 
     def _request(self, line: _Readable, fields: dict[str, Any]) -> None:
         asked = _key(fields.get("call"))
-        number = asked if type(asked) is int and asked > self._highest else self._highest + 1
+        number = asked if is_whole(asked) and asked > self._highest else self._highest + 1
         if number != asked:
             self._change(line, f"its call number {asked!r} is now {number}")
         self._highest = number

@@ -14,17 +14,24 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeGuard
 
 from ..errors import RecordingCorruptError, RecordingError
 from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
 
-__all__ = ["LATEST", "ScannedLine", "Torn", "check_header", "open_recording", "scan"]
+__all__ = [
+    "ScannedLine",
+    "Torn",
+    "check_header",
+    "is_whole",
+    "open_recording",
+    "scan",
+]
 
-# Microseconds: 285 years. No clock has written a later time, and sums and waits made of it would
-# overflow.
-LATEST = 1 << 53
+# As microseconds 285 years: no writer gets there, and sums and waits beyond it would overflow.
+_LARGEST = 1 << 53
 
+_FRAME_START = b'{"type":"frame",'
 _HEADER_START = b'{"type":"session"'
 _BUFFER_BYTES = 1 << 18
 _LINE_FEED = 10
@@ -57,13 +64,13 @@ class ScannedLine(NamedTuple):
     def t(self) -> int:
         """Its time in microseconds. Raises RecordingCorruptError."""
         t = self.fields.get("t")
-        return t if type(t) is int and 0 <= t <= LATEST else self._damaged("t", t)
+        return t if is_whole(t) else self._damaged("t", t)
 
     @property
     def call(self) -> int:
         """The number of its call. Raises RecordingCorruptError."""
         call = self.fields.get("call")
-        return call if type(call) is int and 0 <= call <= LATEST else self._damaged("call", call)
+        return call if is_whole(call) else self._damaged("call", call)
 
     def _damaged(self, key: str, value: object) -> NoReturn:
         what = f"it has no {key!r}" if value is None else f"its {key!r} is {value!r:.40}"
@@ -74,6 +81,11 @@ class ScannedLine(NamedTuple):
 _line: Callable[[tuple[Path, int, int, int, dict[str, Any], bool | None]], ScannedLine] = partial(
     tuple[Any, ...].__new__, ScannedLine
 )
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a line may have this as a time in microseconds, or as a number that counts."""
+    return type(value) is int and 0 <= value <= _LARGEST
 
 
 class Torn(NamedTuple):
@@ -105,11 +117,12 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def scan(
-    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0
+    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0, frames: bool = True
 ) -> Iterator[ScannedLine | Torn]:
     """The lines from `offset` on, the file's header included; a torn tail comes last.
 
-    number: how many lines stand before `offset`. Raises RecordingCorruptError for damage and for a
+    number: how many lines stand before `offset`. frames: without them, their lines are passed over
+    unread. Raises RecordingCorruptError for damage and for a
     file that is no recording, RecordingError if it cannot be read.
     """
     with _readable(path):
@@ -125,6 +138,9 @@ def scan(
                 return
             number += 1
             start, offset = offset, offset + len(raw)
+            if not frames and raw.startswith(_FRAME_START):
+                whole = offset
+                continue
             body = raw.removesuffix(b"\n")
             fields = parse_line(body)
             if fields is not None:

@@ -19,7 +19,7 @@ from .chunk_comparison import Comparison
 from .payload_tally import PayloadTally
 from .recorded_frame import RecordedFrame
 from .redecoding import Redecoding
-from .scan import ScannedLine, Torn, open_recording, scan
+from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
 __all__ = ["Finding", "Report", "verify"]
 
@@ -180,8 +180,8 @@ class _Checker:
             yield _error(line, "n", f"its number is {n!r}, not {self._n + 1}")
         if isinstance(n, int):
             self._n = n
-        if not isinstance(t, int):
-            yield _error(line, "t", "it has no time")
+        if not is_whole(t):
+            yield _error(line, "t", f"its time is {t!r:.40}")
         elif t < self._t:
             yield _error(line, "t", f"its time {t} is before the line above it")
         else:
@@ -190,9 +190,9 @@ class _Checker:
     def _check_request(self, line: ScannedLine) -> Iterator[Finding]:
         call, t = line.fields.get("call"), line.fields.get("t")
         self._report.calls += 1
-        if not isinstance(call, int) or call <= self._highest:
+        if not is_whole(call) or call <= self._highest:
             yield _error(line, "call", f"its call number {call!r} does not follow {self._highest}")
-        if not isinstance(call, int):
+        if not is_whole(call):
             return
         self._highest = max(self._highest, call)
         again = None
@@ -203,7 +203,7 @@ class _Checker:
                 told = f"call {call} was not decoded again: {error.message}"
                 yield Finding("note", "vessel", told, line.number, line.offset)
         then = f"{line.fields.get('vessel')} {line.fields.get('vessel_version')}"
-        self._running[call] = _Call(t if isinstance(t, int) else 0, then, again)
+        self._running[call] = _Call(t if is_whole(t) else 0, then, again)
 
     def _check_call(self, line: ScannedLine) -> Iterator[Finding]:
         fields = line.fields

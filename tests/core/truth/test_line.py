@@ -104,3 +104,9 @@ def test_what_is_nested_too_deeply_to_be_read_is_refused(innermost: object) -> N
     assert parse_line(written[:-1]) is not None
     with pytest.raises(RecordingError, match="500 levels"):
         build_line({"type": "x", "value": nested(600, innermost)})
+
+
+def test_what_is_nested_too_deeply_is_not_read() -> None:
+    for levels, read in ((490, True), (510, False), (1000, False), (100_000, False)):
+        line = b'{"type":"x","value":' + b"[" * levels + b"]" * levels + b"}"
+        assert (parse_line(line) is not None) is read
