@@ -10,7 +10,7 @@ from .output import json_line, write
 from .statuses import EPILOG, ExitStatus
 
 if TYPE_CHECKING:
-    from ..core.truth.recover import Recovered
+    from ..core.truth.recover import RecoverReport
 
 __all__ = ["add"]
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitStatus.OK
 
 
-def _told(report: Recovered) -> str:
+def _told(report: RecoverReport) -> str:
     if not report.changed:
         return "nothing to recover"
     done: list[str] = []

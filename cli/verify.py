@@ -11,7 +11,7 @@ from .output import complain, json_line, write
 from .statuses import EPILOG, ExitStatus
 
 if TYPE_CHECKING:
-    from ..core.truth.verify import Report
+    from ..core.truth.verify import VerifyReport
 
 __all__ = ["add"]
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _tell(report: Report) -> None:
+def _tell(report: VerifyReport) -> None:
     counts = ", ".join(
         f"{count} {name if count != 1 else name.removesuffix('s')}"
         for name, count in (

@@ -1,6 +1,6 @@
-"""A stored frame, and the chunks that are stored with it.
+"""Reads a frame of a recording, and the chunks that were recorded with it.
 
-Who wants nothing but the chunks has them of `chunks_of`, without the frame.
+`chunks_of` reads the chunks alone, at less cost.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _number(line: dict[str, Any], key: str) -> int:
 
 
 def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
-    """The chunks in a `frame` line, those that its RecordedFrame has.
+    """The chunks in a `frame` line, equal to those of its RecordedFrame.
 
     age: microseconds since the call's request left. Raises RecordingCorruptError.
     """
@@ -57,17 +57,19 @@ def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
         for each in fields.get("chunks", ()):
             chunks.append(make_chunk(each, t, text))  # noqa: PERF401 - a comprehension is a call
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Bytes that are no UTF-8, or damage: the frame knows what to say of it.
+        # Bytes that are no UTF-8, or damage, for which RecordedFrame has the error.
         return list(RecordedFrame.of(fields, line.t - age, line.where).chunks())
     return chunks
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFrame:
-    """One `frame` line.
+    """One frame of a recording.
 
-    t: microseconds in the session's time. started: of the call's request. raw: the exact bytes.
-    fields: the chunks as they are stored. place: where the line is, for messages.
+    n: its line's number. call: its call's. t: microseconds of the session's time. started: the time
+    of the call's request. raw: the exact bytes. partial: it is an unfinished remainder. masked: a
+    key in it is masked. repairs: the names of the deviations that were mended. fields: the chunks
+    as JSON values. place: where the line is, for messages.
     """
 
     n: int
@@ -106,7 +108,7 @@ class RecordedFrame:
         return self.raw.decode(errors="replace")
 
     def chunks(self) -> Iterator[StreamChunk]:
-        """The chunks that were made of it then. Raises RecordingCorruptError."""
+        """The chunks that were made of it when it was recorded. Raises RecordingCorruptError."""
         if not self.fields:
             return
         text = self.text
@@ -125,7 +127,7 @@ class RecordedFrame:
             yield chunk
 
     def step(self) -> Step:
-        """The frame with its chunks in the form in which a live one is handed out."""
+        """The frame with its chunks, in the form of a live one. Raises RecordingCorruptError."""
         framing = Framing.NDJSON if self.raw.lstrip()[:1] in {b"{", b"["} else Framing.SSE
         frame = Frame(self.raw, framing)
         frame.repairs = self.repairs

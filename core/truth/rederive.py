@@ -1,8 +1,8 @@
-"""A recording decoded again: a new file, its chunks made by the vessels of today.
+"""Decodes a recording again into a new file, with chunks made by the installed vessels.
 
-What was on the wire, when it came and what became of the call are facts, and stay: the frames'
+What was on the wire, when it arrived and how the caller left are facts, and stay: the frames'
 bytes, all times, and the outcomes `cancelled`, `abandoned` and `crashed`. What the vessel made of
-it is made anew: frames, chunks, repairs, usage, metrics, and whether the answer was complete. A
+it is made again: frames, chunks, repairs, usage, metrics, and whether the answer was complete. A
 call that cannot be decoded again is kept as it is, and the report says so.
 """
 
@@ -27,34 +27,43 @@ from .redecoding import Redecoding
 from .scan import is_whole
 from .verify import verify
 
-__all__ = ["Kept", "Rederived", "rederive"]
+__all__ = ["ChangedOutcome", "KeptCall", "RederiveReport", "rederive"]
 
 _OF_THE_END = frozenset(
     {"type", "n", "call", "t", "outcome", "error", "frames", "bytes", "sha256", "usage", "metrics"}
 )
 
 
-class Kept(NamedTuple):
-    """A call that was not decoded again, and why."""
+class ChangedOutcome(NamedTuple):
+    """A call that ends differently now. then, now: its outcomes."""
+
+    call: int
+    then: str
+    now: str
+
+
+class KeptCall(NamedTuple):
+    """A call that was not decoded again, and the reason."""
 
     call: int
     reason: str
 
 
 @dataclass(slots=True)
-class Rederived:
-    """The result. decoded: how many calls were decoded again; kept: those that were not.
+class RederiveReport:
+    """The result of `rederive`.
 
-    outcomes: of the calls that end otherwise now: their number, the outcome then and now. torn:
-    bytes at the end of the old file that were no line, and are left out.
+    path, out: the old and the new recording. decoded: how many calls were decoded again. kept:
+    those that were not. outcomes: the calls that end differently now. torn: how many bytes at the
+    end of the old file were no line, and are left out.
     """
 
     path: Path
     out: Path
     decoded: int = 0
     torn: int = 0
-    kept: list[Kept] = field(default_factory=list[Kept])
-    outcomes: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    kept: list[KeptCall] = field(default_factory=list[KeptCall])
+    outcomes: list[ChangedOutcome] = field(default_factory=list[ChangedOutcome])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -64,22 +73,20 @@ class Rederived:
             "decoded": self.decoded,
             "torn": self.torn,
             "kept": [each._asdict() for each in self.kept],
-            "outcomes": [
-                {"call": call, "then": then, "now": now} for call, then, now in self.outcomes
-            ],
+            "outcomes": [each._asdict() for each in self.outcomes],
         }
 
 
 def rederive(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
-) -> Rederived:
+) -> RederiveReport:
     """Decode the recording at `path` again into a new one at `out`.
 
-    Raises RecordingCorruptError unless the recording is sound (a torn tail may be), RecordingError
-    if `out` is there already or cannot be written, RecordingLockedError while `path` is written,
-    SessionNameError and ConfigurationError if `out` is no recording's name.
+    Raises RecordingCorruptError unless the recording is sound (it may have a torn tail),
+    RecordingError if `out` exists or cannot be written, RecordingLockedError while `path` is
+    written, SessionNameError and ConfigurationError if a recording cannot be named like `out`.
     """
-    report = Rederived(Path(path), Path(out))
+    report = RederiveReport(Path(path), Path(out))
     with (
         DerivedFile(report.out, report.path, "rederive", clock) as file,
         unchanged(report.path),
@@ -90,15 +97,15 @@ def rederive(
         _write(recording, plans, file)
     for number, plan in plans.items():
         if plan.refusal is not None:
-            report.kept.append(Kept(number, plan.refusal))
+            report.kept.append(KeptCall(number, plan.refusal))
             continue
         report.decoded += 1
         if plan.then is not None and plan.then != plan.now:
-            report.outcomes.append((number, plan.then, str(plan.now)))
+            report.outcomes.append(ChangedOutcome(number, plan.then, str(plan.now)))
     return report
 
 
-def _check(report: Rederived) -> None:
+def _check(report: RederiveReport) -> None:
     found = verify(report.path, decode=False)
     for finding in found.findings:
         if finding.kind == "torn":

@@ -1,8 +1,8 @@
-"""Saves what can be saved of a damaged recording, or of one that was edited by hand.
+"""Saves what can be read of a damaged recording, or of one that was edited by hand.
 
-Every line that can be read is kept, in a new file with fresh numbers, checks and digests; whatever
-was lost or had to be changed is told. Nothing is made up: a call whose request is lost gets one
-that says `"salvaged":true` and knows nothing, and an answer that lost frames is no longer complete.
+Every readable line is kept, in a new file with fresh numbers, checks and digests; the report says
+what was lost and what had to be changed. Nothing is made up: a call whose request is lost gets an
+empty one that says `"salvaged":true`, and an answer that lost frames is no longer complete.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .payload_tally import PayloadTally
 from .recorded_frame import RecordedFrame
 from .scan import check_header, is_whole, open_recording
 
-__all__ = ["Note", "Salvaged", "salvage"]
+__all__ = ["SalvageNote", "SalvageReport", "salvage"]
 
 _LINE_START = b'{"type":"'
 _OF_CALLS = frozenset({"response", "frame", "end"})
 _TYPES = _OF_CALLS | {"session", "open", "request"}
 
 
-class Note(NamedTuple):
-    """What was lost or changed. line, offset: where, in the old file; size: bytes, if lost."""
+class SalvageNote(NamedTuple):
+    """Something that was lost or changed. line, offset: where in the old file. size: lost bytes."""
 
     line: int
     offset: int
@@ -38,14 +38,18 @@ class Note(NamedTuple):
 
 
 @dataclass(slots=True)
-class Salvaged:
-    """The result. lines: how many the new file has. lost, changed: what it cost, in order."""
+class SalvageReport:
+    """The result of `salvage`.
+
+    path, out: the old and the new recording. lines: how many the new one has. lost, changed: what
+    could not be kept as it was, in the order of the file.
+    """
 
     path: Path
     out: Path
     lines: int = 0
-    lost: list[Note] = field(default_factory=list[Note])
-    changed: list[Note] = field(default_factory=list[Note])
+    lost: list[SalvageNote] = field(default_factory=list[SalvageNote])
+    changed: list[SalvageNote] = field(default_factory=list[SalvageNote])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -60,14 +64,14 @@ class Salvaged:
 
 def salvage(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
-) -> Salvaged:
+) -> SalvageReport:
     """Write what can be read of `path` to a new, sound recording at `out`.
 
-    Raises RecordingCorruptError if `path` has no line of a recording, RecordingError if `out` is
-    there already or cannot be written, RecordingLockedError while `path` is written,
-    SessionNameError and ConfigurationError if `out` is no recording's name.
+    Raises RecordingCorruptError if `path` has no line of a recording, RecordingError if `out`
+    exists or cannot be written, RecordingLockedError while `path` is written, SessionNameError and
+    ConfigurationError if a recording cannot be named like `out`.
     """
-    report = Salvaged(Path(path), Path(out))
+    report = SalvageReport(Path(path), Path(out))
     with (
         DerivedFile(report.out, report.path, "salvage", clock) as file,
         unchanged(report.path),
@@ -88,15 +92,15 @@ class _Readable(NamedTuple):
     fields: dict[str, Any]
     check: bool | None
 
-    def note(self, message: str) -> Note:
-        return Note(self.number, self.offset, 0, message)
+    def note(self, message: str) -> SalvageNote:
+        return SalvageNote(self.number, self.offset, 0, message)
 
-    def loss(self, message: str) -> Note:
-        return Note(self.number, self.offset, self.size, message)
+    def loss(self, message: str) -> SalvageNote:
+        return SalvageNote(self.number, self.offset, self.size, message)
 
 
-def _readable(report: Salvaged) -> Iterator[_Readable]:
-    """The lines that can be read; what cannot is told as lost."""
+def _readable(report: SalvageReport) -> Iterator[_Readable]:
+    """The readable lines; the others are reported as lost."""
     offset = number = 0
     with open_recording(report.path) as file:
         while raw := file.readline(LONGEST_LINE):
@@ -106,7 +110,7 @@ def _readable(report: Salvaged) -> Iterator[_Readable]:
             if start:
                 lost = start if start > 0 else len(raw)
                 what = "it cannot be read" if body.strip() else "an empty line"
-                report.lost.append(Note(number, offset, lost, what))
+                report.lost.append(SalvageNote(number, offset, lost, what))
             if start >= 0:
                 fields = parse_line(body[start:])
                 if fields is not None:
@@ -117,9 +121,9 @@ def _readable(report: Salvaged) -> Iterator[_Readable]:
 
 
 def _start_of_line(body: bytes) -> int:
-    """Where in these bytes a line begins that can be read; -1 if nowhere.
+    """Where a readable line begins in these bytes; -1 if there is none.
 
-    A line may be glued to the remains of another one. Then it counts only if its check holds.
+    A line may follow the remains of another one directly. Then it must match its check.
     """
     if parse_line(body) is not None:
         return 0
@@ -133,7 +137,7 @@ def _start_of_line(body: bytes) -> int:
 
 @dataclass(slots=True)
 class _Call:
-    """A call of the new file. losses: how many had been told when it began."""
+    """A call of the new file. losses: how many were reported before it began."""
 
     number: int
     started: int
@@ -144,9 +148,9 @@ class _Call:
 
 
 class _Rewriter:
-    """Gives every line its place in the new file. begun: whether there is one."""
+    """Writes the readable lines to the new file. begun: whether it has a header."""
 
-    def __init__(self, report: Salvaged, file: DerivedFile) -> None:
+    def __init__(self, report: SalvageReport, file: DerivedFile) -> None:
         self._report = report
         self._file = file
         self._checked = False
@@ -157,7 +161,7 @@ class _Rewriter:
         self.begun = False
 
     def take(self, line: _Readable) -> None:
-        """The next line that can be read."""
+        """Write the next readable line."""
         fields = line.fields
         if not self.begun and fields["type"] in _TYPES:
             self._begin(line)
@@ -282,5 +286,5 @@ class _Rewriter:
 
 
 def _key(number: object) -> object:
-    """What stands for a call's number, which may be anything in a file that was edited."""
+    """A key for a call's number, which may be any JSON value in a file that was edited."""
     return number if number is None or isinstance(number, (int, str)) else repr(number)

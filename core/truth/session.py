@@ -55,7 +55,7 @@ class Session:
         folder: Path,
         name: str | None = None,
         *,
-        durability: str = "process",
+        durability: Durability = "process",
         meta: Mapping[str, Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
@@ -76,7 +76,7 @@ class Session:
         return session
 
     @classmethod
-    def reopen(cls, path: Path, *, durability: str, clock: Clock = SYSTEM_CLOCK) -> Self:
+    def reopen(cls, path: Path, *, durability: Durability, clock: Clock = SYSTEM_CLOCK) -> Self:
         """The session in an existing file, whatever its name and owner. Raises as `open`."""
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
         with session.write_lock:
