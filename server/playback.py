@@ -1,8 +1,8 @@
 """One recorded call as an HTTP answer: its status, and its exact bytes at their recorded times.
 
-An answer ends as it did then. One that was complete, or that the provider itself ended with an
-error, ends cleanly. Any other, truncated, cancelled or left without an end, is cut: the connection
-is closed without the end of the body, so that no client can take the part for the whole.
+An answer ends as it did when it was recorded. One that was complete, or that the provider ended
+with an error, ends cleanly. Any other (truncated, cancelled, without an end) is cut: the connection
+is closed before the end of the body, so that no client takes a part for the whole.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _OF_THE_CONNECTION = frozenset(
 class Playback:
     """The answer of `call`. Raises RecordingCorruptError without a response that can be served.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: no wait is
-    longer than these seconds; what follows comes that much earlier. When the client leaves, the
-    playback stops. Where the recording cannot be read on, the answer is cut.
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
+    that no wait exceeds; what follows comes that much earlier. When the client leaves, the playback
+    stops. If the recording cannot be read on, the answer is cut.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import ConfigurationError
-from ..truth.durability import level_of
+from ..truth.durability import Durability, level_of
 from ..truth.fsync_thread import SYNC_THREAD
 from ..truth.session import Session, Unrecorded, Writer
 from ..truth.session_names import check_session_name
@@ -31,7 +31,7 @@ class Ledger:
         if folder is not None:
             _check_folder(folder)
         self._folder = folder
-        self._durability = level_of(durability)
+        self._durability: Durability = level_of(durability)
         self._clock = clock
         self._lock = threading.Lock()
         self._named: dict[str, tuple[Session, int]] = {}
