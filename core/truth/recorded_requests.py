@@ -1,7 +1,7 @@
 """The requests in some recordings, in the order in which they were recorded, read lazily.
 
-A recording is read when all requests that may be older have been given out. When it begins is told
-by a generated name, or by its `open` line. Frames are passed over.
+A recording is read once all requests that may be older have been given out. Its beginning is the
+time in its generated name, or else in its `open` line. Frames are passed over.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ class _Plan:
 
 
 class _Call:
-    """Writes one call anew."""
+    """Writes one call to the new file."""
 
     def __init__(self, request: dict[str, Any], plan: _Plan, file: DerivedFile) -> None:
         self._again = Redecoding(request)

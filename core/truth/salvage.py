@@ -255,7 +255,7 @@ class _Rewriter:
             first = call.chunks
             if [each.seq for each in chunks] != list(range(first, first + len(chunks))):
                 if not call.renumbered:
-                    self._change(line, f"the chunks of call {call.number} are numbered anew")
+                    self._change(line, f"the chunks of call {call.number} got new numbers")
                 call.renumbered = True
             stored = cast("list[dict[str, Any]]", fields["chunks"])
             fields["chunks"] = [{**each, "seq": first + i} for i, each in enumerate(stored)]
@@ -263,13 +263,15 @@ class _Rewriter:
         self._file.line(fields)
 
     def _end(self, line: _Readable, fields: dict[str, Any], call: _Call) -> dict[str, Any]:
-        told, kept = fields.get("frames"), call.tally.record()
-        fewer = isinstance(told, int) and told > call.tally.frames
-        unknown = not isinstance(told, int) and len(self._report.lost) > call.losses
+        recorded, kept = fields.get("frames"), call.tally.record()
+        fewer = isinstance(recorded, int) and recorded > call.tally.frames
+        unknown = not isinstance(recorded, int) and len(self._report.lost) > call.losses
         if fewer or unknown:
             message = f"call {call.number} has lost frames"
             if fewer:
-                message = f"call {call.number} has {call.tally.frames} of its {told} frames left"
+                message = (
+                    f"call {call.number} has {call.tally.frames} of its {recorded} frames left"
+                )
             self._change(line, message)
             if fields.get("outcome") == "complete":
                 error = TruncatedError(f"{message}: it was salvaged", phase="body", retryable=False)

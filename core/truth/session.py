@@ -69,7 +69,7 @@ class Session:
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
         path = _absolute(folder) / (name + SUFFIX)
         session = cls(path, name, level, header_line(name, meta), clock)
-        # If that cannot be told, creating the file will tell why.
+        # If even that fails, creating the file will say why.
         if not new and os.path.exists(path):  # noqa: PTH110 - Path.exists raises
             with session.write_lock:
                 session._continue_file(own=True)

@@ -202,8 +202,8 @@ class _Checker:
             try:
                 again = Redecoding(line.fields)
             except VesselogError as error:
-                told = f"call {call} was not decoded again: {error.message}"
-                yield Finding("note", "vessel", told, line.number, line.offset)
+                message = f"call {call} was not decoded again: {error.message}"
+                yield Finding("note", "vessel", message, line.number, line.offset)
         then = f"{line.fields.get('vessel')} {line.fields.get('vessel_version')}"
         self._running[call] = _Call(t if is_whole(t) else 0, then, again)
 
@@ -222,8 +222,8 @@ class _Checker:
             yield from self._compared(number, call, line)
             for name, value in call.tally.record().items():
                 if fields.get(name) != value:
-                    told = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
-                    yield _error(line, name, told)
+                    message = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
+                    yield _error(line, name, message)
 
     def _check_frame(self, line: ScannedLine, call: _Call) -> Iterator[Finding]:
         self._report.frames += 1

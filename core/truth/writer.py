@@ -1,4 +1,4 @@
-"""What the client needs of whoever records a call, and the writer for when nothing is recorded."""
+"""What the client needs in order to record a call, and the writer used when nothing is recorded."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_a_lost_frame_is_told_and_the_answer_no_longer_complete(tmp_path: Path) 
     report, new = salvaged(path)
     assert [note[:2] for note in report.lost] == [(6, offset)]
     assert [note.message for note in report.changed] == [
-        "the chunks of call 1 are numbered anew",
+        "the chunks of call 1 got new numbers",
         "call 1 has 2 of its 3 frames left",
     ]
     (call,) = Recording(new).calls()
