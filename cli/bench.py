@@ -103,7 +103,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Warm up, run the rounds and print the results; returns the exit status."""
     from ..core.clock import SYSTEM_CLOCK
-    from ..core.truth.names import new_session_name
+    from ..core.truth.session_names import new_session_name
     from .bench_results import ClientResults
     from .bench_tables import print_comparison, print_one_client
 

@@ -227,8 +227,7 @@ def _httpx_settings() -> dict[str, Any]:
 
 
 def _own_settings(job: Job) -> dict[str, Any]:
-    from ..core.settings import Retries
-    from ..core.settings import Limits
+    from ..core.settings import Limits, Retries
 
     return {
         "recordings": job.folder,

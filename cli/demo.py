@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> bool:
     """Stream, record and replay; returns whether every check passed."""
     from ..core.clock import SYSTEM_CLOCK
-    from ..core.truth.names import new_session_name
+    from ..core.truth.session_names import new_session_name
 
     _print_line("vesselog demo", BOLD)
     _print_line(

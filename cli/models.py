@@ -30,8 +30,8 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask the server and print the list; returns the exit status."""
     from ..core.client.client import Client
-    from ..core.settings import Timeouts
     from ..core.errors import VesselogError
+    from ..core.settings import Timeouts
     from .error_advice import command_line_message
 
     name = arguments.vessel

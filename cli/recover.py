@@ -10,7 +10,7 @@ from .exit_status import EPILOG, ExitStatus
 from .output import print_json, write
 
 if TYPE_CHECKING:
-    from ..core.truth.recover import Recovered
+    from ..core.truth.recover import RecoverReport
 
 __all__ = ["add"]
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitStatus.OK
 
 
-def _description(report: Recovered) -> str:
+def _description(report: RecoverReport) -> str:
     if not report.changed:
         return "nothing to recover"
     done: list[str] = []

@@ -11,7 +11,7 @@ from .exit_status import EPILOG, ExitStatus
 from .output import print_error, print_json, write
 
 if TYPE_CHECKING:
-    from ..core.truth.verify import Report
+    from ..core.truth.verify import VerifyReport
 
 __all__ = ["add"]
 
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: VerifyReport) -> None:
     counts = ", ".join(
         f"{count} {name if count != 1 else name.removesuffix('s')}"
         for name, count in (

@@ -12,10 +12,10 @@
     ├── ProviderError               the provider said no: by HTTP status, or in band after a 200
     ├── TruncatedError              the answer ended before its end
     ├── ProtocolError               the answer cannot be read
+    ├── ReplayMissError             no recorded answer for this request
     └── RecordingError              the ground truth could not be written or read
         ├── RecordingLockedError    another writer holds the session
-        ├── RecordingCorruptError   not a recording, or damaged in the middle
-        └── ReplayMissError         no recorded answer for this request
+        └── RecordingCorruptError   not a recording, or damaged in the middle
 
 An error never holds a secret. It can be pickled.
 """
@@ -172,8 +172,8 @@ class RecordingCorruptError(RecordingError):
     """The file is not a recording, or is damaged before its end."""
 
 
-class ReplayMissError(RecordingError):
-    """No recorded answer (is left) for this request."""
+class ReplayMissError(VesselogError):
+    """There is no recorded answer for this request, or none is left."""
 
 
 def error_from_record(record: dict[str, Any]) -> VesselogError:

@@ -1,4 +1,4 @@
-"""What a replay server says about itself where nobody recorded the question.
+"""A replay server's own answers about models and version, for requests that were not recorded.
 
 The models are those that the recordings asked for, in the shapes of
 https://github.com/ollama/ollama/blob/main/docs/api.md#list-local-models and
@@ -7,7 +7,7 @@ https://platform.openai.com/docs/api-reference/models/list.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.version import VERSION
@@ -18,20 +18,22 @@ _OLLAMA = ("/api/chat", "/api/generate")
 _OPENAI = ("/chat/completions", "/completions")
 
 
-def listing(method: str, path: str, models: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
-    """The answer to a question about models or version; None if it is no such question.
+def listing(
+    method: str, path: str, models: Callable[[], Mapping[str, Sequence[str]]]
+) -> dict[str, Any] | None:
+    """The answer to a request for models or version; None for any other request.
 
-    models: by the path that they were asked at.
+    models: gives the recorded models by the path that they were asked at. Raises RecordingError.
     """
     if method != "GET":
         return None
     if path.endswith("/api/tags"):
-        asked = _asked(models, path.removesuffix("/api/tags"), _OLLAMA)
+        asked = _asked(models(), path.removesuffix("/api/tags"), _OLLAMA)
         return {"models": [{"name": model, "model": model} for model in asked]}
     if path.endswith("/api/version"):
         return {"version": f"{VERSION}+vesselog.replay"}
     if path.endswith("/models"):
-        asked = _asked(models, path.removesuffix("/models"), _OPENAI)
+        asked = _asked(models(), path.removesuffix("/models"), _OPENAI)
         return {
             "object": "list",
             "data": [{"id": model, "object": "model", "owned_by": "vesselog"} for model in asked],

@@ -1,24 +1,33 @@
 """One recorded call as an HTTP answer: its status, and its exact bytes at their recorded times.
 
-An answer ends as it did then. One that was complete, or that the provider itself ended with an
-error, ends cleanly. Any other, truncated, cancelled or left without an end, is cut: the connection
-is closed without the end of the body, so that no client can take the part for the whole.
+An answer ends as it did when it was recorded. One that was complete, or that the provider ended
+with an error, ends cleanly. Any other (truncated, cancelled, without an end) is cut: the connection
+is closed before the end of the body, so that no client takes a part for the whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from ..core.clock import Clock
-from ..core.errors import ProviderError
+from ..core.errors import ProviderError, RecordingCorruptError, RecordingError
 from ..core.truth.recording import RecordedCall
+from ..core.truth.scan import is_whole
 from .asgi import Receive, Scope, Send
 
 __all__ = ["Playback"]
 
-# They belong to the connection of then, or to bytes that were recorded after they were unpacked.
+_LOGGER = logging.getLogger("vesselog")
+
+# What a header may hold (RFC 9110, 5.5 and 5.6.2); anything else could end it.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+# They belong to the original connection, or to bytes that were recorded after they were unpacked.
 _OF_THE_CONNECTION = frozenset(
     {
         *("connection", "content-encoding", "content-length", "date", "server"),
@@ -28,11 +37,11 @@ _OF_THE_CONNECTION = frozenset(
 
 
 class Playback:
-    """The answer of `call`, which must have a response line.
+    """The answer of `call`. Raises RecordingCorruptError without a response that can be served.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: no wait is
-    longer than these seconds; what follows comes that much earlier. When the client leaves, the
-    playback stops.
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
+    that no wait exceeds; what follows comes that much earlier. When the client leaves, the playback
+    stops. If the recording cannot be read on, the answer is cut.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class Playback:
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._call = call
+        self._head = _head(call)
         self._speed = speed
         self._longest = longest_wait * 1e6
         self._clock = clock
@@ -55,33 +65,31 @@ class Playback:
         """Play it."""
         async with asyncio.TaskGroup() as tasks:
             playing = tasks.create_task(self._play(send))
-            # A server tells that the client has left only to who asks.
+            # A server reports that the client has left only when asked.
             watching = tasks.create_task(_stop_when_left(receive, playing))
             playing.add_done_callback(lambda _: watching.cancel())
 
     async def _play(self, send: Send) -> None:
-        response = self._call.response or {}
-        await self._until(response.get("t", self._call.started))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": int(response.get("status", 200)),
-                "headers": _raw_headers(response.get("headers", {})),
-            }
-        )
-        for frame in self._call.frames():
-            await self._until(frame.t)
-            await send({"type": "http.response.body", "body": frame.raw, "more_body": True})
+        t, status, headers = self._head
+        await self._until(t)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        try:
+            for frame in self._call.frames():
+                await self._until(frame.t)
+                await send({"type": "http.response.body", "body": frame.raw, "more_body": True})
+        except RecordingError as error:
+            _LOGGER.warning("an answer was cut: %s", error)
+            return
         if self._call.outcome == "complete" or isinstance(self._call.error, ProviderError):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             # To return without the last message is how ASGI cuts a connection.
-            await self._until((self._call.end or {}).get("t", 0))
+            await self._until(self._call.ended or 0)
 
     async def _until(self, t: int) -> None:
         """Wait until what came at `t` is due.
 
-        Sleeps even when it is: a loop that is never let go does not notice that its client left.
+        Sleeps even when it is due: without a pause the loop does not notice that the client left.
         """
         wait = 0.0
         if self._speed:
@@ -99,9 +107,19 @@ async def _stop_when_left(receive: Receive, playing: asyncio.Task[None]) -> None
     playing.cancel()
 
 
-def _raw_headers(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
-    return [
+def _head(call: RecordedCall) -> tuple[int, int, list[tuple[bytes, bytes]]]:
+    """The response's time, status and headers."""
+    response = call.response or {}
+    t, status = response.get("t"), response.get("status")
+    headers = response.get("headers")
+    if type(status) is not int or not 200 <= status <= 599 or not isinstance(headers, dict):
+        raise RecordingCorruptError(
+            f"{call.path}: the response of call {call.number} has no HTTP status or no headers"
+        )
+    raw = [
         (name.lower().encode("latin-1", "replace"), str(value).encode("latin-1", "replace"))
-        for name, value in headers.items()
-        if name.lower() not in _OF_THE_CONNECTION
+        for name, value in cast("dict[str, Any]", headers).items()
+        if _TOKEN.fullmatch(name) and name.lower() not in _OF_THE_CONNECTION
     ]
+    clean = [(name, _NOT_IN_A_VALUE.sub(b" ", value)) for name, value in raw]
+    return t if is_whole(t) else call.started, status, clean

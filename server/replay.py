@@ -1,7 +1,7 @@
 """The replay server: recorded calls served as the providers that answered them.
 
 Every call is served at the path of its own URL, so that a client need only be given another base
-URL. What answers a request is in catalogue.py, how it is played in playback.py.
+URL. Which answer a request gets is decided by core/truth/answer_index.py; playback.py plays it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..core.clock import SYSTEM_CLOCK, Clock
-from ..core.errors import ConfigurationError, ReplayMissError
-from ..core.jsontext import loads
+from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
+from ..core.jsontext import dumps, loads
+from ..core.truth.answer_index import AnswerIndex, Match
+from ..core.truth.request_key import request_key
 from .asgi import Application
-from .catalogue import Catalogue, Match
 from .listings import listing
 from .playback import Playback
 
@@ -32,13 +33,14 @@ def replay_app(
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
-    """An ASGI application that serves these recordings.
+    """An ASGI application that serves these recordings, and those in folders among the paths.
 
     speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
-    that no wait exceeds, for models that took minutes to load. match: what becomes of a request
-    that was not recorded, see `Catalogue`; a miss is answered by 404 and `{"error": …}`.
-    `/api/tags`, `/models` and `/api/version` are answered too where nobody recorded them. Needs the
-    `server` extra. Raises ConfigurationError and RecordingError.
+    that no wait exceeds, for models that took minutes to load. match: with "key", a request that
+    was not recorded, or not that often, is answered by 404 and `{"error": …}`; with "route" it gets
+    the next recorded answer of its method and path instead, for demos. `/api/tags`, `/models` and
+    `/api/version` are answered even if they were not recorded. Needs the `server` extra. Raises
+    ConfigurationError and RecordingError.
     """
     if not (math.isfinite(speed) and speed >= 0):
         raise ConfigurationError(f"no speed {speed!r}: give a number from 0", setting="speed")
@@ -49,32 +51,40 @@ def replay_app(
     try:
         from starlette.applications import Starlette  # noqa: PLC0415 - an extra
         from starlette.requests import Request  # noqa: PLC0415
-        from starlette.responses import JSONResponse, Response  # noqa: PLC0415
+        from starlette.responses import Response  # noqa: PLC0415
         from starlette.routing import Route  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(
             "serving recordings needs the server extra: pip install 'vesselog[server]'"
         ) from None
-    catalogue = Catalogue(recordings, match)
+    # On the wire each attempt was a request, and a call without a response cannot be served.
+    index = AnswerIndex(*recordings, match=match, each_attempt=True)
 
-    async def answer(request: Request) -> Response:
+    def said(value: dict[str, Any], status: int = 200) -> Response:
+        # Not JSONResponse, which fails on lone surrogates; a recording may hold some.
+        return Response(dumps(value), status, media_type="application/json")
+
+    async def respond(request: Request) -> Response:
         method, path = request.method, request.url.path
         try:
             body = _read_body(await request.body())
         except ValueError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return said({"error": str(error)}, 400)
+        asked = {"method": method, "url": path, "body": body}
         try:
-            call = catalogue.answer(method, path, body)
+            answer = index.answer(request_key(path, body), asked)
         except ReplayMissError as miss:
-            listed = listing(method, path, catalogue.models)
-            if listed is not None:
-                return JSONResponse(listed)
-            return JSONResponse({"error": miss.message}, 404)
-        played = Playback(call, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep)
+            listed = listing(method, path, index.models)
+            return said({"error": miss.message}, 404) if listed is None else said(listed)
+        except RecordingError as error:
+            return said({"error": error.message}, 500)
+        played = Playback(
+            answer.call, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep
+        )
         # Starlette asks no more of a response than that it is an ASGI application.
         return cast("Response", played)
 
-    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    return Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
 
 
 def _read_body(content: bytes) -> dict[str, Any] | None:

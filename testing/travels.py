@@ -20,8 +20,8 @@ import httpx
 from ..core.chunk import StreamChunk
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
-from ..core.settings import Retries, Timeouts
 from ..core.errors import VesselogError
+from ..core.settings import Retries, Timeouts
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
 from ..core.truth.verify import verify

@@ -87,8 +87,8 @@ class AsyncClient(ClientState[AsyncStream]):
 
     def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> AsyncStream:
         loop = self._usable_loop()
-        if self._library is not None:
-            return AsyncStream(AsyncRecordedSource(self._library, plan))
+        if self._answers is not None:
+            return AsyncStream(AsyncRecordedSource(self._answers, plan))
         hand_over = TaskHandOver(loop)
         driver = self._driver(plan, session, timeouts, hand_over, loop)
         return AsyncStream(TaskSource(driver, hand_over))

@@ -11,7 +11,7 @@ from ..errors import ProviderError, RecordingError, TruncatedError, VesselogErro
 from ..exchange import Exchange, Step
 from ..http.inflate import Inflater
 from ..metrics import Meter
-from ..truth.session import Writer
+from ..truth.writer import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan
@@ -38,7 +38,7 @@ class Call:
 
     def __init__(self, plan: Plan, writer: Writer, settings: SharedSettings) -> None:
         self._writer = writer
-        self._lock = writer.turn()
+        self._lock = writer.write_lock
         self._clock = settings.clock
         self._started = writer.started
         with self._lock as t:

@@ -88,8 +88,8 @@ class Client(ClientState[Stream]):
         self.close()
 
     def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> Stream:
-        if self._library is not None:
-            return Stream(RecordedSource(self._library, plan))
+        if self._answers is not None:
+            return Stream(RecordedSource(self._answers, plan))
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)
         driver = self._driver(plan, session, timeouts, hand_over, thread.loop)

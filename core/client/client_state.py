@@ -19,8 +19,8 @@ from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..request import Message, RequestFields
 from ..settings import Limits, Retries, Timeouts, check_setting
-from ..truth.durability import Level, level_of
-from ..truth.library import ReplayLibrary
+from ..truth.answer_index import AnswerIndex
+from ..truth.durability import Durability, level_of
 from ..truth.session_pool import Entry, SessionPool
 from ..unpicklable import Unpicklable
 from ..vessel import Vessel, WireRequest
@@ -64,7 +64,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         self,
         *,
         recordings: str | os.PathLike[str] | None = "recordings",
-        durability: Level = "process",
+        durability: Durability = "process",
         replay: str | os.PathLike[str] | None = None,
         vessels: Mapping[str, Vessel] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -107,7 +107,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
             clock=clock,
             closing_servers=ClosingServers(http2=http2),
         )
-        self._library = None if replay is None else ReplayLibrary(Path(replay))
+        self._answers = None if replay is None else AnswerIndex(Path(replay))
         self._sessions = SessionPool(
             # Resolved once: the process may change its folder while a stream runs.
             None if recordings is None else Path(recordings).absolute(),

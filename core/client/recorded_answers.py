@@ -13,7 +13,7 @@ from pathlib import Path
 from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
-from ..truth.library import ReplayLibrary
+from ..truth.answer_index import AnswerIndex
 from ..truth.recording import RecordedCall, outcome_of
 from .plan import Plan
 
@@ -52,8 +52,8 @@ class RecordedFacts:
 class RecordedSource:
     """One recorded answer, found by the request's key."""
 
-    def __init__(self, library: ReplayLibrary, plan: Plan) -> None:
-        self._library = library
+    def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
+        self._answers = answers
         self._plan = plan
         self._facts = RecordedFacts()
         self._steps: Iterator[Step] = iter(())
@@ -65,7 +65,7 @@ class RecordedSource:
 
     def open(self) -> None:
         """Find the answer. Raises ReplayMissError."""
-        recorded = self._library.answer(self._plan.key, self._plan.record).call
+        recorded = self._answers.answer(self._plan.key, self._plan.record).call
         self._facts.recorded = recorded
         self._steps = (stored.step() for stored in recorded.frames())
 
@@ -97,8 +97,8 @@ class RecordedSource:
 class AsyncRecordedSource:
     """One recorded answer, for an async stream."""
 
-    def __init__(self, library: ReplayLibrary, plan: Plan) -> None:
-        self._source = RecordedSource(library, plan)
+    def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
+        self._source = RecordedSource(answers, plan)
         self.facts = self._source.facts
         self.cancel = self._source.cancel
         self.leave = self._source.leave

@@ -1,6 +1,6 @@
-"""Compares two recordings, call by call: what was answered, how it ended, and when it came.
+"""Compares two recordings, call by call: the answers, how they ended, and when they arrived.
 
-Names, ids and wall clocks are of the run, and are not compared.
+Names, ids and wall-clock times differ between any two runs, and are not compared.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _TEXTS = frozenset({"text", "reasoning", "refusal"})
 
 
 class Difference(NamedTuple):
-    """One thing that differs, as JSON values; None where one of the two has it not.
+    """One difference. a, b: the two values, as JSON values; None where there is none.
 
-    call: its place in the two recordings, from 1. choice: which answer, where there are several.
+    call: its place in the two recordings, from 1. choice: the number of the answer, from 0.
     """
 
     call: int
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 def diff(
     a: str | os.PathLike[str], b: str | os.PathLike[str], *, timing: bool = True
 ) -> list[Difference]:
-    """What differs between two recordings; nothing if they are equal.
+    """The differences between two recordings; an empty list if they are equal.
 
     The subjects are call (one has more of them), model, text, reasoning, refusal, tool_calls,
     finish, usage, outcome, error and, unless that is left out, timing. Raises RecordingError.

@@ -1,8 +1,8 @@
-"""What a chunk survives once it was handed out: the durability levels, each named by that.
+"""The durability levels: what a chunk survives once it was handed out.
 
-- "process": the death of the process, kill -9 too. A power cut may take the last seconds.
-- "interval": a power cut too, but for the last 50 ms and the time that the disk takes to sync.
-- "power": a power cut too, and it takes nothing.
+- "process": the death of the process, also by kill -9. A power cut may take the last seconds.
+- "interval": a power cut too, except for the last 50 ms and the time that the disk takes to sync.
+- "power": a power cut too, without any loss.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Literal, cast, get_args
 
 from ..errors import ConfigurationError
 
-__all__ = ["Level", "level_of"]
+__all__ = ["Durability", "level_of"]
 
-Level = Literal["process", "interval", "power"]
+Durability = Literal["process", "interval", "power"]
 
 
-def level_of(name: str) -> Level:
-    """The level of this name. Raises ConfigurationError."""
-    if name in get_args(Level):
-        return cast("Level", name)
+def level_of(name: str) -> Durability:
+    """The durability level of this name. Raises ConfigurationError."""
+    if name in get_args(Durability):
+        return cast("Durability", name)
     raise ConfigurationError(
         f'there is no durability {name!r}: choose "process", "interval" or "power"',
         setting="durability",

@@ -1,7 +1,7 @@
-"""Follows one call, in whatever process it is written: what is stored already, then what comes.
+"""Follows one call while it is written, in whatever process: first what is stored, then the rest.
 
-The file is looked at every few milliseconds, which works on every system and between containers.
-Nothing is kept open between two looks. An answer whose writer is gone ends as interrupted.
+The file is read every few milliseconds, which works on every system and between containers. It is
+not kept open in between. A call whose writer is gone ends as interrupted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 from ..chunk import StreamChunk
 from ..errors import RecordingError, VesselogError
-from .files import has_writer
-from .recording import ending_error
+from .file_lock import has_writer
+from .recorded_frame import chunks_of
+from .recording import RecordedOutcome, ending_error, recorded_outcome
 from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import chunks_of
 
 __all__ = ["Follow", "follow"]
 
-# How much is taken from the file before chunks are handed out.
+# How much is read from the file before chunks are handed out.
 _BYTES_AT_ONCE = 1 << 18
 
 
@@ -37,8 +37,9 @@ def follow(
 ) -> Follow:
     """The chunks of one call, to be iterated with `for` or `async for`, until the call's end.
 
-    call: its number; without it the one begun last. after: the `seq` behind which to begin. poll:
-    seconds between two looks at the file. Raises RecordingError if there is no such file or call.
+    call: its number; without it the one begun last. after: begin after the chunk with this `seq`.
+    poll: seconds between two reads of the file. Raises RecordingError if there is no such file or
+    call.
     """
     return Follow(
         Path(path), call=call, after=after, poll=poll, sleep=sleep, async_sleep=async_sleep
@@ -46,10 +47,10 @@ def follow(
 
 
 class Follow:
-    """Made by `follow`; iterated once.
+    """The chunks of one call, to be iterated once with `for` or `async for`. Made by `follow`.
 
     call: the number of the call. interrupted: it has no end, and nobody is left to write one.
-    outcome, error: how the call ended, None before that.
+    Iterating raises RecordingError and RecordingCorruptError.
     """
 
     def __init__(
@@ -77,17 +78,17 @@ class Follow:
             self._find_last()
 
     @property
-    def outcome(self) -> str | None:
-        """How the call ended; "interrupted" if nobody wrote that."""
-        if self._end is not None:
-            return str(self._end.get("outcome", ""))
-        return "interrupted" if self.interrupted else None
+    def outcome(self) -> RecordedOutcome | None:
+        """How the call ended; "interrupted" if it has no end and nobody is left to write one.
+
+        None before that.
+        """
+        return recorded_outcome(self._end) if self._end or self.interrupted else None
 
     @property
     def error(self) -> VesselogError | None:
         """The error with which the call ended, or None. Following does not raise it."""
-        outcome = self.outcome
-        return None if outcome is None else ending_error(outcome, self._end)
+        return None if self.outcome is None else ending_error(self._end)
 
     def __iter__(self) -> Iterator[StreamChunk]:
         while True:
@@ -103,8 +104,7 @@ class Follow:
             chunks, wait = self._look()
             for chunk in chunks:
                 yield chunk
-                # A reader that never waits would leave its loop no time to notice that it is not
-                # wanted.
+                # Without a pause the loop cannot notice that nobody wants the chunks any more.
                 await self._async_sleep(0)
             if self.outcome is not None:
                 return
@@ -112,11 +112,11 @@ class Follow:
                 await self._async_sleep(self._poll)
 
     def _look(self) -> tuple[list[StreamChunk], bool]:
-        """What is new, and whether there is nothing more to be read for now."""
+        """The new chunks, and whether to wait before the next read."""
         before = self._offset
         lines = self._read()
-        # Asked only after nothing was found, and then looked again: the writer may have written its
-        # end and gone between the two.
+        # Asked only if nothing was found, and then read again: the writer may have written its end
+        # and gone in between.
         if not lines and not self._has_writer():
             lines = self._read()
             if not lines:
@@ -139,7 +139,7 @@ class Follow:
                     yield chunk
 
     def _read(self) -> list[ScannedLine]:
-        """The next complete lines. What is not complete is read again with the next look."""
+        """The next complete lines. An incomplete one is read again the next time."""
         lines: list[ScannedLine] = []
         enough = self._offset + _BYTES_AT_ONCE
         with open_recording(self._path) as file:
@@ -153,7 +153,7 @@ class Follow:
         return lines
 
     def _find_last(self) -> None:
-        """Begin at the request that stands last in the file, if there is one yet."""
+        """Begin at the last request in the file, if there is one yet."""
         with open_recording(self._path) as file:
             for line in scan(file, self._path):
                 if not isinstance(line, Torn) and line.fields["type"] == "request":

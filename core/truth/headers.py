@@ -1,6 +1,6 @@
-"""Which HTTP headers a recording keeps: those named here; any other may be a secret.
+"""Decides which HTTP headers are recorded: those listed here; any other may be a secret.
 
-Kept is what explains an answer: its form, the server's own ids for it, its limits and its times.
+The list has headers that explain an answer: its form, the server's ids for it, limits and times.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _KEPT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 
 
 def recordable(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that may be written down, names in lower case."""
+    """The headers that may be recorded, names in lower case."""
     lowered = ((name.lower(), value) for name, value in headers.items())
     return {
         name: value for name, value in lowered if name in _KEPT or name.startswith(_KEPT_PREFIXES)

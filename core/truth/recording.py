@@ -1,18 +1,18 @@
 """Reads a recording, lazily and in constant memory.
 
-Everything comes from the file as it was stored; nothing is decoded again. A torn tail is left out,
-damage before it raises RecordingCorruptError. A line that does not match its check still reads, and
-so do those around a missing one, since recordings may be edited by hand; the logger says so once,
-and `verify` fails.
+Everything is as it was stored; nothing is decoded again. A torn tail is left out, damage before it
+raises RecordingCorruptError. A line that does not match its check is read all the same, and so are
+lines around a missing one, since recordings may be edited by hand: that is logged once, and
+`verify` fails.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from pydantic import ValidationError
 
@@ -25,25 +25,46 @@ from ..errors import (
     VesselogError,
     error_from_record,
 )
-from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame, chunks_of
+from .recorded_frame import RecordedFrame, chunks_of
+from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
-__all__ = ["RecordedCall", "Recording"]
+__all__ = [
+    "RecordedCall",
+    "RecordedOutcome",
+    "Recording",
+    "ending_error",
+    "metrics_of",
+    "outcome_of",
+    "recorded_outcome",
+]
 
 _LOGGER = logging.getLogger("vesselog")
 _OUTCOMES = frozenset(get_args(Outcome))
+_ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "type": str,
+    "phase": str,
+    "status": int,
+    "code": str,
+    "message": str,
+    "retryable": bool,
+}
+
+RecordedOutcome = Literal[
+    "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
+]
 
 
 class Recording:
-    """The recording at `path`; it may still be written.
+    """The recording at `path`, which may still be written.
 
-    header: the first line, empty if the file has none yet. session: the session's name. Raises
-    RecordingError if the file cannot be read, RecordingCorruptError if it is no recording.
+    path: its file. header: the first line, empty if the file has none yet. session: the session's
+    name. Raises RecordingError if the file cannot be read, RecordingCorruptError if it is no
+    recording.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._told = False
+        self._warned = False
         first = next(self.scanned(), None)
         self.header: dict[str, Any] = {} if first is None else first.fields
         self.session = str(self.header.get("session", self.path.stem))
@@ -67,10 +88,10 @@ class Recording:
             if line.fields["type"] == "request":
                 yield RecordedCall(self, line)
 
-    def frames(self) -> Iterator[StoredFrame]:
+    def frames(self) -> Iterator[RecordedFrame]:
         """The frames of all calls, in the order in which they came."""
         return (
-            StoredFrame.of(line.fields, started, line.where) for line, started in self._framed()
+            RecordedFrame.of(line.fields, started, line.where) for line, started in self._framed()
         )
 
     def chunks(self) -> Iterator[StreamChunk]:
@@ -89,8 +110,8 @@ class Recording:
                 if n == following and line.check is True:
                     following += 1
                 else:
-                    self._doubt(line, n, following)
-                    following = n + 1 if isinstance(n, int) else -1
+                    self._check_line(line, n, following)
+                    following = n + 1 if is_whole(n) else -1
                 yield line
 
     def _framed(self) -> Iterator[tuple[ScannedLine, int]]:
@@ -110,19 +131,19 @@ class Recording:
             elif kind == "end":
                 started.pop(line.call, None)
 
-    def _doubt(self, line: ScannedLine, n: object, following: int) -> None:
-        """Tell of a line that is not as it was written, or not where; nobody knows at first."""
-        if self._told:
+    def _check_line(self, line: ScannedLine, n: object, following: int) -> None:
+        """Log a warning for a line that was changed or moved; only once."""
+        if self._warned:
             return
         if line.check is not True:
-            self._tell(line, "does not match its check: it was edited, or is damaged")
+            self._warn(line, "does not match its check: it was edited, or is damaged")
         elif following >= 0:
-            self._tell(line, f"has number {n}, not {following}: lines are missing or moved")
+            self._warn(line, f"has number {n}, not {following}: lines are missing or moved")
 
-    def _tell(self, line: ScannedLine, what: str) -> None:
+    def _warn(self, line: ScannedLine, what: str) -> None:
         checked = self.header if line.number > 1 else line.fields
         if line.check is False or checked.get("crc32") is True:
-            self._told = True
+            self._warned = True
             _LOGGER.warning("%s %s", line.where, what)
 
     def __repr__(self) -> str:
@@ -130,7 +151,12 @@ class Recording:
 
 
 class RecordedCall:
-    """One call of a recording. number: its number. request: its request line."""
+    """One call of a recording: its request and what was answered.
+
+    number: from 1. request: the request line, as JSON values. started: when it was written, in
+    microseconds of the session's time. Reading it further raises RecordingError if the file cannot
+    be read, RecordingCorruptError if it is damaged.
+    """
 
     def __init__(self, recording: Recording, line: ScannedLine) -> None:
         self._recording = recording
@@ -155,7 +181,7 @@ class RecordedCall:
     def retry_of(self) -> int | None:
         """The number of the call that this one repeats."""
         first = self.request.get("retry_of")
-        return first if isinstance(first, int) else None
+        return first if is_whole(first) else None
 
     @property
     def response(self) -> dict[str, Any] | None:
@@ -172,19 +198,24 @@ class RecordedCall:
         return self._end
 
     @property
-    def outcome(self) -> str:
-        """How the call ended; "interrupted" when there is no end line."""
-        end = self.end
-        return "interrupted" if end is None else str(end.get("outcome", ""))
+    def ended(self) -> int | None:
+        """When the call ended, in microseconds of the session's time; None without an end."""
+        t = None if self.end is None else self.end.get("t")
+        return t if is_whole(t) else None
+
+    @property
+    def outcome(self) -> RecordedOutcome:
+        """How the call ended; "interrupted" if there is no end line."""
+        return recorded_outcome(self.end)
 
     @property
     def error(self) -> VesselogError | None:
-        """What the caller is told after the chunks; None if the call ended well or was left.
+        """The error that the caller got after the chunks; None if the call ended without one.
 
         An answer whose writer died before its end is a TruncatedError.
         """
         end = self.end
-        error = ending_error(self.outcome, end)
+        error = ending_error(end)
         if error is not None:
             error.session = self.session
             error.call = self.number
@@ -192,27 +223,27 @@ class RecordedCall:
 
     @property
     def metrics(self) -> Metrics | None:
-        """How the answer arrived, as it was measured then."""
+        """How the answer arrived, as it was measured when it was recorded."""
         return metrics_of(self.end)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The call's lines, from its request to its end."""
         return (line.fields for line in self._scanned())
 
-    def frames(self) -> Iterator[StoredFrame]:
+    def frames(self) -> Iterator[RecordedFrame]:
         """The call's frames."""
         for line in self._scanned():
             if line.fields["type"] == "frame":
-                yield StoredFrame.of(line.fields, self.started, line.where)
+                yield RecordedFrame.of(line.fields, self.started, line.where)
 
     def chunks(self) -> Iterator[StreamChunk]:
-        """The call's chunks, equal to those that the caller saw then."""
+        """The call's chunks, equal to those that the caller saw."""
         for line in self._scanned():
             if line.fields["type"] == "frame":
                 yield from chunks_of(line, line.t - self.started)
 
     def completion(self) -> Completion:
-        """The answer as far as it came; its outcome is None if the call has no end."""
+        """The answer as far as it arrived; its outcome is None if the call has no end."""
         assembler = Assembler()
         for chunk in self.chunks():
             assembler.add(chunk)
@@ -227,7 +258,7 @@ class RecordedCall:
         return next((line for line in self.lines() if line["type"] == kind), None)
 
     def _scanned(self) -> Iterator[ScannedLine]:
-        # A file edited by hand may repeat a number: what belongs together ends with the end.
+        # A file edited by hand may repeat a call number: the call ends with its end line.
         for line in self._recording.scanned(self._line.offset, self._line.number - 1):
             if line.fields.get("call") == self.number:
                 if line.fields["type"] == "end":
@@ -240,14 +271,22 @@ class RecordedCall:
         return f"RecordedCall({str(self.path)!r}, {self.number})"
 
 
-def outcome_of(end: dict[str, Any] | None) -> Outcome | None:
-    """The outcome in an end line, None if there is no end or it is of a kind unknown here."""
+def outcome_of(end: Mapping[str, Any] | None) -> Outcome | None:
+    """The outcome in an end line; None if there is no end, or its outcome is unknown here."""
     outcome = None if end is None else end.get("outcome")
     known = isinstance(outcome, str) and outcome in _OUTCOMES
     return cast("Outcome", outcome) if known else None
 
 
-def metrics_of(end: dict[str, Any] | None) -> Metrics | None:
+def recorded_outcome(end: Mapping[str, Any] | None) -> RecordedOutcome:
+    """How a call with this end line ended: "interrupted" without one.
+
+    An outcome that is unknown here counts as "truncated": the answer is not known to be whole.
+    """
+    return "interrupted" if end is None else outcome_of(end) or "truncated"
+
+
+def metrics_of(end: Mapping[str, Any] | None) -> Metrics | None:
     """The metrics in an end line."""
     if end is None or not isinstance(end.get("metrics"), dict):
         return None
@@ -257,11 +296,20 @@ def metrics_of(end: dict[str, Any] | None) -> Metrics | None:
         return None
 
 
-def ending_error(outcome: str, end: dict[str, Any] | None) -> VesselogError | None:
-    """The error with which a call ended, built anew from its end line."""
+def ending_error(end: Mapping[str, Any] | None) -> VesselogError | None:
+    """The error with which a call ended, made from its end line; None if there was none.
+
+    Without an end line, or with a damaged one, the answer is truncated.
+    """
     record = None if end is None else end.get("error")
     if isinstance(record, dict):
-        return error_from_record(cast("dict[str, Any]", record))
+        known = {
+            name: value
+            for name, value in cast("dict[str, Any]", record).items()
+            if isinstance(value, _ERROR_FIELDS.get(name, ()))
+        }
+        return error_from_record(known)
+    outcome = recorded_outcome(end)
     if outcome in {"complete", "cancelled", "abandoned"}:
         return None
     if outcome in {"crashed", "interrupted"}:
@@ -269,4 +317,5 @@ def ending_error(outcome: str, end: dict[str, Any] | None) -> VesselogError | No
             "the recording ends before the answer does: its writer was stopped, or still writes",
             phase="body",
         )
-    return TruncatedError(f"the recorded answer ended as {outcome!r}", phase="body")
+    said = None if end is None else end.get("outcome")
+    return TruncatedError(f"the recorded answer ended as {said!r:.100}", phase="body")

@@ -1,6 +1,6 @@
-"""Does on demand what a writer does when it goes on with a file that another one left.
+"""Repairs on demand what the next writer of a session would repair.
 
-A torn tail is put aside, calls without an end get `crashed`. A file that needs neither is not
+A torn tail is put aside, and calls without an end get `crashed`. A file that needs neither is not
 touched.
 """
 
@@ -13,18 +13,19 @@ from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
-from .files import open_file, sync_file, sync_folder
+from .files import open_regular, sync_file, sync_folder
+from .reopen import examine, torn_path
 from .session import Session
-from .takeover import aside_of, examine
 
-__all__ = ["Recovered", "recover"]
+__all__ = ["RecoverReport", "recover"]
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """What was done. torn: how many bytes were put aside, and aside: to which file.
+class RecoverReport:
+    """The result of `recover`.
 
-    crashed: the calls that got an end. emptied: nothing was left of the file, and it was removed.
+    path: the recording. torn: how many bytes were put aside, aside: to which file. crashed: the
+    calls that got an end. emptied: nothing was left of the file, and it was removed.
     """
 
     path: Path
@@ -50,41 +51,41 @@ class Recovered:
         }
 
 
-def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Recovered:
-    """Repair what a dead writer left; it is on the medium when this returns.
+def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> RecoverReport:
+    """Repair what a dead writer left; the repair is on disk when this returns.
 
-    Raises RecordingLockedError if the writer lives, RecordingCorruptError for what is no torn tail
-    (`salvage` is for that), RecordingError.
+    Raises RecordingLockedError if the writer is alive, RecordingCorruptError for damage other than
+    a torn tail (`salvage` is for that), RecordingError.
     """
     path = Path(path)
     before = examine(path)
     if not before.torn and not before.unfinished:
-        return Recovered(path)
+        return RecoverReport(path)
     session = Session.reopen(path, durability="power", clock=clock)
     try:
         found, gate = session.found, session.appender.gate
         if found.size == 0:
             path.unlink()
         if found.torn:
-            _sync(aside_of(path))
+            _sync(torn_path(path))
         if gate is not None:
             gate.wait()
     except OSError as error:
         raise RecordingError(f"cannot recover {path}: {error.strerror}") from error
     finally:
         session.close()
-    return Recovered(
+    return RecoverReport(
         path,
         torn=found.torn,
-        aside=aside_of(path) if found.torn else None,
+        aside=torn_path(path) if found.torn else None,
         crashed=tuple(found.unfinished),
         emptied=found.size == 0,
     )
 
 
 def _sync(aside: Path) -> None:
-    """Have what was put aside on the medium, and the folder's entry for it."""
-    fd = open_file(aside)
+    """Sync what was put aside, and the folder's entry for it."""
+    fd = open_regular(aside)
     try:
         sync_file(fd)
     finally:

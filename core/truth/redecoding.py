@@ -1,7 +1,7 @@
-"""Decodes a recorded call again: its stored frames, through the same exchange as live.
+"""Decodes a recorded call again: its frames, by the same exchange as a live answer.
 
-The vessel is the one of today that the request line names. What was done with the call then decides
-how far this goes: a caller who left, or a writer who died, had no end decoded.
+The vessel is the installed one that the request line names. The end of the answer is decoded only
+if it was decoded when it was recorded: not if the caller left or the writer died.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from ..errors import (
 from ..exchange import Exchange, Step
 from ..registry import find_vessel
 from ..vessel import Progress, Vessel, WireRequest
+from .recorded_frame import RecordedFrame
 from .recording import ending_error
-from .stored import StoredFrame
 
 __all__ = ["Redecoding"]
 
-# A recorded frame was short enough then.
+# A recorded frame was short enough when it was recorded.
 _NO_LIMIT = 1 << 62
 
-# What decoding itself has found; any other error came from outside, and is a fact.
+# Found by decoding; any other error came from outside, and stays as it was recorded.
 _VERDICTS = (ProtocolError, ProviderError, TruncatedError)
 
 
 class Redecoding:
-    """One call's answer, by the vessel of today. vessel: that vessel.
+    """Decodes one call's answer. vessel: the vessel that does it.
 
     Raises UnknownVesselError if it is not installed, ConfigurationError if it cannot be made by its
-    name alone, RecordingError if the request line does not tell what it has to know.
+    name alone, RecordingError if the request line does not say what it needs.
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ class Redecoding:
         self._judging = False
 
     def respond(self, response: Mapping[str, Any]) -> None:
-        """The response line."""
+        """Take the response line."""
         status, headers = response.get("status"), response.get("headers")
         kind = (
             cast("dict[str, Any]", headers).get("content-type") if isinstance(headers, dict) else ""
@@ -65,26 +65,25 @@ class Redecoding:
             status if isinstance(status, int) else 200, kind if isinstance(kind, str) else ""
         )
 
-    def feed(self, frame: StoredFrame) -> list[Step]:
-        """The next stored frame: what today's exchange makes of it, mostly one step."""
+    def feed(self, frame: RecordedFrame) -> list[Step]:
+        """What the exchange makes of the next frame: mostly one step."""
         self._t = (frame.t - frame.started) / 1e6
         return self._exchange.take(frame.raw, self._t) if frame.raw else []
 
     def finish(self, end: Mapping[str, Any] | None) -> list[Step]:
-        """The last steps of a call with this end line, None where it has none."""
+        """The last steps of a call with this end line; None if it has none."""
         self._judging = end is not None and _was_decoded_to_its_end(end)
         return list(self._exchange.finish(self._t)) if self._judging else []
 
     def verdict(self, end: Mapping[str, Any]) -> tuple[Outcome, VesselogError | None] | None:
-        """Outcome and error by today's rules, after `finish`; None where they are not for a vessel.
+        """Outcome and error by the vessel's rules, after `finish`; None if it does not decide them.
 
-        As live: an error from outside counts where the answer was not whole, whatever today's
-        decoder says of the rest.
+        As in a live answer, an error from outside counts if the answer was not whole.
         """
         if not self._judging:
             return None
         exchange = self._exchange
-        recorded = ending_error(str(end.get("outcome")), dict(end))
+        recorded = ending_error(end)
         if exchange.progress is not Progress.OPEN and exchange.error is None:
             return "complete", None
         outside = recorded is not None and not isinstance(recorded, _VERDICTS)
@@ -121,5 +120,5 @@ def _was_decoded_to_its_end(end: Mapping[str, Any]) -> bool:
     if outcome != "error":
         return isinstance(outcome, str) and outcome in {"complete", "truncated"}
     error = end.get("error")
-    # No error told: the vessel itself broke. A RecordingError: the answer was left where it was.
+    # Without an error the vessel itself failed. After a RecordingError nothing more was read.
     return isinstance(error, dict) and cast("dict[str, Any]", error).get("type") != "RecordingError"

@@ -1,8 +1,8 @@
-"""A recording decoded again: a new file, its chunks made by the vessels of today.
+"""Decodes a recording again into a new file, with chunks made by the installed vessels.
 
-What was on the wire, when it came and what became of the call are facts, and stay: the frames'
+What was on the wire, when it arrived and how the caller left are facts, and stay: the frames'
 bytes, all times, and the outcomes `cancelled`, `abandoned` and `crashed`. What the vessel made of
-it is made anew: frames, chunks, repairs, usage, metrics, and whether the answer was complete. A
+it is made again: frames, chunks, repairs, usage, metrics, and whether the answer was complete. A
 call that cannot be decoded again is kept as it is, and the report says so.
 """
 
@@ -18,42 +18,52 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingCorruptError, VesselogError
 from ..exchange import Step
 from ..metrics import Meter
-from .derived import DerivedFile, unwritten
-from .frameline import frame_line
+from .derived_file import DerivedFile, unchanged
+from .frame_line import frame_line
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
 from .recording import Recording, metrics_of
 from .redecoding import Redecoding
-from .stored import StoredFrame
-from .takeover import Tally
+from .scan import is_whole
 from .verify import verify
 
-__all__ = ["Kept", "Rederived", "rederive"]
+__all__ = ["ChangedOutcome", "KeptCall", "RederiveReport", "rederive"]
 
 _OF_THE_END = frozenset(
     {"type", "n", "call", "t", "outcome", "error", "frames", "bytes", "sha256", "usage", "metrics"}
 )
 
 
-class Kept(NamedTuple):
-    """A call that was not decoded again, and why."""
+class ChangedOutcome(NamedTuple):
+    """A call that ends differently now. then, now: its outcomes."""
+
+    call: int
+    then: str
+    now: str
+
+
+class KeptCall(NamedTuple):
+    """A call that was not decoded again, and the reason."""
 
     call: int
     reason: str
 
 
 @dataclass(slots=True)
-class Rederived:
-    """The result. decoded: how many calls were decoded again; kept: those that were not.
+class RederiveReport:
+    """The result of `rederive`.
 
-    outcomes: of the calls that end otherwise now: their number, the outcome then and now. torn:
-    bytes at the end of the old file that were no line, and are left out.
+    path, out: the old and the new recording. decoded: how many calls were decoded again. kept:
+    those that were not. outcomes: the calls that end differently now. torn: how many bytes at the
+    end of the old file were no line, and are left out.
     """
 
     path: Path
     out: Path
     decoded: int = 0
     torn: int = 0
-    kept: list[Kept] = field(default_factory=list[Kept])
-    outcomes: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
+    kept: list[KeptCall] = field(default_factory=list[KeptCall])
+    outcomes: list[ChangedOutcome] = field(default_factory=list[ChangedOutcome])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -63,38 +73,39 @@ class Rederived:
             "decoded": self.decoded,
             "torn": self.torn,
             "kept": [each._asdict() for each in self.kept],
-            "outcomes": [
-                {"call": call, "then": then, "now": now} for call, then, now in self.outcomes
-            ],
+            "outcomes": [each._asdict() for each in self.outcomes],
         }
 
 
 def rederive(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
-) -> Rederived:
+) -> RederiveReport:
     """Decode the recording at `path` again into a new one at `out`.
 
-    Raises RecordingCorruptError unless the recording is sound (a torn tail may be), RecordingError
-    if `out` is there already or cannot be written, RecordingLockedError while `path` is written,
-    SessionNameError and ConfigurationError if `out` is no recording's name.
+    Raises RecordingCorruptError unless the recording is sound (it may have a torn tail),
+    RecordingError if `out` exists or cannot be written, RecordingLockedError while `path` is
+    written, SessionNameError and ConfigurationError if a recording cannot be named like `out`.
     """
-    report = Rederived(Path(path), Path(out))
-    with DerivedFile(report.out, report.path, "rederive", clock) as file, unwritten(report.path):
+    report = RederiveReport(Path(path), Path(out))
+    with (
+        DerivedFile(report.out, report.path, "rederive", clock) as file,
+        unchanged(report.path),
+    ):
         _check(report)
         recording = Recording(report.path)
         plans = _plans(recording)
         _write(recording, plans, file)
     for number, plan in plans.items():
         if plan.refusal is not None:
-            report.kept.append(Kept(number, plan.refusal))
+            report.kept.append(KeptCall(number, plan.refusal))
             continue
         report.decoded += 1
         if plan.then is not None and plan.then != plan.now:
-            report.outcomes.append((number, plan.then, str(plan.now)))
+            report.outcomes.append(ChangedOutcome(number, plan.then, str(plan.now)))
     return report
 
 
-def _check(report: Rederived) -> None:
+def _check(report: RederiveReport) -> None:
     found = verify(report.path, decode=False)
     for finding in found.findings:
         if finding.kind == "torn":
@@ -108,10 +119,13 @@ def _check(report: Rederived) -> None:
 def _plans(recording: Recording) -> dict[int, _Plan]:
     plans: dict[int, _Plan] = {}
     for line in recording.lines():
+        call = line.get("call")
+        if not is_whole(call):
+            continue
         if line["type"] == "request":
-            plans[line["call"]] = _Plan(line)
-        elif line.get("call") in plans:
-            plans[line["call"]].take(line)
+            plans[call] = _Plan(line)
+        elif call in plans:
+            plans[call].take(line)
     for plan in plans.values():
         plan.close()
     return plans
@@ -119,13 +133,15 @@ def _plans(recording: Recording) -> dict[int, _Plan]:
 
 def _write(recording: Recording, plans: Mapping[int, _Plan], file: DerivedFile) -> None:
     file.header(recording.header)
-    calls: dict[object, _Call] = {}
+    calls: dict[int, _Call] = {}
     for line in recording.lines():
         if line["type"] == "session":
             continue
         number = line.get("call")
-        if line["type"] == "request" and plans[line["call"]].refusal is None:
-            calls[number] = _Call(line, plans[line["call"]], file)
+        if not is_whole(number):
+            file.line(line)
+        elif line["type"] == "request" and plans[number].refusal is None:
+            calls[number] = _Call(line, plans[number], file)
         elif number in calls:
             calls[number].take(line)
         else:
@@ -148,8 +164,8 @@ class _Plan:
         self.then: str | None = None
         self.now: str | None = None
         self._started: int = request["t"]
-        self._before = Tally()
-        self._after = Tally()
+        self._before = PayloadTally()
+        self._after = PayloadTally()
         self._again: Redecoding | None = None
         try:
             self._again = Redecoding(request)
@@ -164,7 +180,7 @@ class _Plan:
         if line["type"] == "response":
             again.respond(line)
         elif line["type"] == "frame":
-            self._frame(StoredFrame.of(line, self._started, ""), again)
+            self._frame(RecordedFrame.of(line, self._started, ""), again)
         elif line["type"] == "end":
             self.last = again.finish(line)
             self._count(self.last)
@@ -182,7 +198,7 @@ class _Plan:
             self.refusal = "today's framing would leave some of its bytes out"
         self._again = None
 
-    def _frame(self, frame: StoredFrame, again: Redecoding) -> None:
+    def _frame(self, frame: RecordedFrame, again: Redecoding) -> None:
         self._before.add(frame.raw)
         steps = again.feed(frame)
         self._count(steps)
@@ -197,7 +213,7 @@ class _Plan:
 
 
 class _Call:
-    """Writes one call anew."""
+    """Writes one call to the new file."""
 
     def __init__(self, request: dict[str, Any], plan: _Plan, file: DerivedFile) -> None:
         self._again = Redecoding(request)
@@ -207,14 +223,14 @@ class _Call:
         self._last = list(plan.last)
         self._places = list(plan.places)
         self._masked = False
-        self._tally = Tally()
+        self._tally = PayloadTally()
         self._meter = Meter()
         file.line({**request, "vessel_version": self._again.vessel.version})
 
     def take(self, line: dict[str, Any]) -> None:
         """Write what the call's next line becomes."""
         if line["type"] == "frame":
-            self._frame(StoredFrame.of(line, self._started, ""))
+            self._frame(RecordedFrame.of(line, self._started, ""))
         elif line["type"] == "end":
             self._steps(self._last, line["call"], line["t"])
             self._file.line(self._end(line))
@@ -223,7 +239,7 @@ class _Call:
                 self._again.respond(line)
             self._file.line(line)
 
-    def _frame(self, frame: StoredFrame) -> None:
+    def _frame(self, frame: RecordedFrame) -> None:
         self._masked = self._masked or frame.masked
         steps = self._again.feed(frame)
         if self._places and self._places[0] == frame.n:

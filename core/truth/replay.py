@@ -1,7 +1,7 @@
-"""Plays a recording: the stored chunks, at the pace at which they once came.
+"""Plays a recording: the stored chunks, at the pace at which they arrived.
 
-Time passes only while a call is running; the pauses between calls, and while nobody wrote, are left
-out.
+Only the time in which a call was running counts; pauses between calls, and between writers, are
+left out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
+from .recorded_frame import chunks_of
 from .recording import Recording, ending_error, metrics_of, outcome_of
-from .stored import chunks_of
+from .scan import is_whole
 
 __all__ = ["Replay", "replay"]
+
+# 31 years: what is longer, in a recording that says anything, would overflow in time.sleep.
+_LONGEST_WAIT_SECONDS = 1e9
 
 
 def replay(
@@ -59,7 +63,7 @@ def replay(
 
 
 class Replay:
-    """The stored chunks, played anew by each iteration. Made by `replay`."""
+    """The stored chunks, from the beginning for each iteration. Made by `replay`."""
 
     def __init__(
         self,
@@ -108,9 +112,8 @@ class Replay:
 
     @property
     def error(self) -> VesselogError | None:
-        """The error with which the call ended; known after the last chunk."""
-        outcome = "interrupted" if self._end is None else str(self._end.get("outcome", ""))
-        error = ending_error(outcome, self._end)
+        """The error with which the call ended, None without one; known after the last chunk."""
+        error = ending_error(self._end)
         if error is not None:
             error.completion = self.completion
             error.session, error.call = self.session, self._call
@@ -131,7 +134,7 @@ class Replay:
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
         paced = self._speed != 0
         for chunk, call, due in self._play():
-            # Even without a wait: a loop that is never let go cannot notice that its client left.
+            # Even without a wait: without a pause the loop cannot notice that its client left.
             await self._async_sleep(max(self._wait(due), 0.0) if paced else 0.0)
             if call == self._call:
                 self._assembler.add(chunk)
@@ -149,11 +152,11 @@ class Replay:
             raise error
 
     def _wait(self, due: int) -> float:
-        """Seconds until a chunk is due that came `due` microseconds after the first request."""
+        """Seconds until a chunk is due that arrived `due` microseconds after the first request."""
         now = self._clock.monotonic()
         if self._begun is None:
             self._begun = now
-        return (self._begun + due / self._speed - now) / 1e6
+        return min((self._begun + due / self._speed - now) / 1e6, _LONGEST_WAIT_SECONDS)
 
     def _play(self) -> Iterator[tuple[StreamChunk, int, int]]:
         """The chunks with their calls and times, the time left out in which no call was running."""
@@ -166,8 +169,8 @@ class Replay:
             if kind == "session":
                 continue
             t = fields.get("t")
-            if type(t) is not int:
-                t = line.t
+            if not is_whole(t):
+                t = line.t  # raises
             if not running or kind == "open":
                 skipped += t - last
             last = t

@@ -1,8 +1,8 @@
-"""Saves what can be saved of a damaged recording, or of one that was edited by hand.
+"""Saves what can be read of a damaged recording, or of one that was edited by hand.
 
-Every line that can be read is kept, in a new file with fresh numbers, checks and digests; whatever
-was lost or had to be changed is told. Nothing is made up: a call whose request is lost gets one
-that says `"salvaged":true` and knows nothing, and an answer that lost frames is no longer complete.
+Every readable line is kept, in a new file with fresh numbers, checks and digests; the report says
+what was lost and what had to be changed. Nothing is made up: a call whose request is lost gets an
+empty one that says `"salvaged":true`, and an answer that lost frames is no longer complete.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any, NamedTuple, cast
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingCorruptError, TruncatedError
-from .derived import DerivedFile, unwritten
-from .line import FORMAT_VERSION, check_line, parse_line
-from .scan import LONGEST_LINE, check_header, open_recording
-from .stored import StoredFrame
-from .takeover import Tally
+from .derived_file import DerivedFile, unchanged
+from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
+from .scan import check_header, is_whole, open_recording
 
-__all__ = ["Note", "Salvaged", "salvage"]
+__all__ = ["SalvageNote", "SalvageReport", "salvage"]
 
 _LINE_START = b'{"type":"'
 _OF_CALLS = frozenset({"response", "frame", "end"})
 _TYPES = _OF_CALLS | {"session", "open", "request"}
 
 
-class Note(NamedTuple):
-    """What was lost or changed. line, offset: where, in the old file; size: bytes, if lost."""
+class SalvageNote(NamedTuple):
+    """Something that was lost or changed. line, offset: where in the old file. size: lost bytes."""
 
     line: int
     offset: int
@@ -38,14 +38,18 @@ class Note(NamedTuple):
 
 
 @dataclass(slots=True)
-class Salvaged:
-    """The result. lines: how many the new file has. lost, changed: what it cost, in order."""
+class SalvageReport:
+    """The result of `salvage`.
+
+    path, out: the old and the new recording. lines: how many the new one has. lost, changed: what
+    could not be kept as it was, in the order of the file.
+    """
 
     path: Path
     out: Path
     lines: int = 0
-    lost: list[Note] = field(default_factory=list[Note])
-    changed: list[Note] = field(default_factory=list[Note])
+    lost: list[SalvageNote] = field(default_factory=list[SalvageNote])
+    changed: list[SalvageNote] = field(default_factory=list[SalvageNote])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -60,15 +64,18 @@ class Salvaged:
 
 def salvage(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
-) -> Salvaged:
+) -> SalvageReport:
     """Write what can be read of `path` to a new, sound recording at `out`.
 
-    Raises RecordingCorruptError if `path` has no line of a recording, RecordingError if `out` is
-    there already or cannot be written, RecordingLockedError while `path` is written,
-    SessionNameError and ConfigurationError if `out` is no recording's name.
+    Raises RecordingCorruptError if `path` has no line of a recording, RecordingError if `out`
+    exists or cannot be written, RecordingLockedError while `path` is written, SessionNameError and
+    ConfigurationError if a recording cannot be named like `out`.
     """
-    report = Salvaged(Path(path), Path(out))
-    with DerivedFile(report.out, report.path, "salvage", clock) as file, unwritten(report.path):
+    report = SalvageReport(Path(path), Path(out))
+    with (
+        DerivedFile(report.out, report.path, "salvage", clock) as file,
+        unchanged(report.path),
+    ):
         rewriter = _Rewriter(report, file)
         for line in _readable(report):
             rewriter.take(line)
@@ -85,15 +92,15 @@ class _Readable(NamedTuple):
     fields: dict[str, Any]
     check: bool | None
 
-    def note(self, message: str) -> Note:
-        return Note(self.number, self.offset, 0, message)
+    def note(self, message: str) -> SalvageNote:
+        return SalvageNote(self.number, self.offset, 0, message)
 
-    def loss(self, message: str) -> Note:
-        return Note(self.number, self.offset, self.size, message)
+    def loss(self, message: str) -> SalvageNote:
+        return SalvageNote(self.number, self.offset, self.size, message)
 
 
-def _readable(report: Salvaged) -> Iterator[_Readable]:
-    """The lines that can be read; what cannot is told as lost."""
+def _readable(report: SalvageReport) -> Iterator[_Readable]:
+    """The readable lines; the others are reported as lost."""
     offset = number = 0
     with open_recording(report.path) as file:
         while raw := file.readline(LONGEST_LINE):
@@ -103,7 +110,7 @@ def _readable(report: Salvaged) -> Iterator[_Readable]:
             if start:
                 lost = start if start > 0 else len(raw)
                 what = "it cannot be read" if body.strip() else "an empty line"
-                report.lost.append(Note(number, offset, lost, what))
+                report.lost.append(SalvageNote(number, offset, lost, what))
             if start >= 0:
                 fields = parse_line(body[start:])
                 if fields is not None:
@@ -114,9 +121,9 @@ def _readable(report: Salvaged) -> Iterator[_Readable]:
 
 
 def _start_of_line(body: bytes) -> int:
-    """Where in these bytes a line begins that can be read; -1 if nowhere.
+    """Where a readable line begins in these bytes; -1 if there is none.
 
-    A line may be glued to the remains of another one. Then it counts only if its check holds.
+    A line may follow the remains of another one directly. Then it must match its check.
     """
     if parse_line(body) is not None:
         return 0
@@ -130,20 +137,20 @@ def _start_of_line(body: bytes) -> int:
 
 @dataclass(slots=True)
 class _Call:
-    """A call of the new file. losses: how many had been told when it began."""
+    """A call of the new file. losses: how many were reported before it began."""
 
     number: int
     started: int
     losses: int
-    tally: Tally = field(default_factory=Tally)
+    tally: PayloadTally = field(default_factory=PayloadTally)
     chunks: int = 0
     renumbered: bool = False
 
 
 class _Rewriter:
-    """Gives every line its place in the new file. begun: whether there is one."""
+    """Writes the readable lines to the new file. begun: whether it has a header."""
 
-    def __init__(self, report: Salvaged, file: DerivedFile) -> None:
+    def __init__(self, report: SalvageReport, file: DerivedFile) -> None:
         self._report = report
         self._file = file
         self._checked = False
@@ -154,7 +161,7 @@ class _Rewriter:
         self.begun = False
 
     def take(self, line: _Readable) -> None:
-        """The next line that can be read."""
+        """Write the next readable line."""
         fields = line.fields
         if not self.begun and fields["type"] in _TYPES:
             self._begin(line)
@@ -190,7 +197,7 @@ class _Rewriter:
 
     def _time(self, line: _Readable) -> int:
         t = line.fields.get("t")
-        if type(t) is int and t >= self._t:
+        if is_whole(t) and t >= self._t:
             self._t = t
         else:
             self._change(line, f"its time {t!r} is not behind {self._t}, which it was given")
@@ -198,7 +205,7 @@ class _Rewriter:
 
     def _request(self, line: _Readable, fields: dict[str, Any]) -> None:
         asked = _key(fields.get("call"))
-        number = asked if type(asked) is int and asked > self._highest else self._highest + 1
+        number = asked if is_whole(asked) and asked > self._highest else self._highest + 1
         if number != asked:
             self._change(line, f"its call number {asked!r} is now {number}")
         self._highest = number
@@ -234,7 +241,7 @@ class _Rewriter:
 
     def _frame(self, line: _Readable, fields: dict[str, Any], call: _Call) -> None:
         try:
-            frame = StoredFrame.of({**fields, "n": 0}, call.started, "it")
+            frame = RecordedFrame.of({**fields, "n": 0}, call.started, "it")
         except RecordingCorruptError as error:
             self._lose(line, error.message)
             return
@@ -248,7 +255,7 @@ class _Rewriter:
             first = call.chunks
             if [each.seq for each in chunks] != list(range(first, first + len(chunks))):
                 if not call.renumbered:
-                    self._change(line, f"the chunks of call {call.number} are numbered anew")
+                    self._change(line, f"the chunks of call {call.number} got new numbers")
                 call.renumbered = True
             stored = cast("list[dict[str, Any]]", fields["chunks"])
             fields["chunks"] = [{**each, "seq": first + i} for i, each in enumerate(stored)]
@@ -256,13 +263,15 @@ class _Rewriter:
         self._file.line(fields)
 
     def _end(self, line: _Readable, fields: dict[str, Any], call: _Call) -> dict[str, Any]:
-        told, kept = fields.get("frames"), call.tally.record()
-        fewer = isinstance(told, int) and told > call.tally.frames
-        unknown = not isinstance(told, int) and len(self._report.lost) > call.losses
+        recorded, kept = fields.get("frames"), call.tally.record()
+        fewer = isinstance(recorded, int) and recorded > call.tally.frames
+        unknown = not isinstance(recorded, int) and len(self._report.lost) > call.losses
         if fewer or unknown:
             message = f"call {call.number} has lost frames"
             if fewer:
-                message = f"call {call.number} has {call.tally.frames} of its {told} frames left"
+                message = (
+                    f"call {call.number} has {call.tally.frames} of its {recorded} frames left"
+                )
             self._change(line, message)
             if fields.get("outcome") == "complete":
                 error = TruncatedError(f"{message}: it was salvaged", phase="body", retryable=False)
@@ -279,5 +288,5 @@ class _Rewriter:
 
 
 def _key(number: object) -> object:
-    """What stands for a call's number, which may be anything in a file that was edited."""
+    """A key for a call's number, which may be any JSON value in a file that was edited."""
     return number if number is None or isinstance(number, (int, str)) else repr(number)

@@ -1,9 +1,9 @@
 """Reads the lines of a recording, and tells a torn tail from damage.
 
-A torn tail is everything behind the last line that can be read, when no line that can be read
-follows: a writer died in mid-write there. Anything unreadable with a readable line behind it is
-damage. A line that can be read but does not match its check was edited, or its bits have rotted;
-the scan passes it on with that mark, and whoever scans decides. Memory is that of the longest line.
+A torn tail is everything after the last readable line: a writer died in mid-write there. Anything
+unreadable that is followed by a readable line is damage. A line that can be read but does not match
+its check was edited, or has decayed on its medium; the scan passes it on with that mark, and the
+caller decides. Memory is that of the longest line.
 """
 
 from __future__ import annotations
@@ -14,25 +14,33 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeGuard
 
 from ..errors import RecordingCorruptError, RecordingError
-from .line import FORMAT_VERSION, check_line, parse_line
+from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
 
-__all__ = ["LONGEST_LINE", "ScannedLine", "Torn", "check_header", "open_recording", "scan"]
+__all__ = [
+    "ScannedLine",
+    "Torn",
+    "check_header",
+    "is_whole",
+    "open_recording",
+    "scan",
+]
 
-# A frame of 8 MiB in which every byte is written as a six-byte escape, in `raw` and again in
-# `chunks`, makes a line of 100 MiB. What is longer is no line, and is not read into memory as one.
-LONGEST_LINE = 1 << 28
+# As microseconds 285 years: no writer gets there, and sums and waits beyond it would overflow.
+_LARGEST = 1 << 53
+
+_FRAME_START = b'{"type":"frame",'
 _HEADER_START = b'{"type":"session"'
 _BUFFER_BYTES = 1 << 18
 _LINE_FEED = 10
 
 
 class ScannedLine(NamedTuple):
-    """A line, where it is, and whether its check holds (None: it has none).
+    """A line, where it is, and whether it matches its check (None: it has no check).
 
-    number: from 1. offset: of its first byte. end: of the first byte behind its LF.
+    number: from 1. offset: of its first byte. end: of the first byte after its LF.
     """
 
     path: Path
@@ -56,22 +64,28 @@ class ScannedLine(NamedTuple):
     def t(self) -> int:
         """Its time in microseconds. Raises RecordingCorruptError."""
         t = self.fields.get("t")
-        return t if isinstance(t, int) else self._without("t")
+        return t if is_whole(t) else self._damaged("t", t)
 
     @property
     def call(self) -> int:
         """The number of its call. Raises RecordingCorruptError."""
         call = self.fields.get("call")
-        return call if isinstance(call, int) else self._without("call")
+        return call if is_whole(call) else self._damaged("call", call)
 
-    def _without(self, key: str) -> NoReturn:
-        raise RecordingCorruptError(f"{self.path} is damaged at {self.place}: it has no {key!r}")
+    def _damaged(self, key: str, value: object) -> NoReturn:
+        what = f"it has no {key!r}" if value is None else f"its {key!r} is {value!r:.40}"
+        raise RecordingCorruptError(f"{self.path} is damaged at {self.place}: {what}")
 
 
-# What the class itself does with what it is called with, at half the cost.
+# Does what calling the class does, at half the cost.
 _line: Callable[[tuple[Path, int, int, int, dict[str, Any], bool | None]], ScannedLine] = partial(
     tuple[Any, ...].__new__, ScannedLine
 )
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a line may have this as a time in microseconds, or as a number that counts."""
+    return type(value) is int and 0 <= value <= _LARGEST
 
 
 class Torn(NamedTuple):
@@ -82,10 +96,9 @@ class Torn(NamedTuple):
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The file, opened for reading. Raises RecordingError that says what is wrong.
+    """The file, opened for reading. Raises RecordingError.
 
-    Only a file that has a size and places in it: a pipe or a device would be waited for, or have
-    no end.
+    Only regular files are opened: reading a pipe or a device could wait or never end.
     """
     try:
         file = open(path, "rb", buffering=_BUFFER_BYTES, opener=_opened)  # noqa: SIM115
@@ -95,7 +108,7 @@ def open_recording(path: Path) -> BinaryIO:
         raise RecordingError(f"there is no recording {path}") from None
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # a NUL or half a surrogate, which no name has
+    except ValueError as error:  # a NUL or a lone surrogate in the name
         raise RecordingError(f"cannot read {str(path)!r}: {error}") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -104,26 +117,30 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def scan(
-    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0
+    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0, frames: bool = True
 ) -> Iterator[ScannedLine | Torn]:
-    """The lines from `offset` on, the file's header among them; a torn tail comes last.
+    """The lines from `offset` on, the file's header included; a torn tail comes last.
 
-    number: how many lines stand before `offset`. Raises RecordingCorruptError for damage and for a
+    number: how many lines stand before `offset`. frames: without them, their lines are passed over
+    unread. Raises RecordingCorruptError for damage and for a
     file that is no recording, RecordingError if it cannot be read.
     """
     with _readable(path):
         file.seek(offset)
         doubted = -1
-        whole = offset  # behind the last line that can be read: empty lines after it are torn too
+        whole = offset  # the end of the last readable line: empty lines after it are torn too
         for raw in _rest(file):
             if raw[-1] != _LINE_FEED and len(raw) < LONGEST_LINE:
-                # The end of the file: of a torn one, or of one that is being written.
+                # The end of the file, which is torn, or is being written.
                 if number == 0 and not _may_be_header(raw):
                     raise _no_header(path)
                 yield Torn(whole, offset - whole + len(raw))
                 return
             number += 1
             start, offset = offset, offset + len(raw)
+            if not frames and raw.startswith(_FRAME_START):
+                whole = offset
+                continue
             body = raw.removesuffix(b"\n")
             fields = parse_line(body)
             if fields is not None:
@@ -137,7 +154,7 @@ def scan(
                 # A writer may have cut off a torn tail, and written on, between two reads.
                 doubted = start
                 number, offset = number - 1, start
-                file.seek(0, os.SEEK_END)  # lets go of what is buffered
+                file.seek(0, os.SEEK_END)  # drops what is buffered
                 file.seek(start)
             elif body.strip() or not _more(file):
                 size = _unreadable(file, path, number, start, raw)
@@ -146,7 +163,7 @@ def scan(
 
 
 def _opened(name: str, flags: int) -> int:
-    # Else a pipe would be waited for until somebody opens its other end.
+    # Without it, opening a pipe waits until somebody opens its other end.
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -174,7 +191,7 @@ def _readable(path: Path) -> Generator[None]:
 
 
 def _rest(file: BinaryIO) -> Iterator[bytes]:
-    """What stands from the file's position on: its lines, or parts of those that are too long."""
+    """The lines from the file's position on, or parts of those that are too long."""
     return iter(partial(file.readline, LONGEST_LINE), b"")
 
 

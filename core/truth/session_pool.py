@@ -16,10 +16,11 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import ConfigurationError
-from .durability import Level
-from .names import check_session_name
-from .session import Session, Unrecorded, Writer
-from .syncing import SYNC_THREAD
+from .durability import Durability
+from .fsync_thread import SYNC_THREAD
+from .session import Session
+from .session_names import check_session_name
+from .writer import Unrecorded, Writer
 
 __all__ = ["Entry", "SessionPool"]
 
@@ -27,11 +28,11 @@ __all__ = ["Entry", "SessionPool"]
 class SessionPool:
     """The sessions that one client has open. With no folder nothing is recorded."""
 
-    def __init__(self, folder: Path | None, durability: Level, clock: Clock) -> None:
+    def __init__(self, folder: Path | None, durability: Durability, clock: Clock) -> None:
         if folder is not None:
             _check_folder(folder)
         self._folder = folder
-        self._durability: Level = durability
+        self._durability: Durability = durability
         self._clock = clock
         self._lock = threading.Lock()
         self._named: dict[str, tuple[Session, int]] = {}

@@ -1,9 +1,9 @@
-"""Checks a recording: every line, their numbers and times, each call's payload and its chunks.
+"""Checks a recording: every line, its number and time, each call's payload and chunks.
 
-An error is anything that cannot have been written so by a healthy writer and disk. Drift is no
-error: today's vessel makes other chunks of the same frames than the one that recorded them. A note
-is what may be: a call without an end, a vessel that is not installed, a line of a type unknown
-here.
+An error is anything that a healthy writer and disk cannot have left. Drift is no error: the
+installed vessel makes other chunks of the same frames than the one that recorded them. A note is
+about something that is allowed: a call without an end, a vessel that is not installed, a line of an
+unknown type.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import RecordingCorruptError, RecordingError, VesselogError
-from .comparison import Comparison
+from .chunk_comparison import Comparison
+from .payload_tally import PayloadTally
+from .recorded_frame import RecordedFrame
 from .redecoding import Redecoding
-from .scan import ScannedLine, Torn, open_recording, scan
-from .stored import StoredFrame
-from .takeover import Tally
+from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
-__all__ = ["Finding", "Report", "verify"]
+__all__ = ["Finding", "VerifyReport", "verify"]
 
 _TYPES = frozenset({"session", "open", "request", "response", "frame", "end"})
 
-# Where everything is wrong, more of the same tells nothing new.
+# Where everything is wrong, more findings tell nothing new.
 _MOST_FINDINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found. kind: one word for programs. line: its number, None for the file as a whole.
+    """Something that was found.
 
+    kind: one word for programs. message: for people. line: its number, None for the whole file.
     offset: of the line's first byte.
     """
 
@@ -44,11 +45,12 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
-    """The result. The findings are in the file's order, the first 100 of them.
+class VerifyReport:
+    """The result of `verify`.
 
-    ok: no errors. decoded: how many calls were decoded again. drifting: in how many of them that
-    gave other chunks.
+    lines, calls, frames, chunks: how many there are. decoded: how many calls were decoded again;
+    drifting: how many of them gave other chunks. errors: how many were found. findings: the first
+    100, in the order of the file.
     """
 
     path: Path
@@ -93,13 +95,13 @@ class Report:
         }
 
 
-def verify(path: str | os.PathLike[str], *, decode: bool = True) -> Report:
+def verify(path: str | os.PathLike[str], *, decode: bool = True) -> VerifyReport:
     """Check the recording at `path`, in constant memory and one pass.
 
-    decode: also decode the frames again, by the vessels that are installed now. Damage is told in
-    the report. Raises RecordingError only if the file cannot be read at all.
+    decode: also decode the frames again, with the installed vessels. Damage is in the report;
+    RecordingError is raised only if the file cannot be read at all.
     """
-    report = Report(Path(path))
+    report = VerifyReport(Path(path))
     checker = _Checker(report, decode=decode)
     with open_recording(report.path) as file:
         try:
@@ -112,7 +114,7 @@ def verify(path: str | os.PathLike[str], *, decode: bool = True) -> Report:
                         report.add(finding)
         except RecordingCorruptError as error:
             report.add(Finding("error", "damaged", error.message))
-            return report  # what stands behind it is not known: neither is what is missing
+            return report  # what follows is unknown, and so is what is missing
     for finding in checker.finish():
         report.add(finding)
     return report
@@ -125,13 +127,13 @@ class _Call:
     started: int
     then: str
     again: Redecoding | None
-    tally: Tally = field(default_factory=Tally)
+    tally: PayloadTally = field(default_factory=PayloadTally)
     next_seq: int = 0
     comparison: Comparison = field(default_factory=Comparison)
 
 
 class _Checker:
-    def __init__(self, report: Report, *, decode: bool) -> None:
+    def __init__(self, report: VerifyReport, *, decode: bool) -> None:
         self._report = report
         self._decode = decode
         self._checked = False
@@ -180,8 +182,8 @@ class _Checker:
             yield _error(line, "n", f"its number is {n!r}, not {self._n + 1}")
         if isinstance(n, int):
             self._n = n
-        if not isinstance(t, int):
-            yield _error(line, "t", "it has no time")
+        if not is_whole(t):
+            yield _error(line, "t", f"its time is {t!r:.40}")
         elif t < self._t:
             yield _error(line, "t", f"its time {t} is before the line above it")
         else:
@@ -190,9 +192,9 @@ class _Checker:
     def _check_request(self, line: ScannedLine) -> Iterator[Finding]:
         call, t = line.fields.get("call"), line.fields.get("t")
         self._report.calls += 1
-        if not isinstance(call, int) or call <= self._highest:
+        if not is_whole(call) or call <= self._highest:
             yield _error(line, "call", f"its call number {call!r} does not follow {self._highest}")
-        if not isinstance(call, int):
+        if not is_whole(call):
             return
         self._highest = max(self._highest, call)
         again = None
@@ -200,10 +202,10 @@ class _Checker:
             try:
                 again = Redecoding(line.fields)
             except VesselogError as error:
-                told = f"call {call} was not decoded again: {error.message}"
-                yield Finding("note", "vessel", told, line.number, line.offset)
+                message = f"call {call} was not decoded again: {error.message}"
+                yield Finding("note", "vessel", message, line.number, line.offset)
         then = f"{line.fields.get('vessel')} {line.fields.get('vessel_version')}"
-        self._running[call] = _Call(t if isinstance(t, int) else 0, then, again)
+        self._running[call] = _Call(t if is_whole(t) else 0, then, again)
 
     def _check_call(self, line: ScannedLine) -> Iterator[Finding]:
         fields = line.fields
@@ -220,13 +222,13 @@ class _Checker:
             yield from self._compared(number, call, line)
             for name, value in call.tally.record().items():
                 if fields.get(name) != value:
-                    told = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
-                    yield _error(line, name, told)
+                    message = f"its {name} is {fields.get(name)!r}, that of the frames {value!r}"
+                    yield _error(line, name, message)
 
     def _check_frame(self, line: ScannedLine, call: _Call) -> Iterator[Finding]:
         self._report.frames += 1
         try:
-            frame = StoredFrame.of(line.fields, call.started, line.place)
+            frame = RecordedFrame.of(line.fields, call.started, line.place)
             call.tally.add(frame.raw)
             chunks = list(frame.chunks())
         except RecordingError as error:

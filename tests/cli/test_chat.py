@@ -51,7 +51,7 @@ def test_the_answer_is_on_stdout_and_the_rest_on_stderr(capsys: pytest.CaptureFi
     told, path = err.splitlines()
     assert told.startswith("complete, stop · 4 chunks in ")
     assert "tokens 3 in, 3 out (3000.0/s)" in told
-    assert Path(path) == recording.path
+    assert Path(path) == recording.path.absolute()
     assert server.requests[0].json == {
         "model": "m",
         "messages": [{"role": "user", "content": "Say hello"}],
@@ -71,7 +71,7 @@ def test_json_is_the_chunks_then_the_completion(capsys: pytest.CaptureFixture[st
     assert completion["type"] == "completion"
     assert completion["text"] == "Hello wörld"
     assert completion["outcome"] == "complete"
-    assert completion["path"] == str(call.path)
+    assert completion["path"] == str(call.path.absolute())
     assert err == ""
 
 

@@ -46,7 +46,7 @@ def test_nothing_is_written_over(
     path = recording(tmp_path, "a")
     before = path.read_bytes()
     assert main([command, str(path), "-o", str(path)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -43,7 +43,7 @@ TIMEOUTS = Timeouts(
     connect=SILENCE, first_chunk=SILENCE, idle=SILENCE, total=TOTAL, grace=0.2, drain=0.1
 )
 # For answers in which nothing is silent: a busy machine alone takes SILENCE at times.
-PATIENT = replace(TIMEOUTS, connect=30, first_chunk=30, idle=30, total=30)
+PATIENT = TIMEOUTS.model_copy(update={"connect": 30, "first_chunk": 30, "idle": 30, "total": 30})
 
 
 @dataclass

@@ -21,7 +21,7 @@ from patience import PATIENCE
 from producing import producing
 from reporting import Figure
 from vesselog import AsyncClient, Client, Limits, Timeouts
-from vesselog.core.truth.syncing import SYNC_THREAD
+from vesselog.core.truth.fsync_thread import SYNC_THREAD
 from vesselog.vessels.ollama import Ollama
 
 LIMITS = Limits(max_connections=8)

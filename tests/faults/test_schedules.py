@@ -39,7 +39,7 @@ from vesselog import (
     VesselogError,
     verify,
 )
-from vesselog.core.truth import appending, syncing
+from vesselog.core.truth import appender, fsync_thread
 
 BLOCK = 25  # seeds in one test
 
@@ -166,10 +166,10 @@ def trust() -> ssl.SSLContext:
 @contextmanager
 def injected(disk: Disk) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(appending, "os", disk)
-        patch.setattr(syncing, "os", disk)
-        patch.setattr(syncing, "sync_file", disk.sync_file)
-        patch.setattr(syncing, "sync_folder", lambda folder: None)
+        patch.setattr(appender, "os", disk)
+        patch.setattr(fsync_thread, "os", disk)
+        patch.setattr(fsync_thread, "sync_file", disk.sync_file)
+        patch.setattr(fsync_thread, "sync_folder", lambda folder: None)
         yield
 
 

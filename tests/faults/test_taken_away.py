@@ -1,10 +1,11 @@
-"""Files that are deleted, replaced or moved under way.
+"""Files that are deleted, replaced, moved, cut or written to by others under way.
 
 Writes to them still succeed, and would be lost: that is noticed within a second or at the end.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,60 @@ def test_a_file_deleted_before_the_end_is_noticed_at_the_end(tmp_path: Path, kin
     assert type(heard.error) is RecordingError, repr(heard.error)
     assert heard.outcome == "error"
     check_kept(kept, heard)
+
+
+def change(path: Path, how: str) -> None:
+    if how == "cut":
+        os.truncate(path, 0)
+    else:
+        with path.open("ab") as other:
+            other.write(b'{"type":"mine"}\n')
+
+
+@every_client
+@pytest.mark.parametrize(
+    ("how", "told"), [("cut", "the file was cut"), ("written", "another program wrote")]
+)
+def test_a_file_changed_by_another_program_is_noticed(
+    tmp_path: Path, kind: str, how: str, told: str
+) -> None:
+    """As by logrotate's copytruncate. What was written until then is not taken for complete."""
+    with LoopbackServer([endless]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+
+        def take(chunk: Any) -> None:
+            if chunk.seq == 3:
+                change(stream.path, how)
+
+        with Lateness() as lateness:
+            heard = talker.begin(stream, take).result(PATIENCE)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert told in str(heard.error)
+    assert heard.outcome == "error"
+    assert heard.chunks[-1].t - heard.chunks[3].t < 1.1 + lateness.seconds
+    assert b'"type":"end"' not in stream.path.read_bytes()
+
+
+@every_client
+def test_a_file_cut_before_the_end_is_noticed_at_the_end(kind: str) -> None:
+    cut = threading.Event()
+
+    def waits(conversation: Conversation) -> None:
+        first, *rest = conversation.frames("Hi", " there")
+        conversation.begin()
+        conversation.chunk(first)
+        cut.wait(PATIENCE)
+        conversation.chunk(b"".join(rest))
+        conversation.end()
+
+    with LoopbackServer([waits]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+
+        def take(chunk: Any) -> None:
+            if not cut.is_set():
+                change(stream.path, "cut")
+            cut.set()
+
+        heard = talker.begin(stream, take).result(PATIENCE)
+    assert type(heard.error) is RecordingError, repr(heard.error)
+    assert heard.outcome == "error"

@@ -36,7 +36,7 @@ from vesselog import (
     rederive,
     salvage,
 )
-from vesselog.core.truth import syncing
+from vesselog.core.truth import fsync_thread
 from vesselog.core.truth.files import sync_file
 from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
@@ -52,7 +52,7 @@ class TellingSyncs:
 
     def __enter__(self) -> Self:
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(syncing, "sync_file", self._sync)
+        self._patch.setattr(fsync_thread, "sync_file", self._sync)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -296,7 +296,9 @@ def test_one_request_gets_its_answers_in_recorded_order_then_none(tmp_path: Path
 def test_an_unknown_request_is_a_miss_that_says_what_is_there(tmp_path: Path) -> None:
     path = recorded(tmp_path, *answers("a"))
     with served(path) as url, client_of(url) as client:
-        with pytest.raises(ProviderError, match=r"recorded there: m"):
+        with pytest.raises(
+            ProviderError, match=r"call 1 of s\.jsonl, which differs in body\.messages"
+        ):
             client.complete("lab/m", "never asked")
         with pytest.raises(ProviderError, match=r"recorded: POST /api/chat"):
             client.complete("lab/m", prompt="hi")
@@ -437,7 +439,7 @@ def test_a_client_that_leaves_a_playback_at_full_speed_does_not_hang_the_server(
     session = Session.open(tmp_path, "s")
     writer = session.begin(request({"model": "m"}))
     writer.response(200, {})
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(seq, "x" * 2000) for seq in range(3000)], t)
     writer.end("complete")
     session.close()

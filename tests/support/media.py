@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from patience import PATIENCE
-from vesselog.core.truth import syncing
-from vesselog.core.truth.syncing import SYNC_THREAD
+from vesselog.core.truth import fsync_thread
+from vesselog.core.truth.fsync_thread import SYNC_THREAD
 
 __all__ = ["Medium", "medium_under"]
 
@@ -55,8 +55,8 @@ class Medium:
 def medium_under(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
     """Every session writes to it. In the end all are closed, and the thread is gone."""
     medium = Medium()
-    monkeypatch.setattr(syncing, "sync_file", medium.sync_file)
-    monkeypatch.setattr(syncing, "sync_folder", medium.sync_folder)
+    monkeypatch.setattr(fsync_thread, "sync_file", medium.sync_file)
+    monkeypatch.setattr(fsync_thread, "sync_folder", medium.sync_folder)
     yield medium
     medium.free.set()
     SYNC_THREAD.flush()

@@ -11,8 +11,8 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.jsontext import dumps
-from vesselog.core.truth.key import request_key
 from vesselog.core.truth.line import check_line, parse_line
+from vesselog.core.truth.request_key import request_key
 from vesselog.core.truth.session import Session, Writer
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
@@ -61,7 +61,7 @@ def write(writer: Writer, steps: Iterable[Step]) -> list[StreamChunk]:
     """Write each of the steps on its own; gives the chunks as the client would hand them out."""
     seen: list[StreamChunk] = []
     for each in steps:
-        with writer.turn() as t:
+        with writer.write_lock as t:
             writer.frames([each], t)
         seen += [
             StreamChunk(**fields, t=(t - writer.started) / 1e6, raw=each.frame.text)  # type: ignore[arg-type]

@@ -295,7 +295,7 @@ async def test_left_before_the_owners_first_step_nothing_is_sent_or_written(tmp_
             await stream.aclose()
             assert await reading is None
             assert (stream.outcome, stream.error) == ("cancelled", None)
-            assert (server.requests, list(tmp_path.iterdir())) == ([], [])
+            assert (server.requests, list(tmp_path.iterdir())) == ([], [])  # noqa: ASYNC240
 
 
 @every_client

@@ -16,8 +16,8 @@ from patience import PATIENCE
 from sessions import kinds, request, step, write
 from vesselog import AsyncClient, Recording, verify
 from vesselog.core.client import prompt, read_ahead
+from vesselog.core.truth import fsync_thread
 from vesselog.core.truth import session as truth
-from vesselog.core.truth import syncing
 from vesselog.core.truth.session import Session, Writer
 from vesselog.vessels.ollama import Ollama
 
@@ -81,7 +81,7 @@ def in_a_loop(main: Coroutine[Any, Any, bool]) -> bool:
 
 @pytest.mark.parametrize(
     ("where", "steps"),
-    [(prompt, 1), (read_ahead, 1), (syncing, 3)],  # a disk makes many steps of the last slow
+    [(prompt, 1), (read_ahead, 1), (fsync_thread, 3)],  # a disk makes many steps of the last slow
     ids=["prompt", "ahead", "sync"],
 )
 def test_asyncios_interrupt_at_any_moment_ends_the_stream(

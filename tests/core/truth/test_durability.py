@@ -23,8 +23,8 @@ from vesselog import (
     StreamChunk,
     follow,
 )
+from vesselog.core.truth.fsync_thread import SYNC_THREAD
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.syncing import SYNC_THREAD
 
 LEVELS = ["process", "interval", "power"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from sessions import record, request, step, write
 from vesselog import ProviderError, Recording, RecordingError, TruncatedError, follow
-from vesselog.core.truth.files import try_lock
+from vesselog.core.truth.file_lock import try_lock
 from vesselog.core.truth.session import Session
 
 # Writes a chunk for each line on its stdin, and the end when that ends.
@@ -187,9 +187,11 @@ def test_an_end_written_just_before_the_writer_left_is_not_missed(
     """Between finding nothing new and asking whether there is a writer."""
     session = Session.open(tmp_path, "a")
     writer = session.begin(request())
+    finished: list[bool] = []
 
     def finish(_path: Path) -> bool:
-        if not writer.finished:
+        if not finished:
+            finished.append(True)
             write(writer, [step(0, "last")])
             writer.end("complete")
             session.close()

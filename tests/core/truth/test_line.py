@@ -90,3 +90,23 @@ def test_what_is_no_line_is_told_from_a_line(line: bytes) -> None:
 def test_what_json_cannot_hold_is_a_recording_error() -> None:
     with pytest.raises(RecordingError, match="JSON"):
         build_line({"type": "x", "value": {1, 2}})
+
+
+def nested(levels: int, innermost: object) -> object:
+    for _ in range(levels):
+        innermost = [innermost]
+    return innermost
+
+
+@pytest.mark.parametrize("innermost", [1, 2**70])
+def test_what_is_nested_too_deeply_to_be_read_is_refused(innermost: object) -> None:
+    written = build_line({"type": "x", "value": nested(400, innermost)})
+    assert parse_line(written[:-1]) is not None
+    with pytest.raises(RecordingError, match="500 levels"):
+        build_line({"type": "x", "value": nested(600, innermost)})
+
+
+def test_what_is_nested_too_deeply_is_not_read() -> None:
+    for levels, read in ((490, True), (510, False), (1000, False), (100_000, False)):
+        line = b'{"type":"x","value":' + b"[" * levels + b"]" * levels + b"}"
+        assert (parse_line(line) is not None) is read

@@ -6,29 +6,38 @@ writes recordings itself would.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessions import read, record
+from sessions import read, record, request
 from vesselog import (
-    Client,
     Recording,
     VesselogError,
     diff,
+    follow,
     recover,
     rederive,
     replay,
     salvage,
     verify,
 )
+from vesselog.core.truth.answer_index import AnswerIndex
 from vesselog.core.truth.line import build_line
+from vesselog.server import replay_app
+
+DEEP: list[Any] = []
+for _ in range(260):
+    DEEP = [DEEP]
 
 VALUES: tuple[Any, ...] = (
+    *(10**17, 10**400, -(10**17), DEEP),
     *(None, True, -1, 0, 2**64, -(2**70), float("inf"), 0.5, "", "é", "\ud800", "9" * 400),
     *([], {}, [1], [[]], [None], {"a": 1}, {"type": 5}, [{"seq": "a", "text": 5}]),
     *({"type": "ProviderError", "status": "x", "retry_after": []}, "complete", "error", "nobody"),
@@ -36,7 +45,7 @@ VALUES: tuple[Any, ...] = (
 KEYS = (
     *("call", "chunks", "crc32", "end", "error", "exact", "headers", "masked", "meta", "metrics"),
     *("n", "outcome", "partial", "raw_b64", "repairs", "retry_of", "split_think", "stream", "t"),
-    *("type", "url", "vessel", "vesselog"),
+    *("logprobs", "status", "type", "url", "vessel", "vesselog"),
 )
 
 
@@ -74,30 +83,67 @@ def read_all(path: Path) -> None:
         assert call.completion().call == call.number
 
 
+def sleep(seconds: float) -> None:
+    """As time.sleep, which takes no more than this."""
+    assert seconds <= 2**63 / 1e9
+
+
+async def async_sleep(seconds: float) -> None:
+    sleep(seconds)
+
+
+async def play(path: Path) -> None:
+    """As the replay server does."""
+    asked: list[bool] = []
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        if asked:
+            await asyncio.Event().wait()
+        asked.append(True)
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    app = replay_app([path], match="route", sleep=async_sleep)
+    scope = {"type": "http", "method": "POST", "path": "/api/chat", "query_string": b""}
+    await app({**scope, "headers": [], "http_version": "1.1"}, receive, send)
+    assert all(100 <= status <= 599 for status in statuses)
+
+
 def salvaged(path: Path, out: Path) -> None:
     json.dumps(salvage(path, out).to_dict())
     report = verify(out)
     assert report.ok, report.findings
 
 
-@pytest.mark.parametrize("seed", range(0, 160, 16))
-def test_whatever_lines_say_errors_are_typed(tmp_path: Path, seed: int) -> None:
-    whole = record(tmp_path / "whole")
-    lines = read(whole)
-    uses: dict[str, Callable[[Path, Path], object]] = {
+def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
+    """All that is done with recordings, by name."""
+    return {
         "verify": lambda path, _: json.dumps(verify(path).to_dict()),
         "read": lambda path, _: read_all(path),
         "frames": lambda path, _: [*Recording(path).frames(), *Recording(path).chunks()],
         "replay": lambda path, _: list(replay(path, "max")),
+        "replay at its pace": lambda path, _: list(replay(path, 0.01, sleep=sleep)),
+        "follow": lambda path, _: list(follow(path, sleep=sleep)),
+        "play": lambda path, _: asyncio.run(play(path)),
         "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
-        "match": lambda path, _: Client(replay=path).close(),
+        "match": lambda path, _: AnswerIndex(path).answer("", request()),
         "salvage": salvaged,
         "rederive": rederive,
         "recover": lambda path, _: recover(path),
     }
+
+
+@pytest.mark.parametrize("seed", range(0, 160, 16))
+def test_whatever_lines_say_errors_are_typed(tmp_path: Path, seed: int) -> None:
+    whole = record(tmp_path / "whole")
+    lines = read(whole)
     for number in range(seed, seed + 16):
         content = odd(lines, random.Random(number))
-        for name, use in uses.items():
+        for name, use in uses(whole).items():
             path, out = (tmp_path / f"{number}-{name}{each}.jsonl" for each in ("", "-out"))
             path.write_bytes(content)
             try:
@@ -105,5 +151,45 @@ def test_whatever_lines_say_errors_are_typed(tmp_path: Path, seed: int) -> None:
             except VesselogError:
                 pass
             except Exception as error:
-                error.add_note(f"{name} of the file of seed {number}: {content.decode()}")
+                error.add_note(f"{name} of the file of seed {number}")
                 raise
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("open", {"t": 10**17}),
+        ("request", {"t": 10**400}),
+        ("frame", {"t": 10**17}),
+        ("frame", {"t": 10**400}),
+        ("end", {"t": 10**400}),
+        ("open", {"call": {}}),
+        ("request", {"call": {}}),
+        ("response", {"call": {}}),
+        ("frame", {"call": []}),
+        ("request", {"url": "http://["}),
+        ("request", {"retry_of": {}}),
+        ("response", {"headers": ["a"]}),
+        ("response", {"headers": {"a\r\nb": "c", "d": "e\r\nf"}}),
+        ("response", {"status": "200"}),
+        ("response", {"status": 10**20}),
+        ("frame", {"chunks": [{"seq": 0, "text": "Hel", "logprobs": DEEP}]}),
+        ("frame", {"chunks": {"seq": 0}}),
+        ("end", {"outcome": {}, "error": {"type": {}, "status": []}}),
+        ("end", {"outcome": "of a later version"}),
+    ],
+)
+def test_a_hostile_value_gives_no_error_but_typed_ones(
+    tmp_path: Path, kind: str, fields: dict[str, Any]
+) -> None:
+    whole = record(tmp_path / "whole")
+    lines = [
+        {key: value for key, value in each.items() if key != "crc"}
+        | (fields if each["type"] == kind else {})
+        for each in read(whole)
+    ]
+    for name, use in uses(whole).items():
+        path, out = tmp_path / f"{name}.jsonl", tmp_path / f"{name}-out.jsonl"
+        path.write_bytes(b"".join(build_line(each) for each in lines))
+        with suppress(VesselogError):
+            use(path, out)

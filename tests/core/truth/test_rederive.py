@@ -26,14 +26,14 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.truth.line import build_line
-from vesselog.core.truth.rederive import Rederived, rederive
+from vesselog.core.truth.rederive import RederiveReport, rederive
 from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
 
 SAMPLES = sorted((ROOT / "recordings/samples").glob("*.jsonl"))
 
 
-def rederived(path: Path, out: str = "out") -> tuple[Rederived, Path]:
+def rederived(path: Path, out: str = "out") -> tuple[RederiveReport, Path]:
     """Rederive it; the new file is sound, and does not drift."""
     new = path.with_name(f"{out}.jsonl")
     report = rederive(path, new, clock=ManualClock())
@@ -243,7 +243,7 @@ def test_a_recording_that_is_written_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     path = record(tmp_path)
-    with pytest.raises(RecordingError, match="is there already"):
+    with pytest.raises(RecordingError, match="exists already"):
         rederive(path, path)
 
 

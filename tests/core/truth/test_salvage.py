@@ -23,7 +23,7 @@ from vesselog import (
     verify,
 )
 from vesselog.core.truth.line import build_line
-from vesselog.core.truth.salvage import Salvaged, salvage
+from vesselog.core.truth.salvage import SalvageReport, salvage
 from vesselog.core.truth.session import Session
 
 SAMPLE = (ROOT / "recordings/samples/ollama-truncated.jsonl").read_bytes()
@@ -33,7 +33,7 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-def salvaged(path: Path, out: str = "out") -> tuple[Salvaged, Path]:
+def salvaged(path: Path, out: str = "out") -> tuple[SalvageReport, Path]:
     """Salvage it; the new file is sound."""
     new = path.with_name(f"{out}.jsonl")
     report = salvage(path, new, clock=ManualClock())
@@ -62,7 +62,7 @@ def test_a_lost_frame_is_told_and_the_answer_no_longer_complete(tmp_path: Path) 
     report, new = salvaged(path)
     assert [note[:2] for note in report.lost] == [(6, offset)]
     assert [note.message for note in report.changed] == [
-        "the chunks of call 1 are numbered anew",
+        "the chunks of call 1 got new numbers",
         "call 1 has 2 of its 3 frames left",
     ]
     (call,) = Recording(new).calls()
@@ -199,7 +199,7 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
     path = record(tmp_path)
     before = path.read_bytes()
-    with pytest.raises(RecordingError, match="is there already"):
+    with pytest.raises(RecordingError, match="exists already"):
         salvage(path, path)
     assert path.read_bytes() == before
 

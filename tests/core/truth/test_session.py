@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 import subprocess
@@ -16,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from patience import PATIENCE
-from sessions import NOON, ManualClock, kinds, read, record, request, step, write
+from sessions import ManualClock, kinds, read, request, step, write
 from vesselog import (
     ConfigurationError,
     ProviderError,
-    RecordingCorruptError,
     RecordingError,
     RecordingLockedError,
     SessionNameError,
@@ -29,7 +27,8 @@ from vesselog import (
 from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
-from vesselog.core.truth import appending
+from vesselog.core.truth import appender, frame_line, scan
+from vesselog.core.truth import line as lines_of
 from vesselog.core.truth.session import Session, Unrecorded, Writer
 
 real_write = os.write
@@ -107,7 +106,7 @@ def test_everything_that_is_special_about_a_frame_is_written(tmp_path: Path) -> 
     writer = session.begin(request())
     broken = Frame(b'{"a":"\xff"}', Framing.NDJSON)
     broken.repair("usage-moved")
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([Step(broken, partial=True, masked=True)], t)
     writer.end("truncated")
     session.close()
@@ -125,9 +124,9 @@ def test_frames_that_came_together_share_one_write(
     writer = session.begin(request())
     writes: list[bytes] = []
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+        appender.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
     )
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(0), step(1), step(2)], t)
         writer.frames([], t)
     assert [data.count(b"\n") for data in writes] == [3]
@@ -157,7 +156,7 @@ def test_only_the_first_end_counts(tmp_path: Path) -> None:
     writer.end("cancelled")
     writer.end("complete")
     writer.abandon()
-    with pytest.raises(RecordingError, match="has ended"), writer.turn() as t:
+    with pytest.raises(RecordingError, match="has ended"), writer.write_lock as t:
         writer.frames([step(0)], t)
     session.close()
     assert kinds(session.path) == ["session", "open", "request", "end cancelled"]
@@ -171,7 +170,7 @@ def test_a_new_file_comes_with_its_first_request_in_one_write(
     assert not folder.exists()
     writes: list[bytes] = []
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+        appender.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
     )
     writer = session.begin(request())
     assert writes == [session.path.read_bytes()]
@@ -244,149 +243,59 @@ def test_a_session_is_closed_when_its_last_call_ends(tmp_path: Path) -> None:
     assert kinds(session.path) == ["session", "open", "request", "end complete", "open"]
 
 
-def test_going_on_continues_numbers_calls_and_time(tmp_path: Path) -> None:
-    clock = ManualClock()
-    session = Session.open(tmp_path, "a", clock=clock)
-    clock.pass_seconds(2)
+def test_a_relative_folder_is_resolved_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    session = Session.open(Path("recordings"), "a")
+    monkeypatch.chdir("elsewhere")
     session.begin(request()).end("complete")
     session.close()
-
-    clock = ManualClock(NOON + 3_600_000_000)
-    session = Session.open(tmp_path, "a", clock=clock)
-    clock.pass_seconds(1)
-    writer = session.begin(request())
-    assert writer.call == 2
-    assert writer.started == 3_599_000_000
-    writer.end("complete")
-    session.close()
-    assert [line["t"] for line in read(session.path)[1:]] == [
-        *(0, 0, 0),
-        *(3_598_000_000, 3_599_000_000, 3_599_000_000),
-    ]
+    assert session.path == tmp_path / "recordings" / "a.jsonl"
+    assert kinds(session.path)[-1] == "end complete"
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
-def test_a_clock_that_stepped_back_does_not_turn_time_back(tmp_path: Path) -> None:
-    clock = ManualClock()
-    session = Session.open(tmp_path, "a", clock=clock)
-    writer = session.begin(request())
-    clock.pass_seconds(5)
-    writer.end("complete")
-    session.close()
-    session = Session.open(tmp_path, "a", clock=ManualClock(NOON - 3_600_000_000))
-    session.begin(request()).end("complete")
-    session.close()
-    assert read(session.path)[-1]["t"] == 5_000_000
+def test_a_working_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(RecordingError, match="No such file"):
+        Session.open(Path("recordings"), "a")
 
 
-def test_calls_without_an_end_are_ended_as_crashed(tmp_path: Path) -> None:
-    path = record(tmp_path)
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1]))
-    Session.open(tmp_path, "a").close()
-    assert kinds(path)[-2:] == ["open", "end crashed"]
-    whole = parse_end(lines[-1])
-    crashed = read(path)[-1]
-    assert {key: crashed[key] for key in ("frames", "bytes", "sha256")} == whole
-
-
-def parse_end(line: bytes) -> dict[str, object]:
-    end = json.loads(line)
-    return {key: end[key] for key in ("frames", "bytes", "sha256")}
-
-
-def test_a_torn_tail_is_put_aside_wherever_it_begins(tmp_path: Path) -> None:
-    """Cut at every byte: what is whole stays, the rest is kept beside, and the file goes on."""
-    whole = record(tmp_path, texts=["Hel"]).read_bytes()
-    path, torn = tmp_path / "b.jsonl", tmp_path / "b.jsonl.torn"
-    for cut in range(len(whole)):
-        path.write_bytes(whole[:cut])
-        session = Session.open(tmp_path, "b")
-        session.begin(request()).end("complete")
-        session.close()
-        kept = whole[: whole.rfind(b"\n", 0, cut) + 1]
-        assert path.read_bytes().startswith(kept)
-        read(path)
-        assert (torn.read_bytes() if torn.exists() else b"") == whole[len(kept) : cut]
-        torn.unlink(missing_ok=True)
-
-
-def test_a_tail_of_zeros_and_line_feeds_is_torn_too(tmp_path: Path) -> None:
-    path = record(tmp_path)
-    with path.open("ab") as file:
-        file.write(b"\0\0\n\0\0\n\n\0")
-    Session.open(tmp_path, "a").close()
-    assert read(path)[-1]["torn"] == 8
-
-
-def test_nothing_is_added_behind_damage(tmp_path: Path) -> None:
-    path = record(tmp_path)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"\n") + 1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(RecordingCorruptError, match=r"line 2 \(byte \d+\)"):
-        Session.open(tmp_path, "a")
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [(b'"Hel"', b'"hel"'), (b'{"type":"open",', b'{"type": "open",')]
-)
-def test_nothing_is_added_to_a_file_edited_by_hand(tmp_path: Path, old: bytes, new: bytes) -> None:
-    path = record(tmp_path)
-    path.write_bytes(path.read_bytes().replace(old, new))
-    with pytest.raises(RecordingCorruptError, match="edited or damaged"):
-        Session.open(tmp_path, "a")
-
-
-def test_nothing_is_added_where_lines_are_missing(tmp_path: Path) -> None:
-    path = record(tmp_path)
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:4], *lines[5:]]))
-    with pytest.raises(RecordingCorruptError, match="not number 4"):
-        Session.open(tmp_path, "a")
-
-
-def test_nothing_is_added_to_a_foreign_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"hello": "world"}\n')
-    with pytest.raises(RecordingCorruptError, match="not a recording"):
-        Session.open(tmp_path, "a")
-    assert path.read_text() == '{"hello": "world"}\n'
-
-
-@pytest.mark.parametrize("named_first", [False, True])
-def test_a_second_writer_is_refused(tmp_path: Path, *, named_first: bool) -> None:
-    """Also where both found no file when they opened the session."""
-    late = None if named_first else Session.open(tmp_path, "a")
+def test_a_line_that_no_reader_would_take_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the session goes on."""
+    for module in (lines_of, frame_line):
+        monkeypatch.setattr(module, "LONGEST_LINE", 2_000)
     session = Session.open(tmp_path, "a")
     writer = session.begin(request())
-    with pytest.raises(RecordingLockedError, match="another writer"):
-        (late or Session.open(tmp_path, "a")).begin(request())
-    write(writer, [step(0)])
+    with pytest.raises(RecordingError, match=r"a line of \d,\d{3} bytes could not be read; 2,000"):
+        session.begin(request({"prompt": "x" * 2_000}))
+    with pytest.raises(RecordingError, match="could not be read"):
+        write(writer, [step(0, "x" * 2_000)])
+    write(writer, [step(0, "x")])
     writer.end("complete")
+    session.begin(request()).end("complete")
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete"]
+    assert [each["call"] for each in read(session.path) if each["type"] == "request"] == [1, 2]
+    assert verify(session.path).ok
 
 
-def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
-    program = f"""
-import sys, time
-from sessions import request
-from vesselog.core.truth.session import Session
-from pathlib import Path
-writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
-print("ready", flush=True)
-sys.stdin.read()
-"""
-    child = start(program)
-    assert child.stdout is not None
-    assert child.stdout.readline() == b"ready\n"
-    with pytest.raises(RecordingLockedError):
-        Session.open(tmp_path, "a")
-    child.kill()
-    child.communicate()
-    Session.open(tmp_path, "a").close()
-    assert kinds(tmp_path / "a.jsonl")[-2:] == ["open", "end crashed"]
+def test_a_line_as_long_as_may_be_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session.open(tmp_path, "a")
+    session.begin(request({"prompt": "x" * 2_000})).end("complete")
+    session.close()
+    longest = max(len(each) for each in session.path.read_bytes().splitlines(keepends=True))
+    monkeypatch.setattr(scan, "LONGEST_LINE", longest)
+    assert verify(session.path).ok
+    monkeypatch.setattr(scan, "LONGEST_LINE", longest - 1)
+    assert not verify(session.path).ok
 
 
 def start(program: str) -> subprocess.Popen[bytes]:
@@ -417,7 +326,7 @@ from vesselog.core.truth.session import Session
 from pathlib import Path
 writer = Session.open(Path({str(tmp_path)!r}), "a").begin(request())
 for seq in range(10**9):
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(seq, "x" * (seq % 3000))], t)
     os.write(1, b"%d\\n" % seq)
 """
@@ -439,7 +348,7 @@ for seq in range(10**9):
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appending.os, "write", lambda fd, data: real_write(fd, data[:5]))
+    monkeypatch.setattr(appender.os, "write", lambda fd, data: real_write(fd, data[:5]))
 
 
 def test_after_a_failed_write_the_session_takes_nothing_more(
@@ -489,7 +398,7 @@ def test_somebody_elses_file_is_never_removed(
         session.path.write_text("mine")
         return 0
 
-    monkeypatch.setattr(appending.os, "write", replace)
+    monkeypatch.setattr(appender.os, "write", replace)
     with pytest.raises(RecordingError):
         session.begin(request())
     session.close()
@@ -514,7 +423,7 @@ def interrupts(monkeypatch: pytest.MonkeyPatch, *, written: bool) -> None:
             real_write(fd, data)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(appending.os, "write", interrupt)
+    monkeypatch.setattr(appender.os, "write", interrupt)
 
 
 @pytest.mark.parametrize("written", [False, True])
@@ -588,7 +497,7 @@ for stream in range(60):
             signal.setitimer(signal.ITIMER_REAL, 0.0003 + stream * 0.00002)
             writer = session.begin(request())
             for each in steps:
-                with writer.turn() as t:
+                with writer.write_lock as t:
                     writer.frames([each], t)
             signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
@@ -624,10 +533,10 @@ def test_a_dropped_writer_is_recorded_as_abandoned(tmp_path: Path) -> None:
     Session.open(tmp_path, "a").close()
 
 
-def test_a_finaliser_in_the_middle_of_a_turn_only_queues(tmp_path: Path) -> None:
+def test_a_finaliser_in_the_middle_of_a_write_only_queues(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "a")
     writer, dropped = session.begin(request()), session.begin(request())
-    with writer.turn() as t:
+    with writer.write_lock as t:
         del dropped
         gc.collect()
         assert kinds(session.path)[-1] == "request"
@@ -637,13 +546,13 @@ def test_a_finaliser_in_the_middle_of_a_turn_only_queues(tmp_path: Path) -> None
     session.close()
 
 
-def test_a_finaliser_does_not_wait_for_another_threads_turn(tmp_path: Path) -> None:
+def test_a_finaliser_does_not_wait_for_another_threads_lock(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "a")
     writer, dropped = session.begin(request()), session.begin(request())
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with writer.turn():
+        with writer.write_lock:
             entered.set()
             leave.wait()
 
@@ -696,7 +605,7 @@ def test_threads_share_a_session(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_lets_go_and_the_parent_goes_on(tmp_path: Path) -> None:
-    """Forked while another thread, which the child does not have, is in the middle of its turn."""
+    """Forked while another thread, which the child does not have, holds the write lock."""
     program = f"""
 import os, threading
 from sessions import request, step, write
@@ -707,7 +616,7 @@ session = Session.open(Path({str(tmp_path)!r}), "a")
 writer = session.begin(request())
 entered, leave = threading.Event(), threading.Event()
 def hold():
-    with writer.turn():
+    with writer.write_lock:
         entered.set()
         leave.wait()
 thread = threading.Thread(target=hold)
@@ -751,7 +660,7 @@ def test_without_a_recording_the_writer_only_tells_the_time() -> None:
     clock = ManualClock()
     writer: Writer = Unrecorded(clock)
     clock.pass_seconds(1)
-    with writer.turn() as t:
+    with writer.write_lock as t:
         writer.frames([step(0)], t)
     assert t - writer.started == 1_000_000
     assert (writer.session, writer.path) == (None, None)

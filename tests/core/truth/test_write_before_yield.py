@@ -16,7 +16,7 @@ from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_por
 from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import AsyncClient, RecordingError, StreamChunk, Timeouts
-from vesselog.core.truth import appending
+from vesselog.core.truth import appender
 from vesselog.vessels import Ollama
 
 CHUNKS = 2000
@@ -85,7 +85,7 @@ def test_every_chunk_of_a_long_stream(kind: str, model: str, size: int):
 @every_client
 def test_what_could_not_be_written_is_not_handed_out(kind: str, monkeypatch: pytest.MonkeyPatch):
     """The disk is full from the third frame on."""
-    write = appending.os.write
+    write = appender.os.write
 
     def full(fd: int, data: bytes) -> int:
         if b"three" in data:
@@ -100,7 +100,7 @@ def test_what_could_not_be_written_is_not_handed_out(kind: str, monkeypatch: pyt
 
     with LoopbackServer([slow]) as server, talking(kind, server) as talker:
         with monkeypatch.context() as patch:
-            patch.setattr(appending.os, "write", full)
+            patch.setattr(appender.os, "write", full)
             heard = talker.hear()
         assert isinstance(heard.error, RecordingError)
         assert "No space left" in str(heard.error)
@@ -117,7 +117,7 @@ def test_an_end_that_could_not_be_written_is_told_at_once(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ):
     """The deadline passes while connecting, and its outcome does not reach the file."""
-    write = appending.os.write
+    write = appender.os.write
 
     def full(fd: int, data: bytes) -> int:
         if b'"type":"end"' in data:
@@ -129,7 +129,7 @@ def test_an_end_that_could_not_be_written_is_told_at_once(
         talking(kind, f"http://127.0.0.1:{port}", timeouts=Timeouts(total=0.1)) as talker,
         monkeypatch.context() as patch,
     ):
-        patch.setattr(appending.os, "write", full)
+        patch.setattr(appender.os, "write", full)
         heard = talker.hear()
         assert isinstance(heard.error, RecordingError)
         (call,) = heard.calls
@@ -170,7 +170,7 @@ async def test_leaving_what_cannot_be_written_keeps_nobody_waiting(
         listening = asyncio.create_task(listen())
         await last.wait()
         with monkeypatch.context() as patch:
-            patch.setattr(appending.os, "write", full)
+            patch.setattr(appender.os, "write", full)
             with pytest.raises(RecordingError):
                 stream.cancel()
             with pytest.raises(RecordingError):

@@ -10,19 +10,11 @@ from pathlib import Path
 import pytest
 
 from vesselog import RecordingError
-from vesselog.core.truth import appending
-from vesselog.core.truth.appending import Appender
+from vesselog.core.truth import appender as module
+from vesselog.core.truth.appender import Appender
 from vesselog.core.truth.files import create_file
 
 real_write = os.write
-
-
-class Landed:
-    def __init__(self) -> None:
-        self.times = 0
-
-    def landed(self) -> None:
-        self.times += 1
 
 
 @pytest.fixture
@@ -43,7 +35,7 @@ def test_lines_go_out_in_one_write(
 ) -> None:
     writes: list[bytes] = []
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
+        module.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]
     )
     appender.append(b"two\nthree\n", appender.ready(0) + 2)
     assert writes == [b"two\nthree\n"]
@@ -56,14 +48,14 @@ def test_a_short_write_is_undone_and_nothing_is_taken_after_it(
     appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
     monkeypatch.setattr(
-        appending.os, "write", lambda fd, data: real_write(fd, data[:taken]) if taken else 0
+        module.os, "write", lambda fd, data: real_write(fd, data[:taken]) if taken else 0
     )
-    landing = Landed()
+    confirmed: list[int] = []
     with pytest.raises(RecordingError, match="disk full"):
-        appender.append(b"two\n", 2, landing)
+        appender.append(b"two\n", 2, lambda: confirmed.append(1))
     monkeypatch.undo()
     assert path.read_bytes() == b"one\n"
-    assert landing.times == 0
+    assert not confirmed
     with pytest.raises(RecordingError, match="disk full"):
         appender.ready(0)
 
@@ -72,7 +64,7 @@ def test_a_failed_write_says_why(appender: Appender, monkeypatch: pytest.MonkeyP
     def fail(fd: int, data: bytes) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(appending.os, "write", fail)
+    monkeypatch.setattr(module.os, "write", fail)
     with pytest.raises(RecordingError, match=r"a\.jsonl: Input/output error"):
         appender.append(b"two\n", 2)
 
@@ -83,8 +75,8 @@ def test_a_tear_that_cannot_be_undone_is_said(
     def fail(fd: int, size: int) -> None:
         raise OSError(errno.EIO, "no")
 
-    monkeypatch.setattr(appending.os, "write", lambda fd, data: real_write(fd, data[:2]))
-    monkeypatch.setattr(appending.os, "ftruncate", fail)
+    monkeypatch.setattr(module.os, "write", lambda fd, data: real_write(fd, data[:2]))
+    monkeypatch.setattr(module.os, "ftruncate", fail)
     with pytest.raises(RecordingError, match="half a line may be left"):
         appender.append(b"two\n", 2)
     assert path.read_bytes() == b"one\ntw"
@@ -111,13 +103,13 @@ def test_after_an_interrupt_the_files_size_says_what_happened(
             real_write(fd, data[:written])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(appending.os, "write", interrupt)
-    landing = Landed()
+    monkeypatch.setattr(module.os, "write", interrupt)
+    confirmed: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        appender.append(b"two\n", 2, landing)
+        appender.append(b"two\n", 2, lambda: confirmed.append(1))
     monkeypatch.undo()
     assert appender.ready(0) == n
-    assert landing.times == n - 1
+    assert len(confirmed) == n - 1
     appender.append(b"end\n", n + 1)
     assert path.read_bytes() == content + b"end\n"
 
@@ -129,7 +121,7 @@ def test_an_interrupt_in_mid_line_is_undone_and_ends_the_session(
         real_write(fd, data[:2])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(appending.os, "write", interrupt)
+    monkeypatch.setattr(module.os, "write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         appender.append(b"two\n", 2)
     monkeypatch.undo()
@@ -165,7 +157,72 @@ def test_a_folder_that_was_taken_away_is_noticed(tmp_path: Path, link: str) -> N
     appender = Appender(create_file(folder / "a.jsonl"), folder / "a.jsonl", "process")
     folder.rename(tmp_path / "elsewhere")
     folder.touch() if link == "nowhere" else folder.symlink_to(link)
-    appender.look()
+    appender.check_file()
     with pytest.raises(RecordingError, match=r"deleted or replaced|cannot be found any more"):
         appender.ready(0)
     appender.close()
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_file_that_was_cut_is_noticed_within_a_second(
+    appender: Appender, path: Path, size: int
+) -> None:
+    """As by logrotate's copytruncate: writes go on, but what was before them is gone."""
+    os.truncate(path, size)
+    assert appender.ready(999_999) == 1
+    with pytest.raises(RecordingError, match=f"cut from 4 to {size} bytes"):
+        appender.ready(1_000_000)
+
+
+def test_a_file_that_was_cut_and_written_on_is_noticed(appender: Appender, path: Path) -> None:
+    os.truncate(path, 0)
+    appender.append(b"two and more\n", 2)
+    with pytest.raises(RecordingError, match="was cut"):
+        appender.ready(1_000_000)
+
+
+def test_a_line_that_another_program_wrote_is_noticed(appender: Appender, path: Path) -> None:
+    with path.open("ab") as other:
+        other.write(b"mine\n")
+    with pytest.raises(RecordingError, match="another program wrote 5 bytes"):
+        appender.ready(1_000_000)
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_failed_write_on_a_file_that_was_cut_does_not_lengthen_it(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The undo would fill it up with NUL bytes."""
+    os.truncate(path, size)
+    monkeypatch.setattr(module.os, "write", lambda fd, data: 0)
+    with pytest.raises(RecordingError, match="the file was cut while it was written"):
+        appender.append(b"two\n", 2)
+    assert path.read_bytes() == b"one\n"[:size]
+
+
+def test_a_failed_write_does_not_cut_off_what_another_program_wrote(
+    appender: Appender, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with path.open("ab") as other:
+        other.write(b"all of mine\n")
+    monkeypatch.setattr(module.os, "write", lambda fd, data: 0)
+    with pytest.raises(RecordingError, match="another program has written"):
+        appender.append(b"two\n", 2)
+    assert path.read_bytes() == b"one\nall of mine\n"
+
+
+def test_an_interrupted_write_is_settled_before_the_file_is_checked(
+    appender: Appender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its own line would be taken for somebody else's."""
+
+    def interrupt(fd: int, data: bytes) -> int:
+        real_write(fd, data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.os, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        appender.append(b"two\n", 2)
+    monkeypatch.undo()
+    appender.check_file()
+    assert appender.ready(0) == 2

@@ -1,8 +1,8 @@
-"""A new recording made from another one: on the medium and whole, or not there at all.
+"""A new recording made from another one: whole and on disk, or not there at all.
 
-It is written under a name of its own beside its place (`….part`), which is all that a crash leaves.
-Its header says in `meta` what it was made from and how (`derived_from`); a file that was derived
-itself keeps that inside. Lines are numbered and sealed anew; whatever else they say stays.
+It is written under a temporary name beside its place (`….part`), which is all that a crash leaves.
+Its header says in `meta` what it was made from and how (`derived_from`); if that was itself made
+from another one, that is kept inside. Lines get new numbers and checks; the rest of them stays.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Any, Self, cast
 from ..clock import Clock
 from ..errors import ConfigurationError, RecordingError, RecordingLockedError
 from ..version import VERSION
-from .files import create_file, has_writer, sync_file, sync_folder
+from .file_lock import has_writer
+from .files import create_file, sync_file, sync_folder
 from .line import FORMAT_VERSION, build_line
-from .names import SUFFIX, check_session_name, timestamp
 from .scan import open_recording
+from .session_names import SUFFIX, check_session_name
+from .timestamps import timestamp
 
-__all__ = ["DerivedFile", "unwritten"]
+__all__ = ["DerivedFile", "unchanged"]
 
 _BUFFER_BYTES = 1 << 18
 _OF_THE_FILE = frozenset(
@@ -34,10 +36,10 @@ _OF_THE_LINE = frozenset({"type", "n", "crc", "exact"})
 
 
 @contextmanager
-def unwritten(path: Path) -> Generator[None]:
-    """`with` it: the recording at this path is not written meanwhile.
+def unchanged(path: Path) -> Generator[None]:
+    """`with` this: be sure that the recording at this path is not written meanwhile.
 
-    Raises RecordingLockedError if a session has it, and in the end RecordingError if one had.
+    Raises RecordingLockedError if a session has it, and on leaving RecordingError if one had it.
     """
     with open_recording(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -60,7 +62,7 @@ def _is_written(path: Path) -> bool:
 
 
 class DerivedFile:
-    """`with` it: the file at `out`, which must not exist, made from the recording `source`.
+    """`with` this: the file at `out`, which must not exist, made from the recording `source`.
 
     how: the command that makes it. n: the number of the last line. Raises SessionNameError and
     ConfigurationError for a bad name, RecordingError if it cannot be written or is there already.
@@ -68,7 +70,7 @@ class DerivedFile:
 
     def __init__(self, out: Path, source: Path, how: str, clock: Clock) -> None:
         if out.suffix != SUFFIX:
-            raise ConfigurationError(f"a recording's name ends in {SUFFIX}, not as in {out.name!r}")
+            raise ConfigurationError(f"a recording's name must end in {SUFFIX}: {out.name!r}")
         self._name = check_session_name(out.name.removesuffix(SUFFIX))
         self._out = out
         self._part = out.with_name(f"{out.name}.{secrets.token_hex(8)}.part")
@@ -104,11 +106,11 @@ class DerivedFile:
             raise self._cannot(problem) from problem
         finally:
             for leave in (self._file.close, self._part.unlink):
-                with suppress(OSError):  # what could not be written is not wanted any more
+                with suppress(OSError):  # a file that could not be written is not needed
                     leave()
 
     def header(self, old: Mapping[str, Any]) -> None:
-        """Write the first line: what the old one says, this file's name, and where it is from."""
+        """Write the first line: the old one's content, this file's name, and its origin."""
         meta = old.get("meta")
         kept = cast("dict[str, Any]", meta).copy() if isinstance(meta, dict) else {}
         origin = {
@@ -133,7 +135,7 @@ class DerivedFile:
         self._put(build_line({**fields, **unknown}, exact=old.get("exact") is True))
 
     def line(self, fields: Mapping[str, Any]) -> None:
-        """Write a line that is otherwise as it was."""
+        """Write a line with a new number and check."""
         self.n += 1
         kept = {key: value for key, value in fields.items() if key not in _OF_THE_LINE}
         numbered = {"type": fields["type"], "n": self.n, **kept}
@@ -151,7 +153,7 @@ class DerivedFile:
             raise self._cannot(error) from error
 
     def _publish(self) -> None:
-        """Give it its name, which nobody else's file may have got meanwhile. Raises OSError."""
+        """Give the file its name, unless another file has got it meanwhile. Raises OSError."""
         try:
             os.link(self._part, self._out)
         except FileExistsError:
@@ -167,7 +169,7 @@ class DerivedFile:
             raise
 
     def _is_there(self) -> RecordingError:
-        return RecordingError(f"{self._out} is there already; nothing was written")
+        return RecordingError(f"{self._out} exists already; nothing was written")
 
     def _cannot(self, error: OSError) -> RecordingError:
         return RecordingError(f"cannot write {self._out}: {error.strerror}")

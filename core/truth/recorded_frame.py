@@ -1,6 +1,6 @@
-"""A stored frame, and the chunks that are stored with it.
+"""Reads a frame of a recording, and the chunks that were recorded with it.
 
-Who wants nothing but the chunks has them of `chunks_of`, without the frame.
+`chunks_of` reads the chunks alone, at less cost.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ..frame import Frame
 from ..framing import Framing
 from ..making import make_chunk
 from ..validation import explain
-from .scan import ScannedLine
+from .scan import ScannedLine, is_whole
 
-__all__ = ["StoredFrame", "chunks_of", "payload_of"]
+__all__ = ["RecordedFrame", "chunks_of", "payload_of"]
 
 
 def payload_of(fields: dict[str, Any]) -> bytes:
@@ -35,8 +35,15 @@ def payload_of(fields: dict[str, Any]) -> bytes:
     raise ValueError("a frame line without its raw text")
 
 
+def _number(line: dict[str, Any], key: str) -> int:
+    value = line[key]
+    if is_whole(value):
+        return value
+    raise ValueError(f"its {key!r} is {value!r:.40}")
+
+
 def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
-    """The chunks in a `frame` line, those that its StoredFrame has.
+    """The chunks in a `frame` line, equal to those of its RecordedFrame.
 
     age: microseconds since the call's request left. Raises RecordingCorruptError.
     """
@@ -50,17 +57,19 @@ def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
         for each in fields.get("chunks", ()):
             chunks.append(make_chunk(each, t, text))  # noqa: PERF401 - a comprehension is a call
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Bytes that are no UTF-8, or damage: the frame knows what to say of it.
-        return list(StoredFrame.of(fields, line.t - age, line.where).chunks())
+        # Bytes that are no UTF-8, or damage, for which RecordedFrame has the error.
+        return list(RecordedFrame.of(fields, line.t - age, line.where).chunks())
     return chunks
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFrame:
-    """One `frame` line.
+class RecordedFrame:
+    """One frame of a recording.
 
-    t: microseconds in the session's time. started: of the call's request. raw: the exact bytes.
-    fields: the chunks as they are stored. place: where the line is, for messages.
+    n: its line's number. call: its call's. t: microseconds of the session's time. started: the time
+    of the call's request. raw: the exact bytes. partial: it is an unfinished remainder. masked: a
+    key in it is masked. repairs: the names of the deviations that were mended. fields: the chunks
+    as JSON values. place: where the line is, for messages.
     """
 
     n: int
@@ -75,13 +84,13 @@ class StoredFrame:
     place: str
 
     @classmethod
-    def of(cls, line: dict[str, Any], started: int, place: str) -> StoredFrame:
+    def of(cls, line: dict[str, Any], started: int, place: str) -> RecordedFrame:
         """The frame of a line. Raises RecordingCorruptError if it cannot be one."""
         try:
             return cls(
-                n=int(line["n"]),
-                call=int(line["call"]),
-                t=int(line["t"]),
+                n=_number(line, "n"),
+                call=_number(line, "call"),
+                t=_number(line, "t"),
                 started=started,
                 raw=payload_of(line),
                 partial=line.get("partial") is True,
@@ -99,7 +108,7 @@ class StoredFrame:
         return self.raw.decode(errors="replace")
 
     def chunks(self) -> Iterator[StreamChunk]:
-        """The chunks that were made of it then. Raises RecordingCorruptError."""
+        """The chunks that were made of it when it was recorded. Raises RecordingCorruptError."""
         if not self.fields:
             return
         text = self.text
@@ -118,7 +127,7 @@ class StoredFrame:
             yield chunk
 
     def step(self) -> Step:
-        """The frame with its chunks in the form in which a live one is handed out."""
+        """The frame with its chunks, in the form of a live one. Raises RecordingCorruptError."""
         framing = Framing.NDJSON if self.raw.lstrip()[:1] in {b"{", b"["} else Framing.SSE
         frame = Frame(self.raw, framing)
         frame.repairs = self.repairs

@@ -1,19 +1,20 @@
-"""Session names: safe as file names, and not to be guessed when they are generated."""
+"""Session names: safe as file names, and impossible to guess when they are generated."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
+from calendar import timegm
 from time import gmtime, strftime
 
 from ..errors import SessionNameError
 
-__all__ = ["SUFFIX", "check_session_name", "new_session_name", "timestamp", "wall_of"]
+__all__ = ["SUFFIX", "check_session_name", "new_session_name", "time_in_name"]
 
 SUFFIX = ".jsonl"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_GENERATED = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{32}", re.ASCII)
 
 
 def check_session_name(name: str) -> str:
@@ -31,21 +32,12 @@ def new_session_name(wall: int) -> str:
     return f"{moment}-{secrets.token_hex(16)}"
 
 
-def timestamp(wall: int) -> str:
-    """Microseconds since 1970 as ISO 8601 in UTC."""
-    seconds, micros = divmod(wall, 1_000_000)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{micros:06d}Z"
-
-
-def wall_of(text: object) -> int | None:
-    """What `timestamp` wrote, back in microseconds; None for anything else."""
-    if not isinstance(text, str):
+def time_in_name(name: str) -> int | None:
+    """The second in which a generated name was made, in microseconds since 1970; else None."""
+    found = _GENERATED.fullmatch(name)
+    if found is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return timegm(tuple(map(int, found.groups()))) * 1_000_000
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        return None
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -1,4 +1,4 @@
-"""The request key: what makes two requests the same for replay."""
+"""The request key, by which replay finds the answer that was recorded for a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IGNORED = frozenset({"stream", "stream_options"})
 def request_key(route: str, body: Mapping[str, Any] | None) -> str:
     """SHA-256 over the route (the URL's path), a line feed, and the body in canonical JSON.
 
-    The body counts without `stream` and `stream_options`, and whatever the order of its keys.
+    `stream` and `stream_options` are left out of the body, and the order of its keys is ignored.
     """
     digest = sha256(route.encode())
     digest.update(b"\n")
@@ -26,7 +26,7 @@ def request_key(route: str, body: Mapping[str, Any] | None) -> str:
 
 
 def comparable(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The part of a body that counts."""
+    """The part of a body that counts for the key."""
     if body is None:
         return None
     return {name: value for name, value in body.items() if name not in _IGNORED}

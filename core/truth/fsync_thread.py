@@ -1,10 +1,10 @@
-"""Has what sessions wrote on the medium: one thread for all of them, and none while none asks.
+"""Syncs session files to disk from one background thread, which runs only while it is needed.
 
 Every 50 ms the thread looks at each open file, and syncs it if lines were written since the last
-sync: that is the level "interval", and costs a writer nothing. At "power" whoever is about to hand
-out a chunk asks and waits; all that was written to the file until then, by whatever stream, shares
-that sync (group commit). A file's first sync takes the folder's entry for it along. A failed sync
-is not tried again: the kernel may have dropped the data and report success the second time (the
+sync: that is the level "interval", and costs a writer nothing. At "power" each stream asks for a
+sync before it hands out a chunk, and waits; everything written to the file until then, by whatever
+stream, shares that sync (group commit). A file's first sync includes its folder. A failed sync is
+not tried again: the kernel may have dropped the data and report success the second time (the
 "fsyncgate" of PostgreSQL, 2018). Nothing here takes a lock that a finaliser could need.
 """
 
@@ -23,12 +23,13 @@ from queue import Empty, SimpleQueue
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
-from .files import sync_file, sync_folder, unlock_file
+from .file_lock import unlock_file
+from .files import sync_file, sync_folder
 
 __all__ = ["INTERVAL_SECONDS", "SYNC_THREAD", "SyncThread", "SyncedFile"]
 
-# What a power cut may take at "interval". A sync costs a disk 0.04 to 6 ms: at 20 a second it is
-# hardly noticed.
+# What a power cut may take at "interval". A sync takes a disk 0.04 to 6 ms: 20 a second are hardly
+# noticed.
 INTERVAL_SECONDS = 0.05
 
 _LOGGER = logging.getLogger("vesselog")
@@ -37,10 +38,10 @@ Wake = Callable[[], object]
 
 
 class SyncedFile:
-    """An open file that its writer wants on the medium.
+    """An open file that is to be synced.
 
-    written: its size; the writer says so after each write. folders: those that got new entries.
-    failure: why it will never be on the medium. Owns the descriptor once `close` was called.
+    written: its size, set by the writer after each write. folders: those that got new entries.
+    failure: why it cannot be synced. Owns the descriptor once `close` was called.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class SyncedFile:
         self.failure: str | None = None
 
     def wait(self) -> None:
-        """Return when all that is written now is on the medium. Raises RecordingError."""
+        """Return when everything written so far is on disk. Raises RecordingError."""
         if self._synced < self.written and self.failure is None:
             done = threading.Event()
             self.ask(done.set)
@@ -72,13 +73,13 @@ class SyncedFile:
         self._check()
 
     async def passed(self) -> None:
-        """The same, without blocking the event loop. Raises RecordingError."""
+        """Like `wait`, without blocking the event loop. Raises RecordingError."""
         if self._synced < self.written and self.failure is None:
-            await self.settled()
+            await self.wait_for_sync()
         self._check()
 
-    async def settled(self) -> None:
-        """Return when it is on the medium, or has failed to get there."""
+    async def wait_for_sync(self) -> None:
+        """Return when everything written so far is on disk, or the sync has failed."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
 
@@ -94,18 +95,18 @@ class SyncedFile:
         await done
 
     def ask(self, wake: Wake) -> None:
-        """Have `wake` called, by any thread, when what is written now is on the medium or failed.
+        """Call `wake`, in any thread, when everything written so far is on disk or failed.
 
-        In a file that is being closed, when it is closed.
+        For a file that is being closed: when it is closed.
         """
         self._waiting.append((self.written, wake))
         if self._closed:
-            self._wake(self.written)  # asked too late: its last sync is over, and the thread may be
+            self._wake(self.written)  # its last sync is over, and the thread may have ended
         else:
             self._thread.request(self)
 
     def close(self) -> None:
-        """Drop the lock now; sync and close soon. Never blocks: safe in a finaliser."""
+        """Release the lock now; sync and close soon. Never blocks: safe in a finaliser."""
         try:
             unlock_file(self._fd)
         except OSError as error:
@@ -113,12 +114,12 @@ class SyncedFile:
         self._closing = True
         self._thread.request(self)
 
-    def attend(self) -> None:
-        """Sync what is not synced, close what is to be closed, and wake who waits for that.
+    def sync(self) -> None:
+        """Sync what is not synced, close the file if that was asked for, and call the waiters.
 
         Called by one thread at a time.
         """
-        # Asked before the size: what is written while this syncs is not to be closed unsynced.
+        # Read before the size: what is written during this sync must not be closed unsynced.
         closing = self._closing
         size = self.written
         if self._synced < size and self.failure is None and not self._closed:
@@ -128,24 +129,24 @@ class SyncedFile:
                 sync_file(self._fd)
             except OSError as error:
                 self._fail(error.strerror or str(error))
-            except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
+            except Exception as error:  # noqa: BLE001 - the waiters must be told, whatever it is
                 self._fail(f"{type(error).__name__}: {error}")
             else:
                 self._folders = ()
                 self._synced = size
         if closing and not self._closed:
-            fd, self._fd = self._fd, -1  # before it is closed: a fork in between must not do it too
+            fd, self._fd = self._fd, -1  # first: a fork in between must not close it too
             try:
                 os.close(fd)
             except OSError as error:
-                # Where writes are put off (NFS), it is only now that they may fail.
+                # Where writes are delayed (NFS), they may fail only now.
                 self._fail(error.strerror or str(error))
             self._thread.forget(self)
             self._closed = True
         self._wake(size)
 
     def close_in_child(self) -> None:
-        """In a forked child: close the copy. The lock and what is not synced are the parent's."""
+        """In a forked child: close the copy. The lock and the next sync are the parent's."""
         self.failure = f"cannot record to {self._path}: the session belongs to the parent process"
         self._closed = True
         fd, self._fd = self._fd, -1
@@ -157,7 +158,7 @@ class SyncedFile:
         with contextlib.suppress(IndexError):
             while True:
                 position, wake = self._waiting.popleft()
-                # Either has asked for another round: who wrote more, and who closes meanwhile.
+                # Both have asked for another sync: a later write, and a close meanwhile.
                 closes = self._closing and not self._closed
                 if closes or (position > size and self.failure is None):
                     later.append((position, wake))
@@ -177,7 +178,7 @@ class SyncedFile:
 
 
 class SyncThread:
-    """The thread: it runs while there is an open file that needs it."""
+    """The background thread, which runs while there are open files to sync."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
@@ -190,7 +191,10 @@ class SyncThread:
     def add(
         self, fd: int, path: Path, folders: tuple[Path, ...], poison: Callable[[str], object]
     ) -> SyncedFile:
-        """Look after an open file. poison: is told why a sync failed. Raises RecordingError."""
+        """Sync this open file from now on. poison: called with the reason if a sync fails.
+
+        Raises RecordingError.
+        """
         file = SyncedFile(fd, path, folders, self, poison)
         with self._lock:
             if self._thread is None and not self._exiting:
@@ -204,19 +208,19 @@ class SyncThread:
         return file
 
     def request(self, file: SyncedFile) -> None:
-        """Have this file synced at once."""
+        """Sync this file as soon as possible."""
         if self._exiting:
-            file.attend()
+            file.sync()
         else:
             self._requests.put(file)
 
     def forget(self, file: SyncedFile) -> None:
-        """This file is closed."""
+        """Stop syncing a file, which is closed."""
         with self._lock:
             self._files.discard(file)
 
     def flush(self) -> None:
-        """Return when all that is written now is on the medium, and closed sessions' files are."""
+        """Return when everything written so far is on disk, and closed sessions' files are."""
         waits: list[threading.Event] = []
         for file in self.files:
             waits.append(threading.Event())
@@ -225,17 +229,17 @@ class SyncThread:
             done.wait()
 
     async def flushed(self) -> None:
-        """The same, without blocking the event loop."""
-        await asyncio.gather(*(file.settled() for file in self.files))
+        """Like `flush`, without blocking the event loop."""
+        await asyncio.gather(*(file.wait_for_sync() for file in self.files))
 
     @property
     def files(self) -> tuple[SyncedFile, ...]:
-        """The files that it looks after now."""
+        """The files that are synced now."""
         with self._lock:
             return tuple(self._files)
 
     def exit(self) -> None:
-        """The interpreter ends: sync what is left. Whoever still writes then syncs himself."""
+        """The interpreter ends: sync what is left. Later syncs are done by whoever asks."""
         thread = self._thread
         self._requests.put(None)
         if thread is not None:
@@ -244,10 +248,10 @@ class SyncThread:
         while not self._requests.empty():
             file = self._requests.get()
             if file is not None:
-                file.attend()
+                file.sync()
 
     def after_fork(self) -> None:
-        """In a forked child: the thread is not here, and the files are the parent's."""
+        """In a forked child: the thread does not exist, and the files are the parent's."""
         files, self._files = self._files, set()
         self._lock, self._requests, self._thread = threading.Lock(), SimpleQueue(), None
         for file in files:
@@ -257,17 +261,17 @@ class SyncThread:
         look = self._clock.monotonic()
         interval = round(INTERVAL_SECONDS * 1e6)
         while True:
-            asking, last = self._asking(max(0, look + interval - self._clock.monotonic()) / 1e6)
+            asking, last = self._requested(max(0, look + interval - self._clock.monotonic()) / 1e6)
             if last or self._clock.monotonic() - look >= interval:
                 look = self._clock.monotonic()
                 asking.update(dict.fromkeys(self.files))
             for file in asking:
-                file.attend()
+                file.sync()
             if last or self._is_done():
                 return
 
-    def _asking(self, patience: float) -> tuple[dict[SyncedFile, None], bool]:
-        """Who asks for a sync, each once, in their order, and whether the interpreter ends."""
+    def _requested(self, patience: float) -> tuple[dict[SyncedFile, None], bool]:
+        """The files to sync, each once, in the order of requests; whether the interpreter ends."""
         asking: dict[SyncedFile, None] = {}
         last = False
         with contextlib.suppress(Empty):

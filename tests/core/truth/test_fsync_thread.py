@@ -16,8 +16,8 @@ from media import Medium, medium_under
 from patience import PATIENCE
 from sessions import kinds, request, step, write
 from vesselog import RecordingError
+from vesselog.core.truth.fsync_thread import SYNC_THREAD, SyncThread
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.syncing import SYNC_THREAD, SyncThread
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_what_no_disk_says_is_a_failure_too(
     def fail(folder: Path) -> None:
         raise AttributeError("no such call here")
 
-    monkeypatch.setattr("vesselog.core.truth.syncing.sync_folder", fail)
+    monkeypatch.setattr("vesselog.core.truth.fsync_thread.sync_folder", fail)
     session = Session.open(tmp_path, durability="power")
     writer = session.begin(request())
     assert writer.gate is not None
@@ -207,7 +207,7 @@ import os, sys, warnings
 from pathlib import Path
 from sessions import request
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.syncing import SYNC_THREAD
+from vesselog.core.truth.fsync_thread import SYNC_THREAD
 
 warnings.simplefilter("ignore")  # Python warns of forks in a process with threads
 folder = Path(sys.argv[1])
@@ -248,11 +248,11 @@ sizes = [0]
 atexit.register(lambda: print(max(sizes)))  # before the library registers anything: runs last
 
 from sessions import request, step, write
-from vesselog.core.truth import syncing
+from vesselog.core.truth import fsync_thread
 from vesselog.core.truth.session import Session
 
-syncing.INTERVAL_SECONDS = 1000
-syncing.sync_file = lambda fd: sizes.append(os.fstat(fd).st_size)
+fsync_thread.INTERVAL_SECONDS = 1000
+fsync_thread.sync_file = lambda fd: sizes.append(os.fstat(fd).st_size)
 session = Session.open(Path(sys.argv[1]), "a", durability="interval")
 writer = session.begin(request())
 write(writer, [step(0)])

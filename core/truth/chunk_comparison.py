@@ -1,6 +1,6 @@
-"""Compares the chunks that are stored with those that today's vessel makes of the same frames.
+"""Compares recorded chunks with those that today's vessel makes of the same frames.
 
-A chunk's time and the text of its frame are not the vessel's, and are not compared.
+A chunk's time and the text of its frame are not made by the vessel, and are not compared.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ __all__ = ["Comparison", "differing"]
 
 
 class Comparison:
-    """Two runs of chunks, which may come in different portions.
+    """Compares two sequences of chunks, which may come in different portions.
 
-    differing: how many chunks are not the same, missing and additional ones too. first: the place
-    of the first of them. fields: the names of the fields that differ anywhere.
+    differing: how many chunks differ, missing and additional ones included. first: the place of the
+    first of them. fields: the names of the fields that differ anywhere.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,9 @@ def differing(one: StreamChunk, other: StreamChunk) -> set[str]:
     }
 
 
-def _text(chunk: StreamChunk, name: str) -> bytes:
-    """A field's value as JSON: there NaN equals itself."""
-    return canonical(chunk.model_dump(include={name}, mode="json"))
+def _text(chunk: StreamChunk, name: str) -> bytes | str:
+    """A field's value as JSON, where NaN equals itself."""
+    try:
+        return canonical(chunk.model_dump(include={name}, mode="json"))
+    except ValueError:  # pydantic writes no more than 255 levels
+        return repr(getattr(chunk, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -15,8 +15,10 @@ from vesselog import (
     RecordingError,
     ReplayMissError,
 )
-from vesselog.core.truth.key import request_key
-from vesselog.core.truth.library import ReplayLibrary
+from vesselog.core.truth import recorded_requests
+from vesselog.core.truth.answer_index import AnswerIndex
+from vesselog.core.truth.request_key import request_key
+from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 
 KEY = request_key("/api/chat", BODY)
@@ -28,7 +30,7 @@ def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any
     writer.end("complete")
 
 
-def texts(library: ReplayLibrary, count: int) -> list[str]:
+def texts(library: AnswerIndex, count: int) -> list[str]:
     return [library.answer(KEY, request()).call.completion().text for _ in range(count)]
 
 
@@ -38,9 +40,9 @@ def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> No
         session = Session.open(tmp_path, name, clock=ManualClock(NOON + hour * 3_600_000_000))
         answer(session, text)
         session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     assert texts(library, 3) == ["1", "2", "3"]
-    with pytest.raises(ReplayMissError, match="3 times, and every answer was given already"):
+    with pytest.raises(ReplayMissError, match="3 times, and every answer has been given"):
         library.answer(KEY, request())
 
 
@@ -49,7 +51,7 @@ def test_one_file_will_do(tmp_path: Path) -> None:
     answer(session, "1")
     answer(session, "2")
     session.close()
-    assert texts(ReplayLibrary(session.path), 2) == ["1", "2"]
+    assert texts(AnswerIndex(session.path), 2) == ["1", "2"]
 
 
 def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
     answer(session, "third", retry_of=1)
     answer(session, "next")
     session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     first = library.answer(KEY, request())
     assert [call.number for call in first.attempts] == [1, 2, 3]
     assert first.call.number == 3
@@ -78,7 +80,7 @@ def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -
         "stream": True,
     }
     with pytest.raises(ReplayMissError) as caught:
-        ReplayLibrary(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
+        AnswerIndex(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
     error = caught.value
     assert "call 2 of a.jsonl" in str(error)
     assert "body.messages[0].content, body.options" in str(error)
@@ -88,15 +90,67 @@ def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -
 
 def test_nothing_recorded_at_all(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recording"):
-        ReplayLibrary(tmp_path)
+        AnswerIndex(tmp_path)
     with pytest.raises(RecordingError, match="no recording"):
-        ReplayLibrary(tmp_path / "x")
+        AnswerIndex(tmp_path / "x")
 
 
 def test_a_file_that_is_no_recording_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}\n")
     with pytest.raises(RecordingCorruptError, match=r"x\.jsonl is not a recording"):
-        ReplayLibrary(tmp_path)
+        AnswerIndex(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", f"20200115T080000Z-{32 * '0'}.jsonl"])
+def test_a_bad_file_in_a_folder_is_skipped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (tmp_path / name).write_text("{}\n")
+    answer(Session.open(tmp_path, "good"), "1")
+    assert texts(AnswerIndex(tmp_path), 1) == ["1"]
+    assert f"{name} is not a recording" in caplog.text
+
+
+def test_damage_is_told_again_and_again(tmp_path: Path) -> None:
+    """It is no miss: nobody knows what is behind it."""
+    path = tmp_path / "a.jsonl"
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    session.close()
+    path.write_bytes(path.read_bytes().replace(b'{"type":"request"', b'{"type";"request"'))
+    index = AnswerIndex(path)
+    for _ in range(2):
+        with pytest.raises(RecordingCorruptError):
+            index.answer(KEY, request())
+
+
+def test_no_more_recordings_are_read_than_an_answer_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(50):
+        session = Session.open(tmp_path, clock=ManualClock(NOON + hour * 3_600_000_000))
+        answer(session, str(hour), {**BODY, "hour": hour // 2})
+        session.close()
+    opened: list[Path] = []
+
+    def count(path: Path) -> BinaryIO:
+        opened.append(path)
+        return open_recording(path)
+
+    monkeypatch.setattr(recorded_requests, "open_recording", count)
+    index = AnswerIndex(tmp_path)
+    assert not opened
+    wanted = {**BODY, "hour": 2}
+    for hour, read in ((4, 5), (5, 6)):
+        found = index.answer(request_key("/api/chat", wanted), request(wanted))
+        assert found.call.completion().text == str(hour)
+        assert len(opened) == read
+
+
+def test_the_method_counts(tmp_path: Path) -> None:
+    answer(Session.open(tmp_path, "a"), "1", method="PUT")
+    with pytest.raises(ReplayMissError, match="POST /api/chat was not recorded; recorded: PUT"):
+        AnswerIndex(tmp_path).answer(KEY, request())
 
 
 def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
@@ -104,7 +158,7 @@ def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
     for number in range(40):
         answer(session, str(number))
     session.close()
-    library = ReplayLibrary(tmp_path)
+    library = AnswerIndex(tmp_path)
     got: list[str] = []
     threads = [threading.Thread(target=lambda: got.extend(texts(library, 10))) for _ in range(4)]
     for thread in threads:

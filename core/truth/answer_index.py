@@ -1,0 +1,175 @@
+"""Decides which recorded answer a request gets: by its key, in recorded order, each answer once.
+
+Two requests with the same key get their answers in the order in which they were recorded. The
+recordings are read, the oldest first, only as far as is needed to find an answer; requests are held
+in memory by their place, answers are read when they are given. Nothing else is ever tried: a miss
+is an error that says what was recorded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import ConfigurationError, RecordingError, ReplayMissError
+from .nearest_request import differing_places, nearest_call
+from .recorded_requests import (
+    RecordedRequest,
+    method_of,
+    recorded_requests,
+    recordings_in,
+    route_of,
+)
+from .recording import RecordedCall, Recording
+from .session_names import SUFFIX
+
+__all__ = ["AnswerIndex", "Match", "RecordedAnswer"]
+
+Match = Literal["key", "route"]
+
+_COMPARED_CALLS = 200  # the latest; comparing one takes up to a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """A recorded answer. call: the attempt that is the answer. attempts: all of them, in order."""
+
+    call: RecordedCall
+    attempts: tuple[RecordedCall, ...]
+
+
+class AnswerIndex:
+    """The answers in some recordings, and in all recordings of some folders. Threads may share it.
+
+    match: with "key", a request that was not recorded, or not that often, is a miss. With "route"
+    it gets the next recorded answer of its method and path instead, beginning again after the last.
+    each_attempt: every attempt that got a response is an answer, as it was on the wire; without it
+    a request and its retries give one answer, the last attempt's.
+
+    Raises RecordingError for a path without a recording, RecordingCorruptError for a file that is
+    no recording. In a folder such a file is skipped, with a warning in the log.
+    """
+
+    def __init__(self, *paths: Path, match: Match = "key", each_attempt: bool = False) -> None:
+        if match not in {"key", "route"}:
+            raise ConfigurationError(f'no match {match!r}: give "key" or "route"', setting="match")
+        self._match = match
+        self._each_attempt = each_attempt
+        self._where = str(paths[0]) if len(paths) == 1 else "the recordings"
+        self._lock = threading.Lock()
+        self._failure: RecordingError | None = None
+        self._unread = recorded_requests(*_files(paths), each_attempt=each_attempt)
+        self._read: list[RecordedRequest] = []
+        self._by_key: dict[tuple[str, str], deque[RecordedRequest]] = {}
+        self._by_route: dict[tuple[str, str], deque[RecordedRequest]] = {}
+        self._given: dict[tuple[str, str], int] = {}
+
+    def answer(self, key: str, request: Mapping[str, Any]) -> RecordedAnswer:
+        """The next answer to the request with this key. Raises ReplayMissError, RecordingError.
+
+        request: what its request line would say: method, url and body.
+        """
+        with self._lock:
+            found = self._with_key((key, method_of(request)))
+            if found is None and self._match == "route":
+                found = self._next_of_route(request)
+            if found is None:
+                raise self._miss((key, method_of(request)), request)
+        calls = found.calls()
+        return RecordedAnswer(calls[-1], calls)
+
+    def models(self) -> dict[str, list[str]]:
+        """The models that were asked for, by the path they were asked at. Reads all recordings."""
+        with self._lock:
+            self._read_all()
+            models: dict[str, dict[str, None]] = {}
+            for each in self._read:
+                if each.model is not None:
+                    models.setdefault(each.route, {})[each.model] = None
+        return {route: list(names) for route, names in models.items()}
+
+    def _with_key(self, key: tuple[str, str]) -> RecordedRequest | None:
+        if self._match == "route":
+            self._read_all()  # the order of a route's answers counts
+        while not (waiting := self._by_key.get(key)):
+            if not self._read_next():
+                return None
+        found = waiting.popleft()
+        self._given[key] = self._given.get(key, 0) + 1
+        if self._match == "route":
+            route = self._by_route[found.method, found.route]
+            route.remove(found)
+            route.append(found)
+        return found
+
+    def _next_of_route(self, request: Mapping[str, Any]) -> RecordedRequest | None:
+        route = self._by_route.get((method_of(request), route_of(request)))
+        if not route:
+            return None
+        route.rotate(-1)
+        return route[-1]
+
+    def _read_all(self) -> None:
+        while self._read_next():
+            pass
+
+    def _read_next(self) -> bool:
+        """Read on to the next request. False if there is none."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            request = next(self._unread, None)
+        except RecordingError as error:
+            self._failure = error
+            raise
+        if request is None:
+            return False
+        if request.answered or not self._each_attempt:
+            self._read.append(request)
+            self._by_key.setdefault((request.key, request.method), deque()).append(request)
+            route = request.method, request.route
+            self._by_route.setdefault(route, deque()).append(request)
+        return True
+
+    def _miss(self, key: tuple[str, str], request: Mapping[str, Any]) -> ReplayMissError:
+        given = self._given.get(key, 0)
+        if given:
+            times = "once" if given == 1 else f"{given} times"
+            return ReplayMissError(
+                f"{self._where} has this request {times}, and every answer has been given"
+            )
+        if not self._read:
+            return ReplayMissError(f"{self._where} has no recorded request at all")
+        method, path = method_of(request), route_of(request)
+        asked = f"{method} {path} was not recorded"
+        if (method, path) not in self._by_route:
+            routes = ", ".join(f"{each} {route}" for each, route in sorted(self._by_route))
+            return ReplayMissError(f"{asked}; recorded: {routes}")
+        latest = self._read[-_COMPARED_CALLS:]
+        nearest = nearest_call((each.calls()[0] for each in latest), request)
+        if nearest is None:
+            return ReplayMissError(f"{asked} with this body")
+        return ReplayMissError(
+            f"{asked} with this body; the nearest is call {nearest.number} of {nearest.path.name}, "
+            f"which differs in {differing_places(nearest.request, request)}",
+            session=nearest.session,
+            call=nearest.number,
+        )
+
+
+def _files(paths: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
+    """The files that were named, which must be recordings, and those of the folders."""
+    named = [path for path in paths if not path.is_dir()]
+    for path in named:
+        Recording(path)
+    in_folders: list[Path] = []
+    for folder in (path for path in paths if path.is_dir()):
+        found = recordings_in(folder)
+        if not found:
+            raise RecordingError(f"there is no recording (*{SUFFIX}) in {folder}")
+        in_folders += found
+    return named, in_folders

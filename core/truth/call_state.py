@@ -1,0 +1,83 @@
+"""What is in the file of a call that is being recorded, and the end that is to be written for it.
+
+Nothing here can be left half-done by an interrupt: a KeyboardInterrupt may come between any two
+instructions of a thread that writes to a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from ..errors import RecordingError
+from ..exchange import Step
+from .line import build_line
+
+__all__ = ["CallEnd", "CallState"]
+
+
+class CallState:
+    """One call. begun: its request line is in the file. ended: its end line is in the file.
+
+    unconfirmed: the steps whose lines were given to the file last.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.begun = False
+        self.ended = False
+        self.unconfirmed: Sequence[Step] = ()
+        # Frames and bytes of payload, their digest, and the steps that were counted last.
+        self._counted: tuple[int, int, Any, Sequence[Step]] = 0, 0, sha256(), self.unconfirmed
+
+    def confirm(self) -> None:
+        """The request line, or the frames given to the file last, are in the file.
+
+        May be called twice for the same lines; they count once.
+        """
+        self.begun = True
+        frames, size, digest, counted = self._counted
+        steps = self.unconfirmed
+        if steps is not counted:
+            one = len(steps) == 1  # the usual case, and quicker
+            payload = steps[0].frame.raw if one else b"".join([step.frame.raw for step in steps])
+            digest = digest.copy()
+            digest.update(payload)
+            # One assignment, which an interrupt cannot split.
+            self._counted = frames + len(steps), size + len(payload), digest, steps
+
+    def tally(self) -> dict[str, Any]:
+        """What was recorded of the payload so far, as keys of an `end` line."""
+        frames, size, digest, _ = self._counted
+        return {"frames": frames, "bytes": size, "sha256": digest.hexdigest()}
+
+
+class CallEnd:
+    """A call's `end` line that is to be written.
+
+    unattended: nobody waits for it, so that an error is logged. error: why it was not written.
+    """
+
+    def __init__(
+        self,
+        state: CallState,
+        ending: Mapping[str, Any],
+        figures: Mapping[str, Mapping[str, Any] | None],
+        *,
+        unattended: bool = False,
+    ) -> None:
+        self.state = state
+        self._ending = ending
+        self._figures = {name: dict(value) for name, value in figures.items() if value}
+        self.unattended = unattended
+        self.error: RecordingError | None = None
+
+    def line(self, n: int, t: int) -> bytes:
+        """The line. Raises RecordingError for what JSON cannot hold."""
+        fields = {"type": "end", "n": n, "call": self.state.number, "t": t}
+        return build_line({**fields, **self._ending, **self.state.tally(), **self._figures})
+
+    def confirm(self) -> None:
+        """The line is in the file."""
+        self.state.ended = True

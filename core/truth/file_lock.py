@@ -1,0 +1,94 @@
+"""The exclusive lock of a session's file.
+
+Locks are `flock` locks: they belong to the open file, not to the process, so that two sessions of
+one process exclude each other too, and closing another descriptor of the file does not release them
+(as it does with `lockf`). On Windows (untried) msvcrt locks one byte far behind the data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from pathlib import Path
+
+from ..errors import RecordingError
+
+__all__ = ["has_writer", "lock_file", "try_lock", "unlock_file"]
+
+# A reader takes a shared lock for a moment to see whether there is a writer. Only that is waited
+# for; it takes microseconds, unless the reader's process is stopped in the middle of it.
+_PATIENCE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.005
+
+_WINDOWS_LOCK_OFFSET = 1 << 62
+
+
+def lock_file(fd: int) -> bool:
+    """Take the exclusive lock, which closing releases. Raises OSError.
+
+    False at once if another writer holds it.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not try_lock(fd):
+        if not try_lock(fd, shared=True):
+            return False  # only a writer's lock excludes a shared one
+        unlock_file(fd)
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def has_writer(path: Path) -> bool:
+    """Whether a session holds the file open for writing. Raises OSError if it cannot be opened."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return not try_lock(fd, shared=True)
+    finally:
+        os.close(fd)
+
+
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Take the lock if it is free. Raises OSError where the file system has no locks."""
+    try:
+        _lock_now(fd, shared=shared)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
+            return False
+        raise
+    return True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001 - there is one kind only
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+
+    def unlock_file(fd: int) -> None:
+        """Release the lock before the file is closed. Raises OSError."""
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+else:
+    try:
+        import fcntl
+    except ImportError:  # a Python built without it can still read recordings
+
+        def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001
+            raise RecordingError("this Python has no file locks (fcntl), which recording needs")
+
+        def unlock_file(fd: int) -> None:
+            """Do nothing: no lock can have been taken."""
+
+    else:
+
+        def _lock_now(fd: int, *, shared: bool) -> None:
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+        def unlock_file(fd: int) -> None:
+            """Release the lock before the file is closed. Raises OSError."""
+            fcntl.flock(fd, fcntl.LOCK_UN)

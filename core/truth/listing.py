@@ -1,0 +1,104 @@
+"""Lists the recordings in a folder, each in short: the newest first, one file read at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RecordingError
+from .recording import RecordedOutcome, recorded_outcome
+from .scan import Torn, is_whole, open_recording, scan
+from .session_names import SUFFIX, time_in_name
+
+__all__ = ["RecordingSummary", "UnreadableRecording", "list_recordings", "summarize"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSummary:
+    """A recording in short.
+
+    opened: when its first writer opened it, as ISO 8601 in UTC; None if it does not say. outcomes:
+    of its calls, in their order. models: those asked for, as `vessel/model`. size: in bytes.
+    """
+
+    path: Path
+    session: str
+    opened: str | None
+    outcomes: tuple[RecordedOutcome, ...]
+    models: tuple[str, ...]
+    size: int
+
+    @property
+    def calls(self) -> int:
+        """How many calls it has."""
+        return len(self.outcomes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        return {**asdict(self), "path": str(self.path), "calls": self.calls}
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecording:
+    """A file that is named like a recording, and the error with which reading it failed."""
+
+    path: Path
+    error: RecordingError
+
+
+def list_recordings(folder: Path) -> Iterator[RecordingSummary | UnreadableRecording]:
+    """The recordings in a folder, the newest first: by the time in its name, or of its last write.
+
+    A file is read when it is asked for. Raises RecordingError if the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [(_time(each), each.name) for each in entries if each.name.endswith(SUFFIX)]
+    except OSError as error:
+        raise RecordingError(f"cannot read {folder}: {error.strerror}") from error
+    found.sort(reverse=True)
+    return (_summary(folder / name) for _, name in found)
+
+
+def summarize(path: Path) -> RecordingSummary:
+    """The recording at `path` in short; its frames are passed over. Raises RecordingError."""
+    session, opened = path.stem, None
+    models: dict[str, None] = {}
+    outcomes: dict[int, RecordedOutcome] = {}
+    with open_recording(path) as file:
+        for line in scan(file, path, frames=False):
+            if isinstance(line, Torn):
+                break
+            fields, kind = line.fields, line.fields["type"]
+            if kind == "session":
+                session = str(fields.get("session", session))
+            elif kind == "open" and opened is None:
+                opened = str(fields.get("at"))
+            elif kind == "request":
+                models[f"{fields.get('vessel')}/{fields.get('model')}"] = None
+                outcomes[line.call] = "interrupted"
+            elif kind == "end" and is_whole(fields.get("call")):
+                outcomes[line.call] = recorded_outcome(fields)
+        size = os.fstat(file.fileno()).st_size
+    return RecordingSummary(path, session, opened, (*outcomes.values(),), (*models,), size)
+
+
+def _summary(path: Path) -> RecordingSummary | UnreadableRecording:
+    try:
+        return summarize(path)
+    except RecordingError as error:
+        return UnreadableRecording(path, error)
+
+
+def _time(entry: os.DirEntry[str]) -> float:
+    """In microseconds since 1970."""
+    named = time_in_name(entry.name.removesuffix(SUFFIX))
+    if named is not None:
+        return named
+    try:
+        return entry.stat().st_mtime * 1e6
+    except OSError:  # a link that leads nowhere, or a file that is gone: reading it will tell
+        return 0.0

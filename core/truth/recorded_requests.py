@@ -1,0 +1,177 @@
+"""The requests in some recordings, in the order in which they were recorded, read lazily.
+
+A recording is read once all requests that may be older have been given out. Its beginning is the
+time in its generated name, or else in its `open` line. Frames are passed over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from ..errors import RecordingError
+from .recording import RecordedCall, Recording
+from .request_key import request_key
+from .scan import ScannedLine, Torn, open_recording, scan
+from .session_names import SUFFIX, time_in_name
+from .timestamps import parse_timestamp
+
+__all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
+
+_LOGGER = logging.getLogger("vesselog")
+
+
+class _Place(NamedTuple):
+    """Where a call's request line is."""
+
+    path: Path
+    call: int
+    offset: int
+    line: int
+
+
+@dataclass(slots=True)
+class RecordedRequest:
+    """A request and its retries.
+
+    wall: when it was recorded, in microseconds since 1970. answered: an attempt got a response.
+    """
+
+    wall: int
+    key: str
+    method: str
+    route: str
+    model: str | None
+    attempts: list[_Place]
+    answered: bool = False
+
+    def calls(self) -> tuple[RecordedCall, ...]:
+        """The attempts, in order. Raises RecordingError if they cannot be read any more."""
+        return tuple(map(_call_at, self.attempts))
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The files in a folder that are named like recordings, by name. Raises RecordingError."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(each.name for each in entries if each.name.endswith(SUFFIX))
+    except OSError as error:
+        raise RecordingError(f"cannot read {folder}: {error.strerror}") from error
+    return [folder / name for name in names]
+
+
+def recorded_requests(
+    files: Iterable[Path], others: Iterable[Path], *, each_attempt: bool
+) -> Iterator[RecordedRequest]:
+    """The requests in `files`, and in those of `others` that can be read; the rest is logged.
+
+    each_attempt: a retry is a request of its own. Raises RecordingError for what cannot be read in
+    `files`.
+    """
+    unread = [(_begins(path), path, False) for path in files]
+    for path in others:
+        try:
+            unread.append((_begins(path), path, True))
+        except RecordingError as error:
+            _skip(error)
+    unread.sort(reverse=True)
+    found: list[tuple[int, int, RecordedRequest]] = []
+    order = count()  # requests of the same microsecond stay in the order of their files
+    while unread:
+        _, path, lenient = unread.pop()
+        try:
+            for request in _requests_in(path, each_attempt=each_attempt):
+                heappush(found, (request.wall, next(order), request))
+        except RecordingError as error:
+            if not lenient:
+                raise
+            _skip(error)
+        while found and (not unread or found[0][0] <= unread[-1][0]):
+            yield heappop(found)[2]
+
+
+def method_of(request: Mapping[str, Any]) -> str:
+    """The HTTP method in a request line, POST if there is none."""
+    return str(request.get("method", "POST")).upper()
+
+
+def route_of(request: Mapping[str, Any]) -> str:
+    """The path of the URL in a request line."""
+    try:
+        return urlsplit(str(request.get("url", ""))).path or "/"
+    except ValueError:  # something that is no URL, such as http://[
+        return "/"
+
+
+def _skip(error: RecordingError) -> None:
+    _LOGGER.warning("not used for replay: %s", error)
+
+
+def _begins(path: Path) -> int:
+    """A time before the recording's first request, in microseconds since 1970."""
+    named = time_in_name(path.stem)
+    if named is not None:
+        return named
+    with open_recording(path) as file:
+        for line in scan(file, path, frames=False):
+            if not isinstance(line, Torn) and line.fields["type"] == "open":
+                return parse_timestamp(line.fields.get("at")) or 0
+    return 0
+
+
+def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
+    """The requests in one recording, in its order."""
+    requests: list[RecordedRequest] = []
+    running: dict[int, RecordedRequest] = {}
+    begun: int | None = None
+    with open_recording(path) as file:
+        for line in scan(file, path, frames=False):
+            if isinstance(line, Torn):
+                break
+            fields, call = line.fields, line.fields.get("call")
+            if fields["type"] == "open" and begun is None:
+                begun = parse_timestamp(fields.get("at"))
+            elif type(call) is not int:
+                continue
+            elif fields["type"] == "response" and call in running:
+                running[call].answered = True
+            elif fields["type"] == "request":
+                first = fields.get("retry_of")
+                request = running.get(first) if type(first) is int and not each_attempt else None
+                if request is None:
+                    request = _request(line, begun or 0)
+                    requests.append(request)
+                request.attempts.append(_Place(path, line.call, line.offset, line.number))
+                running[call] = request
+    return requests
+
+
+def _request(line: ScannedLine, begun: int) -> RecordedRequest:
+    fields = line.fields
+    route, model, key = route_of(fields), fields.get("model"), fields.get("key")
+    if not isinstance(key, str):
+        body = fields.get("body")
+        key = request_key(route, cast("dict[str, Any]", body) if isinstance(body, dict) else None)
+    return RecordedRequest(
+        wall=begun + line.t,
+        key=key,
+        method=method_of(fields),
+        route=route,
+        model=model if isinstance(model, str) else None,
+        attempts=[],
+    )
+
+
+def _call_at(place: _Place) -> RecordedCall:
+    recording = Recording(place.path)
+    line = next(recording.scanned(place.offset, place.line - 1), None)
+    if line is None or line.fields.get("call") != place.call:
+        raise RecordingError(f"{place.path} was changed while answers were taken from it")
+    return RecordedCall(recording, line)
