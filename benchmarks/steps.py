@@ -41,7 +41,7 @@ def steps(repeats: int, turns: int) -> Figures:
     frame = Frame(raw, Framing.SSE)
     fields = {"seq": 7, "text": _TEXT}
     chunk = make_chunk(fields, 0.5, frame.text)
-    step = Step(frame, [chunk], [fields])
+    step = Step(frame, (chunk,), (fields,))
     line = frame_line(step, 9, 1, 500_000)
     splitter, decoder, assembler, meter = (
         Splitter(Framing.SSE),
@@ -56,9 +56,7 @@ def steps(repeats: int, turns: int) -> Figures:
     since = 0
 
     def split() -> None:
-        splitter.feed(raw)
-        while splitter.pull() is not None:
-            pass
+        splitter.split(raw)
 
     def decode() -> None:
         for _ in decoder.decode(frame):
@@ -95,7 +93,7 @@ def steps(repeats: int, turns: int) -> Figures:
             "json": lambda: orjson.loads(frame.data or ""),
             "decode": decode,
             "chunk": lambda: make_chunk(fields, 0.5, frame.text),
-            "step": lambda: Step(frame, [], []),
+            "step": lambda: Step(frame, (), ()),
             "line": lambda: frame_line(step, 9, 1, 500_000),
             "digest": hash_on,
             "write": lambda: os.write(fd, line),

@@ -9,6 +9,7 @@ from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
 from .completion import Choice, Completion, Metrics, Outcome, ToolCall
 from .jsontext import loads_exact
 from .making import REASONING_ALONE, TEXT_ALONE
+from .mending import mend_value
 
 __all__ = ["Assembler", "merge"]
 
@@ -32,7 +33,7 @@ class _ToolCall:
         try:
             # Exact, since a tool may be called with an integer of any size. No text means no
             # arguments.
-            arguments: Any = loads_exact(text) if text.strip() else {}
+            arguments: Any = mend_value(loads_exact(text)) if text.strip() else {}
         except ValueError:
             arguments = None
         return ToolCall(id=self.id, name=self.name, arguments=arguments, arguments_text=text)

@@ -23,7 +23,8 @@ class ToolCall(_Value):
     """One tool call, assembled.
 
     `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`,
-    the text as the provider sent it, is not JSON.
+    the text as the provider sent it, is not JSON. Half a surrogate pair in it is U+FFFD, and a
+    number that is not finite is None.
     """
 
     id: str | None = None

@@ -42,12 +42,11 @@ class Frame:
     order.
     """
 
-    __slots__ = ("data", "event", "ignored", "odd", "raw", "repairs", "text", "valid")
+    __slots__ = ("data", "event", "ignored", "raw", "repairs", "text", "valid")
 
     def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
         self.raw = raw
         self.valid = True
-        self.odd = False
         self.ignored = False
         self.repairs: tuple[str, ...] = ()
         self.event = "message"
@@ -80,9 +79,7 @@ class Frame:
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
-            value = loads_exact(data)
-            self.odd = True
-            return value
+            return loads_exact(data)
 
     def repair(self, name: str) -> None:
         """Name a deviation that the decoder mended in this frame; a name is kept once."""

@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from ..core.errors import ProtocolError, TruncatedError
+from ..core.errors import TruncatedError
 from ..core.exchange import Exchange
 from ..core.framing import Framing, Splitter
 from ..core.sniffing import BYTE_ORDER_MARK, WHITE_SPACE, sniff
@@ -122,13 +122,7 @@ def _fed(exchange: Exchange, data: bytes) -> list[dict[str, object]]:
 def _events(content: bytes) -> list[bytes] | None:
     """The events of a body, with LF alone; None if the last one is not whole."""
     splitter = Splitter(Framing.SSE)
-    splitter.feed(_with_line_feeds(content))
-    events: list[bytes] = []
-    try:
-        while (event := splitter.pull()) is not None:
-            events.append(event)
-    except ProtocolError:
-        return None
+    events = splitter.split(_with_line_feeds(content))
     return None if splitter.rest() else events
 
 

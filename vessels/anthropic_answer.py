@@ -20,6 +20,7 @@ from typing import Any, cast
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
+from ..core.mending import mend_value
 from ..core.vessel import Decoder, Progress
 from .failures import error_in_band
 from .payloads import DONE
@@ -91,11 +92,11 @@ class AnthropicDecoder(Decoder):
                 yield self._delta(event, frame)
             case "content_block_start":
                 yield self._stop(_index(event))  # another one that never ended
-                yield self._start(_index(event), object_in(event, "content_block"))
+                yield self._start(_index(event), object_in(event, "content_block"), frame)
             case "content_block_stop":
                 yield self._stop(_index(event))
             case "message_start":
-                yield from self._message(object_in(event, "message"))
+                yield from self._message(object_in(event, "message"), frame)
             case "message_delta":
                 yield self._end(object_in(event, "delta"), object_in(event, "usage"))
             case "message_stop":
@@ -103,7 +104,7 @@ class AnthropicDecoder(Decoder):
                     self.progress = Progress.TERMINATED
                 yield self._kept(event, _TYPE)
             case "message":
-                yield from self._message(event)
+                yield from self._message(event, frame)
                 if event.get("stop_reason") is None:
                     frame.repair("missing-finish-reason")
                 yield self._end(event, {})
@@ -115,7 +116,7 @@ class AnthropicDecoder(Decoder):
             case _:
                 raise ValueError("an event without a type")
 
-    def _message(self, message: dict[str, Any]) -> Iterator[ChunkFields]:
+    def _message(self, message: dict[str, Any], frame: Frame) -> Iterator[ChunkFields]:
         self._begun = True
         fields = self._kept(message, _KNOWN_IN_MESSAGE)
         if role := text_of(message.get("role")):
@@ -127,10 +128,10 @@ class AnthropicDecoder(Decoder):
         self._count(object_in(message, "usage"), fields)
         yield fields
         for index, content in enumerate(list_in(message, "content")):
-            yield self._start(index, content)
+            yield self._start(index, content, frame)
             yield self._stop(index)
 
-    def _start(self, index: int, content: dict[str, Any]) -> ChunkFields:
+    def _start(self, index: int, content: dict[str, Any], frame: Frame) -> ChunkFields:
         block = self._blocks[index] = _Block(dict(content))
         match content.get("type"):
             case "text":
@@ -141,6 +142,7 @@ class AnthropicDecoder(Decoder):
                 return {"reasoning": thinking} if thinking else {}
             case "tool_use":
                 block.slot = str(self._calls)
+                block.content["input"] = mend_value(content.get("input"), frame)
                 self._calls += 1
                 call: ToolCallDeltaFields = {"slot": block.slot, "index": index}
                 call["id"] = text_of(content.get("id"))

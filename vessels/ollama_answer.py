@@ -78,7 +78,6 @@ class OllamaDecoder(Decoder):
 
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
         values = values_in(data)
-        frame.odd = True
         frame.repair("glued-lines")
         for value in values:
             yield from self._line(value, frame)

@@ -102,7 +102,6 @@ class OpenAIDecoder(Decoder):
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
         values = values_in(text)
-        frame.odd = True
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:

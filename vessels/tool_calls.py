@@ -14,6 +14,7 @@ from ..core.chunk import ToolCallDeltaFields
 from ..core.errors import InvalidRequestError
 from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
+from ..core.mending import mend_value
 from ..core.request import ToolCallRequest
 from .values import object_in
 
@@ -58,13 +59,16 @@ class ToolCalls:
         index = _index(piece.get("index", function.get("index")))
         identifier = _word(piece.get("id"))
         name = _word(function.get("name"))
-        arguments = arguments_text(function.get("arguments"))
+        sent_arguments = function.get("arguments")
+        if not isinstance(sent_arguments, str):
+            sent_arguments = mend_value(sent_arguments, frame)
+        arguments = arguments_text(sent_arguments)
         if whole:
             call = self._begin(index)
         else:
             if index is None:
                 frame.repair("missing-tool-index")
-            if arguments and not isinstance(function["arguments"], str):
+            if arguments and not isinstance(sent_arguments, str):
                 frame.repair("tool-arguments-not-text")
             call = self._find(index, identifier, name, arguments, frame)
         return self._told(call, identifier, name, arguments, frame)

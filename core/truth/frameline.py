@@ -29,9 +29,7 @@ def frame_line(step: Step, n: int, call: int, t: int) -> bytes:
         fields["repairs"] = frame.repairs
     if step.fields:
         fields["chunks"] = step.fields
-    if not frame.odd:
-        try:
-            return seal(orjson.dumps(fields))
-        except TypeError:
-            pass  # the standard module writes what orjson does not
-    return build_line(fields, exact=True)
+    try:
+        return seal(orjson.dumps(fields))
+    except TypeError:  # the standard module writes what orjson does not
+        return build_line(fields, exact=True)

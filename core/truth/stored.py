@@ -124,8 +124,8 @@ class StoredFrame:
         frame.repairs = self.repairs
         return Step(
             frame,
-            chunks=list(self.chunks()),
-            fields=[dict(each) for each in self.fields],
+            chunks=tuple(self.chunks()),
+            fields=tuple(dict(each) for each in self.fields),
             partial=self.partial,
             masked=self.masked,
         )

@@ -44,7 +44,7 @@ def test_a_plain_stream() -> None:
 
 def test_what_repeats_is_told_once() -> None:
     found = openai(*(delta(role="assistant", content=letter) for letter in "abc"), STOP)
-    assert [step.fields for step in found.steps][1:3] == [
+    assert [list(step.fields) for step in found.steps][1:3] == [
         [{"seq": 1, "text": "b"}],
         [{"seq": 2, "text": "c"}],
     ]
