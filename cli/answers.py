@@ -79,7 +79,7 @@ class TextAnswer:
         if self._open:
             write("\n")
         _tool_calls(completion)
-        for choice in completion.choices:
+        for choice in completion.choices[1:]:
             note(f"choice {choice.index}", DIM)
             if text := choice.text + choice.refusal:
                 write(text if text.endswith("\n") else text + "\n")

@@ -101,7 +101,7 @@ def _tell(call: RecordedCall, *, first: bool) -> None:
         _line("asked", asked)
     _line("response", f"{status} {headers.get('content-type', '')}".rstrip())
     completion = call.completion()
-    for choice in (completion, *completion.choices):
+    for choice in completion.choices:
         label = "" if choice.index == 0 else f" {choice.index}"
         for name in ("reasoning", "refusal", "text"):
             if text := getattr(choice, name):

@@ -111,10 +111,9 @@ class Assembler:
     ) -> Completion:
         """The answer so far."""
         built = {index: choice.build() for index, choice in sorted(self._choices.items())}
-        others = tuple(Choice(index=index, **made) for index, made in built.items() if index != 0)
         return Completion(
             **built[0],
-            choices=others,
+            choices=tuple(Choice(index=index, **made) for index, made in built.items()),
             usage=self._usage,
             timings=self._timings,
             response_id=self._response_id,

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .openai_shape import chunk_to_openai
+
 __all__ = [
     "ChunkFields",
     "FinishReason",
@@ -89,8 +91,6 @@ class StreamChunk(_Value):
 
     def to_openai(self) -> dict[str, Any]:
         """This chunk as a `chat.completion.chunk` object of the OpenAI API."""
-        from .openai_shape import chunk_to_openai  # noqa: PLC0415 - breaks the import cycle
-
         return chunk_to_openai(self)
 
 

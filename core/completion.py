@@ -7,10 +7,18 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
+from .openai_shape import choice_to_message, completion_to_openai
 
 __all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
 
-Outcome = Literal["complete", "truncated", "error", "cancelled", "abandoned", "crashed"]
+Outcome = Literal[
+    "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
+]
+"""How a call ended.
+
+cancelled: by the caller. abandoned: the stream was garbage-collected. crashed: its writer died, and
+a later one ended the call in its place. interrupted: the recording has no end of the call.
+"""
 
 ParsedModel = TypeVar("ParsedModel", bound=BaseModel)
 
@@ -66,10 +74,10 @@ class Choice(_Value):
 
 
 class Completion(Choice):
-    """An answer, whole or as far as it came; the fields of `Choice` are those of the first choice.
+    """An answer, whole or as far as it came.
 
-    `choices` holds the others when more than one was asked for. `outcome` is None while the call
-    runs.
+    `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
+    None while the call runs.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -92,12 +100,8 @@ class Completion(Choice):
 
     def to_message(self) -> dict[str, Any]:
         """The answer as an assistant message, for the messages of the next request."""
-        from .openai_shape import choice_to_message  # noqa: PLC0415 - breaks the import cycle
-
         return choice_to_message(self)
 
     def to_openai(self) -> dict[str, Any]:
         """This answer as a `chat.completion` object of the OpenAI API."""
-        from .openai_shape import completion_to_openai  # noqa: PLC0415 - breaks the import cycle
-
         return completion_to_openai(self)

@@ -10,10 +10,11 @@ who sends a whole stream passes them to each `chunk_to_openai`.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
-from .completion import Choice, Completion, ToolCall
+if TYPE_CHECKING:
+    from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
+    from .completion import Choice, Completion, ToolCall
 
 __all__ = ["choice_to_message", "chunk_to_openai", "completion_to_openai"]
 
@@ -72,7 +73,7 @@ def completion_to_openai(completion: Completion) -> dict[str, Any]:
     whose provider gave no reason `stop`.
     """
     missing = "stop" if completion.outcome in {None, "complete"} else "length"
-    choices = [completion, *completion.choices]
+    choices = completion.choices or (completion,)
     answer: dict[str, Any] = {
         "id": completion.response_id or "",
         "object": "chat.completion",

@@ -107,6 +107,12 @@ class ToolCallRequest(_Value):
     function: FunctionCall
 
 
+_MEANT = {"message": "content", "text": "content"}
+# How similar two keys are, from 0 to 1: above this are typing errors ("contnt", "toolCalls"); below
+# are the keys that providers have beside the known ones ("tool_name": 0.63, "extra_content": 0.70).
+_NEAR = 0.75
+
+
 class Message(_Value):
     """One message of the conversation."""
 
@@ -115,6 +121,23 @@ class Message(_Value):
     tool_calls: tuple[ToolCallRequest, ...] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+
+    @model_validator(mode="after")
+    def _known_keys(self) -> Message:
+        """Refuse a key that is most likely a known one misspelt: what it says would be ignored.
+
+        Any other unknown key belongs to some provider and is sent.
+        """
+        if not self.model_extra:
+            return self
+        import difflib  # noqa: PLC0415 - a millisecond, for messages with unknown keys alone
+
+        missing = sorted(type(self).model_fields.keys() - self.model_fields_set)
+        for key in self.model_extra:
+            near = difflib.get_close_matches(_MEANT.get(key, key), missing, 1, _NEAR)
+            if near:
+                raise ValueError(f"unknown key {key!r}: write {near[0]!r}")
+        return self
 
     @property
     def text(self) -> str:

@@ -15,14 +15,29 @@ from typing import TYPE_CHECKING
 from vesselog.core.version import VERSION
 
 _HOMES = {
-    "vesselog.core.chunk": ("FinishReason", "StreamChunk", "Timings", "ToolCallDelta", "Usage"),
+    "vesselog.core.chunk": (
+        "FinishReason",
+        "StreamChunk",
+        "Timings",
+        "ToolCallDelta",
+        "Usage",
+    ),
     "vesselog.core.client.async_client": ("AsyncClient",),
     "vesselog.core.client.async_stream": ("AsyncStream",),
     "vesselog.core.client.client": ("Client",),
     "vesselog.core.client.retry": ("Retries",),
-    "vesselog.core.client.settings": ("Limits", "Timeouts"),
+    "vesselog.core.client.settings": (
+        "Limits",
+        "Timeouts",
+    ),
     "vesselog.core.client.stream": ("Stream",),
-    "vesselog.core.completion": ("Choice", "Completion", "Metrics", "Outcome", "ToolCall"),
+    "vesselog.core.completion": (
+        "Choice",
+        "Completion",
+        "Metrics",
+        "Outcome",
+        "ToolCall",
+    ),
     "vesselog.core.errors": (
         "ClientStateError",
         "ConfigurationError",
@@ -41,12 +56,21 @@ _HOMES = {
         "UsageError",
         "VesselogError",
     ),
+    "vesselog.core.exchange": ("Step",),
+    "vesselog.core.frame": ("Frame",),
     "vesselog.core.request": (
         "ChatRequest",
+        "FunctionCall",
         "ImagePart",
+        "ImageURL",
         "Message",
+        "OtherPart",
+        "Part",
+        "RequestFields",
+        "SplitThink",
         "TextPart",
         "Tool",
+        "ToolCallRequest",
         "ToolFunction",
     ),
     "vesselog.core.truth.diff": ("diff",),
@@ -57,7 +81,11 @@ _HOMES = {
     "vesselog.core.truth.replay": ("replay",),
     "vesselog.core.truth.salvage": ("salvage",),
     "vesselog.core.truth.verify": ("verify",),
-    "vesselog.core.vessel": ("ModelInfo", "WireRequest"),
+    "vesselog.core.vessel": (
+        "ModelInfo",
+        "Vessel",
+        "WireRequest",
+    ),
 }
 
 if TYPE_CHECKING:
@@ -87,12 +115,21 @@ if TYPE_CHECKING:
         UsageError,
         VesselogError,
     )
+    from vesselog.core.exchange import Step
+    from vesselog.core.frame import Frame
     from vesselog.core.request import (
         ChatRequest,
+        FunctionCall,
         ImagePart,
+        ImageURL,
         Message,
+        OtherPart,
+        Part,
+        RequestFields,
+        SplitThink,
         TextPart,
         Tool,
+        ToolCallRequest,
         ToolFunction,
     )
     from vesselog.core.truth.diff import diff
@@ -103,7 +140,7 @@ if TYPE_CHECKING:
     from vesselog.core.truth.replay import replay
     from vesselog.core.truth.salvage import salvage
     from vesselog.core.truth.verify import verify
-    from vesselog.core.vessel import ModelInfo, WireRequest
+    from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
 else:
 
     def __getattr__(name: str) -> object:
@@ -128,13 +165,18 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailedError",
     "FinishReason",
+    "Frame",
+    "FunctionCall",
     "ImagePart",
+    "ImageURL",
     "InvalidRequestError",
     "Limits",
     "Message",
     "Metrics",
     "ModelInfo",
+    "OtherPart",
     "Outcome",
+    "Part",
     "ProtocolError",
     "ProviderError",
     "Recording",
@@ -142,8 +184,11 @@ __all__ = [
     "RecordingError",
     "RecordingLockedError",
     "ReplayMissError",
+    "RequestFields",
     "Retries",
     "SessionNameError",
+    "SplitThink",
+    "Step",
     "Stream",
     "StreamChunk",
     "StreamTimeoutError",
@@ -153,11 +198,13 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolCallRequest",
     "ToolFunction",
     "TruncatedError",
     "UnknownVesselError",
     "Usage",
     "UsageError",
+    "Vessel",
     "VesselogError",
     "WireRequest",
     "__version__",

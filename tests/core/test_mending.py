@@ -89,7 +89,7 @@ def test_choices_are_joined_apart() -> None:
         n=2,
     )
     assert found.completion.text == "👍"
-    assert found.completion.choices[0].text == "🍍"
+    assert found.completion.choices[1].text == "🍍"
 
 
 def test_numbers_that_are_none_become_null() -> None:

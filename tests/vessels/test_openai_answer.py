@@ -91,7 +91,8 @@ def test_several_choices() -> None:
     found = openai(both, STOP, delta("length", index=1), n=2)
     assert found.outcome == "complete"
     assert found.completion.text == "a"
-    (other,) = found.completion.choices
+    first, other = found.completion.choices
+    assert (first.index, first.text, first.finish_reason) == (0, "a", "stop")
     assert (other.index, other.text, other.finish_reason) == (1, "b", "length")
 
 
