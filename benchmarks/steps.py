@@ -25,7 +25,7 @@ from vesselog.core.clock import SYSTEM_CLOCK
 from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing, Splitter
-from vesselog.core.making import make_chunk
+from vesselog.core.make_chunk import make_chunk
 from vesselog.core.metrics import Meter
 from vesselog.core.truth.frameline import frame_line
 from vesselog.core.truth.turn import Turn

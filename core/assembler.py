@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
 from .completion import Choice, Completion, Metrics, Outcome, ToolCall
 from .jsontext import loads_exact
-from .making import REASONING_ALONE, TEXT_ALONE
+from .make_chunk import REASONING_ALONE, TEXT_ALONE
 from .mending import mend_value
 
 __all__ = ["Assembler", "merge"]

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from .chunk import ChunkFields, StreamChunk
+from .detect_framing import WHITE_SPACE, detect_framing
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
-from .making import make_chunk
+from .make_chunk import make_chunk
 from .masking import Masker
 from .mending import Mender, need_mending
-from .sniffing import WHITE_SPACE, sniff
-from .thinking import ThinkSplitter
+from .think_tags import ThinkSplitter
 from .validation import explain
 from .vessel import Progress, Vessel, WireRequest
 
@@ -195,7 +195,7 @@ class Exchange:
         head = bytes(self._head[self._looked_at :])
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
-        return sniff(head, self._content_type, self._vessel.framing, stream=self._stream)
+        return detect_framing(head, self._content_type, self._vessel.framing, stream=self._stream)
 
     def _decode(self, raw: bytes) -> Step:
         frame = Frame(raw, self._framing)

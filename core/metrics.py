@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .assembler import merge
 from .chunk import StreamChunk, Timings, Usage
 from .completion import Metrics
-from .making import TEXT_ALONE
+from .make_chunk import TEXT_ALONE
 
 if TYPE_CHECKING:
     from .exchange import Step

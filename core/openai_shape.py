@@ -4,8 +4,8 @@ https://platform.openai.com/docs/api-reference/chat-streaming. What that API has
 out, but for reasoning, which goes where most servers put it: `reasoning_content`. A missing count
 becomes 0 beside counts that are given, as the API knows no unknown ones.
 
-A stored chunk has the response's id and model only where they were told (see vessels/repeats.py);
-who sends a whole stream passes them to each `chunk_to_openai`.
+A stored chunk has the response's id and model only where they are new. To send a whole stream, pass
+them to each `chunk_to_openai`.
 """
 
 from __future__ import annotations

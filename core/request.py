@@ -29,6 +29,7 @@ __all__ = [
     "ImagePart",
     "ImageURL",
     "Message",
+    "OtherPart",
     "Part",
     "RequestFields",
     "SplitThink",

@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigurationError
 from ..core.truth.recording import RecordedCall, Recording
-from ..core.vessel import WireRequest
+from ..vessels import ConfigurationError, WireRequest
 
 __all__ = ["COMPARED", "Body", "bodies_in"]
 

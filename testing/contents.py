@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from ..core.chunk import StreamChunk
-from ..core.errors import ProtocolError
+from ..vessels import ProtocolError, StreamChunk
 from .running import Case, Ran, run, shown
 
 __all__ = ["exact", "expected", "round_trip", "unknown_fields"]

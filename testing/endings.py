@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from ..core.errors import ProviderError, TruncatedError
-from ..core.frame import Frame
-from ..core.vessel import Progress
+from ..vessels import Frame, Progress, ProviderError, TruncatedError
 from .running import COMPLETE, Case, Ran, shown
 from .splits import framing_of
 

@@ -18,16 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ProviderError
-from ..core.request import chat_request
-from ..core.vessel import Vessel, WireRequest
+from ..vessels import ProviderError, Vessel, WireRequest, chat_request
 from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
 from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
-from .travels import travels
+from .through_clients import through_clients
 
 __all__ = ["INVARIANTS", "Conformance", "Finding", "check", "report"]
 
@@ -75,7 +73,7 @@ INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
     ),
     "unknown fields survive": lambda trial: unknown_fields(trial.case),
     "what is encoded is decoded": lambda trial: round_trip(trial.case),
-    "sync, async and replay are one": lambda trial: travels(
+    "sync, async and replay are one": lambda trial: through_clients(
         trial.case, trial.workplace, trial.chance
     ),
 }

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from ..core.vessel import Vessel, WireRequest
+from ..vessels import Vessel, WireRequest
 
 __all__ = ["PURE", "impurities", "no_io"]
 

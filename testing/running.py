@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.assembler import Assembler
-from ..core.chunk import StreamChunk
 from ..core.completion import Completion
-from ..core.errors import VesselogError
 from ..core.exchange import Exchange, Step
-from ..core.vessel import Progress, Vessel, WireRequest
+from ..vessels import Progress, StreamChunk, Vessel, VesselogError, WireRequest
 from .bodies import Body
 
 __all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "run", "shown"]

@@ -6,10 +6,10 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from ..core.errors import TruncatedError
+from ..core.detect_framing import BYTE_ORDER_MARK, WHITE_SPACE, detect_framing
 from ..core.exchange import Exchange
-from ..core.framing import Framing, Splitter
-from ..core.sniffing import BYTE_ORDER_MARK, WHITE_SPACE, sniff
+from ..core.framing import Splitter
+from ..vessels import Framing, TruncatedError
 from .running import Case, Ran, begin, difference
 
 __all__ = ["framing_of", "line_ends", "mixed", "split_anywhere"]
@@ -73,7 +73,7 @@ def framing_of(case: Case) -> Framing:
     body = case.body
     own = case.vessel.framing
     kind = body.content_type.lower()
-    return sniff(body.content, kind, own, stream=case.request.stream) or Framing.BODY
+    return detect_framing(body.content, kind, own, stream=case.request.stream) or Framing.BODY
 
 
 def _told_by_split(case: Case, at: int) -> str | None:

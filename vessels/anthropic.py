@@ -23,10 +23,10 @@ from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest, ImagePart, Message, Part, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import route_url
 from .anthropic_answer import AnthropicDecoder
-from .asked import asked_format, conversation, inline_image, stop_texts, wanted_tool
-from .failures import error_of_status
+from .base_urls import route_url
+from .provider_errors import error_of_status
+from .request_parts import chosen_tool, conversation, inline_image, requested_format, stop_list
 from .tool_calls import arguments_object
 
 __all__ = ["Anthropic"]
@@ -93,7 +93,7 @@ class Anthropic(Vessel):
             body["system"] = [block for message in system for block in _blocks(message)]
         body["messages"] = [_message(turn) for turn in turns]
         body |= chat.given("temperature", "top_p")
-        if (stop := stop_texts(chat.stop)) is not None:
+        if (stop := stop_list(chat.stop)) is not None:
             body["stop_sequences"] = stop
         if chat.tools is not None:
             body["tools"] = [_tool(tool) for tool in chat.tools]
@@ -199,7 +199,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
-    if (name := wanted_tool(choice)) is not None:
+    if (name := chosen_tool(choice)) is not None:
         return {"type": "tool", "name": name}
     if isinstance(choice, dict):
         return choice
@@ -211,7 +211,7 @@ def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
 def _output(chat: ChatRequest) -> dict[str, Any]:
     output: dict[str, Any] = {"effort": chat.think} if isinstance(chat.think, str) else {}
     if chat.response_format is not None:
-        schema = asked_format(chat.response_format)
+        schema = requested_format(chat.response_format)
         if schema == "json":
             raise InvalidRequestError("anthropic gives JSON by a schema: give one")
         if schema is not None:

@@ -22,11 +22,11 @@ from ..core.frame import Frame
 from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
 from ..core.vessel import Decoder, Progress
-from .failures import error_in_band
-from .payloads import DONE
-from .repeats import Told
+from .concatenated_json import DONE
+from .provider_errors import error_in_band
+from .repeated_fields import RepeatFilter
 from .tool_calls import arguments_text
-from .values import counts_in, list_in, object_in, text_of
+from .wire_values import list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["AnthropicDecoder"]
 
@@ -38,7 +38,6 @@ _FINISH: dict[str, FinishReason] = {
 }
 _CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _KNOWN_IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
-_TYPE = frozenset({"type"})
 
 
 class _Block:
@@ -55,7 +54,7 @@ class AnthropicDecoder(Decoder):
 
     def __init__(self, vessel: str) -> None:
         self._vessel = vessel
-        self._told = Told()
+        self._repeats = RepeatFilter()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._thinking: list[dict[str, Any]] = []
@@ -102,7 +101,7 @@ class AnthropicDecoder(Decoder):
             case "message_stop":
                 if self._begun:
                     self.progress = Progress.TERMINATED
-                yield self._kept(event, _TYPE)
+                yield self._kept(event, frozenset({"type"}))
             case "message":
                 yield from self._message(event, frame)
                 if event.get("stop_reason") is None:
@@ -222,24 +221,24 @@ class AnthropicDecoder(Decoder):
         self._usage |= {name: value for name, value in usage.items() if value is not None}
         details = object_in(self._usage, "output_tokens_details")
         counts = {
-            "input_tokens": counts_in(self._usage, "input_tokens", *_CACHED),
-            "output_tokens": counts_in(self._usage, "output_tokens"),
-            "cached_input_tokens": counts_in(self._usage, _CACHED[0]),
-            "reasoning_tokens": counts_in(details, "thinking_tokens"),
+            "input_tokens": sum_of_counts(self._usage, "input_tokens", *_CACHED),
+            "output_tokens": sum_of_counts(self._usage, "output_tokens"),
+            "cached_input_tokens": sum_of_counts(self._usage, _CACHED[0]),
+            "reasoning_tokens": sum_of_counts(details, "thinking_tokens"),
         }
         counts = {name: count for name, count in counts.items() if count is not None}
-        if counts and self._told.is_news("counts", counts):
+        if counts and self._repeats.is_new("counts", counts):
             fields["usage"] = cast("dict[str, int | None]", counts)
         known = {"output_tokens", "output_tokens_details"}
-        if not counts_in(self._usage, *_CACHED):
+        if not sum_of_counts(self._usage, *_CACHED):
             known |= {"input_tokens", *_CACHED}
         own = {name: value for name, value in self._usage.items() if name not in known}
-        if extra := self._told.unknown({"usage": own}, frozenset()):
+        if extra := self._repeats.unknown_fields({"usage": own}):
             fields["extra"] = {**fields.get("extra", {}), **extra}
 
     def _kept(self, given: dict[str, Any], known: frozenset[str] = frozenset()) -> ChunkFields:
         """A chunk of what has no field of its own."""
-        extra = self._told.unknown(given, known)
+        extra = self._repeats.unknown_fields(given, known)
         return {"extra": extra} if extra else {}
 
 

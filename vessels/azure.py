@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
 from ..core.vessel import WireRequest
-from .addresses import split_address
+from .base_urls import split_base_url
 from .openai import OpenAI
 
 __all__ = ["Azure"]
@@ -113,7 +113,7 @@ class Azure(OpenAI):
                 "azure has no address of its own: give base_url, or set AZURE_OPENAI_ENDPOINT",
                 setting="base_url",
             )
-        parts = split_address(self.base_url)
+        parts = split_base_url(self.base_url)
         path = parts.path.rstrip("/")
         for known in _ROUTES:
             path = path.removesuffix(known)

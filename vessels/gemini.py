@@ -25,10 +25,17 @@ from ..core.jsontext import loads
 from ..core.request import ChatRequest, ImagePart, Message, Part, TextPart, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import split_address
-from .asked import asked_format, called_names, conversation, inline_image, stop_texts, wanted_tool
-from .failures import error_of_status
+from .base_urls import split_base_url
 from .gemini_answer import GeminiDecoder
+from .provider_errors import error_of_status
+from .request_parts import (
+    chosen_tool,
+    conversation,
+    inline_image,
+    names_by_call_id,
+    requested_format,
+    stop_list,
+)
 from .tool_calls import arguments_object
 
 __all__ = ["Gemini"]
@@ -70,7 +77,7 @@ class Gemini(Vessel):
         )
         messages = chat.messages or ()
         system, turns = conversation(messages, self.name)
-        called = called_names(messages)
+        called = names_by_call_id(messages)
         body: dict[str, Any] = {}
         if system:
             parts = [part for message in system for part in _parts(message)]
@@ -115,7 +122,7 @@ class Gemini(Vessel):
         return [ModelInfo(each["name"].removeprefix("models/")) for each in listed]
 
     def _url(self, model: str, method: str) -> str:
-        parts = split_address(self.base_url)
+        parts = split_base_url(self.base_url)
         path = parts.path.partition("/models")[0].rstrip("/") or "/v1beta"
         path += _path(model) if model else "/models"
         name, _, query = method.partition("?")
@@ -131,13 +138,13 @@ def _path(model: str) -> str:
 
 def _config(chat: ChatRequest) -> dict[str, Any]:
     config = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
-    if (stop := stop_texts(chat.stop)) is not None:
+    if (stop := stop_list(chat.stop)) is not None:
         config["stopSequences"] = stop
     if chat.logprobs is not None:
         config["responseLogprobs"] = chat.logprobs is not False
         if not isinstance(chat.logprobs, bool):
             config["logprobs"] = chat.logprobs
-    asked = None if chat.response_format is None else asked_format(chat.response_format)
+    asked = None if chat.response_format is None else requested_format(chat.response_format)
     if asked is not None:
         config["responseMimeType"] = "application/json"
         if asked != "json":
@@ -229,7 +236,7 @@ def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
 
 
 def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
-    if (name := wanted_tool(choice)) is not None:
+    if (name := chosen_tool(choice)) is not None:
         return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
     if isinstance(choice, dict):
         return choice

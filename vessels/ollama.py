@@ -15,10 +15,10 @@ from ..core.framing import Framing
 from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import ollama_address, route_url
-from .asked import asked_format, called_names, inline_image
-from .failures import error_of_status
+from .base_urls import ollama_base_url, route_url
 from .ollama_answer import OllamaDecoder
+from .provider_errors import error_of_status
+from .request_parts import inline_image, names_by_call_id, requested_format
 from .tool_calls import arguments_object
 
 __all__ = ["Ollama"]
@@ -68,7 +68,7 @@ class Ollama(Vessel):
             chat.refuse(self.name, tools="generate takes none; give messages")
             body["prompt"] = chat.prompt
         body |= chat.given("think", "keep_alive")
-        if chat.response_format is not None and (wanted := asked_format(chat.response_format)):
+        if chat.response_format is not None and (wanted := requested_format(chat.response_format)):
             body["format"] = wanted
         if chat.logprobs is not None:
             body["logprobs"] = chat.logprobs is not False
@@ -118,12 +118,12 @@ class Ollama(Vessel):
         return str(body["version"])
 
     def _url(self, route: str) -> str:
-        return route_url(ollama_address(self.base_url), route, routes=_ROUTES, root="")
+        return route_url(ollama_base_url(self.base_url), route, routes=_ROUTES, root="")
 
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """The conversation. A tool's result names its tool: by itself, or through its call's id."""
-    called = called_names(messages)
+    called = names_by_call_id(messages)
     written: list[dict[str, Any]] = []
     for message in messages:
         own: dict[str, Any] = {

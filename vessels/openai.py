@@ -15,9 +15,9 @@ from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import route_url
-from .failures import error_of_status
+from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
+from .provider_errors import error_of_status
 from .tool_calls import arguments_text
 
 __all__ = ["OpenAI"]

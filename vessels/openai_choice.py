@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
-from .repeats import Told
+from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .values import text_of
+from .wire_values import text_of
 
 __all__ = ["OpenAIChoice"]
 
@@ -58,9 +58,9 @@ class OpenAIChoice:
     finish reason as sent, "" where a whole answer has none.
     """
 
-    def __init__(self, index: int, told: Told) -> None:
+    def __init__(self, index: int, repeats: RepeatFilter) -> None:
         self._index = index
-        self._told = told
+        self._repeats = repeats
         self._tool_calls = ToolCalls()
         self._called = False
         self.said = False
@@ -78,9 +78,9 @@ class OpenAIChoice:
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
         self.whole = self.whole or whole
-        told = self._told
+        repeats = self._repeats
         role = source.get("role")
-        if role and isinstance(role, str) and told.is_news((self._index, "role"), role):
+        if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
         text, reasoning = _texts(source.get("content"), frame)
         if choice.get("text"):
@@ -97,8 +97,8 @@ class OpenAIChoice:
             fields["logprobs"] = choice["logprobs"]
         self.said = self.said or bool(text) or any(source.get(key) for key in _SPEECH)
         self._finish(choice, fields, frame, whole=whole)
-        extra = told.unknown(source, _KNOWN_IN_DELTA, (self._index, "delta"))
-        extra.update(told.unknown(choice, _KNOWN_IN_CHOICE, self._index))
+        extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
+        extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
         error = choice.get("error")

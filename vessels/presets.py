@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .addresses import ollama_address
+from .base_urls import ollama_base_url
 from .openai import OpenAI
 
 __all__ = [
@@ -75,7 +75,7 @@ class OllamaV1(OpenAI):
     @property
     def base_url(self) -> str:
         """Where the server is; OLLAMA_HOST may be a host, a :port or a URL."""
-        return ollama_address(super().base_url)
+        return ollama_base_url(super().base_url)
 
 
 class LlamaCpp(OpenAI):

@@ -16,7 +16,7 @@ from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
 from ..core.mending import mend_value
 from ..core.request import ToolCallRequest
-from .values import object_in
+from .wire_values import object_in
 
 __all__ = ["ToolCalls", "arguments_object", "arguments_text"]
 
@@ -71,7 +71,7 @@ class ToolCalls:
             if arguments and not isinstance(sent_arguments, str):
                 frame.repair("tool-arguments-not-text")
             call = self._find(index, identifier, name, arguments, frame)
-        return self._told(call, identifier, name, arguments, frame)
+        return self._delta(call, identifier, name, arguments, frame)
 
     def _begin(self, index: int | None) -> _Call:
         call = _Call(str(len(self._calls)), index)
@@ -114,21 +114,21 @@ class ToolCalls:
             frame.repair("tool-index-repeated")
         return self._begin(index)
 
-    def _told(
+    def _delta(
         self, call: _Call, identifier: str | None, name: str | None, arguments: str, frame: Frame
     ) -> ToolCallDeltaFields | None:
-        told: ToolCallDeltaFields = {"slot": call.slot}
+        delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.name or call.arguments):
-            told["index"] = call.index
+            delta["index"] = call.index
         if identifier is not None and call.id is None:
-            told["id"] = call.id = identifier
+            delta["id"] = call.id = identifier
         if name is not None and (new := _new_part(call, name, frame)):
-            told["name"] = new
+            delta["name"] = new
             call.name += new
         if arguments:
-            told["arguments"] = arguments
+            delta["arguments"] = arguments
             call.arguments.append(arguments)
-        return told if len(told) > 1 else None
+        return delta if len(delta) > 1 else None
 
 
 def arguments_text(arguments: Any) -> str:

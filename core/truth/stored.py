@@ -17,7 +17,7 @@ from ..errors import RecordingCorruptError
 from ..exchange import Step
 from ..frame import Frame
 from ..framing import Framing
-from ..making import make_chunk
+from ..make_chunk import make_chunk
 from ..validation import explain
 from .scan import ScannedLine
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vesselog import Choice, Completion, StreamChunk
 from vesselog.core.assembler import Assembler
-from vesselog.core.making import make_chunk
+from vesselog.core.make_chunk import make_chunk
 
 TEXT = st.text(max_size=8)
 FIELDS = st.one_of(

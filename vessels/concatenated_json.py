@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["DONE", "values_in"]
+__all__ = ["DONE", "json_values"]
 
 DONE = "[DONE]"
 
@@ -18,7 +18,7 @@ _BETWEEN = re.compile(r"(?:\s|data:)*")
 _READ = json.JSONDecoder().raw_decode
 
 
-def values_in(text: str) -> list[Any]:
+def json_values(text: str) -> list[Any]:
     """The values one behind the other, `DONE` for the terminator of an event stream.
 
     Raises ValueError if anything else is between them, or one of them is cut: its text would be

@@ -16,7 +16,7 @@ from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.vessel import Vessel
 from vesselog.vessels import Ollama, OpenAI
-from vesselog.vessels.alike import Alike
+from vesselog.vessels.fast_path import FastPath
 from vesselog.vessels.openai_answer import OpenAIDecoder
 
 VESSELS: dict[str, Vessel] = {"openai": OpenAI(), "ollama": Ollama()}
@@ -50,7 +50,7 @@ def seen(found: Decoded) -> Any:
 
 def same_both_ways(dialect: str, body: bytes) -> Decoded:
     short = decode(VESSELS[dialect], body, TYPES[dialect])
-    with mock.patch.object(Alike, "read", return_value=None):
+    with mock.patch.object(FastPath, "read", return_value=None):
         long = decode(VESSELS[dialect], body, TYPES[dialect])
     assert seen(short) == seen(long)
     return short
@@ -137,7 +137,7 @@ def test_a_text_that_stands_elsewhere_too_is_not_mistaken() -> None:
 
 def test_where_no_frame_is_like_another_it_is_given_up() -> None:
     frames = [f'{{"n":{n},"choices":[{{"index":0,"delta":{{"content":"a"}}}}]}}' for n in range(40)]
-    with mock.patch("vesselog.vessels.alike.json.dumps", side_effect=json.dumps) as looked:
+    with mock.patch("vesselog.vessels.fast_path.json.dumps", side_effect=json.dumps) as looked:
         found = decode(OpenAI(), framed("openai", frames), TYPES["openai"])
     assert found.completion.text == "a" * 40
     assert looked.call_count == 16

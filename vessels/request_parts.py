@@ -11,12 +11,12 @@ from ..core.request import Message
 __all__ = [
     "Conversation",
     "InlineImage",
-    "asked_format",
-    "called_names",
+    "chosen_tool",
     "conversation",
     "inline_image",
-    "stop_texts",
-    "wanted_tool",
+    "names_by_call_id",
+    "requested_format",
+    "stop_list",
 ]
 
 
@@ -79,7 +79,7 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
     return InlineImage(head.removeprefix("data:").partition(";")[0], data)
 
 
-def asked_format(asked: dict[str, Any] | str) -> Any:
+def requested_format(asked: dict[str, Any] | str) -> Any:
     """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text."""
     if isinstance(asked, str):
         return asked
@@ -94,19 +94,19 @@ def asked_format(asked: dict[str, Any] | str) -> Any:
             return asked
 
 
-def called_names(messages: Iterable[Message]) -> dict[str, str]:
+def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
     """The functions that were called in a conversation, by the ids of the calls."""
     calls = [call for message in messages for call in message.tool_calls or ()]
     return {call.id: call.function.name for call in calls if call.id}
 
 
-def wanted_tool(choice: str | dict[str, Any] | None) -> str | None:
+def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
     """The function that `tool_choice` names in the OpenAI dialect's form, if it names one."""
     if not isinstance(choice, dict) or choice.get("type") != "function":
         return None
     return cast("str", choice["function"]["name"])
 
 
-def stop_texts(stop: str | tuple[str, ...] | None) -> list[str] | None:
+def stop_list(stop: str | tuple[str, ...] | None) -> list[str] | None:
     """The texts to stop at, as the list that these dialects want."""
     return [stop] if isinstance(stop, str) else list(stop) if stop is not None else None

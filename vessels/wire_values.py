@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-__all__ = ["counts_in", "list_in", "object_in", "text_of"]
+__all__ = ["list_in", "object_in", "sum_of_counts", "text_of"]
 
 
 def text_of(value: Any) -> str:
@@ -40,7 +40,7 @@ def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", value)
 
 
-def counts_in(place: Mapping[str, Any], *names: str) -> int | None:
+def sum_of_counts(place: Mapping[str, Any], *names: str) -> int | None:
     """The sum of the counts under these names; None if there is none of them."""
     given = [count for name in names if type(count := place.get(name)) is int]
     return sum(given) if given else None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from .framing import Framing
 
-__all__ = ["BYTE_ORDER_MARK", "WHITE_SPACE", "sniff"]
+__all__ = ["BYTE_ORDER_MARK", "WHITE_SPACE", "detect_framing"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE_SPACE = b" \t\r\n"
 
 
-def sniff(head: bytes, content_type: str, own: Framing, *, stream: bool) -> Framing | None:
+def detect_framing(head: bytes, content_type: str, own: Framing, *, stream: bool) -> Framing | None:
     """The framing of a body that begins with `head`; None if that has no first character yet.
 
     content_type: in lower case. own: the framing of the vessel's dialect. stream: whether a stream

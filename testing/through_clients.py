@@ -17,20 +17,18 @@ from typing import Any
 
 import httpx
 
-from ..core.chunk import StreamChunk
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
-from ..core.client.common import ClientSettings
 from ..core.client.retry import Retries
 from ..core.client.settings import Timeouts
-from ..core.errors import VesselogError
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
 from ..core.truth.verify import verify
+from ..vessels import StreamChunk, VesselogError
 from .bodies import Body
 from .running import COMPLETE, Case, shown
 
-__all__ = ["travels"]
+__all__ = ["through_clients"]
 
 _NAME = "vessel"
 _PIECES = 8
@@ -58,7 +56,7 @@ class _Heard:
         return None
 
 
-def travels(case: Case, workplace: Path, chance: random.Random) -> Iterator[str]:
+def through_clients(case: Case, workplace: Path, chance: random.Random) -> Iterator[str]:
     """Sync equals async equals the bare decoder; live equals replay; `verify` finds nothing."""
     bare = _Heard(case.whole.chunks, case.whole.error)
     pieces = _pieces(case.body.content, chance)
@@ -173,14 +171,14 @@ def _outside(heard: Coroutine[Any, Any, _Heard]) -> _Heard:
         return thread.submit(asyncio.run, heard).result()
 
 
-def _settings(case: Case, folder: Path) -> ClientSettings:
-    return ClientSettings(
-        recordings=folder,
-        vessels={_NAME: case.vessel},
-        environment={},
-        retries=Retries(count=0),
-        timeouts=_PATIENCE,
-    )
+def _settings(case: Case, folder: Path) -> dict[str, Any]:
+    return {
+        "recordings": folder,
+        "vessels": {_NAME: case.vessel},
+        "environment": {},
+        "retries": Retries(count=0),
+        "timeouts": _PATIENCE,
+    }
 
 
 def _pieces(content: bytes, chance: random.Random) -> list[bytes]:

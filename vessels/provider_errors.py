@@ -15,7 +15,7 @@ from typing import Any, cast
 from ..core.errors import ProviderError
 from ..core.jsontext import dumps, loads
 
-__all__ = ["error_in_band", "error_of_event", "error_of_status", "is_retryable"]
+__all__ = ["error_in_band", "error_in_event", "error_of_status", "is_retryable"]
 
 # Enough to say what is wrong; some servers answer with the whole prompt or a page of HTML.
 LONGEST_MESSAGE = 500
@@ -80,7 +80,7 @@ def error_in_band(vessel: str, error: Any) -> ProviderError:
     )
 
 
-def error_of_event(event: Mapping[str, Any]) -> Any:
+def error_in_event(event: Mapping[str, Any]) -> Any:
     """The error in an event of the OpenAI dialect, None if there is none."""
     if error := event.get("error"):
         return error
