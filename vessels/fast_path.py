@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -40,15 +40,16 @@ class FastPath:
         self._unread = unread
         self._attempts = {"text": _ATTEMPTS, "reasoning": _ATTEMPTS}
         self._learned: _Learned | None = None
+        self._used = False
 
     def read(self, data: str) -> ChunkFields | None:
         """The chunk of a frame with this payload; None if the frame has to be parsed."""
         if self._learned is None:
             return None
-        field, before, between, after, text_first, shortest = self._learned
+        field, before, between, after, start, stop, text_first, shortest = self._learned
         if not data.startswith(before) or not data.endswith(after) or len(data) < shortest:
             return None
-        text = data[len(before) : -len(after)]
+        text = data[start:stop]
         if between:
             if text_first:
                 text, found, other = text.rpartition(between)
@@ -65,7 +66,7 @@ class FastPath:
                 return None  # the string ends earlier
         if not text:
             return None
-        self._attempts[field] = _ATTEMPTS
+        self._used = True
         return {"text": text} if field == "text" else {"reasoning": text}
 
     def learn(self, parsed: Any, place: Any, chunks: Sequence[ChunkFields], frame: Frame) -> None:
@@ -77,11 +78,15 @@ class FastPath:
             return
         if not isinstance(parsed, dict) or not isinstance(place, dict):
             return
-        top, around = cast("dict[str, Any]", parsed), cast("dict[str, Any]", place)
+        top: dict[str, Any] = parsed
+        around: dict[str, Any] = place
         new = chunks[0].keys() - _ONCE
         if new not in ({"text"}, {"reasoning"}):
             return
         (field,) = new
+        if self._used and self._learned is not None:
+            self._attempts[self._learned.field] = _ATTEMPTS
+            self._used = False
         if not self._attempts[field]:
             return
         self._attempts[field] -= 1
@@ -96,13 +101,16 @@ class FastPath:
 class _Learned(NamedTuple):
     """What is before the text and the string that is not read, between the two, and after them.
 
-    between: empty where there is only the text. shortest: the length of all of it.
+    between: empty where there is only the text. start: where `before` ends. stop: where `after`
+    begins, from the end. shortest: the length of all that is around.
     """
 
     field: str
     before: str
     between: str
     after: str
+    start: int
+    stop: int
     text_first: bool
     shortest: int
 
@@ -133,8 +141,16 @@ def _learned(
     if not certain:
         return None
     before, after = data[:start], data[stop:]
-    shortest = len(before) + len(between) + len(after)
-    return _Learned(field, before, between, after, spots[0] == (start, end), shortest)
+    return _Learned(
+        field=field,
+        before=before,
+        between=between,
+        after=after,
+        start=start,
+        stop=-len(after),
+        text_first=spots[0] == (start, end),
+        shortest=len(before) + len(between) + len(after),
+    )
 
 
 def _find(data: str, text: str) -> tuple[int, int] | None:

@@ -32,11 +32,11 @@ _DURATIONS = {
     "prompt_eval": "prompt_eval_duration",
     "eval": "eval_duration",
 }
+_MEASURES = frozenset({*_COUNTS.values(), *_DURATIONS.values()})
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _KNOWN = frozenset(
     {
-        *_COUNTS.values(),
-        *_DURATIONS.values(),
+        *_MEASURES,
         *("created_at", "done", "done_reason", "error", "logprobs", "message", "model", "response"),
         *("thinking", "tool_calls"),
     }
@@ -86,7 +86,7 @@ class OllamaDecoder(Decoder):
     def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
         if not isinstance(value, dict):
             raise ValueError(f"a line is {type(value).__name__}, not an object")  # noqa: TRY004
-        line = cast("dict[str, Any]", value)
+        line: dict[str, Any] = value
         if line.get("error"):
             raise error_in_band(self._vessel, line)
         if "choices" in line:
@@ -94,7 +94,7 @@ class OllamaDecoder(Decoder):
         sent: Any = line.get("message") or {}
         if not isinstance(sent, dict):
             raise ValueError(f"message is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
-        message = cast("dict[str, Any]", sent)
+        message: dict[str, Any] = sent
         repeats = self._repeats
         fields: ChunkFields = {}
         role = message.get("role")
@@ -128,18 +128,8 @@ class OllamaDecoder(Decoder):
         return [delta for delta in made if delta is not None]
 
     def _end(self, line: dict[str, Any], fields: ChunkFields) -> None:
-        counts = {
-            name: count for name, key in _COUNTS.items() if type(count := line.get(key)) is int
-        }
-        if counts:
-            fields["usage"] = cast("dict[str, int | None]", counts)
-        durations = {
-            name: duration / 1e9
-            for name, key in _DURATIONS.items()
-            if isinstance(duration := line.get(key), int | float)
-        }
-        if durations:
-            fields["timings"] = cast("dict[str, float | None]", durations)
+        if not _MEASURES.isdisjoint(line):
+            _measure(line, fields)
         if line.get("done") is True:
             reason = line.get("done_reason")
             # Old servers give none; whether the answer was cut by its length is then unknown.
@@ -147,3 +137,17 @@ class OllamaDecoder(Decoder):
                 fields["finish_reason"] = _FINISH.get(reason, "other")
                 fields["raw_finish_reason"] = reason
             self.progress = Progress.TERMINATED
+
+
+def _measure(line: dict[str, Any], fields: ChunkFields) -> None:
+    """Add the token counts and durations of a line."""
+    counts = {name: count for name, key in _COUNTS.items() if type(count := line.get(key)) is int}
+    if counts:
+        fields["usage"] = cast("dict[str, int | None]", counts)
+    durations = {
+        name: duration / 1e9
+        for name, key in _DURATIONS.items()
+        if isinstance(duration := line.get(key), int | float)
+    }
+    if durations:
+        fields["timings"] = cast("dict[str, float | None]", durations)

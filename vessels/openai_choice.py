@@ -82,7 +82,8 @@ class OpenAIChoice:
         role = source.get("role")
         if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
-        text, reasoning = _texts(source.get("content"), frame)
+        content = source.get("content")
+        text, reasoning = (content, "") if type(content) is str else _texts(content, frame)
         if choice.get("text"):
             text += text_of(choice["text"])
         if text:
@@ -135,7 +136,8 @@ class OpenAIChoice:
         """Reasoning under its several names; under two of them it is mostly the same text."""
         found: list[str] = []
         for name in _REASONING:
-            if (text := text_of(source.get(name))) and text not in found:
+            value = source.get(name)
+            if value and (text := text_of(value)) not in found:
                 found.append(text)
         details = source.get("reasoning_details")
         if isinstance(details, list):
@@ -200,7 +202,8 @@ def _object(choice: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = choice.get(name)
     if value is not None and not isinstance(value, dict):
         raise ValueError(f"{name} is {type(value).__name__}")
-    return cast("dict[str, Any] | None", value)
+    found: dict[str, Any] | None = value
+    return found
 
 
 def _detail(part: Any) -> str:

@@ -85,7 +85,7 @@ def error_in_event(event: Mapping[str, Any]) -> Any:
     if error := event.get("error"):
         return error
     groq = event.get("x_groq")
-    if isinstance(groq, Mapping) and (error := cast("Mapping[str, Any]", groq).get("error")):
+    if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
         return error
     if event.get("object") == "error":
         return event
