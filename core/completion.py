@@ -1,4 +1,4 @@
-"""The assembled answer: what a non-streaming call returns, and what a stream adds up to."""
+"""The assembled answer: what `complete` returns, and what a stream's chunks make together."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Metrics(_Value):
 
     The inter-chunk percentiles come from a histogram of fixed size and are right to about 5 %.
     `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None
-    when it gives either not; `clock_output_tokens_per_second` divides by the time between first and
-    last chunk.
+    where one of the two is missing; `clock_output_tokens_per_second` divides by the time between
+    first and last chunk.
     """
 
     time_to_first_chunk: float | None = None
@@ -74,7 +74,7 @@ class Choice(_Value):
 
 
 class Completion(Choice):
-    """An answer, whole or as far as it came.
+    """An answer, whole or as far as it arrived.
 
     `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
     None while the call runs.

@@ -1,4 +1,4 @@
-"""How a body is framed, by its first character: content types lie.
+"""Detects the framing of a body by its first character, since content types are often wrong.
 
 Servers send events as application/json, one JSON object where a stream was asked for (Ollama's load
 and unload answers, gateways), and events where none was asked for.

@@ -1,8 +1,7 @@
-"""One answer, without I/O: push bytes in, pull frames with their chunks out, learn how it ended.
+"""Decodes one answer, without I/O: bytes in, frames with their chunks out, and how it ended.
 
-The sync client, the async client, `verify`, `rederive`, `decode` and the server all drive this
-object. Frames are pulled one at a time: what is wrong with a frame is told with that frame, after
-all before it.
+The clients, `verify`, `rederive`, `decode` and the server all use this object. Frames are pulled
+one at a time, and a bad frame is an error only when it is reached, after all frames before it.
 """
 
 from __future__ import annotations
@@ -52,10 +51,10 @@ _new = cast("Callable[[type[Step], tuple[Any, ...]], Step]", tuple.__new__)
 class Exchange:
     """The answer to one request.
 
-    `respond` with the status and content type, `feed` bytes and `pull` steps until None (`take`
-    does both), then take the steps of `finish` when the body has ended. `progress` says what may
-    still come; `error` is set once the answer has failed. Times `t` are in seconds since the
-    request left; chunks get that of the bytes fed last.
+    Call `respond` with the status and content type, `feed` with bytes, and `pull` until it gives
+    None (`take` does both); when the body has ended, take the steps of `finish`. `progress` tells
+    what may still follow; `error` is set once the answer has failed. Times `t` are in seconds since
+    the request left; chunks get that of the bytes fed last.
     """
 
     def __init__(
@@ -89,12 +88,12 @@ class Exchange:
 
     @property
     def progress(self) -> Progress:
-        """How far the answer is."""
+        """How much of the answer has arrived, by the rules of its dialect."""
         return self._decoder.progress
 
     @property
     def whole(self) -> bool:
-        """Whether the body is read as one frame, which ends with it."""
+        """Whether the body is one frame, which ends with the body."""
         return self._splitter is not None and self._framing is Framing.BODY
 
     @property
@@ -149,9 +148,9 @@ class Exchange:
         return None
 
     def finish(self, t: float = 0.0) -> Iterator[Step]:
-        """The body has ended: its last frame, and what was held back.
+        """The body has ended: the steps of its last frame, and of what was held back.
 
-        Sets `error` if that is too soon, or if the status is an error.
+        Sets `error` if the answer is incomplete, or if the status is an error.
         """
         self._t = t
         while (step := self.pull()) is not None:
@@ -171,7 +170,7 @@ class Exchange:
             yield Step(frame, tuple(chunks), tuple(fields), error=self.error)
 
     def _end(self, rest: bytes) -> Iterator[Step]:
-        """The remainder of the body, and the judgement of its end."""
+        """The remainder of the body, and whether the answer is complete."""
         if not self.succeeded:
             text = self._masker.bytes(rest).decode(errors="replace")
             self.error = self._vessel.failure(self._status, text)
@@ -198,7 +197,7 @@ class Exchange:
         return self._splitter
 
     def _framing_of_head(self) -> Framing | None:
-        # White space keeps a connection alive while a model loads; it is looked at once.
+        # Servers send white space while a model loads; each of it is looked at once.
         head = bytes(self._head[self._looked_at :])
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
@@ -267,9 +266,9 @@ class Exchange:
         return Step(frame, partial=partial, masked=masked is not raw, error=self.error)
 
     def _last(self, rest: bytes) -> Iterator[Step]:
-        """The remainder.
+        """The remainder of the body.
 
-        A frame without its terminator, several under a wrong name, or half a frame.
+        It is a frame without its terminator, lines with a wrong content type, or half a frame.
         """
         step = self._decode(rest)
         if not isinstance(step.error, ProtocolError):
@@ -278,7 +277,7 @@ class Exchange:
         begin = rest.lstrip(WHITE_SPACE)[:1]
         page = self._framing is Framing.BODY and begin not in b"{["
         if page or step.chunks or _is_json(step.frame):
-            # Whole, and not of the dialect.
+            # It is whole, but not of the dialect.
             yield step
             return
         self.error = None
@@ -305,9 +304,9 @@ class Exchange:
 
 
 def _is_late(error: VesselogError, before: Progress, chunks: Sequence[StreamChunk]) -> bool:
-    """Whether an error came after the answer's end, and so changes nothing.
+    """Whether an error came after the end of the answer, and so changes nothing.
 
-    What the provider says beside a further piece of the answer shows that the end was none.
+    A provider's error beside one more piece of the answer shows that it had not ended.
     """
     if before is Progress.FINISHED and isinstance(error, ProviderError):
         return not chunks
@@ -325,7 +324,7 @@ def _is_json(frame: Frame) -> bool:
 def _begins_with_a_line(body: bytes) -> bool:
     """Whether the first line is a JSON value by itself.
 
-    It is in lines under a wrong name, and is not in a value that is written over several lines.
+    That is so for NDJSON with a wrong content type, but not for one value on several lines.
     """
     line, more, _ = body.lstrip(WHITE_SPACE).partition(b"\n")
     return bool(more) and _is_json(Frame(line, Framing.NDJSON))

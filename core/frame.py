@@ -1,4 +1,4 @@
-"""One frame of the wire, as a decoder sees it.
+"""One frame of an answer, as a decoder gets it.
 
 The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one
 `data:` line, which is nearly every event of a model's stream, takes a direct path with the same
@@ -36,9 +36,9 @@ class Frame:
     """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
 
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
-    false). event: the SSE event's type ("message" unless it names one). data: the payload without
-    its dress; None where there is none (a comment, an empty line). ignored: an SSE event has a line
-    that is no field, which its parser drops. repairs: the names of the deviations mended in it, in
+    false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
+    None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
+    not a field, which parsers drop. repairs: the names of the deviations that were mended, in
     order.
     """
 
@@ -82,7 +82,7 @@ class Frame:
             return loads_exact(data)
 
     def repair(self, name: str) -> None:
-        """Name a deviation that the decoder mended in this frame; a name is kept once."""
+        """Record the name of a deviation that was mended in this frame; each name is kept once."""
         if name not in self.repairs:
             self.repairs = (*self.repairs, name)
 

@@ -1,9 +1,9 @@
-"""Bytes in, frames out, exactly: every byte of the body is in the raw text of one frame.
+"""Splits a body into frames: every byte of the body is in exactly one frame.
 
-NDJSON is split on LF alone. SSE is split behind each blank line; its line ends are LF, CRLF and CR
+NDJSON is split on LF alone. SSE is split after each blank line; its line ends are LF, CRLF and CR
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is
-one frame. Where the network cut the bytes makes no difference to the frames. A frame is bounded,
-and the work is linear in the number of bytes however small the pieces.
+one frame. The frames do not depend on how the network cut the bytes. The size of a frame is
+limited, and the work is linear in the number of bytes, however small the pieces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Splitter:
 
     `split` the bytes as they arrive; at the end take the `rest`: a last frame without its
     terminator. error: a frame is larger than `max_frame_bytes`. Nothing is split from there on,
-    and all that is received is in `rest`.
+    and everything received is in `rest`.
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
@@ -104,9 +104,9 @@ def _line_end(data: bytes, start: int) -> int:
     return data.find(b"\n", start) + 1 or -1
 
 
-# A blank line behind a line. CR behind LF waits for one more byte, since LF may follow; CR behind
-# CR does not, so that a server that ends its lines with CR alone is never a frame late: a LF that
-# still follows then begins the next frame, where it is an empty line and means nothing.
+# A blank line after a line. CR after LF waits for one more byte, since LF may follow. CR after CR
+# does not wait: else frames of a server that ends its lines with CR alone would come one frame
+# late. If LF does follow, it begins the next frame, where it is an empty line and changes nothing.
 _BLANK_LINE = re.compile(rb"\n(?:\n|\r\n|\r(?=[^\n]))|\r\r")
 
 

@@ -1,4 +1,4 @@
-"""Measures how an answer arrives, in constant memory."""
+"""Measures when the chunks of an answer arrive, in constant memory."""
 
 from __future__ import annotations
 

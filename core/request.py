@@ -1,7 +1,7 @@
-"""What a caller asks for, in one shape for every provider.
+"""A request, in one shape for every provider.
 
-What the caller did not set is not sent. What is set is sent as it is, a zero too. A field that a
-dialect cannot express is refused by its vessel before anything is sent.
+A field that the caller did not set is not sent. One that is set is sent unchanged, also if it is 0.
+A field that a dialect cannot express is refused by its vessel before anything is sent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SplitThink = bool | Literal["implied"]
 
 
 class _Value(BaseModel):
-    # Keys that only one provider knows travel on untouched. Built when first used, not at import.
+    # Keys that only one provider knows are sent unchanged. Built when first used, not at import.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 
@@ -125,7 +125,7 @@ class Message(_Value):
 
     @model_validator(mode="after")
     def _known_keys(self) -> Message:
-        """Refuse a key that is most likely a known one misspelt: what it says would be ignored.
+        """Refuse a key that is most likely a misspelt one, whose value would be lost.
 
         Any other unknown key belongs to some provider and is sent.
         """
@@ -177,7 +177,7 @@ class ChatRequest(BaseModel):
     is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
     model class, which is taken as its schema. `options` and `extra_body` are passed through
     untouched and win over the named fields: `options` goes where the provider keeps its sampling
-    options, `extra_body` to the body's top. `split_think` moves what stands between `<think>` tags
+    options, `extra_body` to the body's top. `split_think` moves what is between `<think>` tags
     in the answer's text to `reasoning`; with "implied", an answer without the opening tag begins
     inside it.
     """
@@ -230,9 +230,9 @@ class ChatRequest(BaseModel):
         return {name: values[name] for name in names if name in values}
 
     def refuse(self, vessel: str, **reasons: str) -> None:
-        """Raise InvalidRequestError if one of the named fields is set.
+        """Raise InvalidRequestError if a field that the dialect cannot express is set.
 
-        The dialect cannot express it.
+        reasons: the fields, each with the reason or what to give instead.
         """
         for name, reason in reasons.items():
             if getattr(self, name) is not None:

@@ -1,7 +1,7 @@
 """Reads answers of Anthropic's Messages API: typed events, or one whole message.
 
 https://docs.claude.com/en/docs/build-with-claude/streaming. An answer is whole when a
-`message_delta` gives its stop reason; `message_stop` is the last word. Content comes in blocks:
+`message_delta` gives its stop reason; `message_stop` is the terminator. Content comes in blocks:
 text is text, thinking is reasoning, `tool_use` is a tool call whose arguments come as pieces of
 JSON. New kinds of events and blocks may come at any time; they are kept in `extra` if small.
 
@@ -178,12 +178,12 @@ class AnthropicDecoder(Decoder):
         return {}
 
     def flush(self) -> Iterable[ChunkFields]:
-        """What a whole answer told of blocks that it never ended."""
+        """The blocks of a complete answer that were never ended."""
         left = () if self.progress is Progress.OPEN else tuple(self._blocks)
         return [kept for index in left if (kept := self._stop(index))]
 
     def _stop(self, index: int) -> ChunkFields:
-        """What is known of a block once it is whole."""
+        """The chunk of a block that has ended."""
         block = self._blocks.pop(index, None)
         if block is None:
             return {}
@@ -217,7 +217,7 @@ class AnthropicDecoder(Decoder):
         return fields
 
     def _count(self, usage: dict[str, Any], fields: ChunkFields) -> None:
-        """Add the token counts, where they say something new."""
+        """Add the token counts that are new."""
         self._usage |= {name: value for name, value in usage.items() if value is not None}
         details = object_in(self._usage, "output_tokens_details")
         counts = {
@@ -237,7 +237,7 @@ class AnthropicDecoder(Decoder):
             fields["extra"] = {**fields.get("extra", {}), **extra}
 
     def _kept(self, given: dict[str, Any], known: frozenset[str] = frozenset()) -> ChunkFields:
-        """A chunk of what has no field of its own."""
+        """A chunk of fields that the universal chunk does not have."""
         extra = self._repeats.unknown_fields(given, known)
         return {"extra": extra} if extra else {}
 

@@ -1,7 +1,7 @@
-"""Where a server's routes are, whatever form its address was given in.
+"""The URL of a server's route, for every form of a base URL.
 
-A base URL may be the host, the dialect's root, or the full address of one of its routes. A query
-(an API version, say) stays.
+A base URL may be the host, the dialect's root, or the full address of one of its routes. Its query
+(an API version, for example) stays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PORT = 11434
 
 
 def split_base_url(address: str) -> SplitResult:
-    """The parts of a base URL. Raises ConfigurationError if it is none, without repeating it."""
+    """The parts of a base URL. Raises ConfigurationError, without the URL, if it is not one."""
     try:
         parts = urlsplit(address.strip())
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -37,8 +37,8 @@ def split_base_url(address: str) -> SplitResult:
 def route_url(address: str, route: str, *, routes: Sequence[str], root: str) -> str:
     """The URL of `route` at `address`.
 
-    routes: the dialect's routes, one of which the address may end in. root: what stands before
-    them where the address has no path of its own.
+    routes: the dialect's routes, one of which the address may end in. root: what is before
+    them where the address has no path.
     """
     parts = split_base_url(address)
     path = parts.path.rstrip("/")

@@ -1,7 +1,7 @@
 """The dialect of Google's Gemini API: `models/MODEL:streamGenerateContent`, `:generateContent`.
 
 https://ai.google.dev/api/generate-content, …/gemini-api/docs/thinking and …/docs/function-calling.
-What the caller's words become:
+How a request is translated:
 
 - System messages at the beginning become `systemInstruction`; later ones are refused. The
   assistant is called `model`. Results of tools become parts of a user's content, those in a row of
@@ -52,7 +52,7 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
 class Gemini(Vessel):
-    """Google's Gemini API. base_url: the host, or what stands before `/models`."""
+    """Google's Gemini API. base_url: the host, or what is before `/models`."""
 
     name = "gemini"
     version = VERSION
@@ -67,13 +67,13 @@ class Gemini(Vessel):
         return {"x-goog-api-key": key}
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for what the API has no word for."""
+        """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
         chat.refuse(
             self.name,
             prompt="give messages",
             functions="give tools",
             function_call="give tool_choice",
-            keep_alive="there is nothing to keep",
+            keep_alive="it is not supported",
         )
         messages = chat.messages or ()
         system, turns = conversation(messages, self.name)
@@ -132,7 +132,7 @@ class Gemini(Vessel):
 
 
 def _path(model: str) -> str:
-    """Where a model is; names with a slash (`tunedModels/…`) say it themselves."""
+    """The path of a model; names with a slash (`tunedModels/…`) are paths already."""
     return f"/{quote(model if '/' in model else f'models/{model}')}"
 
 
@@ -168,7 +168,7 @@ def _content(turn: list[Message], called: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _signed(message: Message, signatures: dict[str, str]) -> list[dict[str, Any]]:
-    """A message's parts, those that have one with the signature of the thought behind them."""
+    """A message's parts, each with the signature of its thought where there is one."""
     parts = _parts(message)
     if parts and "text" in signatures:
         parts[-1]["thoughtSignature"] = signatures["text"]
@@ -188,7 +188,7 @@ def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
     name = message.name or called.get(message.tool_call_id or "")
     if not name:
         raise InvalidRequestError(
-            "gemini wants the function's name with a tool's result: as name, or by the "
+            "gemini needs the function's name in the result of a tool: as name, or by the "
             "tool_call_id of an earlier call"
         )
     try:
@@ -220,7 +220,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
-    """Functions in one tool, then the API's own tools, which are fields of theirs."""
+    """Functions in one tool, then the API's own tools, each as its own field."""
     declared: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for tool in tools:
@@ -241,5 +241,5 @@ def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
     if isinstance(choice, dict):
         return choice
     if choice not in _MODES:
-        raise InvalidRequestError(f"gemini knows no tool_choice {choice!r}")
+        raise InvalidRequestError(f"gemini does not support tool_choice {choice!r}")
     return {"functionCallingConfig": {"mode": _MODES[choice]}}

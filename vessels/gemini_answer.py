@@ -1,10 +1,10 @@
 """Reads answers of the Gemini API: events, or one whole object.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. Each event has the same
-shape as a whole answer; there is no last word. An answer is whole when each candidate (as many as
-were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
-finish without any candidate. A finish reason that tells of a failure (an invalid function call) is
-an error in band. `STOP` stays `stop` where functions were called, as the provider says it.
+shape as a whole answer; there is no terminator. An answer is complete when each candidate (as many
+as were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
+finish without any candidate. A finish reason that means a failure (an invalid function call) is an
+error in band. `STOP` stays `stop` where functions were called, as the provider sends it.
 
 Usage is cumulative on each event. The API counts thoughts apart from `candidatesTokenCount`, and
 what tools put in apart from `promptTokenCount`; here, as everywhere, output_tokens and input_tokens
@@ -164,7 +164,7 @@ class GeminiDecoder(Decoder):
             state = self._candidates[index] = _Candidate(index)
         fields: ChunkFields = {"choice": index} if index else {}
         content = object_in(candidate, "content")
-        # The API's word for the assistant.
+        # The API's name for the assistant.
         if content.get("role") == "model" and self._repeats.is_new((index, "role"), "model"):
             fields["role"] = "assistant"
         extra = self._repeats.unknown_fields(candidate, _KNOWN_IN_CANDIDATE, index)

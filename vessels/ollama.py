@@ -48,15 +48,15 @@ class Ollama(Vessel):
     }
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for what Ollama has no word for."""
+        """The request for `chat`. Raises InvalidRequestError for what Ollama cannot express."""
         if chat.n not in {None, 1}:
-            chat.refuse(self.name, n="it gives one answer")
+            chat.refuse(self.name, n="it gives one answer per request")
         if (
             chat.tool_choice not in {None, "auto"}
             if not isinstance(chat.tool_choice, dict)
             else True
         ):
-            chat.refuse(self.name, tool_choice="the model chooses")
+            chat.refuse(self.name, tool_choice="the model always chooses itself")
         chat.refuse(self.name, functions="give tools", function_call="give tools")
         body: dict[str, Any] = {"model": chat.model}
         if chat.messages is not None:
@@ -65,7 +65,7 @@ class Ollama(Vessel):
             body |= chat.given("tools")
         else:
             route = _GENERATE
-            chat.refuse(self.name, tools="generate takes none; give messages")
+            chat.refuse(self.name, tools="the generate route does not take tools; give messages")
             body["prompt"] = chat.prompt
         body |= chat.given("think", "keep_alive")
         if chat.response_format is not None and (wanted := requested_format(chat.response_format)):
@@ -133,7 +133,7 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         if not isinstance(message.content, str) and any(
             isinstance(part, OtherPart) for part in message.content or ()
         ):
-            raise InvalidRequestError("ollama takes text and images only")
+            raise InvalidRequestError("ollama takes only text and images as parts of a message")
         if message.images:
             own["images"] = [_image(part.image_url.url) for part in message.images]
         if message.tool_calls:
@@ -152,7 +152,7 @@ def _image(url: str) -> str:
     inline = inline_image(url, "ollama")
     if inline is None:
         raise InvalidRequestError(
-            "ollama fetches no images: give ImagePart.from_bytes, or a data: URL"
+            "ollama does not download images: give ImagePart.from_bytes(…), or a data: URL"
         )
     return inline.data
 

@@ -4,7 +4,7 @@ Facts: https://platform.openai.com/docs/api-reference/chat-streaming, and what c
 do.
 
 An answer is whole when each choice (as many as were asked for, and each that began) has a finish
-reason, or when `[DONE]` came after something was said. repeated_fields.py says which fields are
+reason, or when `[DONE]` came after some content. repeated_fields.py says which fields are
 left out where they repeat, and which go to `extra`.
 """
 
@@ -26,7 +26,7 @@ from .repeated_fields import RepeatFilter
 
 __all__ = ["OpenAIDecoder"]
 
-# Fields of random length, which hide the length of a token from who watches the network.
+# Fields of random length, which hide the length of a token from observers of the network.
 _PADDING = ("obfuscation", "p")
 _KNOWN = frozenset(
     {
@@ -69,7 +69,7 @@ class OpenAIDecoder(Decoder):
         return chunks
 
     def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
-        """A comment; or what a strict parser drops: an `error:` field, or JSON without `data:`."""
+        """A comment, or what a strict parser drops: an `error:` field, or JSON without `data:`."""
         text = frame.text.strip("\ufeff \t\r\n")
         if frame.event == "error":
             raise error_in_band(self._vessel, None)
@@ -212,7 +212,7 @@ class OpenAIDecoder(Decoder):
     def _measures(
         self, event: dict[str, Any], fields: ChunkFields, extra: dict[str, Any], frame: Frame
     ) -> None:
-        """Token counts, costs and durations, where they say something new."""
+        """Add token counts, costs and durations that are new."""
         repeats = self._repeats
         usage, misplaced = find_usage(event)
         if misplaced:

@@ -1,4 +1,4 @@
-"""One choice of an answer in the OpenAI dialect: what an event says about it."""
+"""Reads one choice in the events of the OpenAI dialect."""
 
 from __future__ import annotations
 
@@ -70,10 +70,9 @@ class OpenAIChoice:
     def read(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
     ) -> tuple[ChunkFields, Any]:
-        """The fields of a chunk, and the error that the choice tells of.
+        """The fields of a chunk, and the error in the choice, if any.
 
-        streamed: the event is a piece of a stream by its own word, so that a `message` in it is
-        one too.
+        streamed: the event calls itself a piece of a stream, so a `message` in it is a piece too.
         """
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
@@ -110,7 +109,7 @@ class OpenAIChoice:
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
     ) -> tuple[dict[str, Any], bool]:
-        """What the choice says, and whether that is the whole of it.
+        """The delta or message of the choice, and whether it is the whole answer.
 
         Perplexity sends a `message` with all that came so far beside each `delta`, and in a whole
         answer an empty `delta` beside the `message`.

@@ -1,4 +1,4 @@
-"""Parts of a request that several dialects read the same way, whatever form the caller chose."""
+"""Reads the parts of a request that several dialects need in the same form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class InlineImage(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Messages for dialects whose system prompt stands apart.
+    """Messages for dialects that have the system prompt in a field of its own.
 
     turns: each is one message of the user or the assistant, or the results of tools in a row.
     """
@@ -41,9 +41,9 @@ class Conversation(NamedTuple):
 
 
 def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
-    """The system messages, which come first, and the turns behind them.
+    """The system messages, which come first, and the turns after them.
 
-    Raises InvalidRequestError for a system message in another place, and for who has a name.
+    Raises InvalidRequestError for a later system message, and for the `name` of a speaker.
     """
     system: list[Message] = []
     turns: list[list[Message]] = []
@@ -51,7 +51,7 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
         if message.role in {"system", "developer"}:
             if turns:
                 raise InvalidRequestError(
-                    f"{vessel} takes {message.role} messages before all others only"
+                    f"{vessel} takes {message.role} messages only before all others"
                 )
             system.append(message)
         elif message.role in _RESULTS:
@@ -60,7 +60,7 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
             else:
                 turns.append([message])
         elif message.name is not None:
-            raise InvalidRequestError(f"{vessel} knows no names of who speaks")
+            raise InvalidRequestError(f"{vessel} does not take the name of a message's author")
         else:
             turns.append([message])
     return Conversation(system, turns)
@@ -75,7 +75,9 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
     if not head.startswith("data:"):
         return None
     if not comma or not head.endswith(";base64"):
-        raise InvalidRequestError(f"{vessel} takes images in base64: data:image/png;base64,…")
+        raise InvalidRequestError(
+            f"{vessel} takes images only in base64, as data:image/png;base64,…"
+        )
     return InlineImage(head.removeprefix("data:").partition(";")[0], data)
 
 

@@ -1,9 +1,9 @@
-"""Which tool call a piece belongs to.
+"""Assigns the pieces of tool calls to their calls.
 
-The dialect says: by `index`. Servers leave it out, send -1, count from 1, or send 0 for each of
-several calls; they repeat id and name in every piece, send them apart, or the name in fragments.
-The slot given here is the call's number in order of appearance, from "0". Each deviation mended is
-named on the frame.
+By the dialect, `index` identifies the call. Servers leave it out, send -1, count from 1, or send 0
+for each of several calls; they repeat id and name in every piece, send them apart, or the name in
+fragments. The slot given here is the call's number in order of appearance, from "0". Each deviation
+mended is named on the frame.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ToolCalls:
         self._calls: list[_Call] = []
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
-        """The fields of a piece as sent; None if it says nothing new.
+        """The delta for a piece as it was sent; None if it has nothing new.
 
         whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
         """
@@ -141,7 +141,7 @@ def arguments_text(arguments: Any) -> str:
 def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
     """The arguments of an earlier call as a JSON object, for dialects that have them as one.
 
-    Raises InvalidRequestError if they are none.
+    Raises InvalidRequestError if they are not one.
     """
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
@@ -151,7 +151,7 @@ def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
             arguments = None
     if not isinstance(arguments, dict):
         raise InvalidRequestError(
-            f"{vessel} takes arguments as a JSON object; those of {call.function.name!r} are none"
+            f"{vessel} takes arguments only as a JSON object: see those of {call.function.name!r}"
         )
     return cast("dict[str, Any]", arguments)
 

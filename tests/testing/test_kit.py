@@ -66,7 +66,7 @@ def test_a_vessel_that_is_right_conforms(bodies: Path) -> None:
         (broken.LineMinded, "line ends change nothing"),
         (broken.Lossy, "the answer is the expected one"),
         (broken.WrongBack, "what is encoded is decoded"),
-        (broken.Raising, "error statuses are told"),
+        (broken.Raising, "error statuses are errors"),
         (broken.Unstreaming, "requests are pure"),
         (broken.Clockwork, "splits change nothing"),
         (broken.Clockwork, "sync, async and replay are one"),
