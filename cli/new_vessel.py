@@ -1,7 +1,7 @@
-"""`vesselog new-vessel`: the beginning of a vessel, as a package of its own.
+"""`vesselog new-vessel`: writes a package with a vessel to start from.
 
-What is written is the vessel of docs/writing-a-vessel.md under another name: whole, and with tests
-that pass as they are, to be changed bit by bit into that of a real provider.
+It is the vessel of docs/writing-a-vessel.md under another name. It works and its tests pass, so
+that you can change it step by step into that of a real provider.
 """
 
 from __future__ import annotations
@@ -38,40 +38,47 @@ def add(commands: Commands) -> None:
     """Describe the command."""
     parser = commands.add_parser(
         "new-vessel",
-        help="begin a vessel for another provider",
-        description="Write the beginning of a vessel into a new folder, vesselog-NAME: a package "
-        "with a working vessel for a made-up provider, bodies, and tests that pass. "
-        "docs/writing-a-vessel.md tells how to go on.",
+        help="write a package with a vessel to start from",
+        description="Write a package into a new folder, vesselog-NAME: a working vessel for a "
+        "made-up provider, bodies, and tests that pass. Change it into yours as "
+        "docs/writing-a-vessel.md describes.",
     )
     parser.add_argument(
-        "name", metavar="NAME", help="what stands before the / of its models: lower case, as lab"
+        "name",
+        metavar="NAME",
+        help="the part before the / in a model's address, in lower case: lab",
     )
     parser.add_argument(
-        "--into", metavar="DIR", type=Path, default=Path(), help="where the folder is made (here)"
+        "--into",
+        metavar="DIR",
+        type=Path,
+        default=Path(),
+        help="where to make the folder (default: here)",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files, and name them."""
+    """Write the files and print their names."""
     from ..core.errors import ConfigurationError
     from ..core.registry import installed_vessels
 
     name: str = arguments.name
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"a vessel cannot be named {name!r}: lower case letters, digits and single -, as my-lab"
+            f"a vessel cannot be named {name!r}: use lower case letters, digits and single -, "
+            "as in my-lab"
         )
     if name in installed_vessels():
-        raise ConfigurationError(f"there is a vessel named {name!r} already")
+        raise ConfigurationError(f"there is already a vessel named {name!r}")
     folder: Path = arguments.into / f"vesselog-{name}"
     if folder.exists():
-        raise ConfigurationError(f"{folder} is there already: nothing was written")
+        raise ConfigurationError(f"{folder} already exists: nothing was written")
     skeleton = files(__package__ or "").joinpath("skeleton")
     for source, target in _FILES.items():
         path = folder / _renamed(target, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under another ending in the library: none of it is a module of the command line's own.
+        # The files end in .txt in the library, so that they are not modules of the command line.
         text = skeleton.joinpath(f"{source}.txt").read_text("utf-8")
         path.write_text(_renamed(text, name), "utf-8", newline="\n")
         write(f"{path}\n")
@@ -80,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _renamed(text: str, name: str) -> str:
-    """The skeleton's words with the new name in all its forms."""
+    """The text with the new name in all its forms."""
     module = name.replace("-", "_")
     for old, new in {
         "_harbour": f"_{module}",

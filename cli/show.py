@@ -102,8 +102,7 @@ def _print_call(call: RecordedCall, *, first: bool) -> None:
         _print_field("prompt", prompt)
     _print_field("response", f"{status} {headers.get('content-type', '')}".rstrip())
     completion = call.completion()
-    others = (choice for choice in completion.choices if choice.index != 0)
-    for choice in (completion, *others):
+    for choice in completion.choices:
         label = "" if choice.index == 0 else f" {choice.index}"
         for name in ("reasoning", "refusal", "text"):
             if text := getattr(choice, name):

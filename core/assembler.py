@@ -1,4 +1,4 @@
-"""Adds chunks up to a completion, in time and memory linear in the answer."""
+"""Assembles a completion from chunks, in time and memory linear in the answer's length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
 from .completion import Choice, Completion, Metrics, Outcome, ToolCall
 from .jsontext import loads_exact
-from .making import REASONING_ALONE, TEXT_ALONE
+from .make_chunk import REASONING_ALONE, TEXT_ALONE
+from .mending import mend_value
 
 __all__ = ["Assembler", "merge"]
 
@@ -32,7 +33,7 @@ class _ToolCall:
         try:
             # Exact, since a tool may be called with an integer of any size. No text means no
             # arguments.
-            arguments: Any = loads_exact(text) if text.strip() else {}
+            arguments: Any = mend_value(loads_exact(text)) if text.strip() else {}
         except ValueError:
             arguments = None
         return ToolCall(id=self.id, name=self.name, arguments=arguments, arguments_text=text)
@@ -79,7 +80,7 @@ class _Choice:
 
 
 class Assembler:
-    """`add` chunks in order; `completion` is what they make, at any time."""
+    """`add` chunks in order; `completion` gives the answer so far, at any time."""
 
     def __init__(self) -> None:
         self._first = _Choice()
@@ -110,10 +111,9 @@ class Assembler:
     ) -> Completion:
         """The answer so far."""
         built = {index: choice.build() for index, choice in sorted(self._choices.items())}
-        others = tuple(Choice(index=index, **made) for index, made in built.items() if index != 0)
         return Completion(
             **built[0],
-            choices=others,
+            choices=tuple(Choice(index=index, **made) for index, made in built.items()),
             usage=self._usage,
             timings=self._timings,
             response_id=self._response_id,
@@ -136,22 +136,22 @@ class Assembler:
             self._timings = merge(self._timings, chunk.timings)
         if chunk.extra:
             self._extra.update(chunk.extra)
-        # An empty one says nothing, however many chunks follow it.
+        # Servers send empty ones too.
         self._response_id = self._response_id or chunk.response_id or None
         self._model = self._model or chunk.model or None
 
 
 def merge(old: Reported | None, new: Reported) -> Reported:
-    """What is known from both: a later report wins, but does not unsay what it leaves out."""
+    """Both reports in one: the later one wins, but keeps what only the earlier one has."""
     if old is None:
         return new
     return old.model_copy(update=new.model_dump(exclude_none=True))
 
 
 def _joined(old: Any, new: Any) -> Any:
-    """Log probabilities of two chunks as those of one: lists are joined, keys are kept.
+    """The log probabilities of two chunks as one value: lists are joined, keys are kept.
 
-    A list or object is a copy at first: what the chunk was given stays as it is.
+    The first list or object is copied, so that the chunk's own stays unchanged.
     """
     if isinstance(new, dict):
         known = cast("dict[str, Any]", old) if isinstance(old, dict) else {}

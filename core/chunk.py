@@ -1,7 +1,7 @@
 """The universal stream chunk: one shape for what every provider sends.
 
-A field left out means that the provider said nothing about it: text is "", everything else is None
-or empty, and a count is None, never 0. Names follow OpenTelemetry's `gen_ai.*` where it has one.
+A field that the provider did not send has its default: text is "", everything else is None or
+empty, and a count is None, never 0. Names follow OpenTelemetry's `gen_ai.*` where it has one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .openai_shape import chunk_to_openai
 
 __all__ = [
     "ChunkFields",
@@ -62,7 +64,7 @@ class Timings(_Value):
 
 
 class StreamChunk(_Value):
-    """What one frame of a provider's stream said, or a part of it.
+    """The content of one frame of a provider's stream, or a part of it.
 
     `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, on
     whole microseconds, and is the same live and replayed. `raw` is the exact text of the frame that
@@ -89,8 +91,6 @@ class StreamChunk(_Value):
 
     def to_openai(self) -> dict[str, Any]:
         """This chunk as a `chat.completion.chunk` object of the OpenAI API."""
-        from .openai_shape import chunk_to_openai  # noqa: PLC0415 - breaks the import cycle
-
         return chunk_to_openai(self)
 
 
@@ -105,10 +105,10 @@ class ToolCallDeltaFields(TypedDict, total=False):
 
 
 class ChunkFields(TypedDict, total=False):
-    """What a decoder says about a chunk; the exchange adds `seq`, `t` and `raw`.
+    """A chunk as a decoder gives it; the exchange adds `seq`, `t` and `raw`.
 
-    These are the fields of `StreamChunk` as plain JSON values, those left out that say nothing.
-    They are stored in the recording as they are, and checked when the chunk is made of them.
+    The fields of `StreamChunk` as plain JSON values; leave out those that have their default. They
+    are stored in the recording unchanged, and validated when the chunk is made.
     """
 
     choice: int

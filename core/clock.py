@@ -1,4 +1,4 @@
-"""Time, injected: nothing in the library reads a clock but through this."""
+"""The clock that the library is given; nothing in it reads the time in another way."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Clock(Protocol):
     """Two clocks, both in whole microseconds."""
 
     def monotonic(self) -> int:
-        """Time that never steps; its zero means nothing."""
+        """Time that never jumps, from an arbitrary zero."""
         ...
 
     def wall(self) -> int:
-        """Time since 1970-01-01T00:00:00Z; it may step."""
+        """Time since 1970-01-01T00:00:00Z; it may jump."""
         ...
 
 

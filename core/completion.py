@@ -1,4 +1,4 @@
-"""The assembled answer: what a non-streaming call returns, and what a stream adds up to."""
+"""The assembled answer: what `complete` returns, and what a stream's chunks make together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
+from .openai_shape import choice_to_message, completion_to_openai
 
 __all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
 
-Outcome = Literal["complete", "truncated", "error", "cancelled", "abandoned", "crashed"]
+Outcome = Literal[
+    "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
+]
+"""How a call ended.
+
+cancelled: by the caller. abandoned: the stream was garbage-collected. crashed: its writer died, and
+a later one ended the call in its place. interrupted: the recording has no end of the call.
+"""
 
 ParsedModel = TypeVar("ParsedModel", bound=BaseModel)
 
@@ -23,7 +31,8 @@ class ToolCall(_Value):
     """One tool call, assembled.
 
     `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`,
-    the text as the provider sent it, is not JSON.
+    the text as the provider sent it, is not JSON. Half a surrogate pair in it is U+FFFD, and a
+    number that is not finite is None.
     """
 
     id: str | None = None
@@ -37,8 +46,8 @@ class Metrics(_Value):
 
     The inter-chunk percentiles come from a histogram of fixed size and are right to about 5 %.
     `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None
-    when it gives either not; `clock_output_tokens_per_second` divides by the time between first and
-    last chunk.
+    where one of the two is missing; `clock_output_tokens_per_second` divides by the time between
+    first and last chunk.
     """
 
     time_to_first_chunk: float | None = None
@@ -65,10 +74,10 @@ class Choice(_Value):
 
 
 class Completion(Choice):
-    """An answer, whole or as far as it came; the fields of `Choice` are those of the first choice.
+    """An answer, whole or as far as it arrived.
 
-    `choices` holds the others when more than one was asked for. `outcome` is None while the call
-    runs.
+    `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
+    None while the call runs.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -91,12 +100,8 @@ class Completion(Choice):
 
     def to_message(self) -> dict[str, Any]:
         """The answer as an assistant message, for the messages of the next request."""
-        from .openai_shape import choice_to_message  # noqa: PLC0415 - breaks the import cycle
-
         return choice_to_message(self)
 
     def to_openai(self) -> dict[str, Any]:
         """This answer as a `chat.completion` object of the OpenAI API."""
-        from .openai_shape import completion_to_openai  # noqa: PLC0415 - breaks the import cycle
-
         return completion_to_openai(self)

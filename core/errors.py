@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of the library, as one tree.
 
     VesselogError
     ├── UsageError                  the call was wrong; nothing was sent, nothing was written
@@ -9,7 +9,7 @@
     │   └── ClientStateError        closed, forked, or used from another event loop
     ├── ConnectionFailedError       no connection, or it broke
     ├── StreamTimeoutError          a deadline passed; `phase` and `setting` name it
-    ├── ProviderError               the provider said no: by HTTP status, or in band after a 200
+    ├── ProviderError               the provider refused or failed: by HTTP status, or in band
     ├── TruncatedError              the answer ended before its end
     ├── ProtocolError               the answer cannot be read
     ├── ReplayMissError             no recorded answer for this request
@@ -51,14 +51,13 @@ __all__ = [
 class VesselogError(Exception):
     """Base of all errors of this library.
 
-    What a handler needs is on every error, None where it does not apply:
+    Every error has these attributes, None where they do not apply:
 
-    phase: what was under way: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
-    setting: the name of the setting that would change it, for deadlines and limits.
-    status: the HTTP status. code: the provider's own error code.
-    retryable: whether the same request may succeed later. retry_after: seconds that the server asks
-    for. completion: what had arrived. session, call, seq: where it is on disk (seq: of the last
-    chunk).
+    phase: what was being done: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
+    setting: the name of the setting that would change it, for deadlines and limits. status: the
+    HTTP status. code: the provider's own error code. retryable: whether the same request may
+    succeed later. retry_after: seconds that the server asks to wait. completion: what had arrived.
+    session, call, seq: where it is on disk (seq: of the last chunk).
     """
 
     retryable = False

@@ -1,59 +1,60 @@
-"""One answer, without I/O: push bytes in, pull frames with their chunks out, learn how it ended.
+"""Decodes one answer, without I/O: bytes in, frames with their chunks out, and how it ended.
 
-The sync client, the async client, `verify`, `rederive`, `decode` and the server all drive this
-object. Frames are pulled one at a time: what is wrong with a frame is told with that frame, after
-all before it.
+The clients, `verify`, `rederive`, `decode` and the server all use this object. Frames are pulled
+one at a time, and a bad frame is an error only when it is reached, after all frames before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
 from .chunk import ChunkFields, StreamChunk
+from .detect_framing import WHITE_SPACE, detect_framing
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
-from .making import make_chunk
+from .make_chunk import make_chunk
 from .masking import Masker
-from .sniffing import WHITE_SPACE, sniff
-from .surrogates import SurrogateMender
-from .thinking import ThinkSplitter
+from .mending import Mender, need_mending
+from .think_tags import ThinkSplitter
 from .validation import explain
 from .vessel import Progress, Vessel, WireRequest
 
 __all__ = ["Exchange", "Step"]
 
 
-@dataclass(slots=True)
-class Step:
-    """A frame and what was made of it: ready to be recorded, then yielded.
+class Step(NamedTuple):
+    """A frame and its chunks: ready to be recorded, then handed to the caller.
 
     chunks: for the caller. fields: the same as plain JSON values, for the file, each with its
-    `seq`. partial: the frame is a remainder that its sender never finished. masked: a key was
-    masked in it. error: what is wrong from here on; the step is recorded first, then the error is
+    `seq`. partial: the frame is the beginning of one that never ended. masked: a key was masked in
+    it. error: why the answer failed at this frame; the step is recorded first, then the error is
     raised.
     """
 
     frame: Frame
-    chunks: list[StreamChunk] = field(default_factory=list[StreamChunk])
-    fields: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    chunks: tuple[StreamChunk, ...] = ()
+    fields: tuple[dict[str, Any], ...] = ()
     partial: bool = False
     masked: bool = False
     error: VesselogError | None = None
 
 
+# What `Step(…)` does, at half the cost.
+_new = cast("Callable[[type[Step], tuple[Any, ...]], Step]", tuple.__new__)
+
+
 class Exchange:
     """The answer to one request.
 
-    `respond` with the status and content type, `feed` bytes and `pull` steps until None (`take`
-    does both), then take the steps of `finish` when the body has ended. `progress` says what may
-    still come; `error` is set once the answer has failed. Times `t` are in seconds since the
-    request left; chunks get that of the bytes fed last.
+    Call `respond` with the status and content type, `feed` with bytes, and `pull` until it gives
+    None (`take` does both); when the body has ended, take the steps of `finish`. `progress` tells
+    what may still follow; `error` is set once the answer has failed. Times `t` are in seconds since
+    the request left; chunks get that of the bytes fed last.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Exchange:
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
         self._decoder = vessel.decoder(request)
-        self._mender = SurrogateMender()
+        self._mender = Mender()
         self._thinking = (
             ThinkSplitter(implied=request.split_think == "implied") if request.split_think else None
         )
@@ -79,6 +80,7 @@ class Exchange:
         self._splitter: Splitter | None = None
         self._head = bytearray()
         self._looked_at = 0
+        self._waiting: deque[bytes] = deque()
         self._first = True
         self._seq = 0
         self._t = 0.0
@@ -86,12 +88,12 @@ class Exchange:
 
     @property
     def progress(self) -> Progress:
-        """How far the answer is."""
+        """How much of the answer has arrived, by the rules of its dialect."""
         return self._decoder.progress
 
     @property
     def whole(self) -> bool:
-        """Whether the body is read as one frame, which ends with it."""
+        """Whether the body is one frame, which ends with the body."""
         return self._splitter is not None and self._framing is Framing.BODY
 
     @property
@@ -113,17 +115,21 @@ class Exchange:
             self._head += data
             framing = self._framing_of_head()
             if framing is not None or len(self._head) > self._limit:
-                self._begin(framing or Framing.BODY).feed(bytes(self._head))
+                splitter = self._begin(framing or Framing.BODY)
+                self._waiting.extend(splitter.split(bytes(self._head)))
                 self._head.clear()
         else:
-            self._splitter.feed(data)
+            self._waiting.extend(self._splitter.split(data))
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
         self.feed(data, t)
+        waiting = self._waiting
         steps: list[Step] = []
-        while (step := self.pull()) is not None:
-            steps.append(step)
+        while waiting and self.error is None:
+            steps.append(self._decode(waiting.popleft()))
+        if self._splitter is not None and self._splitter.error is not None:
+            steps += filter(None, [self.pull()])
         return steps
 
     def pull(self) -> Step | None:
@@ -131,37 +137,40 @@ class Exchange:
 
         None when more bytes are needed or the answer has failed.
         """
-        splitter = self._splitter
-        if splitter is None or self.error is not None:
+        if self.error is not None:
             return None
-        try:
-            raw = splitter.pull()
-        except ProtocolError as error:
-            self.error = error
+        if self._waiting:
+            return self._decode(self._waiting.popleft())
+        splitter = self._splitter
+        if splitter is not None and splitter.error is not None:
+            self.error = splitter.error
             return self._unread(splitter.rest(), partial=True)
-        return None if raw is None else self._decode(raw)
+        return None
 
     def finish(self, t: float = 0.0) -> Iterator[Step]:
-        """The body has ended: its last frame, and what was held back.
+        """The body has ended: the steps of its last frame, and of what was held back.
 
-        Sets `error` if that is too soon, or if the status is an error.
+        Sets `error` if the answer is incomplete, or if the status is an error.
         """
         self._t = t
+        while (step := self.pull()) is not None:
+            yield step
         if self.error is not None:
-            yield from self._behind_the_error()
+            yield from self._after_the_error()
         else:
             rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
             yield from self._end(rest)
-        # Also of an answer that failed: what was held back is a part of what came.
+        # An answer that failed has this too: what was held back is a part of what arrived.
         frame = Frame(b"", self._framing)
         held = list(self._transform(self._decoder.flush(), frame, last=True))
         if held:
-            step = Step(frame, error=self.error)
-            self._number(held, step)
-            yield step
+            chunks: list[StreamChunk] = []
+            fields: list[dict[str, Any]] = []
+            self._number(held, frame, chunks, fields)
+            yield Step(frame, tuple(chunks), tuple(fields), error=self.error)
 
     def _end(self, rest: bytes) -> Iterator[Step]:
-        """The remainder of the body, and the judgement of its end."""
+        """The remainder of the body, and whether the answer is complete."""
         if not self.succeeded:
             text = self._masker.bytes(rest).decode(errors="replace")
             self.error = self._vessel.failure(self._status, text)
@@ -175,14 +184,11 @@ class Exchange:
         if self.error is None and self.progress is Progress.OPEN:
             self.error = self._truncated()
 
-    def _behind_the_error(self) -> Iterator[Step]:
-        """What had already arrived when the answer failed: kept, but not decoded."""
-        if self._splitter is None:
-            return
-        with suppress(ProtocolError):
-            while (raw := self._splitter.pull()) is not None:
-                yield self._unread(raw)
-        if rest := self._splitter.rest():
+    def _after_the_error(self) -> Iterator[Step]:
+        """What had already arrived when the answer failed: recorded, but not decoded."""
+        while self._waiting:
+            yield self._unread(self._waiting.popleft())
+        if self._splitter is not None and (rest := self._splitter.rest()):
             yield self._unread(rest, partial=True)
 
     def _begin(self, framing: Framing) -> Splitter:
@@ -191,56 +197,61 @@ class Exchange:
         return self._splitter
 
     def _framing_of_head(self) -> Framing | None:
-        # White space keeps a connection alive while a model loads; it is looked at once.
+        # Servers send white space while a model loads; each of it is looked at once.
         head = bytes(self._head[self._looked_at :])
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
-        return sniff(head, self._content_type, self._vessel.framing, stream=self._stream)
+        return detect_framing(head, self._content_type, self._vessel.framing, stream=self._stream)
 
     def _decode(self, raw: bytes) -> Step:
-        frame = self._frame(raw)
-        step = Step(frame, [], [])
+        frame = Frame(raw, self._framing)
+        masker = self._masker
+        if self._first or (not masker.idle and masker.may_be_in(frame.text)):
+            frame = Frame(masker.bytes(raw), self._framing, first=self._first)
+            self._first = False
         before = self._decoder.progress
-        fields: list[ChunkFields] = []
+        decoded: list[ChunkFields] = []
+        chunks: list[StreamChunk] = []
+        fields: list[dict[str, Any]] = []
         error: VesselogError | None = None
         try:
-            fields += self._decoder.decode(frame)
+            decoded += self._decoder.decode(frame)
         except VesselogError as problem:
             error = problem
         except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
             error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
-        if frame.odd or self._thinking is not None or self._mender.held:
-            fields = list(self._transform(fields, frame))
         try:
-            self._number(fields, step)
-        except ValidationError as problem:
-            error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
+            if self._thinking is not None or self._mender.held or need_mending(decoded):
+                decoded = list(self._transform(decoded, frame))
+            self._number(decoded, frame, chunks, fields)
+        except Exception as problem:  # noqa: BLE001 - as above
+            error = ProtocolError(
+                f"the vessel made a bad chunk: {_describe(problem)}", phase="body"
+            )
         if frame.ignored and not frame.repairs:
             frame.repair("unknown-event-field")
         if error is not None:
-            if _is_late(error, before, step.chunks):
+            if _is_late(error, before, chunks):
                 frame.repair("error-after-the-end")
+                error = None
             else:
-                self.error = step.error = error
-        if frame.raw is not raw:
-            step.masked = True
-        return step
+                self.error = error
+        masked = frame.raw is not raw
+        return _new(Step, (frame, tuple(chunks), tuple(fields), False, masked, error))
 
-    def _frame(self, raw: bytes) -> Frame:
-        """The next frame, with a key that is in it masked."""
-        frame = Frame(raw, self._framing)
-        if self._first or self._masker.may_be_in(frame.text):
-            frame = Frame(self._masker.bytes(raw), self._framing, first=self._first)
-            self._first = False
-        return frame
-
-    def _number(self, fields: Iterable[ChunkFields], step: Step) -> None:
-        """Give each chunk its number and time, for the caller and for the file."""
-        t, raw = self._t, step.frame.text
-        for each in fields:
+    def _number(
+        self,
+        decoded: Iterable[ChunkFields],
+        frame: Frame,
+        chunks: list[StreamChunk],
+        fields: list[dict[str, Any]],
+    ) -> None:
+        """Add each chunk with its number and time: for the caller, and as fields for the file."""
+        t, raw = self._t, frame.text
+        for each in decoded:
             numbered = {"seq": self._seq, **each}
-            step.chunks.append(make_chunk(numbered, t, raw))
-            step.fields.append(numbered)
+            chunks.append(make_chunk(numbered, t, raw))
+            fields.append(numbered)
             self._seq += 1
 
     def _transform(
@@ -255,36 +266,34 @@ class Exchange:
         return Step(frame, partial=partial, masked=masked is not raw, error=self.error)
 
     def _last(self, rest: bytes) -> Iterator[Step]:
-        """The remainder.
+        """The remainder of the body.
 
-        A frame without its terminator, several under a wrong name, or half a frame.
+        It is a frame without its terminator, lines with a wrong content type, or half a frame.
         """
         step = self._decode(rest)
         if not isinstance(step.error, ProtocolError):
-            step.partial = "error-after-the-end" in step.frame.repairs
-            yield step
+            yield step._replace(partial="error-after-the-end" in step.frame.repairs)
             return
         begin = rest.lstrip(WHITE_SPACE)[:1]
         page = self._framing is Framing.BODY and begin not in b"{["
         if page or step.chunks or _is_json(step.frame):
-            # Whole, and not of the dialect.
+            # It is whole, but not of the dialect.
             yield step
             return
         self.error = None
         if self._framing is Framing.BODY and _begins_with_a_line(rest):
             lines, failed = self._begin(Framing.NDJSON), False
-            lines.feed(rest)
+            self._waiting.extend(lines.split(rest))
             while (line := self.pull()) is not None:
                 failed = line.error is not None
                 yield line
             if failed:
-                yield from self._behind_the_error()
+                yield from self._after_the_error()
             elif half := lines.rest():
                 yield from self._last(half)
         else:
-            self.error = step.error = self._truncated()
-            step.partial = True
-            yield step
+            self.error = self._truncated()
+            yield step._replace(partial=True, error=self.error)
 
     def _truncated(self) -> TruncatedError:
         if self._first:
@@ -295,9 +304,9 @@ class Exchange:
 
 
 def _is_late(error: VesselogError, before: Progress, chunks: Sequence[StreamChunk]) -> bool:
-    """Whether an error came after the answer's end, and so changes nothing.
+    """Whether an error came after the end of the answer, and so changes nothing.
 
-    What the provider says beside a further piece of the answer shows that the end was none.
+    A provider's error beside one more piece of the answer shows that it had not ended.
     """
     if before is Progress.FINISHED and isinstance(error, ProviderError):
         return not chunks
@@ -315,11 +324,13 @@ def _is_json(frame: Frame) -> bool:
 def _begins_with_a_line(body: bytes) -> bool:
     """Whether the first line is a JSON value by itself.
 
-    It is in lines under a wrong name, and is not in a value that is written over several lines.
+    That is so for NDJSON with a wrong content type, but not for one value on several lines.
     """
     line, more, _ = body.lstrip(WHITE_SPACE).partition(b"\n")
     return bool(more) and _is_json(Frame(line, Framing.NDJSON))
 
 
 def _describe(problem: Exception) -> str:
+    if isinstance(problem, ValidationError):
+        return explain(problem)
     return f"{type(problem).__name__}: {problem}"[:200]

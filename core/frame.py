@@ -1,4 +1,4 @@
-"""One frame of the wire, as a decoder sees it.
+"""One frame of an answer, as a decoder gets it.
 
 The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one
 `data:` line, which is nearly every event of a model's stream, takes a direct path with the same
@@ -36,18 +36,17 @@ class Frame:
     """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
 
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
-    false). event: the SSE event's type ("message" unless it names one). data: the payload without
-    its dress; None where there is none (a comment, an empty line). ignored: an SSE event has a line
-    that is no field, which its parser drops. repairs: the names of the deviations mended in it, in
+    false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
+    None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
+    not a field, which parsers drop. repairs: the names of the deviations that were mended, in
     order.
     """
 
-    __slots__ = ("data", "event", "ignored", "odd", "raw", "repairs", "text", "valid")
+    __slots__ = ("data", "event", "ignored", "raw", "repairs", "text", "valid")
 
     def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
         self.raw = raw
         self.valid = True
-        self.odd = False
         self.ignored = False
         self.repairs: tuple[str, ...] = ()
         self.event = "message"
@@ -80,12 +79,10 @@ class Frame:
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
-            value = loads_exact(data)
-            self.odd = True
-            return value
+            return loads_exact(data)
 
     def repair(self, name: str) -> None:
-        """Name a deviation that the decoder mended in this frame; a name is kept once."""
+        """Record the name of a deviation that was mended in this frame; each name is kept once."""
         if name not in self.repairs:
             self.repairs = (*self.repairs, name)
 

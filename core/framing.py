@@ -1,9 +1,9 @@
-"""Bytes in, frames out, exactly: every byte of the body is in the raw text of one frame.
+"""Splits a body into frames: every byte of the body is in exactly one frame.
 
-NDJSON is split on LF alone. SSE is split behind each blank line; its line ends are LF, CRLF and CR
+NDJSON is split on LF alone. SSE is split after each blank line; its line ends are LF, CRLF and CR
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is
-one frame. Where the network cut the bytes makes no difference to the frames. A frame is bounded,
-and the work is linear in the number of bytes however small the pieces.
+one frame. The frames do not depend on how the network cut the bytes. The size of a frame is
+limited, and the work is linear in the number of bytes, however small the pieces.
 """
 
 from __future__ import annotations
@@ -33,69 +33,59 @@ class Framing(Enum):
 class Splitter:
     """Cuts a body into the exact bytes of its frames.
 
-    `feed` bytes, `pull` frames until None, and at the end take the `rest`: a last frame without its
-    terminator. Raises ProtocolError from `pull` once a frame is larger than `max_frame_bytes`; what
-    was received of it is still in `rest`.
+    `split` the bytes as they arrive; at the end take the `rest`: a last frame without its
+    terminator. error: a frame is larger than `max_frame_bytes`. Nothing is split from there on,
+    and everything received is in `rest`.
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
         self._sse = framing is Framing.SSE
         self._limit = max_frame_bytes
         self._find = _BOUNDARIES[framing]
-        self._data: bytes = b""
-        self._position = 0
         self._pieces: list[bytes] = []
         self._pending = 0
         self._tail = b""
+        self.error: ProtocolError | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
-        if self._position < len(self._data):
-            data = self._data[self._position :] + data
-        self._data = data
-        self._position = 0
+    def split(self, data: bytes) -> list[bytes]:
+        """The frames that the next bytes of the body complete."""
+        frames: list[bytes] = []
+        find = self._find
         if self._sse:
             carriage_returns = _CARRIAGE_RETURN in data or _CARRIAGE_RETURN in self._tail
-            self._find = _blank_line_end if carriage_returns else _two_line_feeds_end
-
-    def pull(self) -> bytes | None:
-        """The next complete frame, or None if more bytes are needed."""
-        data, start, find = self._data, self._position, self._find
-        if start == len(data):
-            return None
-        if not self._pieces:
-            end = find(data, start)
-            if 0 <= end - start <= self._limit:
-                self._position = end
-                return data[start:end]
-        else:
-            end = find(self._tail + data, 0)
-            if end >= 0:
-                end -= len(self._tail)
-        size = self._pending + (end if end >= 0 else len(data)) - start
-        if size > self._limit:
-            raise ProtocolError(
-                f"a frame is larger than {self._limit} bytes; if it is meant to be, raise "
-                "Limits(max_frame_bytes=…)",
-                phase="body",
-                setting="max_frame_bytes",
-            )
-        if end < 0:
+            find = _blank_line_end if carriage_returns else _two_line_feeds_end
+        start, size = 0, len(data)
+        while start < size and self.error is None:
+            if self._pieces:
+                end = find(self._tail + data, 0)
+                if end >= 0:
+                    end -= len(self._tail)
+            else:
+                end = find(data, start)
+            if self._pending + (end if end >= 0 else size) - start > self._limit:
+                self.error = ProtocolError(
+                    f"a frame is larger than {self._limit} bytes; if that is intended, raise "
+                    "Limits(max_frame_bytes=…)",
+                    phase="body",
+                    setting="max_frame_bytes",
+                )
+                break
+            if end < 0:
+                break
+            frame = data[start:end]
+            if self._pieces:
+                frame = b"".join((*self._pieces, frame))
+                self._forget()
+            frames.append(frame)
+            start = end
+        if start < size:
             self._keep(data[start:])
-            return None
-        self._position = end
-        frame = data[start:end]
-        if self._pieces:
-            frame = b"".join((*self._pieces, frame))
-            self._forget()
-        return frame
+        return frames
 
     def rest(self) -> bytes:
         """What came after the last complete frame; the splitter is empty afterwards."""
-        rest = b"".join((*self._pieces, self._data[self._position :]))
+        rest = b"".join(self._pieces)
         self._forget()
-        self._data = b""
-        self._position = 0
         return rest
 
     def _forget(self) -> None:
@@ -104,22 +94,19 @@ class Splitter:
         self._tail = b""
 
     def _keep(self, piece: bytes) -> None:
-        self._data = b""
-        self._position = 0
-        if piece:
-            self._pieces.append(piece)
-            self._pending += len(piece)
-            # No boundary is longer than 3 bytes, the last of which is still to come.
-            self._tail = (self._tail + piece[-3:])[-3:]
+        self._pieces.append(piece)
+        self._pending += len(piece)
+        # No boundary is longer than 3 bytes, the last of which is still to come.
+        self._tail = (self._tail + piece[-3:])[-3:]
 
 
 def _line_end(data: bytes, start: int) -> int:
     return data.find(b"\n", start) + 1 or -1
 
 
-# A blank line behind a line. CR behind LF waits for one more byte, since LF may follow; CR behind
-# CR does not, so that a server that ends its lines with CR alone is never a frame late: a LF that
-# still follows then begins the next frame, where it is an empty line and means nothing.
+# A blank line after a line. CR after LF waits for one more byte, since LF may follow. CR after CR
+# does not wait: else frames of a server that ends its lines with CR alone would come one frame
+# late. If LF does follow, it begins the next frame, where it is an empty line and changes nothing.
 _BLANK_LINE = re.compile(rb"\n(?:\n|\r\n|\r(?=[^\n]))|\r\r")
 
 

@@ -1,7 +1,7 @@
 """Keeps a vessel's key out of what is recorded and shown.
 
-Servers echo keys in their answers. A key is masked where it stands in a value, before decoding and
-hashing; structure (a JSON property's name) and all other text stay as they came.
+Servers echo keys in their answers. A key is masked where it is part of a value, before decoding and
+hashing. Names of JSON properties and all other text stay unchanged.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _BytesPattern = re.Pattern[bytes]  # inside the class `bytes` is its method
 class Masker(Unpicklable):
     """Masks the given secrets; those shorter than 12 characters are placeholders and stay.
 
-    secrets: those that it masks. idle: there are none.
+    secrets: those that are masked. idle: there are none.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.secrets = frozenset(each for each in secrets if len(each) >= SHORTEST_SECRET)
         self.idle = not self.secrets
-        # Letters and digits have one spelling: where none of these stands, no secret does. Looking
-        # for them costs a tenth of what the pattern does, which few answers have a use for.
+        # Letters and digits have one spelling: without one of these there is no secret. To look for
+        # them costs a tenth of what the pattern costs, which few answers need.
         signs = {max(_LETTERS.findall(each), key=len, default="") for each in self.secrets}
         self._signs = tuple(signs)
 

@@ -1,4 +1,4 @@
-"""Measures how an answer arrives, in constant memory."""
+"""Measures when the chunks of an answer arrive, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .assembler import merge
 from .chunk import StreamChunk, Timings, Usage
 from .completion import Metrics
-from .making import TEXT_ALONE
+from .make_chunk import TEXT_ALONE
 
 if TYPE_CHECKING:
     from .exchange import Step

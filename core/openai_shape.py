@@ -1,23 +1,24 @@
 """Chunks and completions as objects of the OpenAI API, valid for the official SDK's types.
 
-https://platform.openai.com/docs/api-reference/chat-streaming. What that API has no field for stays
-out, but for reasoning, which goes where most servers put it: `reasoning_content`. A missing count
-becomes 0 beside counts that are given, as the API knows no unknown ones.
+https://platform.openai.com/docs/api-reference/chat-streaming. What that API has no field for is
+left out, except reasoning, which goes where most servers put it: `reasoning_content`. A missing
+count beside given ones becomes 0, since the API requires it.
 
-A stored chunk has the response's id and model only where they were told (see vessels/repeats.py);
-who sends a whole stream passes them to each `chunk_to_openai`.
+A stored chunk has the response's id and model only where they are new. To send a whole stream, pass
+them to each `chunk_to_openai`.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
-from .completion import Choice, Completion, ToolCall
+if TYPE_CHECKING:
+    from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
+    from .completion import Choice, Completion, ToolCall
 
 __all__ = ["choice_to_message", "chunk_to_openai", "completion_to_openai"]
 
-# The API has no word for these: an error ends a stream in another way, and has no finish reason.
+# The API does not have these reasons. An error ends a stream in another way, without a reason.
 _FINISH: dict[FinishReason, str | None] = {"other": "stop", "error": None}
 _ROLES = {"assistant", "developer", "system", "tool", "user"}
 _SERVICE_TIERS = {"auto", "default", "flex", "priority", "scale"}
@@ -68,11 +69,11 @@ def chunk_to_openai(
 def completion_to_openai(completion: Completion) -> dict[str, Any]:
     """A completion as a `chat.completion`.
 
-    The API knows no answer without a finish reason: one that was cut has `length`, a whole one
-    whose provider gave no reason `stop`.
+    The API requires a finish reason: `length` for an answer that was cut, `stop` for a whole one
+    whose provider gave none.
     """
     missing = "stop" if completion.outcome in {None, "complete"} else "length"
-    choices = [completion, *completion.choices]
+    choices = completion.choices or (completion,)
     answer: dict[str, Any] = {
         "id": completion.response_id or "",
         "object": "chat.completion",
@@ -127,7 +128,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _call_delta(call: ToolCallDelta) -> dict[str, Any]:
-    # Servers send one index for several calls; the slot tells them apart.
+    # Servers send one index for several calls; only the slot is unique.
     delta: dict[str, Any] = {"index": int(call.slot) if call.slot.isdecimal() else call.index or 0}
     if call.id is not None:
         delta["id"] = call.id

@@ -1,4 +1,4 @@
-"""Finds vessels by name through entry points, the built-in ones like a stranger's.
+"""Finds vessels by name through entry points, the built-in ones like those of other packages.
 
 A package offers a vessel in its metadata: group `vesselog.vessels`, name = "package.module:Class".
 """

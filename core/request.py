@@ -1,7 +1,7 @@
-"""What a caller asks for, in one shape for every provider.
+"""A request, in one shape for every provider.
 
-What the caller did not set is not sent. What is set is sent as it is, a zero too. A field that a
-dialect cannot express is refused by its vessel before anything is sent.
+A field that the caller did not set is not sent. One that is set is sent unchanged, also if it is 0.
+A field that a dialect cannot express is refused by its vessel before anything is sent.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "ImagePart",
     "ImageURL",
     "Message",
+    "OtherPart",
     "Part",
     "RequestFields",
     "SplitThink",
@@ -44,7 +45,7 @@ SplitThink = bool | Literal["implied"]
 
 
 class _Value(BaseModel):
-    # Keys that only one provider knows travel on untouched. Built when first used, not at import.
+    # Keys that only one provider knows are sent unchanged. Built when first used, not at import.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 
@@ -107,6 +108,12 @@ class ToolCallRequest(_Value):
     function: FunctionCall
 
 
+_MEANT = {"message": "content", "text": "content"}
+# How similar two keys are, from 0 to 1: above this are typing errors ("contnt", "toolCalls"); below
+# are the keys that providers have beside the known ones ("tool_name": 0.63, "extra_content": 0.70).
+_NEAR = 0.75
+
+
 class Message(_Value):
     """One message of the conversation."""
 
@@ -115,6 +122,23 @@ class Message(_Value):
     tool_calls: tuple[ToolCallRequest, ...] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+
+    @model_validator(mode="after")
+    def _known_keys(self) -> Message:
+        """Refuse a key that is most likely a misspelt one, whose value would be lost.
+
+        Any other unknown key belongs to some provider and is sent.
+        """
+        if not self.model_extra:
+            return self
+        import difflib  # noqa: PLC0415 - a millisecond, for messages with unknown keys alone
+
+        missing = sorted(type(self).model_fields.keys() - self.model_fields_set)
+        for key in self.model_extra:
+            near = difflib.get_close_matches(_MEANT.get(key, key), missing, 1, _NEAR)
+            if near:
+                raise ValueError(f"unknown key {key!r}: write {near[0]!r}")
+        return self
 
     @property
     def text(self) -> str:
@@ -153,7 +177,7 @@ class ChatRequest(BaseModel):
     is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
     model class, which is taken as its schema. `options` and `extra_body` are passed through
     untouched and win over the named fields: `options` goes where the provider keeps its sampling
-    options, `extra_body` to the body's top. `split_think` moves what stands between `<think>` tags
+    options, `extra_body` to the body's top. `split_think` moves what is between `<think>` tags
     in the answer's text to `reasoning`; with "implied", an answer without the opening tag begins
     inside it.
     """
@@ -206,9 +230,9 @@ class ChatRequest(BaseModel):
         return {name: values[name] for name in names if name in values}
 
     def refuse(self, vessel: str, **reasons: str) -> None:
-        """Raise InvalidRequestError if one of the named fields is set.
+        """Raise InvalidRequestError if a field that the dialect cannot express is set.
 
-        The dialect cannot express it.
+        reasons: the fields, each with the reason or what to give instead.
         """
         for name, reason in reasons.items():
             if getattr(self, name) is not None:

@@ -1,4 +1,4 @@
-"""What may hold a key, or a connection, does not leave its process in a pickle."""
+"""A base class for what may hold a key or a connection, and so must not be pickled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ __all__ = ["Unpicklable"]
 
 
 class Unpicklable:
-    """Refuses to be pickled, or copied as if by a pickle, with a TypeError that says why."""
+    """Cannot be pickled: raises TypeError, which gives the reason."""
 
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> Never:
         raise TypeError(
-            f"{type(self).__name__} may hold a key and is not pickled: make it where it is used"
+            f"{type(self).__name__} may hold a key and cannot be pickled: create it in the process "
+            "that uses it"
         )

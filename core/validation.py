@@ -1,4 +1,4 @@
-"""pydantic's complaints in one line, without the input that they are about."""
+"""pydantic's validation errors in one line, without the input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["explain"]
 
 
 def explain(error: ValidationError) -> str:
-    """Which fields are wrong and why; what was in them may be private and is left out."""
+    """Which fields are wrong, and why. Their values may be private and are left out."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     described: list[str] = []
     for problem in problems:

@@ -1,4 +1,4 @@
-"""The library's version, written out so that no import has to search the metadata for it."""
+"""The library's version, as a constant: an import need not search the package metadata."""
 
 __all__ = ["VERSION"]
 

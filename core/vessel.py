@@ -29,10 +29,10 @@ SHORTEST_SECRET = 12
 
 
 class Progress(IntEnum):
-    """How far an answer is, by the rules of its dialect.
+    """How much of an answer has arrived, by the rules of its dialect.
 
-    OPEN: the end of the body now would be a truncation. FINISHED: the answer is whole; usage may
-    still follow. TERMINATED: the dialect's own last word has come.
+    OPEN: if the body ended now, the answer would be truncated. FINISHED: the answer is complete;
+    usage may still follow. TERMINATED: the dialect's terminator has arrived.
     """
 
     OPEN = 0
@@ -42,12 +42,13 @@ class Progress(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WireRequest(Unpicklable):
-    """An HTTP request, ready to be sent but for the key.
+    """An HTTP request, ready to be sent except for the key.
 
     url: the full address. body: the JSON value that is sent (None for GET). content: its exact
-    bytes, made from `body` unless given. stream: whether a stream was asked for. headers: beside
-    the vessel's own. model: what is asked, the body's `model` unless given. route: the URL's path
-    as the request key has it; given where the path itself tells a stream from a whole answer.
+    bytes, made from `body` unless given. stream: whether a stream was asked for. headers: in
+    addition to the vessel's own. model: the model that is asked, by default the body's `model`.
+    route: the URL's path in the request key; give it where the path differs for a stream and a
+    whole answer.
     """
 
     url: str
@@ -86,7 +87,7 @@ class ModelInfo:
 class Decoder(ABC):
     """Turns the frames of one answer into chunk fields, in order. Made anew for each call.
 
-    `progress` says how far the answer is; the decoder moves it on and never back.
+    The decoder sets `progress`, which never goes back.
     """
 
     progress: Progress = Progress.OPEN
@@ -97,11 +98,11 @@ class Decoder(ABC):
 
         Raises ProviderError for an error in band, after the chunks that come before it in the
         frame; ValueError (as `frame.json()` does) for a frame that is not of the dialect.
-        Deviations mended are named by `frame.repair(name)`.
+        Call `frame.repair(name)` for each deviation that was mended.
         """
 
     def flush(self) -> Iterable[ChunkFields]:
-        """What the decoder still held back when the body ended."""
+        """The chunks that the decoder still held back when the body ended."""
         return ()
 
 
@@ -142,13 +143,13 @@ class Vessel(Unpicklable, ABC):
         key = self._api_key() if callable(self._api_key) else self._api_key
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             raise ConfigurationError(
-                f"the {self.name} key has a space, a line end or another character that no key "
-                "has; it may have been copied with more than the key"
+                f"the {self.name} key contains a space, a line end or another character that keys "
+                "do not have: give the key alone"
             )
         return key
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """A copy in which what was not given is taken from the environment variables named.
+        """A copy that takes what was not given from the environment variables in `variables`.
 
         A key from the environment belongs to the server from the environment (or the default one):
         it is not taken where the base URL was given as an argument.
@@ -176,7 +177,7 @@ class Vessel(Unpicklable, ABC):
 
     @property
     def default_model(self) -> str | None:
-        """The model asked for where an address names none; None: it has to."""
+        """The model for an address without one; None if the address must name a model."""
         return None
 
     def authorization(self, key: str) -> dict[str, str]:
@@ -196,13 +197,13 @@ class Vessel(Unpicklable, ABC):
 
     @abstractmethod
     def failure(self, status: int, text: str) -> ProviderError:
-        """The error that an HTTP error status and its body tell of."""
+        """The error for an HTTP error status and its body."""
 
     def encode(self, chunk: StreamChunk) -> bytes | None:  # noqa: ARG002 - for subclasses
-        """The frame that says `chunk` in this dialect, for who serves it.
+        """The frame for `chunk` in this dialect, for servers.
 
-        A fresh decoder makes the same chunk of it, but for seq, t and raw. None where the dialect
-        cannot express the chunk, and for vessels that only read.
+        A fresh decoder makes the same chunk from it, except for seq, t and raw. None where the
+        dialect cannot express the chunk, and for vessels that only read.
         """
         return None
 

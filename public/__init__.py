@@ -15,13 +15,25 @@ from typing import TYPE_CHECKING
 from vesselog.core.version import VERSION
 
 _HOMES = {
-    "vesselog.core.chunk": ("FinishReason", "StreamChunk", "Timings", "ToolCallDelta", "Usage"),
+    "vesselog.core.chunk": (
+        "FinishReason",
+        "StreamChunk",
+        "Timings",
+        "ToolCallDelta",
+        "Usage",
+    ),
     "vesselog.core.client.async_client": ("AsyncClient",),
     "vesselog.core.client.async_stream": ("AsyncStream",),
     "vesselog.core.client.client": ("Client",),
     "vesselog.core.settings": ("Limits", "Retries", "Timeouts"),
     "vesselog.core.client.stream": ("Stream",),
-    "vesselog.core.completion": ("Choice", "Completion", "Metrics", "Outcome", "ToolCall"),
+    "vesselog.core.completion": (
+        "Choice",
+        "Completion",
+        "Metrics",
+        "Outcome",
+        "ToolCall",
+    ),
     "vesselog.core.errors": (
         "ClientStateError",
         "ConfigurationError",
@@ -40,12 +52,21 @@ _HOMES = {
         "UsageError",
         "VesselogError",
     ),
+    "vesselog.core.exchange": ("Step",),
+    "vesselog.core.frame": ("Frame",),
     "vesselog.core.request": (
         "ChatRequest",
+        "FunctionCall",
         "ImagePart",
+        "ImageURL",
         "Message",
+        "OtherPart",
+        "Part",
+        "RequestFields",
+        "SplitThink",
         "TextPart",
         "Tool",
+        "ToolCallRequest",
         "ToolFunction",
     ),
     "vesselog.core.truth.diff": ("diff",),
@@ -56,7 +77,11 @@ _HOMES = {
     "vesselog.core.truth.replay": ("replay",),
     "vesselog.core.truth.salvage": ("salvage",),
     "vesselog.core.truth.verify": ("verify",),
-    "vesselog.core.vessel": ("ModelInfo", "WireRequest"),
+    "vesselog.core.vessel": (
+        "ModelInfo",
+        "Vessel",
+        "WireRequest",
+    ),
 }
 
 if TYPE_CHECKING:
@@ -84,12 +109,21 @@ if TYPE_CHECKING:
         UsageError,
         VesselogError,
     )
+    from vesselog.core.exchange import Step
+    from vesselog.core.frame import Frame
     from vesselog.core.request import (
         ChatRequest,
+        FunctionCall,
         ImagePart,
+        ImageURL,
         Message,
+        OtherPart,
+        Part,
+        RequestFields,
+        SplitThink,
         TextPart,
         Tool,
+        ToolCallRequest,
         ToolFunction,
     )
     from vesselog.core.settings import Limits, Retries, Timeouts
@@ -101,7 +135,7 @@ if TYPE_CHECKING:
     from vesselog.core.truth.replay import replay
     from vesselog.core.truth.salvage import salvage
     from vesselog.core.truth.verify import verify
-    from vesselog.core.vessel import ModelInfo, WireRequest
+    from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
 else:
 
     def __getattr__(name: str) -> object:
@@ -126,13 +160,18 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailedError",
     "FinishReason",
+    "Frame",
+    "FunctionCall",
     "ImagePart",
+    "ImageURL",
     "InvalidRequestError",
     "Limits",
     "Message",
     "Metrics",
     "ModelInfo",
+    "OtherPart",
     "Outcome",
+    "Part",
     "ProtocolError",
     "ProviderError",
     "Recording",
@@ -140,8 +179,11 @@ __all__ = [
     "RecordingError",
     "RecordingLockedError",
     "ReplayMissError",
+    "RequestFields",
     "Retries",
     "SessionNameError",
+    "SplitThink",
+    "Step",
     "Stream",
     "StreamChunk",
     "StreamTimeoutError",
@@ -151,11 +193,13 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolCallRequest",
     "ToolFunction",
     "TruncatedError",
     "UnknownVesselError",
     "Usage",
     "UsageError",
+    "Vessel",
     "VesselogError",
     "WireRequest",
     "__version__",

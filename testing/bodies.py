@@ -1,6 +1,6 @@
-"""The bodies that a vessel is held to: files as a server sent them, and recordings.
+"""The bodies that a vessel is tested with: files as a server sent them, and recordings.
 
-A folder holds any of these, told apart by their names:
+A folder holds any of these, recognised by their names:
 
     hello.sse, hello.ndjson     the body of a stream
     hello.json                  the body of an answer in one piece
@@ -19,14 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigurationError
 from ..core.truth.recording import RecordedCall, Recording
-from ..core.vessel import WireRequest
+from ..vessels import ConfigurationError, WireRequest
 
 __all__ = ["COMPARED", "Body", "bodies_in"]
 
 COMPARED = ("text", "reasoning", "refusal", "tool_calls", "finish_reason", "usage")
-"""What a recording's stored answer is compared by."""
+"""The fields in which an answer is compared with the stored one of a recording."""
 
 _STREAMS = {".sse": "text/event-stream", ".ndjson": "application/x-ndjson"}
 _WHOLE = {".json": "application/json", ".html": "text/html", ".txt": "text/plain"}
@@ -76,7 +75,7 @@ def _bodies_of(path: Path) -> Iterator[Body]:
     content_type = {**_STREAMS, **_WHOLE}.get(path.suffix)
     if content_type is None:
         known = ", ".join((*_STREAMS, *_WHOLE, ".jsonl"))
-        raise ConfigurationError(f"{path} is neither a body nor a recording: known are {known}")
+        raise ConfigurationError(f"{path} is neither a body nor a recording; use one of {known}")
     name, _, status = path.stem.rpartition(".")
     body = Body(
         path.name,

@@ -1,4 +1,4 @@
-"""What is in a body arrives: every byte, what is expected, what nobody knows, and back again."""
+"""Checks of content: every byte, the expected answer, unknown fields, and encoding."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from ..core.chunk import StreamChunk
-from ..core.errors import ProtocolError
+from ..vessels import ProtocolError, StreamChunk
 from .running import Case, Ran, run, shown
 
 __all__ = ["exact", "expected", "round_trip", "unknown_fields"]
@@ -27,7 +26,7 @@ def exact(case: Case) -> Iterator[str]:
 
 
 def expected(case: Case) -> Iterator[str]:
-    """The answer is the expected one: told beside the body, or stored in the recording."""
+    """The answer is the expected one, of the file beside the body or of the recording."""
     wanted = case.body.expected
     if wanted is None:
         return
@@ -40,14 +39,14 @@ def expected(case: Case) -> Iterator[str]:
 
 
 def unknown_fields(case: Case) -> Iterator[str]:
-    """A field that no vessel knows, in every frame: it stays in `raw`, and the answer the same."""
+    """An unknown field in every frame does not change the answer."""
     frames = case.whole.frames
-    dressed = [_with_unknown(raw) for raw in frames]
-    if _alike(case.whole, case.run(b"".join(dressed))):
+    changed = [_with_unknown(raw) for raw in frames]
+    if _equal(case.whole, case.run(b"".join(changed))):
         return
-    for number, raw in enumerate(dressed):
+    for number, raw in enumerate(changed):
         ran = case.run(b"".join((*frames[:number], raw, *frames[number + 1 :])))
-        if not _alike(case.whole, ran):
+        if not _equal(case.whole, ran):
             yield f"an unknown field in frame {number} changes the answer: {shown(raw)}"
             return
     yield "an unknown field in every frame changes the answer"
@@ -73,7 +72,7 @@ def round_trip(case: Case) -> Iterator[str]:
             return
 
 
-def _alike(whole: Ran, ran: Ran) -> bool:
+def _equal(whole: Ran, ran: Ran) -> bool:
     """Whether two answers are the same but for what is the provider's own."""
     answers = [each.completion.model_dump(exclude={"extra"}) for each in (whole, ran)]
     return answers[0] == answers[1] and whole.outcome == ran.outcome

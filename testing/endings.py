@@ -1,13 +1,11 @@
-"""No ending is taken for another: a cut is truncation, an error in band is raised."""
+"""Checks of endings: a cut is a truncation, an error in band is raised."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 
-from ..core.errors import ProviderError, TruncatedError
-from ..core.frame import Frame
-from ..core.vessel import Progress
+from ..vessels import Frame, Progress, ProviderError, TruncatedError
 from .running import COMPLETE, Case, Ran, shown
 from .splits import framing_of
 
@@ -17,7 +15,7 @@ _SPEECH = ("text", "reasoning", "refusal", "tool_calls")
 
 
 def cut_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str]:
-    """Behind each frame, and inside it, a cut is a TruncatedError until the answer is whole."""
+    """A cut after each frame, and inside it, is a TruncatedError until the answer is complete."""
     whole = case.whole
     if whole.outcome != COMPLETE:
         return
@@ -31,8 +29,8 @@ def cut_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str]:
             ran = case.run(before + kept)
             where = f"{'inside' if kept else 'before'} frame {number}"
             if ran.outcome != wanted:
-                told = "" if ran.error is None else f" ({shown(ran.error)})"
-                yield f"a cut {where} gives {ran.outcome}{told}, not {wanted}"
+                message = "" if ran.error is None else f" ({shown(ran.error)})"
+                yield f"a cut {where} gives {ran.outcome}{message}, not {wanted}"
                 return
             if ran.said[: _said_before(whole, number)] != _said(whole, number):
                 yield f"a cut {where} changes the chunks before it"
@@ -40,7 +38,7 @@ def cut_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str]:
 
 
 def whole_at_the_end(case: Case) -> Iterator[str]:
-    """`progress` moves on only, and nothing of the answer comes after it is called whole."""
+    """`progress` never goes back, and no content comes after the answer is complete."""
     whole = case.whole
     before = Progress.OPEN
     for number, (step, progress) in enumerate(zip(whole.steps, whole.progress, strict=True)):
@@ -79,10 +77,10 @@ def errors_in_band(
 
 
 def error_frame(case: Case) -> bytes | None:
-    """The frame of a stream that tells of an error in band and says nothing else."""
+    """The frame of a stream that is an error in band and nothing else."""
     if not 200 <= case.body.status < 300 or not _is_stream(case):
         return None
-    # Those behind it carry the error too, but were not read.
+    # The steps after it have the error too, but were not decoded.
     step = next((step for step in case.whole.steps if step.error is not None), None)
     if step is None or step.fields or not isinstance(step.error, ProviderError):
         return None
@@ -98,7 +96,7 @@ def _sampled(numbers: Sequence[int], most: int, chance: random.Random) -> Sequen
 
 
 def _part(case: Case, raw: bytes, chance: random.Random) -> bytes | None:
-    """The beginning of a frame, None where that says as much as all of it."""
+    """The beginning of a frame, None where it has the same payload as the whole."""
     if len(raw) < 2:
         return None
     kept = raw[: chance.randrange(1, len(raw))]

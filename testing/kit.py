@@ -1,12 +1,12 @@
-"""The conformance kit: a vessel and a folder of bodies, held to everything that must be true.
+"""The conformance kit: tests a vessel with a folder of bodies.
 
 In a test of the vessel's own package, pytest gives the call as a fixture (plugin.py):
 
     def test_it_conforms(conformance):
         conformance(Harbour(), "tests/bodies")
 
-What the folder may hold is told in bodies.py. It needs a stream that is whole, and an error in
-band, in a body or as `errors`. The same seed tries the same splits.
+bodies.py describes what the folder may hold. It must hold a complete stream, and an error in band
+(in a body, or given as `errors`). The same seed tries the same splits.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ProviderError
-from ..core.request import chat_request
-from ..core.vessel import Vessel, WireRequest
+from ..vessels import ProviderError, Vessel, WireRequest, chat_request
 from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
 from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
-from .travels import travels
+from .through_clients import through_clients
 
 __all__ = ["INVARIANTS", "Conformance", "Finding", "check", "report"]
 
@@ -53,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """One body, what is to be tried with it, and how hard."""
+    """One body and what is tried with it. splits: at how many positions at most it is cut."""
 
     case: Case
     errors: Sequence[bytes]
@@ -75,11 +73,11 @@ INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
     ),
     "unknown fields survive": lambda trial: unknown_fields(trial.case),
     "what is encoded is decoded": lambda trial: round_trip(trial.case),
-    "sync, async and replay are one": lambda trial: travels(
+    "sync, async and replay are one": lambda trial: through_clients(
         trial.case, trial.workplace, trial.chance
     ),
 }
-"""What each body is held to, by name."""
+"""The checks of each body, by name."""
 
 
 class Conformance:
@@ -101,7 +99,7 @@ class Conformance:
         """Raise AssertionError, with a report, unless the vessel conforms.
 
         bodies: a folder or a file; in a test, relative to where pytest was started. errors: frames
-        that tell of an error in band, beside those found in the bodies. allowed: modules that the
+        with an error in band, in addition to those in the bodies. allowed: modules that the
         vessel may import beyond those that only compute. splits: of how many positions at most a
         body is cut at, chosen by `seed`.
         """
@@ -128,30 +126,30 @@ def check(
     splits: int = 500,
     seed: int = 0,
 ) -> list[Finding]:
-    """Hold a vessel to all invariants; what is wrong, none if it conforms."""
-    findings = [Finding("", name, told) for name, told in _of_the_vessel(vessel, allowed)]
+    """Test a vessel; the findings are empty if it conforms."""
+    findings = [Finding("", name, message) for name, message in _of_the_vessel(vessel, allowed)]
     cases: list[Case] = []
     for body in bodies:
         try:
             request = body.request or _question(vessel, stream=body.stream)
             cases.append(Case(vessel, body, request, run(vessel, request, body)))
-        except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+        except Exception as problem:  # noqa: BLE001 - a vessel may raise anything
             findings.append(Finding(body.name, "decoding raises nothing", repr(problem)))
     streams = [case for case in cases if case.request.stream]
-    told_in = [frame for case in streams if (frame := error_frame(case)) is not None]
-    given = [*errors, *dict.fromkeys(told_in)]
-    findings += [Finding("", "the bodies suffice", told) for told in _missing(streams, given)]
+    error_frames = [frame for case in streams if (frame := error_frame(case)) is not None]
+    given = [*errors, *dict.fromkeys(error_frames)]
+    findings += [Finding("", "the bodies suffice", message) for message in _missing(streams, given)]
     for number, case in enumerate(cases):
         for name, invariant in INVARIANTS.items():
             chance = random.Random(f"{seed} {case.body.name} {name}")  # noqa: S311 - to repeat it
             trial = _Trial(case, given, splits, chance, workplace / str(number))
-            for told in _guarded(invariant, trial):
-                findings.append(Finding(case.body.name, name, told))
+            for message in _guarded(invariant, trial):
+                findings.append(Finding(case.body.name, name, message))
     return findings
 
 
 def report(vessel: Vessel, findings: Sequence[Finding]) -> str:
-    """The findings as a test's failure tells them."""
+    """The findings as the text of a test's failure."""
     count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
     return "\n".join([f"vessel {vessel.name!r} does not conform: {count}", *map(str, findings)])
 
@@ -159,14 +157,14 @@ def report(vessel: Vessel, findings: Sequence[Finding]) -> str:
 def _guarded(invariant: Callable[[_Trial], Iterator[str]], trial: _Trial) -> Iterator[str]:
     try:
         yield from invariant(trial)
-    except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+    except Exception as problem:  # noqa: BLE001 - a vessel may raise anything
         yield f"it raises {problem!r}"
 
 
 def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong whatever the body."""
-    for told in no_io(vessel, allowed):
-        yield "no I/O", told
+    """What is wrong with the vessel, whatever the body."""
+    for message in no_io(vessel, allowed):
+        yield "no I/O", message
     for stream in (True, False):
         first, second = (_question(vessel, stream=stream) for _ in range(2))
         if (first.url, first.content, first.headers) != (second.url, second.content, first.headers):
@@ -177,18 +175,18 @@ def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[s
         for text in _REFUSALS:
             try:
                 error: Any = vessel.failure(status, text)
-            except Exception as problem:  # noqa: BLE001 - whatever a stranger's vessel raises
+            except Exception as problem:  # noqa: BLE001 - a vessel may raise anything
                 error = problem
             if not isinstance(error, ProviderError) or error.status != status:
-                yield "error statuses are told", f"failure({status}, {text!r}) gives {error!r}"
+                yield "error statuses are errors", f"failure({status}, {text!r}) gives {error!r}"
 
 
 def _missing(streams: Sequence[Case], errors: Sequence[bytes]) -> Iterator[str]:
     """What the bodies cannot show."""
     if not any(case.whole.outcome == COMPLETE and case.whole.said for case in streams):
-        yield "no body is a stream that is whole and says something"
+        yield "no body is a complete stream with content"
     if not errors:
-        yield "no body tells of an error in band, and no `errors` are given"
+        yield "no body has an error in band, and no `errors` are given"
 
 
 def _question(vessel: Vessel, *, stream: bool) -> WireRequest:

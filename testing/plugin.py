@@ -1,6 +1,6 @@
-"""What pytest loads in every run of whoever has vesselog installed: one fixture, and no more.
+"""The pytest plugin: one fixture. pytest loads it in every run where vesselog is installed.
 
-The kit itself is imported when a test asks for it.
+The kit itself is imported when a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["conformance"]
 
 @pytest.fixture
 def conformance(tmp_path: Path) -> Conformance:
-    """Holds a vessel to what every vessel is held to: `conformance(vessel, "tests/bodies")`."""
-    from .kit import Conformance  # noqa: PLC0415 - nothing is loaded for who does not ask
+    """Tests a vessel: `conformance(vessel, "tests/bodies")`."""
+    from .kit import Conformance  # noqa: PLC0415 - loaded only where it is used
 
     return Conformance(tmp_path)

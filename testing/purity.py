@@ -1,4 +1,4 @@
-"""A vessel does no I/O: its modules import only what computes, and ask no clock.
+"""Checks that a vessel does no I/O: its modules import only what computes, and read no clock.
 
 Read from the source, so that an import inside a function counts too.
 """
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from ..core.vessel import Vessel, WireRequest
+from ..vessels import Vessel, WireRequest
 
 __all__ = ["PURE", "impurities", "no_io"]
 
@@ -36,14 +36,14 @@ _CLOCKS = {"now", "today", "utcnow"}
 
 
 def no_io(vessel: Vessel, allowed: Collection[str] = ()) -> Iterator[str]:
-    """What might touch the world in the modules of a vessel, its decoder and their package.
+    """What may do I/O in the modules of a vessel, its decoder and their package.
 
     allowed: further modules that may be imported.
     """
     request = WireRequest(url="http://vessel", body={})
     kinds = [*type(vessel).__mro__, *type(vessel.decoder(request)).__mro__]
     names = {kind.__module__ for kind in kinds}
-    todo = sorted(name for name in names if _is_theirs(name))
+    todo = sorted(name for name in names if _is_checked(name))
     seen = set(todo)
     while todo:
         name = todo.pop()
@@ -54,18 +54,20 @@ def no_io(vessel: Vessel, allowed: Collection[str] = ()) -> Iterator[str]:
         source = Path(spec.origin).read_text("utf-8")
         package = name if spec.submodule_search_locations else name.rpartition(".")[0]
         own = name.partition(".")[0]
-        yield from (f"{name}, line {told}" for told in impurities(source, package, {own, *allowed}))
+        yield from (
+            f"{name}, line {message}" for message in impurities(source, package, {own, *allowed})
+        )
         for found, _ in _imports(ast.parse(source), package):
             module = found if _spec(found) is not None else found.rpartition(".")[0]
-            if module.partition(".")[0] == own and _is_theirs(module) and module not in seen:
+            if module.partition(".")[0] == own and _is_checked(module) and module not in seen:
                 seen.add(module)
                 todo.append(module)
 
 
 def impurities(source: str, package: str, allowed: Collection[str] = ()) -> list[str]:
-    """What in a module of `package` might touch the world: imports, `open()`, clocks, `async`.
+    """What in a module of `package` may do I/O: imports, `open()`, clocks, `async`.
 
-    Each as its line and what stands there.
+    Each as its line number and what is there.
     """
     tree = ast.parse(source)
     pure = PURE.union(allowed)
@@ -84,7 +86,7 @@ def impurities(source: str, package: str, allowed: Collection[str] = ()) -> list
                 found.append((node.lineno, f"calls .{name}()"))
             case _:
                 pass
-    return [f"{line}: {told}" for line, told in sorted(found)]
+    return [f"{line}: {message}" for line, message in sorted(found)]
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
@@ -98,8 +100,8 @@ def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
             yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def _is_theirs(module: str) -> bool:
-    """Whether a module is held to this: not the library's core, not Python's own."""
+def _is_checked(module: str) -> bool:
+    """Whether a module is checked: not the library's core, not Python's own."""
     top = module.partition(".")[0]
     if top == _HOUSE:
         return module.startswith(f"{_HOUSE}.vessels.")

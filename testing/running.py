@@ -1,4 +1,4 @@
-"""Runs a body through the exchange, as the clients do, and tells two runs apart."""
+"""Runs a body through the exchange, as the clients do, and compares two runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.assembler import Assembler
-from ..core.chunk import StreamChunk
 from ..core.completion import Completion
-from ..core.errors import VesselogError
 from ..core.exchange import Exchange, Step
-from ..core.vessel import Progress, Vessel, WireRequest
+from ..vessels import Progress, StreamChunk, Vessel, VesselogError, WireRequest
 from .bodies import Body
 
 __all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "run", "shown"]
@@ -22,7 +20,7 @@ _WIDTH = 160
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What became of a body. progress: after each step."""
+    """The result of a run. progress: after each step."""
 
     steps: tuple[Step, ...]
     progress: tuple[Progress, ...]
@@ -45,7 +43,7 @@ class Ran:
 
     @property
     def said(self) -> list[dict[str, object]]:
-        """What the chunks say."""
+        """The fields of all chunks."""
         return [fields for step in self.steps for fields in step.fields]
 
     @property
@@ -57,13 +55,13 @@ class Ran:
         return assembler.completion()
 
     def done_after(self, frames: int) -> bool:
-        """Whether the answer was whole after so many frames."""
+        """Whether the answer was complete after so many frames."""
         return frames > 0 and self.progress[frames - 1] is not Progress.OPEN
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One body before one vessel. whole: what becomes of it when it comes in one piece."""
+    """One body for one vessel. whole: the run in which it comes in one piece."""
 
     vessel: Vessel
     body: Body
@@ -71,7 +69,7 @@ class Case:
     whole: Ran
 
     def run(self, content: bytes | Iterable[bytes]) -> Ran:
-        """What becomes of other bytes in place of the body's."""
+        """A run of other bytes in place of the body's."""
         return run(self.vessel, self.request, self.body, content)
 
 
@@ -85,7 +83,7 @@ def begin(vessel: Vessel, request: WireRequest, body: Body) -> Exchange:
 def run(
     vessel: Vessel, request: WireRequest, body: Body, content: bytes | Iterable[bytes] | None = None
 ) -> Ran:
-    """What becomes of a body, or of other bytes in its place, in the pieces given."""
+    """Run a body, or other bytes in its place, in the given pieces."""
     given = body.content if content is None else content
     exchange = begin(vessel, request, body)
     steps: list[Step] = []

@@ -1,4 +1,4 @@
-"""However the network cuts a body, and however its lines end, the answer is the same."""
+"""Checks that the answer does not depend on how the body is cut, or on its line ends."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from ..core.errors import ProtocolError, TruncatedError
+from ..core.detect_framing import BYTE_ORDER_MARK, WHITE_SPACE, detect_framing
 from ..core.exchange import Exchange
-from ..core.framing import Framing, Splitter
-from ..core.sniffing import BYTE_ORDER_MARK, WHITE_SPACE, sniff
+from ..core.framing import Splitter
+from ..vessels import Framing, TruncatedError
 from .running import Case, Ran, begin, difference
 
 __all__ = ["framing_of", "line_ends", "mixed", "split_anywhere"]
@@ -25,31 +25,31 @@ def split_anywhere(case: Case, most: int, chance: random.Random) -> Iterator[str
     if len(positions) > most:
         positions = sorted(chance.sample(positions, most))
     for position in positions:
-        if _told_by_split(case, position):
+        if _split_difference(case, position):
             at = _smallest(case, position)
             yield (
-                f"a split at byte {at} changes the answer: {_told_by_split(case, at)}\n"
+                f"a split at byte {at} changes the answer: {_split_difference(case, at)}\n"
                 f"{_around(case.whole, at)}"
             )
             return
-    if told := difference(case.whole, case.run(bytes([byte]) for byte in content)):
-        yield f"byte by byte, the answer is another: {told}"
+    if message := difference(case.whole, case.run(bytes([byte]) for byte in content)):
+        yield f"byte by byte, the answer differs: {message}"
 
 
 def mixed(case: Case) -> Iterator[str]:
     """Two answers at once, and one after the other, do not mix: a decoder keeps its own state."""
     again = case.run(case.body.content)
-    if told := difference(case.whole, again):
-        yield f"the second time, the same body gives another answer: {told}"
+    if message := difference(case.whole, again):
+        yield f"the second time, the same body gives a different answer: {message}"
         return
     first, second = (begin(case.vessel, case.request, case.body) for _ in range(2))
     said: list[list[dict[str, object]]] = [[], []]
     for frame in case.whole.frames:
-        for exchange, heard in zip((first, second), said, strict=True):
-            heard.extend(_fed(exchange, frame))
-    for exchange, heard in zip((first, second), said, strict=True):
-        heard.extend(fields for step in exchange.finish() for fields in step.fields)
-        if heard != case.whole.said:
+        for exchange, received in zip((first, second), said, strict=True):
+            received.extend(_fed(exchange, frame))
+    for exchange, received in zip((first, second), said, strict=True):
+        received.extend(fields for step in exchange.finish() for fields in step.fields)
+        if received != case.whole.said:
             yield "two answers that arrive at the same time mix: state is shared between decoders"
             return
 
@@ -57,15 +57,15 @@ def mixed(case: Case) -> Iterator[str]:
 def line_ends(case: Case) -> Iterator[str]:
     """Other line ends, a byte order mark, comments, blank lines, no last line end."""
     if not 200 <= case.body.status < 300 or case.whole.outcome == TruncatedError.__name__:
-        # Of a cut body the last line's end may be what tells half a frame from a whole one.
+        # In a cut body, the end of the last line may be the sign that the frame is whole.
         return
     framing = framing_of(case)
-    for name, dress in _DRESSES[framing].items():
-        content = dress(case.body.content)
+    for name, variant in _VARIANTS[framing].items():
+        content = variant(case.body.content)
         if content is None:
             continue
-        if told := difference(case.whole, case.run(content), frames=False):
-            yield f"with {name}, the answer is another: {told}"
+        if message := difference(case.whole, case.run(content), frames=False):
+            yield f"with {name}, the answer differs: {message}"
 
 
 def framing_of(case: Case) -> Framing:
@@ -73,16 +73,16 @@ def framing_of(case: Case) -> Framing:
     body = case.body
     own = case.vessel.framing
     kind = body.content_type.lower()
-    return sniff(body.content, kind, own, stream=case.request.stream) or Framing.BODY
+    return detect_framing(body.content, kind, own, stream=case.request.stream) or Framing.BODY
 
 
-def _told_by_split(case: Case, at: int) -> str | None:
+def _split_difference(case: Case, at: int) -> str | None:
     content = case.body.content
     return difference(case.whole, case.run((content[:at], content[at:])))
 
 
 def _smallest(case: Case, found: int) -> int:
-    return next(at for at in range(1, found + 1) if _told_by_split(case, at))
+    return next(at for at in range(1, found + 1) if _split_difference(case, at))
 
 
 def _around(whole: Ran, at: int) -> str:
@@ -122,13 +122,7 @@ def _fed(exchange: Exchange, data: bytes) -> list[dict[str, object]]:
 def _events(content: bytes) -> list[bytes] | None:
     """The events of a body, with LF alone; None if the last one is not whole."""
     splitter = Splitter(Framing.SSE)
-    splitter.feed(_with_line_feeds(content))
-    events: list[bytes] = []
-    try:
-        while (event := splitter.pull()) is not None:
-            events.append(event)
-    except ProtocolError:
-        return None
+    events = splitter.split(_with_line_feeds(content))
     return None if splitter.rest() else events
 
 
@@ -151,15 +145,15 @@ def _marked(content: bytes) -> bytes | None:
     return BYTE_ORDER_MARK + content
 
 
-Dress = Callable[[bytes], bytes | None]
+Variant = Callable[[bytes], bytes | None]
 
-_DRESSES: dict[Framing, dict[str, Dress]] = {
+_VARIANTS: dict[Framing, dict[str, Variant]] = {
     Framing.SSE: {
         "LF at the line ends": _with_line_feeds,
         "CRLF at the line ends": lambda content: _with_line_feeds(content).replace(b"\n", b"\r\n"),
         "CR at the line ends": lambda content: _with_line_feeds(content).replace(b"\n", b"\r"),
         "a comment before each event": _commented,
-        "no blank line behind the last event": _without_blank_line,
+        "no blank line after the last event": _without_blank_line,
         "a byte order mark": _marked,
     },
     Framing.NDJSON: {

@@ -1,33 +1,141 @@
-"""The vessels that come with vesselog: dialects, and presets of servers; no I/O."""
+"""Everything that a vessel is made of, and the vessels that come with vesselog.
 
-from __future__ import annotations
+This is the one address that an author of a vessel imports from (docs/writing-a-vessel.md):
 
-from ..core.vessel import Vessel
-from .anthropic import Anthropic
-from .azure import Azure
-from .gemini import Gemini
-from .ollama import Ollama
-from .openai import OpenAI
-from .presets import (
-    VLLM,
-    XAI,
-    ZAI,
-    Cerebras,
-    DeepSeek,
-    Fireworks,
-    Groq,
-    HuggingFace,
-    LlamaCpp,
-    LMStudio,
-    Mistral,
-    OllamaV1,
-    OpenRouter,
-    Perplexity,
-    Together,
+- the contract: Vessel, Decoder, Frame, Framing, Progress, ChunkFields, WireRequest, ModelInfo;
+- requests: ChatRequest with its messages and tools, and `chat_request` for tests;
+- the errors, VesselogError and below;
+- helpers: base URLs, provider errors, tool calls, repeated fields, JSON as providers write it.
+
+A name is imported when it is first asked for, so that one vessel does not load all others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# In this order each is looked at for a name: first what every vessel loads anyway.
+_HOMES = (
+    *(
+        "..core.chunk",
+        "..core.errors",
+        "..core.frame",
+        "..core.framing",
+        "..core.jsontext",
+        "..core.mending",
+        "..core.request",
+        "..core.vessel",
+    ),
+    *(
+        ".base_urls",
+        ".concatenated_json",
+        ".fast_path",
+        ".provider_errors",
+        ".repeated_fields",
+        ".request_parts",
+        ".tool_calls",
+        ".wire_values",
+    ),
+    *(".ollama", ".openai", ".anthropic", ".azure", ".gemini", ".presets", ".built_in"),
 )
+
+if TYPE_CHECKING:
+    from ..core.chunk import ChunkFields, FinishReason, StreamChunk, ToolCallDeltaFields
+    from ..core.errors import (
+        ClientStateError,
+        ConfigurationError,
+        ConnectionFailedError,
+        InvalidRequestError,
+        ProtocolError,
+        ProviderError,
+        RecordingCorruptError,
+        RecordingError,
+        RecordingLockedError,
+        ReplayMissError,
+        SessionNameError,
+        StreamTimeoutError,
+        TruncatedError,
+        UnknownVesselError,
+        UsageError,
+        VesselogError,
+    )
+    from ..core.frame import Frame
+    from ..core.framing import Framing
+    from ..core.jsontext import dumps, loads, loads_exact
+    from ..core.mending import mend_value
+    from ..core.request import (
+        ChatRequest,
+        FunctionCall,
+        ImagePart,
+        ImageURL,
+        Message,
+        OtherPart,
+        Part,
+        SplitThink,
+        TextPart,
+        Tool,
+        ToolCallRequest,
+        ToolFunction,
+        chat_request,
+    )
+    from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
+    from .anthropic import Anthropic
+    from .azure import Azure
+    from .base_urls import ollama_base_url, route_url, split_base_url
+    from .built_in import BUILT_IN, PRESETS
+    from .concatenated_json import DONE, json_values
+    from .fast_path import FastPath
+    from .gemini import Gemini
+    from .ollama import Ollama
+    from .openai import OpenAI
+    from .presets import (
+        VLLM,
+        XAI,
+        ZAI,
+        Cerebras,
+        DeepSeek,
+        Fireworks,
+        Groq,
+        HuggingFace,
+        LlamaCpp,
+        LMStudio,
+        Mistral,
+        OllamaV1,
+        OpenRouter,
+        Perplexity,
+        Together,
+    )
+    from .provider_errors import error_in_band, error_in_event, error_of_status, is_retryable
+    from .repeated_fields import RepeatFilter
+    from .request_parts import (
+        Conversation,
+        InlineImage,
+        chosen_tool,
+        conversation,
+        inline_image,
+        names_by_call_id,
+        requested_format,
+        stop_list,
+    )
+    from .tool_calls import ToolCalls, arguments_object, arguments_text
+    from .wire_values import list_in, object_in, sum_of_counts, text_of
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            for home in _HOMES:
+                module = import_module(home, __name__)
+                if name in module.__all__:
+                    value = globals()[name] = getattr(module, name)
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "BUILT_IN",
+    "DONE",
     "PRESETS",
     "VLLM",
     "XAI",
@@ -35,29 +143,87 @@ __all__ = [
     "Anthropic",
     "Azure",
     "Cerebras",
+    "ChatRequest",
+    "ChunkFields",
+    "ClientStateError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "Conversation",
+    "Decoder",
     "DeepSeek",
+    "FastPath",
+    "FinishReason",
     "Fireworks",
+    "Frame",
+    "Framing",
+    "FunctionCall",
     "Gemini",
     "Groq",
     "HuggingFace",
+    "ImagePart",
+    "ImageURL",
+    "InlineImage",
+    "InvalidRequestError",
     "LMStudio",
     "LlamaCpp",
+    "Message",
     "Mistral",
+    "ModelInfo",
     "Ollama",
     "OllamaV1",
     "OpenAI",
     "OpenRouter",
+    "OtherPart",
+    "Part",
     "Perplexity",
+    "Progress",
+    "ProtocolError",
+    "ProviderError",
+    "RecordingCorruptError",
+    "RecordingError",
+    "RecordingLockedError",
+    "RepeatFilter",
+    "ReplayMissError",
+    "SessionNameError",
+    "SplitThink",
+    "StreamChunk",
+    "StreamTimeoutError",
+    "TextPart",
     "Together",
+    "Tool",
+    "ToolCallDeltaFields",
+    "ToolCallRequest",
+    "ToolCalls",
+    "ToolFunction",
+    "TruncatedError",
+    "UnknownVesselError",
+    "UsageError",
+    "Vessel",
+    "VesselogError",
+    "WireRequest",
+    "arguments_object",
+    "arguments_text",
+    "chat_request",
+    "chosen_tool",
+    "conversation",
+    "dumps",
+    "error_in_band",
+    "error_in_event",
+    "error_of_status",
+    "inline_image",
+    "is_retryable",
+    "json_values",
+    "list_in",
+    "loads",
+    "loads_exact",
+    "mend_value",
+    "names_by_call_id",
+    "object_in",
+    "ollama_base_url",
+    "requested_format",
+    "route_url",
+    "split_base_url",
+    "stop_list",
+    "sum_of_counts",
+    "text_of",
 ]
-
-PRESETS: tuple[type[OpenAI], ...] = (
-    *(Cerebras, DeepSeek, Fireworks, Groq, HuggingFace, LMStudio, LlamaCpp, Mistral, OllamaV1),
-    *(OpenRouter, Perplexity, Together, VLLM, XAI, ZAI),
-)
-"""The servers that speak the OpenAI dialect."""
-
-_DIALECTS: tuple[type[Vessel], ...] = (Anthropic, Azure, Gemini, Ollama, OpenAI)
-BUILT_IN = {vessel.name: vessel for vessel in (*_DIALECTS, *PRESETS)}
-"""By name, for applications frozen into one file without package metadata; else entry points are
-used."""

@@ -1,7 +1,7 @@
 """The dialect of Anthropic's Messages API: `/v1/messages`.
 
-https://docs.claude.com/en/api/messages and …/en/docs/build-with-claude/extended-thinking. What the
-caller's words become:
+https://docs.claude.com/en/api/messages and …/en/docs/build-with-claude/extended-thinking. How a
+request is translated:
 
 - System messages at the beginning become `system`; the API has no others, so later ones are
   refused. Results of tools become blocks of a user's message, those in a row of one.
@@ -23,10 +23,10 @@ from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest, ImagePart, Message, Part, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import route_url
 from .anthropic_answer import AnthropicDecoder
-from .asked import asked_format, conversation, inline_image, stop_texts, wanted_tool
-from .failures import error_of_status
+from .base_urls import route_url
+from .provider_errors import error_of_status
+from .request_parts import chosen_tool, conversation, inline_image, requested_format, stop_list
 from .tool_calls import arguments_object
 
 __all__ = ["Anthropic"]
@@ -40,7 +40,7 @@ _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"
 class Anthropic(Vessel):
     """Anthropic, or a server that speaks its Messages dialect.
 
-    max_tokens: for requests that do not say it themselves. Beta features are turned on by
+    max_tokens: for requests that do not have it. Beta features are turned on by
     `headers={"anthropic-beta": …}`.
     """
 
@@ -70,17 +70,17 @@ class Anthropic(Vessel):
         return {"x-api-key": key}
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for what the API has no word for."""
+        """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
         if chat.n not in {None, 1}:
-            chat.refuse(self.name, n="it gives one answer")
+            chat.refuse(self.name, n="it gives one answer per request")
         chat.refuse(
             self.name,
             prompt="give messages",
             functions="give tools",
             function_call="give tool_choice",
-            seed="it knows none",
-            logprobs="it gives none",
-            keep_alive="there is nothing to keep",
+            seed="it is not supported",
+            logprobs="they are not supported",
+            keep_alive="it is not supported",
         )
         system, turns = conversation(chat.messages or (), self.name)
         body: dict[str, Any] = {"model": chat.model}
@@ -93,7 +93,7 @@ class Anthropic(Vessel):
             body["system"] = [block for message in system for block in _blocks(message)]
         body["messages"] = [_message(turn) for turn in turns]
         body |= chat.given("temperature", "top_p")
-        if (stop := stop_texts(chat.stop)) is not None:
+        if (stop := stop_list(chat.stop)) is not None:
             body["stop_sequences"] = stop
         if chat.tools is not None:
             body["tools"] = [_tool(tool) for tool in chat.tools]
@@ -165,7 +165,7 @@ def _message(turn: list[Message]) -> dict[str, Any]:
 def _tool_result(message: Message) -> dict[str, Any]:
     """A result; `is_error` and other fields of the message come along."""
     if not message.tool_call_id:
-        raise InvalidRequestError("anthropic wants the tool_call_id of a tool's result")
+        raise InvalidRequestError("anthropic needs tool_call_id in the result of a tool")
     content = message.content if isinstance(message.content, str) else _blocks(message)
     block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
     return {**block, **(message.model_extra or {})}
@@ -199,21 +199,21 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
-    if (name := wanted_tool(choice)) is not None:
+    if (name := chosen_tool(choice)) is not None:
         return {"type": "tool", "name": name}
     if isinstance(choice, dict):
         return choice
     if choice not in _TOOL_CHOICES:
-        raise InvalidRequestError(f"anthropic knows no tool_choice {choice!r}")
+        raise InvalidRequestError(f"anthropic does not support tool_choice {choice!r}")
     return {"type": _TOOL_CHOICES[choice]}
 
 
 def _output(chat: ChatRequest) -> dict[str, Any]:
     output: dict[str, Any] = {"effort": chat.think} if isinstance(chat.think, str) else {}
     if chat.response_format is not None:
-        schema = asked_format(chat.response_format)
+        schema = requested_format(chat.response_format)
         if schema == "json":
-            raise InvalidRequestError("anthropic gives JSON by a schema: give one")
+            raise InvalidRequestError("anthropic needs a JSON schema as response_format")
         if schema is not None:
             output["format"] = {"type": "json_schema", "schema": schema}
     return output

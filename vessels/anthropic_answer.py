@@ -1,7 +1,7 @@
 """Reads answers of Anthropic's Messages API: typed events, or one whole message.
 
 https://docs.claude.com/en/docs/build-with-claude/streaming. An answer is whole when a
-`message_delta` gives its stop reason; `message_stop` is the last word. Content comes in blocks:
+`message_delta` gives its stop reason; `message_stop` is the terminator. Content comes in blocks:
 text is text, thinking is reasoning, `tool_use` is a tool call whose arguments come as pieces of
 JSON. New kinds of events and blocks may come at any time; they are kept in `extra` if small.
 
@@ -20,12 +20,13 @@ from typing import Any, cast
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
+from ..core.mending import mend_value
 from ..core.vessel import Decoder, Progress
-from .failures import error_in_band
-from .payloads import DONE
-from .repeats import Told
+from .concatenated_json import DONE
+from .provider_errors import error_in_band
+from .repeated_fields import RepeatFilter
 from .tool_calls import arguments_text
-from .values import counts_in, list_in, object_in, text_of
+from .wire_values import list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["AnthropicDecoder"]
 
@@ -37,7 +38,6 @@ _FINISH: dict[str, FinishReason] = {
 }
 _CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _KNOWN_IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
-_TYPE = frozenset({"type"})
 
 
 class _Block:
@@ -54,7 +54,7 @@ class AnthropicDecoder(Decoder):
 
     def __init__(self, vessel: str) -> None:
         self._vessel = vessel
-        self._told = Told()
+        self._repeats = RepeatFilter()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._thinking: list[dict[str, Any]] = []
@@ -91,19 +91,19 @@ class AnthropicDecoder(Decoder):
                 yield self._delta(event, frame)
             case "content_block_start":
                 yield self._stop(_index(event))  # another one that never ended
-                yield self._start(_index(event), object_in(event, "content_block"))
+                yield self._start(_index(event), object_in(event, "content_block"), frame)
             case "content_block_stop":
                 yield self._stop(_index(event))
             case "message_start":
-                yield from self._message(object_in(event, "message"))
+                yield from self._message(object_in(event, "message"), frame)
             case "message_delta":
                 yield self._end(object_in(event, "delta"), object_in(event, "usage"))
             case "message_stop":
                 if self._begun:
                     self.progress = Progress.TERMINATED
-                yield self._kept(event, _TYPE)
+                yield self._kept(event, frozenset({"type"}))
             case "message":
-                yield from self._message(event)
+                yield from self._message(event, frame)
                 if event.get("stop_reason") is None:
                     frame.repair("missing-finish-reason")
                 yield self._end(event, {})
@@ -115,7 +115,7 @@ class AnthropicDecoder(Decoder):
             case _:
                 raise ValueError("an event without a type")
 
-    def _message(self, message: dict[str, Any]) -> Iterator[ChunkFields]:
+    def _message(self, message: dict[str, Any], frame: Frame) -> Iterator[ChunkFields]:
         self._begun = True
         fields = self._kept(message, _KNOWN_IN_MESSAGE)
         if role := text_of(message.get("role")):
@@ -127,10 +127,10 @@ class AnthropicDecoder(Decoder):
         self._count(object_in(message, "usage"), fields)
         yield fields
         for index, content in enumerate(list_in(message, "content")):
-            yield self._start(index, content)
+            yield self._start(index, content, frame)
             yield self._stop(index)
 
-    def _start(self, index: int, content: dict[str, Any]) -> ChunkFields:
+    def _start(self, index: int, content: dict[str, Any], frame: Frame) -> ChunkFields:
         block = self._blocks[index] = _Block(dict(content))
         match content.get("type"):
             case "text":
@@ -141,6 +141,7 @@ class AnthropicDecoder(Decoder):
                 return {"reasoning": thinking} if thinking else {}
             case "tool_use":
                 block.slot = str(self._calls)
+                block.content["input"] = mend_value(content.get("input"), frame)
                 self._calls += 1
                 call: ToolCallDeltaFields = {"slot": block.slot, "index": index}
                 call["id"] = text_of(content.get("id"))
@@ -177,12 +178,12 @@ class AnthropicDecoder(Decoder):
         return {}
 
     def flush(self) -> Iterable[ChunkFields]:
-        """What a whole answer told of blocks that it never ended."""
+        """The blocks of a complete answer that were never ended."""
         left = () if self.progress is Progress.OPEN else tuple(self._blocks)
         return [kept for index in left if (kept := self._stop(index))]
 
     def _stop(self, index: int) -> ChunkFields:
-        """What is known of a block once it is whole."""
+        """The chunk of a block that has ended."""
         block = self._blocks.pop(index, None)
         if block is None:
             return {}
@@ -216,28 +217,28 @@ class AnthropicDecoder(Decoder):
         return fields
 
     def _count(self, usage: dict[str, Any], fields: ChunkFields) -> None:
-        """Add the token counts, where they say something new."""
+        """Add the token counts that are new."""
         self._usage |= {name: value for name, value in usage.items() if value is not None}
         details = object_in(self._usage, "output_tokens_details")
         counts = {
-            "input_tokens": counts_in(self._usage, "input_tokens", *_CACHED),
-            "output_tokens": counts_in(self._usage, "output_tokens"),
-            "cached_input_tokens": counts_in(self._usage, _CACHED[0]),
-            "reasoning_tokens": counts_in(details, "thinking_tokens"),
+            "input_tokens": sum_of_counts(self._usage, "input_tokens", *_CACHED),
+            "output_tokens": sum_of_counts(self._usage, "output_tokens"),
+            "cached_input_tokens": sum_of_counts(self._usage, _CACHED[0]),
+            "reasoning_tokens": sum_of_counts(details, "thinking_tokens"),
         }
         counts = {name: count for name, count in counts.items() if count is not None}
-        if counts and self._told.is_news("counts", counts):
+        if counts and self._repeats.is_new("counts", counts):
             fields["usage"] = cast("dict[str, int | None]", counts)
         known = {"output_tokens", "output_tokens_details"}
-        if not counts_in(self._usage, *_CACHED):
+        if not sum_of_counts(self._usage, *_CACHED):
             known |= {"input_tokens", *_CACHED}
         own = {name: value for name, value in self._usage.items() if name not in known}
-        if extra := self._told.unknown({"usage": own}, frozenset()):
+        if extra := self._repeats.unknown_fields({"usage": own}):
             fields["extra"] = {**fields.get("extra", {}), **extra}
 
     def _kept(self, given: dict[str, Any], known: frozenset[str] = frozenset()) -> ChunkFields:
-        """A chunk of what has no field of its own."""
-        extra = self._told.unknown(given, known)
+        """A chunk of fields that the universal chunk does not have."""
+        extra = self._repeats.unknown_fields(given, known)
         return {"extra": extra} if extra else {}
 
 

@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
 from ..core.vessel import WireRequest
-from .addresses import split_address
+from .base_urls import split_base_url
 from .openai import OpenAI
 
 __all__ = ["Azure"]
@@ -38,11 +38,11 @@ _UNDATED = ("latest", "preview", "v1")
 class Azure(OpenAI):
     """An Azure OpenAI or AI Foundry resource.
 
-    The model of an address (azure/MODEL) is the name of its deployment. deployment: serves every
-    model instead, or only `model` where that is given too. model: what the address `azure` without
-    a model asks for. api_version: of the API, "2024-10-21" for example; without one the v1 route is
-    taken, which needs none. token: a Microsoft Entra ID token, or a callable that gives one for
-    each request, in place of a key.
+    The model of an address (azure/MODEL) is the name of its deployment. deployment: is used for
+    every model instead, or only for `model` where that is given too. model: what the address
+    `azure` without a model asks for. api_version: of the API, "2024-10-21" for example; without one
+    the v1 route is taken, which needs none. token: a Microsoft Entra ID token, or a callable that
+    gives one for each request, in place of a key.
     """
 
     name = "azure"
@@ -82,7 +82,7 @@ class Azure(OpenAI):
         self._model = model
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; a token is kept to its server as a key is, and wins over one."""
+        """As for every vessel; a token belongs to its server, as a key does, and wins over one."""
         given = super().configured(environment)
         values = vars(given)
         if self._api_key is not None or self._base_url is not None:
@@ -101,7 +101,7 @@ class Azure(OpenAI):
         return self._model or self._deployment
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`, as of the OpenAI dialect."""
+        """The request for `chat`, as in the OpenAI dialect."""
         if self._deployment is not None and self._model in {None, chat.model}:
             chat = chat.model_copy(update={"model": self._deployment})
         return super().request(chat)
@@ -110,10 +110,10 @@ class Azure(OpenAI):
         """The address of a route; model: the deployment, None for what is not about one."""
         if not self.base_url:
             raise ConfigurationError(
-                "azure has no address of its own: give base_url, or set AZURE_OPENAI_ENDPOINT",
+                "azure has no default address: give base_url, or set AZURE_OPENAI_ENDPOINT",
                 setting="base_url",
             )
-        parts = split_address(self.base_url)
+        parts = split_base_url(self.base_url)
         path = parts.path.rstrip("/")
         for known in _ROUTES:
             path = path.removesuffix(known)

@@ -1,7 +1,7 @@
 """The dialect of Google's Gemini API: `models/MODEL:streamGenerateContent`, `:generateContent`.
 
 https://ai.google.dev/api/generate-content, …/gemini-api/docs/thinking and …/docs/function-calling.
-What the caller's words become:
+How a request is translated:
 
 - System messages at the beginning become `systemInstruction`; later ones are refused. The
   assistant is called `model`. Results of tools become parts of a user's content, those in a row of
@@ -25,10 +25,17 @@ from ..core.jsontext import loads
 from ..core.request import ChatRequest, ImagePart, Message, Part, TextPart, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import split_address
-from .asked import asked_format, called_names, conversation, inline_image, stop_texts, wanted_tool
-from .failures import error_of_status
+from .base_urls import split_base_url
 from .gemini_answer import GeminiDecoder
+from .provider_errors import error_of_status
+from .request_parts import (
+    chosen_tool,
+    conversation,
+    inline_image,
+    names_by_call_id,
+    requested_format,
+    stop_list,
+)
 from .tool_calls import arguments_object
 
 __all__ = ["Gemini"]
@@ -45,7 +52,7 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
 class Gemini(Vessel):
-    """Google's Gemini API. base_url: the host, or what stands before `/models`."""
+    """Google's Gemini API. base_url: the host, or what is before `/models`."""
 
     name = "gemini"
     version = VERSION
@@ -60,17 +67,17 @@ class Gemini(Vessel):
         return {"x-goog-api-key": key}
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for what the API has no word for."""
+        """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
         chat.refuse(
             self.name,
             prompt="give messages",
             functions="give tools",
             function_call="give tool_choice",
-            keep_alive="there is nothing to keep",
+            keep_alive="it is not supported",
         )
         messages = chat.messages or ()
         system, turns = conversation(messages, self.name)
-        called = called_names(messages)
+        called = names_by_call_id(messages)
         body: dict[str, Any] = {}
         if system:
             parts = [part for message in system for part in _parts(message)]
@@ -115,7 +122,7 @@ class Gemini(Vessel):
         return [ModelInfo(each["name"].removeprefix("models/")) for each in listed]
 
     def _url(self, model: str, method: str) -> str:
-        parts = split_address(self.base_url)
+        parts = split_base_url(self.base_url)
         path = parts.path.partition("/models")[0].rstrip("/") or "/v1beta"
         path += _path(model) if model else "/models"
         name, _, query = method.partition("?")
@@ -125,19 +132,19 @@ class Gemini(Vessel):
 
 
 def _path(model: str) -> str:
-    """Where a model is; names with a slash (`tunedModels/…`) say it themselves."""
+    """The path of a model; names with a slash (`tunedModels/…`) are paths already."""
     return f"/{quote(model if '/' in model else f'models/{model}')}"
 
 
 def _config(chat: ChatRequest) -> dict[str, Any]:
     config = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
-    if (stop := stop_texts(chat.stop)) is not None:
+    if (stop := stop_list(chat.stop)) is not None:
         config["stopSequences"] = stop
     if chat.logprobs is not None:
         config["responseLogprobs"] = chat.logprobs is not False
         if not isinstance(chat.logprobs, bool):
             config["logprobs"] = chat.logprobs
-    asked = None if chat.response_format is None else asked_format(chat.response_format)
+    asked = None if chat.response_format is None else requested_format(chat.response_format)
     if asked is not None:
         config["responseMimeType"] = "application/json"
         if asked != "json":
@@ -161,7 +168,7 @@ def _content(turn: list[Message], called: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _signed(message: Message, signatures: dict[str, str]) -> list[dict[str, Any]]:
-    """A message's parts, those that have one with the signature of the thought behind them."""
+    """A message's parts, each with the signature of its thought where there is one."""
     parts = _parts(message)
     if parts and "text" in signatures:
         parts[-1]["thoughtSignature"] = signatures["text"]
@@ -181,7 +188,7 @@ def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
     name = message.name or called.get(message.tool_call_id or "")
     if not name:
         raise InvalidRequestError(
-            "gemini wants the function's name with a tool's result: as name, or by the "
+            "gemini needs the function's name in the result of a tool: as name, or by the "
             "tool_call_id of an earlier call"
         )
     try:
@@ -213,7 +220,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
-    """Functions in one tool, then the API's own tools, which are fields of theirs."""
+    """Functions in one tool, then the API's own tools, each as its own field."""
     declared: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for tool in tools:
@@ -229,10 +236,10 @@ def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
 
 
 def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
-    if (name := wanted_tool(choice)) is not None:
+    if (name := chosen_tool(choice)) is not None:
         return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
     if isinstance(choice, dict):
         return choice
     if choice not in _MODES:
-        raise InvalidRequestError(f"gemini knows no tool_choice {choice!r}")
+        raise InvalidRequestError(f"gemini does not support tool_choice {choice!r}")
     return {"functionCallingConfig": {"mode": _MODES[choice]}}

@@ -1,10 +1,10 @@
 """Reads answers of the Gemini API: events, or one whole object.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. Each event has the same
-shape as a whole answer; there is no last word. An answer is whole when each candidate (as many as
-were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
-finish without any candidate. A finish reason that tells of a failure (an invalid function call) is
-an error in band. `STOP` stays `stop` where functions were called, as the provider says it.
+shape as a whole answer; there is no terminator. An answer is complete when each candidate (as many
+as were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
+finish without any candidate. A finish reason that means a failure (an invalid function call) is an
+error in band. `STOP` stays `stop` where functions were called, as the provider sends it.
 
 Usage is cumulative on each event. The API counts thoughts apart from `candidatesTokenCount`, and
 what tools put in apart from `promptTokenCount`; here, as everywhere, output_tokens and input_tokens
@@ -23,10 +23,10 @@ from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
 from ..core.vessel import Decoder, Progress
-from .failures import error_in_band
-from .repeats import Told
+from .provider_errors import error_in_band
+from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .values import counts_in, list_in, object_in, text_of
+from .wire_values import list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["GeminiDecoder"]
 
@@ -78,7 +78,7 @@ class GeminiDecoder(Decoder):
         self._vessel = vessel
         self._expected = expected
         self._whole = whole
-        self._told = Told()
+        self._repeats = RepeatFilter()
         self._candidates: dict[int, _Candidate] = {}
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -123,28 +123,28 @@ class GeminiDecoder(Decoder):
 
     def _head(self, event: dict[str, Any]) -> ChunkFields:
         """What is about the answer as a whole."""
-        told = self._told
+        repeats = self._repeats
         fields: ChunkFields = {}
         identifier = text_of(event.get("responseId"))
-        if identifier and told.is_news("id", identifier):
+        if identifier and repeats.is_new("id", identifier):
             fields["response_id"] = identifier
         model = text_of(event.get("modelVersion"))
-        if model and told.is_news("model", model):
+        if model and repeats.is_new("model", model):
             fields["model"] = model
-        extra = told.unknown(event, _KNOWN)
+        extra = repeats.unknown_fields(event, _KNOWN)
         usage = object_in(event, "usageMetadata")
         counts = {
-            "input_tokens": counts_in(usage, *_INPUT),
-            "output_tokens": counts_in(usage, *_OUTPUT),
-            "total_tokens": counts_in(usage, "totalTokenCount"),
-            "cached_input_tokens": counts_in(usage, "cachedContentTokenCount"),
-            "reasoning_tokens": counts_in(usage, "thoughtsTokenCount"),
+            "input_tokens": sum_of_counts(usage, *_INPUT),
+            "output_tokens": sum_of_counts(usage, *_OUTPUT),
+            "total_tokens": sum_of_counts(usage, "totalTokenCount"),
+            "cached_input_tokens": sum_of_counts(usage, "cachedContentTokenCount"),
+            "reasoning_tokens": sum_of_counts(usage, "thoughtsTokenCount"),
         }
         counts = {name: count for name, count in counts.items() if count is not None}
-        if counts and told.is_news("counts", counts):
+        if counts and repeats.is_new("counts", counts):
             fields["usage"] = cast("dict[str, int | None]", counts)
         own = {name: value for name, value in usage.items() if name not in _KNOWN_IN_USAGE}
-        extra.update(told.unknown({"usage": own}, _NOTHING))
+        extra.update(repeats.unknown_fields({"usage": own}))
         if extra:
             fields["extra"] = extra
         feedback = object_in(event, "promptFeedback")
@@ -164,10 +164,10 @@ class GeminiDecoder(Decoder):
             state = self._candidates[index] = _Candidate(index)
         fields: ChunkFields = {"choice": index} if index else {}
         content = object_in(candidate, "content")
-        # The API's word for the assistant.
-        if content.get("role") == "model" and self._told.is_news((index, "role"), "model"):
+        # The API's name for the assistant.
+        if content.get("role") == "model" and self._repeats.is_new((index, "role"), "model"):
             fields["role"] = "assistant"
-        extra = self._told.unknown(candidate, _KNOWN_IN_CANDIDATE, index)
+        extra = self._repeats.unknown_fields(candidate, _KNOWN_IN_CANDIDATE, index)
         for part in list_in(content, "parts"):
             self._part(part, state, fields, extra, frame)
         if extra:
@@ -207,7 +207,9 @@ class GeminiDecoder(Decoder):
                 place = delta.get("slot", place)
         elif part.keys() - _TEXT:
             state.parts.append(part)
-            extra.update(self._told.unknown({"parts": list(state.parts)}, _NOTHING, state.index))
+            extra.update(
+                self._repeats.unknown_fields({"parts": list(state.parts)}, _NOTHING, state.index)
+            )
         if signature := text_of(part.get("thoughtSignature")):
             state.signatures[place] = signature
             extra["thought_signatures"] = dict(state.signatures)

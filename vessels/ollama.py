@@ -15,10 +15,10 @@ from ..core.framing import Framing
 from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import ollama_address, route_url
-from .asked import asked_format, called_names, inline_image
-from .failures import error_of_status
+from .base_urls import ollama_base_url, route_url
 from .ollama_answer import OllamaDecoder
+from .provider_errors import error_of_status
+from .request_parts import inline_image, names_by_call_id, requested_format
 from .tool_calls import arguments_object
 
 __all__ = ["Ollama"]
@@ -48,15 +48,15 @@ class Ollama(Vessel):
     }
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        """The request for `chat`. Raises InvalidRequestError for what Ollama has no word for."""
+        """The request for `chat`. Raises InvalidRequestError for what Ollama cannot express."""
         if chat.n not in {None, 1}:
-            chat.refuse(self.name, n="it gives one answer")
+            chat.refuse(self.name, n="it gives one answer per request")
         if (
             chat.tool_choice not in {None, "auto"}
             if not isinstance(chat.tool_choice, dict)
             else True
         ):
-            chat.refuse(self.name, tool_choice="the model chooses")
+            chat.refuse(self.name, tool_choice="the model always chooses itself")
         chat.refuse(self.name, functions="give tools", function_call="give tools")
         body: dict[str, Any] = {"model": chat.model}
         if chat.messages is not None:
@@ -65,10 +65,10 @@ class Ollama(Vessel):
             body |= chat.given("tools")
         else:
             route = _GENERATE
-            chat.refuse(self.name, tools="generate takes none; give messages")
+            chat.refuse(self.name, tools="the generate route does not take tools; give messages")
             body["prompt"] = chat.prompt
         body |= chat.given("think", "keep_alive")
-        if chat.response_format is not None and (wanted := asked_format(chat.response_format)):
+        if chat.response_format is not None and (wanted := requested_format(chat.response_format)):
             body["format"] = wanted
         if chat.logprobs is not None:
             body["logprobs"] = chat.logprobs is not False
@@ -118,12 +118,12 @@ class Ollama(Vessel):
         return str(body["version"])
 
     def _url(self, route: str) -> str:
-        return route_url(ollama_address(self.base_url), route, routes=_ROUTES, root="")
+        return route_url(ollama_base_url(self.base_url), route, routes=_ROUTES, root="")
 
 
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """The conversation. A tool's result names its tool: by itself, or through its call's id."""
-    called = called_names(messages)
+    called = names_by_call_id(messages)
     written: list[dict[str, Any]] = []
     for message in messages:
         own: dict[str, Any] = {
@@ -133,7 +133,7 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         if not isinstance(message.content, str) and any(
             isinstance(part, OtherPart) for part in message.content or ()
         ):
-            raise InvalidRequestError("ollama takes text and images only")
+            raise InvalidRequestError("ollama takes only text and images as parts of a message")
         if message.images:
             own["images"] = [_image(part.image_url.url) for part in message.images]
         if message.tool_calls:
@@ -152,7 +152,7 @@ def _image(url: str) -> str:
     inline = inline_image(url, "ollama")
     if inline is None:
         raise InvalidRequestError(
-            "ollama fetches no images: give ImagePart.from_bytes, or a data: URL"
+            "ollama does not download images: give ImagePart.from_bytes(…), or a data: URL"
         )
     return inline.data
 

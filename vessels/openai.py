@@ -15,9 +15,9 @@ from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .addresses import route_url
-from .failures import error_of_status
+from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
+from .provider_errors import error_of_status
 from .tool_calls import arguments_text
 
 __all__ = ["OpenAI"]
@@ -34,11 +34,11 @@ class OpenAI(Vessel):
     """OpenAI, or a server that speaks its dialect.
 
     organization, project: sent as OpenAI-Organization and OpenAI-Project. ask_usage: whether a
-    stream is asked for its token counts (`stream_options.include_usage`); a few servers refuse the
-    question. max_tokens is sent under that name; newer OpenAI models want
+    stream is asked for its token counts (`stream_options.include_usage`); a few servers refuse
+    that option. max_tokens is sent under that name; newer OpenAI models want
     `extra_body={"max_completion_tokens": …}`.
 
-    A server with ways of its own is a subclass that says so in the attributes below (presets.py).
+    A server that differs is a subclass that sets the attributes below (presets.py).
     """
 
     name = "openai"
@@ -51,7 +51,7 @@ class OpenAI(Vessel):
         "project": ("OPENAI_PROJECT_ID",),
     }
     root: ClassVar[str] = "/v1"
-    """What stands before the routes where the base URL has no path."""
+    """What is before the routes where the base URL has no path."""
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of a request that the server does not take, with the reason."""
     renamed: ClassVar[Mapping[str, str]] = {}
@@ -79,7 +79,7 @@ class OpenAI(Vessel):
         self._ask_usage = self.asks_usage if ask_usage is None else ask_usage
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; organization and project stay with the server, as the key does."""
+        """As for every vessel; organization and project belong to their server, as the key does."""
         given = super().configured(environment)
         if self._base_url is not None:
             vars(given).update(_organization=self._organization, _project=self._project)
@@ -88,10 +88,10 @@ class OpenAI(Vessel):
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`.
 
-        Raises InvalidRequestError for keep_alive, for what is `refused`, and for a boolean think
-        without a word for it in `thinking`.
+        Raises InvalidRequestError for keep_alive, for what is `refused`, and for a boolean `think`
+        that is not in `thinking`.
         """
-        chat.refuse(self.name, keep_alive="how long a model stays loaded is the server's affair")
+        chat.refuse(self.name, keep_alive="the server decides how long a model stays loaded")
         chat.refuse(
             self.name,
             **{field: why for field, why in self.refused.items() if field != "n" or chat.n != 1},
@@ -104,7 +104,7 @@ class OpenAI(Vessel):
             body |= _chat_logprobs(chat.logprobs)
         else:
             route = _COMPLETIONS
-            reason = "completions continue a text; give messages"
+            reason = "the completions route does not take it; give messages"
             chat.refuse(self.name, **dict.fromkeys(_TOOLS, reason))
             body["prompt"] = chat.prompt
             body |= chat.given(*_SAMPLING)
@@ -163,8 +163,8 @@ class OpenAI(Vessel):
             return {}
         if think not in self.thinking:
             raise InvalidRequestError(
-                f"{self.name} takes think as an effort (low, medium, high); what else there is "
-                "goes into extra_body"
+                f"{self.name} takes think as an effort (low, medium, high); put anything else into "
+                "extra_body"
             )
         return self.thinking[think]
 

@@ -4,8 +4,8 @@ Facts: https://platform.openai.com/docs/api-reference/chat-streaming, and what c
 do.
 
 An answer is whole when each choice (as many as were asked for, and each that began) has a finish
-reason, or when `[DONE]` came after something was said. What is told once and what goes to `extra`
-is in repeats.py.
+reason, or when `[DONE]` came after some content. repeated_fields.py says which fields are
+left out where they repeat, and which go to `extra`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ..core.chunk import ChunkFields
 from ..core.errors import ProviderError
 from ..core.frame import Frame
 from ..core.vessel import Decoder, Progress
-from .alike import Alike
-from .failures import error_in_band, error_of_event
+from .concatenated_json import DONE, json_values
+from .fast_path import FastPath
 from .openai_choice import OpenAIChoice
 from .openai_usage import find_usage, read_timings, read_usage
-from .payloads import DONE, values_in
-from .repeats import Told
+from .provider_errors import error_in_band, error_in_event
+from .repeated_fields import RepeatFilter
 
 __all__ = ["OpenAIDecoder"]
 
-# Fields of random length, which hide the length of a token from who watches the network.
+# Fields of random length, which hide the length of a token from observers of the network.
 _PADDING = ("obfuscation", "p")
 _KNOWN = frozenset(
     {
@@ -46,8 +46,8 @@ class OpenAIDecoder(Decoder):
         self._vessel = vessel
         self._expected = expected
         self._choices: dict[int, OpenAIChoice] = {}
-        self._told = Told()
-        self._alike = Alike(*_PADDING)
+        self._repeats = RepeatFilter()
+        self._fast_path = FastPath(*_PADDING)
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event, or of a whole answer."""
@@ -56,20 +56,20 @@ class OpenAIDecoder(Decoder):
             return self._without_data(frame)
         if data == DONE or frame.event == "error":
             return self._not_json(data, frame)
-        alike = self._alike.read(data)
-        if alike is not None:
-            return (alike,)
+        fields = self._fast_path.read(data)
+        if fields is not None:
+            return (fields,)
         try:
             value = frame.json()
         except ValueError:
             return self._not_json(data, frame)
         chunks = self._value(value, frame)
         if isinstance(chunks, list):
-            self._alike.learn(value, _only_place(value), chunks, frame)
+            self._fast_path.learn(value, _only_place(value), chunks, frame)
         return chunks
 
     def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
-        """A comment; or what a strict parser drops: an `error:` field, or JSON without `data:`."""
+        """A comment, or what a strict parser drops: an `error:` field, or JSON without `data:`."""
         text = frame.text.strip("\ufeff \t\r\n")
         if frame.event == "error":
             raise error_in_band(self._vessel, None)
@@ -95,14 +95,13 @@ class OpenAIDecoder(Decoder):
 
     def _error_text(self, text: str) -> Iterable[ChunkFields]:
         try:
-            (value,) = values_in(text)
+            (value,) = json_values(text)
         except ValueError:
             value = text
         raise error_in_band(self._vessel, value)
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = values_in(text)
-        frame.odd = True
+        values = json_values(text)
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:
@@ -124,14 +123,14 @@ class OpenAIDecoder(Decoder):
             ]
         if not isinstance(value, dict):
             raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
-        event = cast("dict[str, Any]", value)
+        event: dict[str, Any] = value
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
         if not isinstance(choices, list):
             raise ValueError(f"choices is {type(choices).__name__}")  # noqa: TRY004 - it is the wire's
         chunks: list[ChunkFields] = []
-        error = error_of_event(event)
+        error = error_in_event(event)
         for position, choice in enumerate(cast("list[Any]", choices)):
             if choice is None:
                 frame.repair("null-choice")
@@ -164,7 +163,7 @@ class OpenAIDecoder(Decoder):
                 frame.repair("answer-in-envelope")
                 return envelope, envelope["choices"]
             return self._without_choices(envelope, frame)
-        elif not error_of_event(event):
+        elif not error_in_event(event):
             kind = event.get("object")
             if kind and not str(kind).startswith(("chat.completion", "text_completion")):
                 raise ValueError(f"an object of the kind {kind!r} is no answer")
@@ -175,30 +174,30 @@ class OpenAIDecoder(Decoder):
     ) -> tuple[ChunkFields, Any]:
         if not isinstance(choice, dict):
             raise ValueError(f"a choice is {type(choice).__name__}")  # noqa: TRY004 - it is the wire's
-        sent = cast("dict[str, Any]", choice)
+        sent: dict[str, Any] = choice
         index = sent.get("index")
         if type(index) is not int or index < 0:
             frame.repair("missing-choice-index")
             index = position
         state = self._choices.get(index)
         if state is None:
-            state = self._choices[index] = OpenAIChoice(index, self._told)
+            state = self._choices[index] = OpenAIChoice(index, self._repeats)
         streamed = event.get("object") == "chat.completion.chunk"
         return state.read(sent, frame, streamed=streamed)
 
     def _whole_event(self, event: dict[str, Any], chunks: list[ChunkFields], frame: Frame) -> None:
         """Add what is not about one choice: to the first chunk, or as a chunk of its own."""
         fields: ChunkFields = {}
-        told = self._told
+        repeats = self._repeats
         identifier = event.get("id")
-        if identifier and isinstance(identifier, str) and told.is_news("id", identifier):
+        if identifier and isinstance(identifier, str) and repeats.is_new("id", identifier):
             fields["response_id"] = identifier
         model = event.get("model")
-        if model and isinstance(model, str) and told.is_news("model", model):
+        if model and isinstance(model, str) and repeats.is_new("model", model):
             fields["model"] = model
-        extra = told.unknown(event, _KNOWN)
+        extra = repeats.unknown_fields(event, _KNOWN)
         created = event.get("created")
-        if created and told.before("created") is None and told.is_news("created", created):
+        if created and repeats.last("created") is None and repeats.is_new("created", created):
             extra["created"] = created
         self._measures(event, fields, extra, frame)
         if chunks:
@@ -213,21 +212,21 @@ class OpenAIDecoder(Decoder):
     def _measures(
         self, event: dict[str, Any], fields: ChunkFields, extra: dict[str, Any], frame: Frame
     ) -> None:
-        """Token counts, costs and durations, where they say something new."""
-        told = self._told
+        """Add token counts, costs and durations that are new."""
+        repeats = self._repeats
         usage, misplaced = find_usage(event)
         if misplaced:
             frame.repair("usage-elsewhere")
         if usage:
-            if told.before("usage") is not None:
+            if repeats.last("usage") is not None:
                 frame.repair("usage-cumulative")
             counts, rest = read_usage(usage)
-            if counts and told.is_news("usage", counts):
+            if counts and repeats.is_new("usage", counts):
                 fields["usage"] = counts
-            if rest := told.unknown(rest, frozenset(), "usage"):
+            if rest := repeats.unknown_fields(rest, frozenset(), "usage"):
                 extra["usage"] = rest
         timings = read_timings(event, usage)
-        if timings and told.is_news("timings", timings):
+        if timings and repeats.is_new("timings", timings):
             fields["timings"] = timings
 
 

@@ -1,4 +1,4 @@
-"""One choice of an answer in the OpenAI dialect: what an event says about it."""
+"""Reads one choice in the events of the OpenAI dialect."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
-from .repeats import Told
+from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .values import text_of
+from .wire_values import text_of
 
 __all__ = ["OpenAIChoice"]
 
@@ -58,9 +58,9 @@ class OpenAIChoice:
     finish reason as sent, "" where a whole answer has none.
     """
 
-    def __init__(self, index: int, told: Told) -> None:
+    def __init__(self, index: int, repeats: RepeatFilter) -> None:
         self._index = index
-        self._told = told
+        self._repeats = repeats
         self._tool_calls = ToolCalls()
         self._called = False
         self.said = False
@@ -70,19 +70,19 @@ class OpenAIChoice:
     def read(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
     ) -> tuple[ChunkFields, Any]:
-        """The fields of a chunk, and the error that the choice tells of.
+        """The fields of a chunk, and the error in the choice, if any.
 
-        streamed: the event is a piece of a stream by its own word, so that a `message` in it is
-        one too.
+        streamed: the event calls itself a piece of a stream, so a `message` in it is a piece too.
         """
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
         self.whole = self.whole or whole
-        told = self._told
+        repeats = self._repeats
         role = source.get("role")
-        if role and isinstance(role, str) and told.is_news((self._index, "role"), role):
+        if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
-        text, reasoning = _texts(source.get("content"), frame)
+        content = source.get("content")
+        text, reasoning = (content, "") if type(content) is str else _texts(content, frame)
         if choice.get("text"):
             text += text_of(choice["text"])
         if text:
@@ -97,8 +97,8 @@ class OpenAIChoice:
             fields["logprobs"] = choice["logprobs"]
         self.said = self.said or bool(text) or any(source.get(key) for key in _SPEECH)
         self._finish(choice, fields, frame, whole=whole)
-        extra = told.unknown(source, _KNOWN_IN_DELTA, (self._index, "delta"))
-        extra.update(told.unknown(choice, _KNOWN_IN_CHOICE, self._index))
+        extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
+        extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
         error = choice.get("error")
@@ -109,7 +109,7 @@ class OpenAIChoice:
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
     ) -> tuple[dict[str, Any], bool]:
-        """What the choice says, and whether that is the whole of it.
+        """The delta or message of the choice, and whether it is the whole answer.
 
         Perplexity sends a `message` with all that came so far beside each `delta`, and in a whole
         answer an empty `delta` beside the `message`.
@@ -135,7 +135,8 @@ class OpenAIChoice:
         """Reasoning under its several names; under two of them it is mostly the same text."""
         found: list[str] = []
         for name in _REASONING:
-            if (text := text_of(source.get(name))) and text not in found:
+            value = source.get(name)
+            if value and (text := text_of(value)) not in found:
                 found.append(text)
         details = source.get("reasoning_details")
         if isinstance(details, list):
@@ -200,7 +201,8 @@ def _object(choice: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = choice.get(name)
     if value is not None and not isinstance(value, dict):
         raise ValueError(f"{name} is {type(value).__name__}")
-    return cast("dict[str, Any] | None", value)
+    found: dict[str, Any] | None = value
+    return found
 
 
 def _detail(part: Any) -> str:

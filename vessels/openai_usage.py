@@ -63,12 +63,12 @@ def read_usage(usage: Mapping[str, Any]) -> tuple[Counts, dict[str, Any]]:
 def read_timings(event: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Seconds:
     """The durations that are given, in seconds: llama.cpp's `timings`, Groq's and Cerebras's."""
     llama = event.get("timings")
-    if isinstance(llama, Mapping):
-        milliseconds = _durations(cast("Mapping[str, Any]", llama), _LLAMA)
+    if isinstance(llama, dict):
+        milliseconds = _durations(cast("dict[str, Any]", llama), _LLAMA)
         return {name: value / 1000 for name, value in milliseconds.items()}
     info = event.get("time_info")
-    if isinstance(info, Mapping):
-        return {**_durations(cast("Mapping[str, Any]", info), _GROQ)}
+    if isinstance(info, dict):
+        return {**_durations(cast("dict[str, Any]", info), _GROQ)}
     return {**_durations(usage, _GROQ)} if usage else {}
 
 

@@ -1,7 +1,7 @@
 """Servers that speak the OpenAI dialect, by name: data, without code of their own.
 
-A preset says where the server is, which variables hold its key, what it does not take and what it
-calls by another name. It is a subclass of `OpenAI` whose attributes say so; so is one of your own:
+A preset has the server's address, the variables that hold its key, the fields that it does not take
+and those that it names differently. It is a subclass of `OpenAI` with attributes; write your own:
 
     class Lab(OpenAI):
         name = "lab"
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .addresses import ollama_address
+from .base_urls import ollama_base_url
 from .openai import OpenAI
 
 __all__ = [
@@ -40,9 +40,9 @@ __all__ = [
     "Together",
 ]
 
-_ONLY_CHAT = {"prompt": "it has no completions route; give messages"}
-_NO_LOGPROBS = {"logprobs": "it answers 400"}
-_ONE_ANSWER = {"n": "it gives one answer"}
+_ONLY_CHAT = {"prompt": "there is no completions route; give messages"}
+_NO_LOGPROBS = {"logprobs": "the server answers 400"}
+_ONE_ANSWER = {"n": "it gives one answer per request"}
 _RANDOM_SEED = {"seed": "random_seed"}
 _BY_TYPE = {
     True: {"thinking": {"type": "enabled"}},
@@ -75,7 +75,7 @@ class OllamaV1(OpenAI):
     @property
     def base_url(self) -> str:
         """Where the server is; OLLAMA_HOST may be a host, a :port or a URL."""
-        return ollama_address(super().base_url)
+        return ollama_base_url(super().base_url)
 
 
 class LlamaCpp(OpenAI):

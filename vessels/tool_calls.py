@@ -1,9 +1,9 @@
-"""Which tool call a piece belongs to.
+"""Assigns the pieces of tool calls to their calls.
 
-The dialect says: by `index`. Servers leave it out, send -1, count from 1, or send 0 for each of
-several calls; they repeat id and name in every piece, send them apart, or the name in fragments.
-The slot given here is the call's number in order of appearance, from "0". Each deviation mended is
-named on the frame.
+By the dialect, `index` identifies the call. Servers leave it out, send -1, count from 1, or send 0
+for each of several calls; they repeat id and name in every piece, send them apart, or the name in
+fragments. The slot given here is the call's number in order of appearance, from "0". Each deviation
+mended is named on the frame.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from ..core.chunk import ToolCallDeltaFields
 from ..core.errors import InvalidRequestError
 from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
+from ..core.mending import mend_value
 from ..core.request import ToolCallRequest
-from .values import object_in
+from .wire_values import object_in
 
 __all__ = ["ToolCalls", "arguments_object", "arguments_text"]
 
@@ -47,7 +48,7 @@ class ToolCalls:
         self._calls: list[_Call] = []
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
-        """The fields of a piece as sent; None if it says nothing new.
+        """The delta for a piece as it was sent; None if it has nothing new.
 
         whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
         """
@@ -58,16 +59,19 @@ class ToolCalls:
         index = _index(piece.get("index", function.get("index")))
         identifier = _word(piece.get("id"))
         name = _word(function.get("name"))
-        arguments = arguments_text(function.get("arguments"))
+        sent_arguments = function.get("arguments")
+        if not isinstance(sent_arguments, str):
+            sent_arguments = mend_value(sent_arguments, frame)
+        arguments = arguments_text(sent_arguments)
         if whole:
             call = self._begin(index)
         else:
             if index is None:
                 frame.repair("missing-tool-index")
-            if arguments and not isinstance(function["arguments"], str):
+            if arguments and not isinstance(sent_arguments, str):
                 frame.repair("tool-arguments-not-text")
             call = self._find(index, identifier, name, arguments, frame)
-        return self._told(call, identifier, name, arguments, frame)
+        return self._delta(call, identifier, name, arguments, frame)
 
     def _begin(self, index: int | None) -> _Call:
         call = _Call(str(len(self._calls)), index)
@@ -110,21 +114,21 @@ class ToolCalls:
             frame.repair("tool-index-repeated")
         return self._begin(index)
 
-    def _told(
+    def _delta(
         self, call: _Call, identifier: str | None, name: str | None, arguments: str, frame: Frame
     ) -> ToolCallDeltaFields | None:
-        told: ToolCallDeltaFields = {"slot": call.slot}
+        delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.name or call.arguments):
-            told["index"] = call.index
+            delta["index"] = call.index
         if identifier is not None and call.id is None:
-            told["id"] = call.id = identifier
+            delta["id"] = call.id = identifier
         if name is not None and (new := _new_part(call, name, frame)):
-            told["name"] = new
+            delta["name"] = new
             call.name += new
         if arguments:
-            told["arguments"] = arguments
+            delta["arguments"] = arguments
             call.arguments.append(arguments)
-        return told if len(told) > 1 else None
+        return delta if len(delta) > 1 else None
 
 
 def arguments_text(arguments: Any) -> str:
@@ -137,7 +141,7 @@ def arguments_text(arguments: Any) -> str:
 def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
     """The arguments of an earlier call as a JSON object, for dialects that have them as one.
 
-    Raises InvalidRequestError if they are none.
+    Raises InvalidRequestError if they are not one.
     """
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
@@ -147,7 +151,7 @@ def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
             arguments = None
     if not isinstance(arguments, dict):
         raise InvalidRequestError(
-            f"{vessel} takes arguments as a JSON object; those of {call.function.name!r} are none"
+            f"{vessel} takes arguments only as a JSON object: see those of {call.function.name!r}"
         )
     return cast("dict[str, Any]", arguments)
 

@@ -68,7 +68,7 @@ def _of_calls(
         yield Difference(place, 0, "call", *numbers)
         return
     first, second = one.completion(), other.completion()
-    both = zip_longest((first, *first.choices), (second, *second.choices))
+    both = zip_longest(first.choices, second.choices)
     for index, (choice, counterpart) in enumerate(both):
         before, after = _answer(choice or Choice()), _answer(counterpart or Choice())
         for subject in before:

@@ -30,14 +30,11 @@ def frame_line(step: Step, n: int, call: int, t: int) -> bytes:
         fields["repairs"] = frame.repairs
     if step.fields:
         fields["chunks"] = step.fields
-    if not frame.odd:
-        try:
-            body = orjson.dumps(fields)[:-1]
-        except TypeError:
-            pass  # the standard module writes what orjson does not
-        else:
-            line = b'%b,"crc":"%08x"}\n' % (body, crc32(body))  # as `seal`, without the call
-            if len(line) > LONGEST_LINE:
-                refuse_long_line(line)
-            return line
-    return build_line(fields, exact=True)
+    try:
+        body = orjson.dumps(fields)[:-1]
+    except TypeError:  # the standard module writes what orjson does not
+        return build_line(fields, exact=True)
+    line = b'%b,"crc":"%08x"}\n' % (body, crc32(body))  # as `seal`, without the call
+    if len(line) > LONGEST_LINE:
+        refuse_long_line(line)
+    return line

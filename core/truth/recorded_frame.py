@@ -17,7 +17,7 @@ from ..errors import RecordingCorruptError
 from ..exchange import Step
 from ..frame import Frame
 from ..framing import Framing
-from ..making import make_chunk
+from ..make_chunk import make_chunk
 from ..validation import explain
 from .scan import ScannedLine, is_whole
 
@@ -133,8 +133,8 @@ class RecordedFrame:
         frame.repairs = self.repairs
         return Step(
             frame,
-            chunks=list(self.chunks()),
-            fields=[dict(each) for each in self.fields],
+            chunks=tuple(self.chunks()),
+            fields=tuple(dict(each) for each in self.fields),
             partial=self.partial,
             masked=self.masked,
         )

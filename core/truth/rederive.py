@@ -252,8 +252,8 @@ class _Call:
 
     def _steps(self, steps: list[Step], call: int, t: int) -> None:
         for step in steps:
-            step.masked = self._masked
-            self._file.raw_line(frame_line(step, self._file.n + 1, call, t))
+            masked = step._replace(masked=self._masked)
+            self._file.raw_line(frame_line(masked, self._file.n + 1, call, t))
             self._tally.add(step.frame.raw)
             if step.chunks:
                 self._meter.add((step,), t - self._started)

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vesselog import Completion, StreamChunk
+from vesselog import Choice, Completion, StreamChunk
 from vesselog.core.assembler import Assembler
-from vesselog.core.making import make_chunk
+from vesselog.core.make_chunk import make_chunk
 
 TEXT = st.text(max_size=8)
 FIELDS = st.one_of(
@@ -52,8 +52,11 @@ def test_text_alone_is_of_the_first_choice() -> None:
     other = make_chunk({"seq": 1, "text": "b", "choice": 1}, 0.0, "")
     completion = assembled([first, other, first])
     assert completion.text == "aa"
-    assert [(choice.index, choice.text) for choice in completion.choices] == [(1, "b")]
+    assert [(choice.index, choice.text) for choice in completion.choices] == [
+        (0, "aa"),
+        (1, "b"),
+    ]
 
 
 def test_no_chunks_are_an_empty_answer() -> None:
-    assert assembled([]) == Completion()
+    assert assembled([]) == Completion(choices=(Choice(),))

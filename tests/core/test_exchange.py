@@ -312,3 +312,21 @@ def test_adding_chunks_up_leaves_them_as_they_are() -> None:
 def test_a_line_of_an_event_that_is_none_of_its_fields_is_named(line: bytes) -> None:
     found = openai(delta(content="a"), line + b"\n", b"id\nretry: 5\n: x\n \n\n", STOP)
     assert (found.outcome, found.repairs) == ("complete", ["unknown-event-field"])
+
+
+def test_a_step_cannot_be_changed() -> None:
+    (step,) = openai(delta(content="a")).steps
+    with pytest.raises(AttributeError):
+        step.partial = True  # type: ignore[misc]
+    assert isinstance(step.chunks, tuple)
+    assert isinstance(step.fields, tuple)
+
+
+def test_frames_that_were_not_pulled_come_with_the_end() -> None:
+    exchange = Exchange(OpenAI(), WireRequest(url="http://x", body={}))
+    exchange.respond(200, SSE)
+    exchange.feed(sse(delta(content="a"), delta(content="b"), STOP))
+    steps = list(exchange.finish())
+    assert [chunk.text for step in steps for chunk in step.chunks] == ["a", "b", ""]
+    assert [step.partial for step in steps] == [False] * 3
+    assert exchange.error is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -78,14 +80,11 @@ def test_a_line_is_its_data(framing: Framing) -> None:
 def test_json_of_a_frame() -> None:
     frame = event(b'data: {"a": 1}\n\n')
     assert frame.json() == {"a": 1}
-    assert not frame.odd
 
 
-@pytest.mark.parametrize("data", ['"\\ud83d"', "NaN", "-Infinity", "1e400"])
-def test_json_that_orjson_refuses_is_read_and_marked(data: str) -> None:
-    frame = event(f"data: {data}\n\n".encode())
-    frame.json()
-    assert frame.odd
+@pytest.mark.parametrize("data", ['"\\ud83d"', "-Infinity", "1e400"])
+def test_json_that_orjson_refuses_is_read(data: str) -> None:
+    assert event(f"data: {data}\n\n".encode()).json() == json.loads(data)
 
 
 @pytest.mark.parametrize("data", ["", "{", "[DONE]", "nothing", '{"a":1}{"b":2}', "[" * 100_000])
@@ -134,8 +133,7 @@ pieces = st.sampled_from(
 def test_the_direct_path_equals_httpx_sse(body: str) -> None:
     """However an event is dressed, what the frame says is what httpx-sse says of it."""
     splitter = Splitter(Framing.SSE)
-    splitter.feed(body.encode())
-    raws = list(iter(splitter.pull, None))
+    raws = splitter.split(body.encode())
     for raw in [*raws, splitter.rest()]:
         frame = event(raw)
         assert (frame.event, frame.data) == _parse_event(raw.decode())

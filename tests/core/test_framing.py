@@ -48,9 +48,7 @@ def split(framing: Framing, *pieces: bytes, limit: int = 1 << 20) -> tuple[list[
     splitter = Splitter(framing, limit)
     frames = []
     for piece in pieces:
-        splitter.feed(piece)
-        while (frame := splitter.pull()) is not None:
-            frames.append(frame)
+        frames += splitter.split(piece)
     return frames, splitter.rest()
 
 
@@ -100,45 +98,37 @@ def test_a_body_is_one_frame() -> None:
 def test_an_event_is_given_as_soon_as_its_blank_line_is_there() -> None:
     """Carriage returns alone do not make it wait for the next event."""
     for body in (b"data: 1\n\n", b"data: 1\r\n\r\n", b"data: 1\r\r"):
-        splitter = Splitter(Framing.SSE)
-        splitter.feed(body)
-        assert splitter.pull() == body
+        assert Splitter(Framing.SSE).split(body) == [body]
 
 
-def test_two_frames_of_one_read_are_pulled_one_by_one() -> None:
+def test_a_read_gives_the_frames_that_it_completes() -> None:
     splitter = Splitter(Framing.NDJSON)
-    splitter.feed(b"1\n2\n3")
-    assert [splitter.pull(), splitter.pull(), splitter.pull()] == [b"1\n", b"2\n", None]
-    splitter.feed(b"\n")
-    assert splitter.pull() == b"3\n"
+    assert splitter.split(b"1\n2\n3") == [b"1\n", b"2\n"]
+    assert splitter.split(b"\n") == [b"3\n"]
 
 
 @pytest.mark.parametrize("framing", Framing)
 @pytest.mark.parametrize("pieces", [1, 7, 200])
 def test_a_frame_is_bounded(framing: Framing, pieces: int) -> None:
     splitter = Splitter(framing, max_frame_bytes=100)
-    sent = b""
-
-    def feed_all() -> None:
-        nonlocal sent
-        for _ in range(pieces):
-            sent += b"x" * (200 // pieces)
-            splitter.feed(b"x" * (200 // pieces))
-            assert splitter.pull() is None
-
-    with pytest.raises(ProtocolError, match="larger than 100 bytes") as caught:
-        feed_all()
-    assert caught.value.setting == "max_frame_bytes"
-    assert splitter.rest() == sent, "what came is still there, to be recorded"
+    size = 200 // pieces
+    for number in range(pieces):
+        assert splitter.split(b"x" * size) == []
+        assert (splitter.error is not None) is ((number + 1) * size > 100)
+    assert isinstance(splitter.error, ProtocolError)
+    assert "larger than 100 bytes" in splitter.error.message
+    assert splitter.error.setting == "max_frame_bytes"
+    assert splitter.rest() == b"x" * size * pieces, "what came is still there, to be recorded"
 
 
 @pytest.mark.parametrize("framing", [Framing.NDJSON, Framing.SSE])
 def test_a_large_frame_behind_small_ones_is_bounded_too(framing: Framing) -> None:
     splitter = Splitter(framing, max_frame_bytes=20)
-    splitter.feed(b"data: 1\n\n" + b"x" * 50)
-    assert splitter.pull() == (b"data: 1\n" if framing is Framing.NDJSON else b"data: 1\n\n")
-    with pytest.raises(ProtocolError, match="larger"):
-        list(iter(splitter.pull, None))
+    before = b"data: 1\n" if framing is Framing.NDJSON else b"data: 1\n\n"
+    large = b"x" * 50 + b"\n\ndata: 2\n\n"
+    assert splitter.split(before + large) == [before]
+    assert splitter.error is not None
+    assert splitter.rest() == large
 
 
 class CountingBytes(bytes):

@@ -130,7 +130,10 @@ def test_a_completion() -> None:
         text="Hi",
         reasoning="r",
         finish_reason="stop",
-        choices=(Choice(index=1, text="Ho", finish_reason="length"),),
+        choices=(
+            Choice(text="Hi", reasoning="r", finish_reason="stop"),
+            Choice(index=1, text="Ho", finish_reason="length"),
+        ),
         usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3),
         outcome="complete",
         response_id="r",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from vesselog.core.errors import InvalidRequestError
+from vesselog.core.errors import InvalidRequestError, UsageError
 from vesselog.core.request import (
     ChatRequest,
     FunctionCall,
@@ -158,3 +158,42 @@ def test_requests_are_frozen_and_have_a_schema() -> None:
         chat.model = "other"
     assert "messages" in ChatRequest.model_json_schema()["properties"]
     assert ChatRequest.model_validate_json(chat.model_dump_json()) == chat
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("contnt", "content"),
+        ("contents", "content"),
+        ("text", "content"),
+        ("message", "content"),
+        ("toolCalls", "tool_calls"),
+        ("tool_callid", "tool_call_id"),
+        ("Name", "name"),
+    ],
+)
+def test_a_misspelt_key_of_a_message_is_refused_by_name(key: str, known: str) -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "user", key: "secret"}]
+    with pytest.raises(UsageError) as caught:
+        chat_request("m", messages)
+    assert isinstance(caught.value, InvalidRequestError)
+    assert f"messages.1: unknown key {key!r}: write {known!r}" in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("annotations", "audio", "cache_control", "extra_content", "function_call", "images"),
+        *("is_error", "parts", "partial", "prefix", "reasoning", "reasoning_content", "refusal"),
+        *("reasoning_details", "thinking", "thinking_blocks", "thought_signatures", "tool_name"),
+        *("tool_use_id", "weight"),
+    ],
+)
+def test_keys_that_a_provider_has_beside_the_known_ones_are_kept(key: str) -> None:
+    (message,) = chat_request("m", [{"role": "assistant", key: "x"}]).messages or ()
+    assert message.model_extra == {key: "x"}
+
+
+def test_a_key_like_a_known_one_is_kept_beside_it() -> None:
+    chat_request("m", [{"role": "user", "content": "x", "context": "y"}])

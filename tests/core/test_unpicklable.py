@@ -17,7 +17,7 @@ from vesselog.core.masking import Masker
 from vesselog.vessels import Azure, Ollama, OpenAI
 
 KEY = "sk-canary-0123456789abcdef"
-REFUSED = "may hold a key and is not pickled: make it where it is used"
+REFUSED = "may hold a key and cannot be pickled: create it in the process that uses it"
 
 HOLDERS: dict[str, Callable[[], object]] = {
     "vessel": lambda: OpenAI(api_key=KEY),

@@ -252,7 +252,8 @@ def test_the_outcomes_are_those_of_the_code() -> None:
     rows = table("timeouts-and-cancelling.md", "## How a call ended")
     assert {row[0].strip("`") for row in rows} == set(get_args(vesselog.Outcome))
     (outcome,) = [row[1] for row in table("file-format.md", "### end") if "outcome" in row[0]]
-    assert set(codes([outcome])) == set(get_args(vesselog.Outcome))
+    written = set(get_args(vesselog.Outcome)) - {"interrupted"}  # that is to have no end line
+    assert set(codes([outcome])) == written
 
 
 def test_the_variables_are_those_of_the_vessels() -> None:

@@ -170,8 +170,8 @@ def test_the_skeleton_is_clean(check: str) -> None:
         ("-lab", "see vesselog new-vessel --help"),
         ("../lab", "cannot be named"),
         ("", "cannot be named"),
-        ("ollama", "there is a vessel named"),
-        ("taken", "is there already"),
+        ("ollama", "there is already a vessel named"),
+        ("taken", "already exists"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(

@@ -243,7 +243,7 @@ def told_of(*objects: Any) -> Iterator[str]:
         try:
             yield pickle.dumps(each).decode("latin-1")
         except TypeError as refusal:
-            assert "may hold a key and is not pickled" in str(refusal)  # noqa: PT017
+            assert "may hold a key and cannot be pickled" in str(refusal)  # noqa: PT017
         if isinstance(each, BaseException):
             yield "".join(traceback.format_exception(each))
             yield f"{each.__dict__} {each.args}"

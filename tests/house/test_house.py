@@ -134,7 +134,9 @@ def io_in(path: Path) -> list[str]:
 
 
 def test_vessels_do_no_io() -> None:
-    assert [line for path in sources("vessels") for line in io_in(path)] == []
+    """But for the room's own address, which imports a module when a name of it is asked for."""
+    vessels = [path for path in sources("vessels") if path.name != "__init__.py"]
+    assert [line for path in vessels for line in io_in(path)] == []
 
 
 def test_vessels_stay_small() -> None:

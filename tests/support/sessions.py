@@ -54,7 +54,7 @@ def request(body: dict[str, Any] = BODY, **more: Any) -> dict[str, Any]:
 def step(seq: int, text: str = "x", raw: bytes | None = None, **fields: Any) -> Step:
     """A frame with one chunk."""
     raw = dumps({"message": {"content": text}}) + b"\n" if raw is None else raw
-    return Step(Frame(raw, Framing.NDJSON), fields=[{"seq": seq, "text": text, **fields}])
+    return Step(Frame(raw, Framing.NDJSON), fields=({"seq": seq, "text": text, **fields},))
 
 
 def write(writer: Writer, steps: Iterable[Step]) -> list[StreamChunk]:

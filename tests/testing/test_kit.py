@@ -21,7 +21,7 @@ from vesselog.testing.kit import INVARIANTS, Conformance, check, report
 from vesselog.testing.purity import impurities
 from vesselog.testing.running import Case, run
 from vesselog.testing.splits import split_anywhere
-from vesselog.testing.travels import travels
+from vesselog.testing.through_clients import through_clients
 
 HELLO = b'data: {"say":"Hello"}\n\ndata: {"say":","}\n\ndata: {"say":" you"}\n\n'
 END = b'data: {"end":"stop"}\n\n'
@@ -66,7 +66,7 @@ def test_a_vessel_that_is_right_conforms(bodies: Path) -> None:
         (broken.LineMinded, "line ends change nothing"),
         (broken.Lossy, "the answer is the expected one"),
         (broken.WrongBack, "what is encoded is decoded"),
-        (broken.Raising, "error statuses are told"),
+        (broken.Raising, "error statuses are errors"),
         (broken.Unstreaming, "requests are pure"),
         (broken.Clockwork, "splits change nothing"),
         (broken.Clockwork, "sync, async and replay are one"),
@@ -166,7 +166,7 @@ def test_recordings_are_bodies_that_say_what_is_expected(bodies: Path, tmp_path:
     body = Body("hello.sse", HELLO + END, content_type="text/event-stream")
     request = vessel.request(chat_request("m", "x"))
     case = Case(vessel, body, request, run(vessel, request, body))
-    assert list(travels(case, tmp_path / "work", random.Random(1))) == []
+    assert list(through_clients(case, tmp_path / "work", random.Random(1))) == []
     (path,) = (tmp_path / "work/sync").glob("*.jsonl")
     path.rename(bodies / "recorded.jsonl")
     assert findings(vessel, bodies) == set()

@@ -4,8 +4,21 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from vesselog.core.chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
-from vesselog.core.completion import Completion, Metrics, ToolCall
+from vesselog import (
+    Choice,
+    Completion,
+    FinishReason,
+    Frame,
+    Metrics,
+    Outcome,
+    Step,
+    StreamChunk,
+    Timings,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    VesselogError,
+)
 
 
 class Weather(BaseModel):
@@ -34,6 +47,21 @@ def of_a_completion(completion: Completion) -> Weather:
     assert_type(completion.text, str)
     assert_type(completion.metrics, Metrics)
     assert_type(completion.metrics.output_tokens_per_second, float | None)
+    assert_type(completion.choices, tuple[Choice, ...])
+    assert_type(completion.outcome, Outcome | None)
     assert_type([call.name for call in completion.tool_calls], list[str])
     assert_type(completion.tool_calls, tuple[ToolCall, ...])
     return completion.parse(Weather)
+
+
+def of_a_step(step: Step) -> bytes:
+    """A step of `stream.frames()` has the exact bytes, and cannot be changed."""
+    assert_type(step.frame, Frame)
+    assert_type(step.chunks, tuple[StreamChunk, ...])
+    assert_type(step.error, VesselogError | None)
+    return step.frame.raw
+
+
+def of_an_outcome(outcome: Outcome) -> bool:
+    """The outcome of a recorded call may be that it has no end."""
+    return outcome == "interrupted"

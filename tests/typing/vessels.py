@@ -3,11 +3,20 @@
 from collections.abc import Iterable
 from typing import ClassVar, assert_type
 
-from vesselog.core.chunk import ChunkFields
-from vesselog.core.errors import ProviderError
-from vesselog.core.frame import Frame
-from vesselog.core.request import ChatRequest
-from vesselog.core.vessel import Decoder, Progress, Vessel, WireRequest
+from vesselog.vessels import (
+    ChatRequest,
+    ChunkFields,
+    Decoder,
+    Frame,
+    OpenAI,
+    Progress,
+    ProviderError,
+    ToolCalls,
+    Vessel,
+    WireRequest,
+    error_of_status,
+    route_url,
+)
 
 
 class LabDecoder(Decoder):
@@ -43,3 +52,11 @@ def configured(environment: dict[str, str]) -> Lab:
     """A copy is of the same class."""
     assert_type(Lab().api_key, str | None)
     return Lab(api_key=lambda: "made when it is asked for").configured(environment)
+
+
+def helped(frame: Frame) -> OpenAI:
+    """Names that are imported when they are asked for are typed like any other."""
+    assert_type(error_of_status("lab", 500, "no"), ProviderError)
+    assert_type(route_url("http://lab", "/chat", routes=["/chat"], root="/v1"), str)
+    ToolCalls().add({"function": {"name": "f"}}, frame, whole=True)
+    return OpenAI(base_url="http://lab")

@@ -49,10 +49,7 @@ def compare(found: Decoded, expected: Expected) -> None:
         words = expected.error.split()[:8]
         assert " ".join(words) in " ".join(found.error.message.lower().split())
     completion = found.completion
-    choices: dict[int, Choice] = {
-        0: completion,
-        **{each.index: each for each in completion.choices},
-    }
+    choices = {each.index: each for each in completion.choices}
     for number, answer in expected.answers.items():
         choice = choices.get(number, Choice())
         assert choice.text == answer.text

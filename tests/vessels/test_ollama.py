@@ -256,7 +256,7 @@ def test_models_and_version() -> None:
 def test_a_plain_stream() -> None:
     found = ollama(line("Hel"), line("lo"), line("!"), LAST)
     assert (found.outcome, found.progress) == ("complete", Progress.TERMINATED)
-    assert [step.fields for step in found.steps][:3] == [
+    assert [list(step.fields) for step in found.steps][:3] == [
         [{"seq": 0, "role": "assistant", "text": "Hel", "model": "m"}],
         [{"seq": 1, "text": "lo"}],
         [{"seq": 2, "text": "!"}],

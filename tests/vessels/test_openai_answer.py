@@ -44,7 +44,7 @@ def test_a_plain_stream() -> None:
 
 def test_what_repeats_is_told_once() -> None:
     found = openai(*(delta(role="assistant", content=letter) for letter in "abc"), STOP)
-    assert [step.fields for step in found.steps][1:3] == [
+    assert [list(step.fields) for step in found.steps][1:3] == [
         [{"seq": 1, "text": "b"}],
         [{"seq": 2, "text": "c"}],
     ]
@@ -91,7 +91,8 @@ def test_several_choices() -> None:
     found = openai(both, STOP, delta("length", index=1), n=2)
     assert found.outcome == "complete"
     assert found.completion.text == "a"
-    (other,) = found.completion.choices
+    first, other = found.completion.choices
+    assert (first.index, first.text, first.finish_reason) == (0, "a", "stop")
     assert (other.index, other.text, other.finish_reason) == (1, "b", "length")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from vesselog.core.detect_framing import detect_framing
 from vesselog.core.framing import Framing
-from vesselog.core.sniffing import sniff
 
 SSE, NDJSON, BODY = Framing.SSE, Framing.NDJSON, Framing.BODY
 EVENTS, LINES, JSON = "text/event-stream", "application/x-ndjson", "application/json"
@@ -13,7 +13,7 @@ EVENTS, LINES, JSON = "text/event-stream", "application/x-ndjson", "application/
 
 @pytest.mark.parametrize("head", [b"", b" \r\n\t", b"\xef", b"\xef\xbb", b"\xef\xbb\xbf \n"])
 def test_nothing_is_known_before_the_first_character(head: bytes) -> None:
-    assert sniff(head, EVENTS, SSE, stream=True) is None
+    assert detect_framing(head, EVENTS, SSE, stream=True) is None
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_the_first_character_decides(
     framing: Framing,
 ) -> None:
     for before in (b"", b"\n ", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"):
-        assert sniff(before + head, content_type, own, stream=stream) is framing
+        assert detect_framing(before + head, content_type, own, stream=stream) is framing

@@ -1,6 +1,6 @@
-"""JSON values of the wire, held to the type that the dialect gives them.
+"""Reads JSON values that must have the type that the dialect gives them.
 
-A ValueError here is about what a server sent: the frame is not of the dialect.
+A ValueError means that the server sent something else: the frame is not of the dialect.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-__all__ = ["counts_in", "list_in", "object_in", "text_of"]
+__all__ = ["list_in", "object_in", "sum_of_counts", "text_of"]
 
 
 def text_of(value: Any) -> str:
@@ -36,11 +36,11 @@ def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise ValueError(f"{name} is {type(value).__name__}")  # noqa: TRY004 - it is the wire's
     if not all(isinstance(each, dict) for each in cast("list[Any]", value)):
-        raise ValueError(f"{name} holds something else than objects")
+        raise ValueError(f"{name} must hold only objects")
     return cast("list[dict[str, Any]]", value)
 
 
-def counts_in(place: Mapping[str, Any], *names: str) -> int | None:
-    """The sum of the counts under these names; None if there is none of them."""
+def sum_of_counts(place: Mapping[str, Any], *names: str) -> int | None:
+    """The sum of the counts under these names; None if none is there."""
     given = [count for name in names if type(count := place.get(name)) is int]
     return sum(given) if given else None

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from vesselog import StreamChunk
-from vesselog.core.making import make_chunk
+from vesselog.core.make_chunk import make_chunk
 
 PLAIN = [
     {"seq": 7, "text": "light"},

@@ -1,4 +1,4 @@
-"""What providers' errors say, in all the shapes they come in: error bodies, and errors in a stream.
+"""Reads errors of providers in all their shapes: error bodies, and errors in a stream.
 
 Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "error": "text"}`, flat `{"object",
 "message", "type", "param", "code"}`, `{"detail"}` (FastAPI's too), `{"code", "message", "type"}`,
@@ -15,9 +15,9 @@ from typing import Any, cast
 from ..core.errors import ProviderError
 from ..core.jsontext import dumps, loads
 
-__all__ = ["error_in_band", "error_of_event", "error_of_status", "is_retryable"]
+__all__ = ["error_in_band", "error_in_event", "error_of_status", "is_retryable"]
 
-# Enough to say what is wrong; some servers answer with the whole prompt or a page of HTML.
+# Enough for a reason; some servers answer with the whole prompt or a page of HTML.
 LONGEST_MESSAGE = 500
 
 _MESSAGES = (
@@ -73,19 +73,19 @@ def error_in_band(vessel: str, error: Any) -> ProviderError:
     message, code = _read(error)
     number = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 0
     return ProviderError(
-        f"{vessel} failed while answering: {message or 'it does not say why'}",
+        f"{vessel} failed while answering: {message or 'no reason was given'}",
         phase="body",
         code=code,
         retryable=is_retryable(number) or code in _PASSING,
     )
 
 
-def error_of_event(event: Mapping[str, Any]) -> Any:
+def error_in_event(event: Mapping[str, Any]) -> Any:
     """The error in an event of the OpenAI dialect, None if there is none."""
     if error := event.get("error"):
         return error
     groq = event.get("x_groq")
-    if isinstance(groq, Mapping) and (error := cast("Mapping[str, Any]", groq).get("error")):
+    if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
         return error
     if event.get("object") == "error":
         return event
@@ -129,7 +129,7 @@ def _is_code(value: Any) -> bool:
 
 
 def _upstream(fields: Mapping[str, Any]) -> str:
-    """What the provider behind a gateway said (OpenRouter: `metadata.raw`)."""
+    """The message of the provider behind a gateway (OpenRouter: `metadata.raw`)."""
     metadata = fields.get("metadata")
     raw = cast("Mapping[str, Any]", metadata).get("raw") if isinstance(metadata, Mapping) else None
     return f" ({raw})" if raw and isinstance(raw, str) else ""

@@ -1,6 +1,6 @@
 """Moves `<think>` tags out of the text, where the caller asked for it.
 
-Models whose server does not know their reasoning put it into the text: `<think>`, the reasoning,
+Where a server does not separate a model's reasoning, it is in the text: `<think>`, the reasoning,
 `</think>`, the answer (DeepSeek R1, Qwen 3 …). The tag counts only before any other text. Each
 frame in which text moved names the repair `think-tags`.
 """
@@ -19,7 +19,7 @@ _CLOSE = "</think>"
 
 
 class _Choice:
-    """Where one choice is: looking for the opening tag, inside, or past it all."""
+    """The state of one choice. tag: the one that is looked for, "" after the closing one."""
 
     __slots__ = ("held", "tag")
 
@@ -44,7 +44,7 @@ class ThinkSplitter:
     ) -> Iterator[ChunkFields]:
         """The chunks with the text between the tags as reasoning.
 
-        With `last`, what is held back too.
+        last: the answer has ended, so that nothing is held back any longer.
         """
         for chunk in chunks:
             index = chunk.get("choice", 0)

@@ -71,7 +71,7 @@ def test_choices_are_split_apart() -> None:
         split_think=True,
     )
     assert (found.completion.reasoning, found.completion.text) == ("a", "c")
-    assert found.completion.choices[0].text == "b"
+    assert found.completion.choices[1].text == "b"
 
 
 def test_reasoning_in_its_own_field_stays() -> None:

@@ -1,4 +1,4 @@
-"""How a body is framed, by its first character: content types lie.
+"""Detects the framing of a body by its first character, since content types are often wrong.
 
 Servers send events as application/json, one JSON object where a stream was asked for (Ollama's load
 and unload answers, gateways), and events where none was asked for.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from .framing import Framing
 
-__all__ = ["BYTE_ORDER_MARK", "WHITE_SPACE", "sniff"]
+__all__ = ["BYTE_ORDER_MARK", "WHITE_SPACE", "detect_framing"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE_SPACE = b" \t\r\n"
 
 
-def sniff(head: bytes, content_type: str, own: Framing, *, stream: bool) -> Framing | None:
+def detect_framing(head: bytes, content_type: str, own: Framing, *, stream: bool) -> Framing | None:
     """The framing of a body that begins with `head`; None if that has no first character yet.
 
     content_type: in lower case. own: the framing of the vessel's dialect. stream: whether a stream

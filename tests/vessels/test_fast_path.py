@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -12,11 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from decoding import Decoded, decode
+from vesselog.core.exchange import Exchange
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
-from vesselog.core.vessel import Vessel
+from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.vessels import Ollama, OpenAI
-from vesselog.vessels.alike import Alike
+from vesselog.vessels.fast_path import FastPath
 from vesselog.vessels.openai_answer import OpenAIDecoder
 
 VESSELS: dict[str, Vessel] = {"openai": OpenAI(), "ollama": Ollama()}
@@ -50,7 +53,7 @@ def seen(found: Decoded) -> Any:
 
 def same_both_ways(dialect: str, body: bytes) -> Decoded:
     short = decode(VESSELS[dialect], body, TYPES[dialect])
-    with mock.patch.object(Alike, "read", return_value=None):
+    with mock.patch.object(FastPath, "read", return_value=None):
         long = decode(VESSELS[dialect], body, TYPES[dialect])
     assert seen(short) == seen(long)
     return short
@@ -137,7 +140,7 @@ def test_a_text_that_stands_elsewhere_too_is_not_mistaken() -> None:
 
 def test_where_no_frame_is_like_another_it_is_given_up() -> None:
     frames = [f'{{"n":{n},"choices":[{{"index":0,"delta":{{"content":"a"}}}}]}}' for n in range(40)]
-    with mock.patch("vesselog.vessels.alike.json.dumps", side_effect=json.dumps) as looked:
+    with mock.patch("vesselog.vessels.fast_path.json.dumps", side_effect=json.dumps) as looked:
         found = decode(OpenAI(), framed("openai", frames), TYPES["openai"])
     assert found.completion.text == "a" * 40
     assert looked.call_count == 16
@@ -163,3 +166,35 @@ def test_an_answer_after_such_reasoning_takes_the_short_way() -> None:
         return parse.call_count
 
     assert (parsed(thoughts), parsed(answer)) == (40, 1)
+
+
+@every_dialect
+@pytest.mark.parametrize(("same", "most"), [(True, 12), (False, 42)], ids=["fast", "parsed"])
+def test_a_frame_of_text_takes_few_calls(dialect: str, most: int, *, same: bool) -> None:
+    """From a read with one frame to its step, in calls of Python functions."""
+    payloads = [
+        payload(dialect, f"t{number}", None if same else "é" * number, last=True, ascii_only=False)
+        for number in range(20)
+    ]
+    if not same:
+        payloads = [f'{{"n":{number},{text[1:]}' for number, text in enumerate(payloads)]
+    vessel = VESSELS[dialect]
+    exchange = Exchange(vessel, WireRequest(url="http://x", body={"model": "m"}))
+    exchange.respond(200, TYPES[dialect])
+    *earlier, last = (framed(dialect, [each]) for each in payloads)
+    for raw in earlier:
+        exchange.take(raw)
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        (step,) = exchange.take(last)
+    finally:
+        sys.setprofile(before)
+    assert step.chunks[0].text == "t19"
+    assert len(calls) <= most, calls

@@ -1,7 +1,6 @@
-"""The whole travel of a body: through both clients, into a recording, and out of it again.
+"""Sends a body through both clients into a recording, and reads it back.
 
-The clients are the real ones; in place of the network an httpx transport hands them the body in
-pieces.
+The clients are real; in place of the network, an httpx transport gives them the body in pieces.
 """
 
 from __future__ import annotations
@@ -17,37 +16,37 @@ from typing import Any, TypedDict
 
 import httpx
 
-from ..core.chunk import StreamChunk
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
-from ..core.errors import VesselogError
 from ..core.settings import Retries, Timeouts
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
 from ..core.truth.verify import verify
-from ..core.vessel import Vessel
+from ..vessels import StreamChunk, Vessel, VesselogError
 from .bodies import Body
 from .running import COMPLETE, Case, shown
 
-__all__ = ["travels"]
+__all__ = ["through_clients"]
 
 _NAME = "vessel"
 _PIECES = 8
-# The body is there at once: only a machine that stands still could wait for so long, and then a
-# shorter drain would cut what comes after the dialect's last word.
+# The body is there at once, so these never pass. Shorter ones could, on a machine that is busy, and
+# would then cut what follows the terminator.
 _PATIENCE = Timeouts(grace=60.0, drain=60.0)
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What a caller got."""
+class _Result:
+    """What a caller received."""
 
     chunks: list[StreamChunk] = field(default_factory=list[StreamChunk])
     error: VesselogError | None = None
     path: Path | None = None
 
-    def differs(self, other: _Heard, *, t: bool = True) -> str | None:
-        ours, theirs = ([_plain(each, t=t) for each in heard.chunks] for heard in (self, other))
+    def differs(self, other: _Result, *, t: bool = True) -> str | None:
+        ours, theirs = (
+            [_plain(each, t=t) for each in received.chunks] for received in (self, other)
+        )
         if ours != theirs:
             pairs = enumerate(zip_longest(ours, theirs, fillvalue="nothing"))
             at, wanted, found = next((at, *pair) for at, pair in pairs if pair[0] != pair[1])
@@ -57,38 +56,41 @@ class _Heard:
         return None
 
 
-def travels(case: Case, workplace: Path, chance: random.Random) -> Iterator[str]:
-    """Sync equals async equals the bare decoder; live equals replay; `verify` finds nothing."""
-    bare = _Heard(case.whole.chunks, case.whole.error)
+def through_clients(case: Case, workplace: Path, chance: random.Random) -> Iterator[str]:
+    """Both clients equal the exchange alone; replay equals live; `verify` finds nothing."""
+    bare = _Result(case.whole.chunks, case.whole.error)
     pieces = _pieces(case.body.content, chance)
     live = {
         "the sync client": _sync(case, pieces, workplace / "sync"),
         "the async client": _in_loop(case, pieces, workplace / "async"),
     }
-    for name, heard in live.items():
-        if told := bare.differs(heard, t=False):
-            yield f"through {name}: {told}"
+    for name, received in live.items():
+        if message := bare.differs(received, t=False):
+            yield f"through {name}: {message}"
             continue
-        if heard.path is None:
+        if received.path is None:
             yield f"through {name}: nothing was recorded"
             continue
-        yield from (f"recorded by {name}: {told}" for told in _recording(case, heard, heard.path))
+        yield from (
+            f"recorded by {name}: {message}"
+            for message in _recording(case, received, received.path)
+        )
 
 
-def _recording(case: Case, heard: _Heard, path: Path) -> Iterator[str]:
+def _recording(case: Case, received: _Result, path: Path) -> Iterator[str]:
     for finding in verify(path).findings:
         if finding.severity == "error":
             yield f"verify finds: {finding.message}"
     (call,) = Recording(path).calls()
     recorded, content = b"".join(frame.raw for frame in call.frames()), case.body.content
-    # Behind an error in band nothing more is read.
-    if not content.startswith(recorded) or (heard.error is None and recorded != content):
+    # After an error in band nothing more is read.
+    if not content.startswith(recorded) or (received.error is None and recorded != content):
         yield "it does not hold the body's bytes"
-    if told := heard.differs(_replayed(path)):
-        yield f"replayed: {told}"
-    if told := heard.differs(_outside(_replayed_async(path))):
-        yield f"replayed in a loop: {told}"
-    again = _Heard()
+    if message := received.differs(_replayed(path)):
+        yield f"replayed: {message}"
+    if message := received.differs(_outside(_replayed_async(path))):
+        yield f"replayed in a loop: {message}"
+    again = _Result()
     http = httpx.AsyncClient(transport=httpx.MockTransport(_unreachable))
     with Client(http_client=http, replay=path, vessels={_NAME: case.vessel}) as client:
         try:
@@ -97,28 +99,28 @@ def _recording(case: Case, heard: _Heard, path: Path) -> Iterator[str]:
                     again.chunks.append(chunk)
         except VesselogError as error:
             again.error = error
-    if told := heard.differs(again):
-        yield f"as the answer to the same request: {told}"
+    if message := received.differs(again):
+        yield f"as the answer to the same request: {message}"
 
 
-def _sync(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
-    heard = _Heard()
+def _sync(case: Case, pieces: list[bytes], folder: Path) -> _Result:
+    received = _Result()
     http = httpx.AsyncClient(transport=_Transport(case.body, pieces))
     with Client(http_client=http, **_settings(case, folder)) as client:
         stream = client.send(_NAME, case.request)
         try:
             with stream:
                 for chunk in stream:
-                    heard.chunks.append(chunk)
+                    received.chunks.append(chunk)
         except VesselogError as error:
-            heard.error = error
-        heard.path = stream.path
-    return heard
+            received.error = error
+        received.path = stream.path
+    return received
 
 
-def _in_loop(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
-    async def listen() -> _Heard:
-        heard = _Heard()
+def _in_loop(case: Case, pieces: list[bytes], folder: Path) -> _Result:
+    async def listen() -> _Result:
+        received = _Result()
         transport = _Transport(case.body, pieces)
         async with (
             httpx.AsyncClient(transport=transport) as http,
@@ -128,43 +130,43 @@ def _in_loop(case: Case, pieces: list[bytes], folder: Path) -> _Heard:
             try:
                 async with stream:
                     async for chunk in stream:
-                        heard.chunks.append(chunk)
+                        received.chunks.append(chunk)
             except VesselogError as error:
-                heard.error = error
-            heard.path = stream.path
-        return heard
+                received.error = error
+            received.path = stream.path
+        return received
 
     return _outside(listen())
 
 
 def _unreachable(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("a replay asks no server", request=request)
+    raise httpx.ConnectError("a replay sends no request", request=request)
 
 
-def _replayed(path: Path) -> _Heard:
-    heard = _Heard()
+def _replayed(path: Path) -> _Result:
+    received = _Result()
     try:
         for chunk in replay(path, speed=0):
-            heard.chunks.append(chunk)
+            received.chunks.append(chunk)
     except VesselogError as error:
-        heard.error = error
-    return heard
+        received.error = error
+    return received
 
 
-async def _replayed_async(path: Path) -> _Heard:
-    heard = _Heard()
+async def _replayed_async(path: Path) -> _Result:
+    received = _Result()
     try:
         async for chunk in replay(path, speed=0):
-            heard.chunks.append(chunk)
+            received.chunks.append(chunk)
     except VesselogError as error:
-        heard.error = error
-    return heard
+        received.error = error
+    return received
 
 
-def _outside(heard: Coroutine[Any, Any, _Heard]) -> _Heard:
+def _outside(received: Coroutine[Any, Any, _Result]) -> _Result:
     """Run it in a loop of its own, whether or not the caller has one."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, heard).result()
+        return thread.submit(asyncio.run, received).result()
 
 
 def _settings(case: Case, folder: Path) -> _Settings:

@@ -1,4 +1,4 @@
-"""Parts of a request that several dialects read the same way, whatever form the caller chose."""
+"""Reads the parts of a request that several dialects need in the same form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..core.request import Message
 __all__ = [
     "Conversation",
     "InlineImage",
-    "asked_format",
-    "called_names",
+    "chosen_tool",
     "conversation",
     "inline_image",
-    "stop_texts",
-    "wanted_tool",
+    "names_by_call_id",
+    "requested_format",
+    "stop_list",
 ]
 
 
@@ -31,7 +31,7 @@ class InlineImage(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Messages for dialects whose system prompt stands apart.
+    """Messages for dialects that have the system prompt in a field of its own.
 
     turns: each is one message of the user or the assistant, or the results of tools in a row.
     """
@@ -41,9 +41,9 @@ class Conversation(NamedTuple):
 
 
 def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
-    """The system messages, which come first, and the turns behind them.
+    """The system messages, which come first, and the turns after them.
 
-    Raises InvalidRequestError for a system message in another place, and for who has a name.
+    Raises InvalidRequestError for a later system message, and for the `name` of a speaker.
     """
     system: list[Message] = []
     turns: list[list[Message]] = []
@@ -51,7 +51,7 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
         if message.role in {"system", "developer"}:
             if turns:
                 raise InvalidRequestError(
-                    f"{vessel} takes {message.role} messages before all others only"
+                    f"{vessel} takes {message.role} messages only before all others"
                 )
             system.append(message)
         elif message.role in _RESULTS:
@@ -60,7 +60,7 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
             else:
                 turns.append([message])
         elif message.name is not None:
-            raise InvalidRequestError(f"{vessel} knows no names of who speaks")
+            raise InvalidRequestError(f"{vessel} does not take the name of a message's author")
         else:
             turns.append([message])
     return Conversation(system, turns)
@@ -75,11 +75,13 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
     if not head.startswith("data:"):
         return None
     if not comma or not head.endswith(";base64"):
-        raise InvalidRequestError(f"{vessel} takes images in base64: data:image/png;base64,…")
+        raise InvalidRequestError(
+            f"{vessel} takes images only in base64, as data:image/png;base64,…"
+        )
     return InlineImage(head.removeprefix("data:").partition(";")[0], data)
 
 
-def asked_format(asked: dict[str, Any] | str) -> Any:
+def requested_format(asked: dict[str, Any] | str) -> Any:
     """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text."""
     if isinstance(asked, str):
         return asked
@@ -94,19 +96,19 @@ def asked_format(asked: dict[str, Any] | str) -> Any:
             return asked
 
 
-def called_names(messages: Iterable[Message]) -> dict[str, str]:
+def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
     """The functions that were called in a conversation, by the ids of the calls."""
     calls = [call for message in messages for call in message.tool_calls or ()]
     return {call.id: call.function.name for call in calls if call.id}
 
 
-def wanted_tool(choice: str | dict[str, Any] | None) -> str | None:
+def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
     """The function that `tool_choice` names in the OpenAI dialect's form, if it names one."""
     if not isinstance(choice, dict) or choice.get("type") != "function":
         return None
     return cast("str", choice["function"]["name"])
 
 
-def stop_texts(stop: str | tuple[str, ...] | None) -> list[str] | None:
+def stop_list(stop: str | tuple[str, ...] | None) -> list[str] | None:
     """The texts to stop at, as the list that these dialects want."""
     return [stop] if isinstance(stop, str) else list(stop) if stop is not None else None

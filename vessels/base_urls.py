@@ -1,7 +1,7 @@
-"""Where a server's routes are, whatever form its address was given in.
+"""The URL of a server's route, for every form of a base URL.
 
-A base URL may be the host, the dialect's root, or the full address of one of its routes. A query
-(an API version, say) stays.
+A base URL may be the host, the dialect's root, or the full address of one of its routes. Its query
+(an API version, for example) stays.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ..core.errors import ConfigurationError
 
-__all__ = ["ollama_address", "route_url", "split_address"]
+__all__ = ["ollama_base_url", "route_url", "split_base_url"]
 
 # Addresses that a server listens on, not ones to connect to (OLLAMA_HOST serves both).
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - never bound
 _PORT = 11434
 
 
-def split_address(address: str) -> SplitResult:
-    """The parts of a base URL. Raises ConfigurationError if it is none, without repeating it."""
+def split_base_url(address: str) -> SplitResult:
+    """The parts of a base URL. Raises ConfigurationError, without the URL, if it is not one."""
     try:
         parts = urlsplit(address.strip())
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -37,10 +37,10 @@ def split_address(address: str) -> SplitResult:
 def route_url(address: str, route: str, *, routes: Sequence[str], root: str) -> str:
     """The URL of `route` at `address`.
 
-    routes: the dialect's routes, one of which the address may end in. root: what stands before
-    them where the address has no path of its own.
+    routes: the dialect's routes, one of which the address may end in. root: what is before
+    them where the address has no path.
     """
-    parts = split_address(address)
+    parts = split_base_url(address)
     path = parts.path.rstrip("/")
     ending = next((known for known in routes if path.endswith(known)), "")
     path = path.removesuffix(ending)
@@ -49,7 +49,7 @@ def route_url(address: str, route: str, *, routes: Sequence[str], root: str) -> 
     return urlunsplit(parts._replace(path=path + route, fragment=""))
 
 
-def ollama_address(host: str) -> str:
+def ollama_base_url(host: str) -> str:
     """A base URL from any form of OLLAMA_HOST: without a scheme it is http, and port 11434."""
     host = host.strip().strip("\"'")
     scheme, separator, rest = host.partition("://")

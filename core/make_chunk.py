@@ -1,8 +1,8 @@
-"""Makes chunks of the fields that a decoder gave, or that a recording holds.
+"""Makes a chunk from the fields that a decoder gave, or that a recording holds.
 
-Every field is checked by pydantic. But nearly every chunk has nothing besides its number and a
-text, where all that there is to check is two types: it is put together without pydantic's help, at
-half the cost, and equals the one that pydantic makes.
+pydantic validates the fields. Nearly every chunk has only its number and a text, so that two types
+are all there is to check: such a chunk is built directly, at half the cost, and equals the one that
+pydantic makes.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ _validate: Callable[[dict[str, Any]], StreamChunk] = (
     StreamChunk.__pydantic_validator__.validate_python
 )
 
-# An instance is these four to pydantic; a frozen model's own `__setattr__` sets none of them.
+# What a pydantic instance consists of; `__setattr__` of a frozen model sets none of these.
 _new = cast("Callable[[type[StreamChunk]], StreamChunk]", object.__new__)
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _BLANK = dict(StreamChunk.model_construct())
-# The fields that are set, one object for all of a kind: pydantic copies it before it changes one.
+# The sets of given fields, shared by all such chunks: pydantic copies a set before it changes it.
 _ALONE = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
 TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
 
 
 def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     """The chunk of these fields, `seq` among them. Raises pydantic.ValidationError."""
+    if len(fields) != 2:
+        return _validate({**fields, "t": t, "raw": raw})
     name = "text" if "text" in fields else "reasoning"
     seq, text = fields.get("seq"), fields.get(name)
-    if len(fields) != 2 or type(seq) is not int or type(text) is not str:
+    if type(seq) is not int or type(text) is not str:
         return _validate({**fields, "t": t, "raw": raw})
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)

@@ -1,6 +1,6 @@
-r"""The JSON values in one payload, where a server glued several together.
+r"""Parses a payload that has several JSON values, one after the other.
 
-Some gateways lose the line end between two events, so that one payload holds `{…}{…}`, `{…}\n{…}`
+Some gateways lose the line end between two events, so that one payload is `{…}{…}`, `{…}\n{…}`
 or `{…}data: {…}`.
 """
 
@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["DONE", "values_in"]
+__all__ = ["DONE", "json_values"]
 
 DONE = "[DONE]"
 
@@ -18,11 +18,10 @@ _BETWEEN = re.compile(r"(?:\s|data:)*")
 _READ = json.JSONDecoder().raw_decode
 
 
-def values_in(text: str) -> list[Any]:
-    """The values one behind the other, `DONE` for the terminator of an event stream.
+def json_values(text: str) -> list[Any]:
+    """The values in order; `DONE` for the terminator of an event stream.
 
-    Raises ValueError if anything else is between them, or one of them is cut: its text would be
-    lost.
+    Raises ValueError if there is anything else between them, or one of them is incomplete.
     """
     values: list[Any] = []
     position = _skip(text, 0)

@@ -1,0 +1,146 @@
+"""Mends what a decoder may give but no recording can hold: half surrogate pairs, NaN, infinities.
+
+JSON can hold half of a surrogate pair, and some servers put the two halves of one character into
+two chunks. Halves that meet are joined; a half that stays alone becomes U+FFFD. A number that is
+not finite becomes null. Each is a declared repair.
+
+Whether a chunk needs mending is decided by its values alone, whichever way the decoder parsed them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from .chunk import ChunkFields
+from .frame import Frame
+
+__all__ = ["Mender", "mend_value", "need_mending"]
+
+_TEXTS = ("text", "reasoning", "refusal")
+
+
+def need_mending(chunks: Sequence[ChunkFields]) -> bool:
+    """Whether chunks may hold half a surrogate pair or a number that is not finite.
+
+    False is certain. True is not: orjson writes such a number as null, as it does None.
+    """
+    for chunk in chunks:
+        if len(chunk) == 1 and "text" in chunk and chunk["text"].isascii():
+            continue
+        try:
+            written = orjson.dumps(chunk)
+        except TypeError:
+            return True
+        if b"null" in written:
+            return True
+    return False
+
+
+def mend_value(value: Any, frame: Frame | None = None) -> Any:
+    """A JSON value with U+FFFD for half a surrogate pair and None for a number that is not finite.
+
+    frame: where the repairs are named.
+    """
+    if isinstance(value, str):
+        return _whole(value, frame)
+    if isinstance(value, float) and not math.isfinite(value):
+        if frame is not None:
+            frame.repair("number-not-finite")
+        return None
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        return {mend_value(key, frame): mend_value(item, frame) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [mend_value(item, frame) for item in cast("Sequence[Any]", value)]
+    return value
+
+
+class _Place(NamedTuple):
+    """The text that a half belongs to. slot: of the tool call, for its arguments."""
+
+    choice: int
+    kind: str
+    slot: str = ""
+
+
+class Mender:
+    """Mends the chunks of one answer, in order.
+
+    Half a surrogate pair at the end of a piece of text is held back until that text continues.
+    held: the halves that are held back.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[_Place, str] = {}
+
+    def mend(
+        self, chunks: Iterable[ChunkFields], frame: Frame, *, last: bool = False
+    ) -> Iterator[ChunkFields]:
+        """The mended chunks, without those that are empty then.
+
+        last: the answer has ended, so that nothing is held back any longer.
+        """
+        for chunk in chunks:
+            mended = self._mend(chunk, frame)
+            if mended.keys() - {"choice"}:
+                yield mended
+        if last:
+            for place in self.held:
+                frame.repair("lone-surrogate")
+                if place.kind in _TEXTS:
+                    yield cast("ChunkFields", {"choice": place.choice, place.kind: "\ufffd"})
+                else:
+                    arguments: Any = {"slot": place.slot, "arguments": "\ufffd"}
+                    yield {"choice": place.choice, "tool_calls": [arguments]}
+            self.held.clear()
+
+    def _mend(self, chunk: ChunkFields, frame: Frame) -> ChunkFields:
+        choice = chunk.get("choice", 0)
+        mended: dict[str, Any] = {}
+        for key, value in chunk.items():
+            if key in _TEXTS and isinstance(value, str):
+                if text := self._join(_Place(choice, key), value, frame):
+                    mended[key] = text
+            elif key == "tool_calls":
+                calls = cast("list[dict[str, Any]]", value)
+                mended[key] = [self._call(choice, call, frame) for call in calls]
+            else:
+                mended[key] = mend_value(value, frame)
+        return cast("ChunkFields", mended)
+
+    def _call(self, choice: int, call: dict[str, Any], frame: Frame) -> dict[str, Any]:
+        mended = {key: mend_value(call[key], frame) for key in call if key != "arguments"}
+        arguments = call.get("arguments")
+        if isinstance(arguments, str):
+            arguments = self._join(_Place(choice, "arguments", call["slot"]), arguments, frame)
+        if "arguments" in call:
+            mended["arguments"] = arguments
+        return mended
+
+    def _join(self, place: _Place, text: str, frame: Frame) -> str:
+        held = self.held.pop(place, "")
+        if held and not text:
+            self.held[place] = held
+            return text
+        if held and "\udc00" <= text[0] <= "\udfff":
+            frame.repair("surrogates-joined")
+        text = held + text
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self.held[place] = text[-1]
+            text = text[:-1]
+        return _whole(text, frame)
+
+
+def _whole(text: str, frame: Frame | None) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if frame is not None and joined.count("\ufffd") > text.count("\ufffd"):
+            frame.repair("lone-surrogate")
+        return joined
+    return text
