@@ -189,7 +189,7 @@ def _checks(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
     """Check the new recording: whether each check passed, and its result in words."""
     from ..core.truth.recording import Recording
     from ..core.truth.replay import replay
-    from ..core.truth.verify import verify
+    from ..maintenance.verify import verify
 
     total = sum(len(one.chunks) for one in played)
     late = sum(one.late for one in played)

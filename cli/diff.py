@@ -11,7 +11,7 @@ from .exit_status import EPILOG, ExitStatus
 from .output import BOLD, print_json, write
 
 if TYPE_CHECKING:
-    from ..core.truth.diff import Difference
+    from ..maintenance.diff import Difference
 
 __all__ = ["add"]
 
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the differences; returns the exit status."""
-    from ..core.truth.diff import diff
+    from ..maintenance.diff import diff
 
     found = diff(arguments.a, arguments.b, timing=not arguments.no_timing)
     for difference in found:

@@ -10,7 +10,7 @@ from .exit_status import EPILOG, ExitStatus
 from .output import print_json, write
 
 if TYPE_CHECKING:
-    from ..core.truth.recover import RecoverReport
+    from ..maintenance.recover import RecoverReport
 
 __all__ = ["add"]
 
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Repair the file and print what was done; returns the exit status."""
-    from ..core.truth.recover import recover
+    from ..maintenance.recover import recover
 
     report = recover(arguments.file)
     if arguments.json:

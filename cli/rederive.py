@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the new recording and print what changed; returns the exit status."""
-    from ..core.truth.rederive import rederive
+    from ..maintenance.rederive import rederive
 
     report = rederive(arguments.file, arguments.out)
     if arguments.json:

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the new recording and print what was lost; returns the exit status."""
-    from ..core.truth.salvage import salvage
+    from ..maintenance.salvage import salvage
 
     report = salvage(arguments.file, arguments.out)
     if arguments.json:

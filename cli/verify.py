@@ -11,7 +11,7 @@ from .exit_status import EPILOG, ExitStatus
 from .output import print_error, print_json, write
 
 if TYPE_CHECKING:
-    from ..core.truth.verify import VerifyReport
+    from ..maintenance.verify import VerifyReport
 
 __all__ = ["add"]
 
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file, also after one that cannot be read; returns the exit status."""
     from ..core.errors import RecordingError
-    from ..core.truth.verify import verify
+    from ..maintenance.verify import verify
 
     status = ExitStatus.OK
     for path in arguments.files:

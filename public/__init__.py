@@ -69,14 +69,14 @@ _HOMES = {
         "ToolCallRequest",
         "ToolFunction",
     ),
-    "vesselog.core.truth.diff": ("diff",),
+    "vesselog.maintenance.diff": ("diff",),
     "vesselog.core.truth.follow": ("follow",),
     "vesselog.core.truth.recording": ("Recording",),
-    "vesselog.core.truth.recover": ("recover",),
-    "vesselog.core.truth.rederive": ("rederive",),
+    "vesselog.maintenance.recover": ("recover",),
+    "vesselog.maintenance.rederive": ("rederive",),
     "vesselog.core.truth.replay": ("replay",),
-    "vesselog.core.truth.salvage": ("salvage",),
-    "vesselog.core.truth.verify": ("verify",),
+    "vesselog.maintenance.salvage": ("salvage",),
+    "vesselog.maintenance.verify": ("verify",),
     "vesselog.core.vessel": (
         "ModelInfo",
         "Vessel",
@@ -127,15 +127,15 @@ if TYPE_CHECKING:
         ToolFunction,
     )
     from vesselog.core.settings import Limits, Retries, Timeouts
-    from vesselog.core.truth.diff import diff
     from vesselog.core.truth.follow import follow
     from vesselog.core.truth.recording import Recording
-    from vesselog.core.truth.recover import recover
-    from vesselog.core.truth.rederive import rederive
     from vesselog.core.truth.replay import replay
-    from vesselog.core.truth.salvage import salvage
-    from vesselog.core.truth.verify import verify
     from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
+    from vesselog.maintenance.diff import diff
+    from vesselog.maintenance.recover import recover
+    from vesselog.maintenance.rederive import rederive
+    from vesselog.maintenance.salvage import salvage
+    from vesselog.maintenance.verify import verify
 else:
 
     def __getattr__(name: str) -> object:

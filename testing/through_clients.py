@@ -21,7 +21,7 @@ from ..core.client.client import Client
 from ..core.settings import Retries, Timeouts
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
-from ..core.truth.verify import verify
+from ..maintenance.verify import verify
 from ..vessels import StreamChunk, Vessel, VesselogError
 from .bodies import Body
 from .running import COMPLETE, Case, shown

@@ -10,8 +10,8 @@ import pytest
 from vesselog.core.chunk import ChunkFields
 from vesselog.core.errors import UnknownVesselError
 from vesselog.core.frame import Frame
-from vesselog.core.truth import redecoding
 from vesselog.core.vessel import Decoder, Vessel, WireRequest
+from vesselog.maintenance import redecoding
 from vesselog.vessels.ollama import Ollama
 
 __all__ = ["install"]

@@ -16,15 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from ..clock import Clock
-from ..errors import ConfigurationError, RecordingError, RecordingLockedError
-from ..version import VERSION
-from .file_lock import has_writer
-from .files import create_file, sync_file, sync_folder
-from .line import FORMAT_VERSION, build_line
-from .scan import open_recording
-from .session_names import SUFFIX, check_session_name
-from .timestamps import timestamp
+from ..core.clock import Clock
+from ..core.errors import ConfigurationError, RecordingError, RecordingLockedError
+from ..core.truth.file_lock import has_writer
+from ..core.truth.files import create_file, sync_file, sync_folder
+from ..core.truth.line import FORMAT_VERSION, build_line
+from ..core.truth.scan import open_recording
+from ..core.truth.session_names import SUFFIX, check_session_name
+from ..core.truth.timestamps import timestamp
+from ..core.version import VERSION
 
 __all__ = ["DerivedFile", "unchanged"]
 

@@ -10,9 +10,9 @@ import pytest
 from house import ROOT
 from sessions import ManualClock, record, request, step, write
 from vesselog import ProviderError
-from vesselog.core.truth.diff import Difference, diff
-from vesselog.core.truth.rederive import rederive
 from vesselog.core.truth.session import Session
+from vesselog.maintenance.diff import Difference, diff
+from vesselog.maintenance.rederive import rederive
 
 SAMPLES = sorted((ROOT / "recordings/samples").glob("*.jsonl"))
 

@@ -8,9 +8,9 @@ import pytest
 
 from sessions import kinds, read, record, request, step, write
 from vesselog import RecordingCorruptError, RecordingError, RecordingLockedError, verify
-from vesselog.core.truth import recover as recovering
-from vesselog.core.truth.recover import recover
 from vesselog.core.truth.session import Session
+from vesselog.maintenance import recover as recovering
+from vesselog.maintenance.recover import recover
 
 
 def left_by_a_dead_writer(folder: Path) -> Path:

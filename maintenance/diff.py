@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from ..completion import Choice, Completion
-from .recording import RecordedCall, Recording
+from ..core.completion import Choice, Completion
+from ..core.truth.recording import RecordedCall, Recording
 
 __all__ = ["Difference", "diff"]
 

@@ -23,8 +23,8 @@ from vesselog import (
     verify,
 )
 from vesselog.core.truth.line import build_line
-from vesselog.core.truth.salvage import SalvageReport, salvage
 from vesselog.core.truth.session import Session
+from vesselog.maintenance.salvage import SalvageReport, salvage
 
 SAMPLE = (ROOT / "recordings/samples/ollama-truncated.jsonl").read_bytes()
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import RecordingError
-from .files import open_regular, sync_file, sync_folder
-from .reopen import examine, torn_path
-from .session import Session
+from ..core.clock import SYSTEM_CLOCK, Clock
+from ..core.errors import RecordingError
+from ..core.truth.files import open_regular, sync_file, sync_folder
+from ..core.truth.reopen import examine, torn_path
+from ..core.truth.session import Session
 
 __all__ = ["RecoverReport", "recover"]
 

@@ -26,8 +26,8 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.truth.line import build_line
-from vesselog.core.truth.rederive import RederiveReport, rederive
 from vesselog.core.truth.session import Session
+from vesselog.maintenance.rederive import RederiveReport, rederive
 from vesselog.vessels.ollama import Ollama
 
 SAMPLES = sorted((ROOT / "recordings/samples").glob("*.jsonl"))

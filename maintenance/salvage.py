@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import RecordingCorruptError, TruncatedError
+from ..core.clock import SYSTEM_CLOCK, Clock
+from ..core.errors import RecordingCorruptError, TruncatedError
+from ..core.truth.line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
+from ..core.truth.payload_tally import PayloadTally
+from ..core.truth.recorded_frame import RecordedFrame
+from ..core.truth.scan import check_header, is_whole, open_recording
 from .derived_file import DerivedFile, unchanged
-from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
-from .payload_tally import PayloadTally
-from .recorded_frame import RecordedFrame
-from .scan import check_header, is_whole, open_recording
 
 __all__ = ["SalvageNote", "SalvageReport", "salvage"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from ..chunk import StreamChunk
-from ..jsontext import canonical
+from ..core.chunk import StreamChunk
+from ..core.jsontext import canonical
 
 __all__ = ["Comparison", "differing"]
 

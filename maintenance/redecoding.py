@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..completion import Outcome
-from ..errors import (
+from ..core.completion import Outcome
+from ..core.errors import (
     ConfigurationError,
     ProtocolError,
     ProviderError,
@@ -19,11 +19,11 @@ from ..errors import (
     UnknownVesselError,
     VesselogError,
 )
-from ..exchange import Exchange, Step
-from ..registry import find_vessel
-from ..vessel import Progress, Vessel, WireRequest
-from .recorded_frame import RecordedFrame
-from .recording import ending_error
+from ..core.exchange import Exchange, Step
+from ..core.registry import find_vessel
+from ..core.truth.recorded_frame import RecordedFrame
+from ..core.truth.recording import ending_error
+from ..core.vessel import Progress, Vessel, WireRequest
 
 __all__ = ["Redecoding"]
 

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import RecordingCorruptError, VesselogError
-from ..exchange import Step
-from ..metrics import Meter
+from ..core.clock import SYSTEM_CLOCK, Clock
+from ..core.errors import RecordingCorruptError, VesselogError
+from ..core.exchange import Step
+from ..core.metrics import Meter
+from ..core.truth.frame_line import frame_line
+from ..core.truth.payload_tally import PayloadTally
+from ..core.truth.recorded_frame import RecordedFrame
+from ..core.truth.recording import Recording, metrics_of
+from ..core.truth.scan import is_whole
 from .derived_file import DerivedFile, unchanged
-from .frame_line import frame_line
-from .payload_tally import PayloadTally
-from .recorded_frame import RecordedFrame
-from .recording import Recording, metrics_of
 from .redecoding import Redecoding
-from .scan import is_whole
 from .verify import verify
 
 __all__ = ["ChangedOutcome", "KeptCall", "RederiveReport", "rederive"]

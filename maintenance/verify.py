@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import RecordingCorruptError, RecordingError, VesselogError
+from ..core.errors import RecordingCorruptError, RecordingError, VesselogError
+from ..core.truth.payload_tally import PayloadTally
+from ..core.truth.recorded_frame import RecordedFrame
+from ..core.truth.scan import ScannedLine, Torn, is_whole, open_recording, scan
 from .chunk_comparison import Comparison
-from .payload_tally import PayloadTally
-from .recorded_frame import RecordedFrame
 from .redecoding import Redecoding
-from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
 __all__ = ["Finding", "VerifyReport", "verify"]
 
