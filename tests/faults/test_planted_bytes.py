@@ -218,7 +218,9 @@ def test_what_is_no_answer_behind_an_answer_does_no_harm(
         for each in more:
             check_true(each)
         check_nothing_planted(first, *more)
-        if junk.strip():  # an empty line between two messages is allowed (RFC 9112, 2.2)
+        # An empty line between two messages is allowed (RFC 9112, 2.2), and the beginning of a head
+        # goes with the parser that held it.
+        if junk not in {b"\r\n", b"HTTP/1.1 "}:
             assert script.asked[0] not in script.asked[1:]
 
 
