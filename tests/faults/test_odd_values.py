@@ -253,9 +253,11 @@ def test_any_variable_of_a_vessel_is_used_or_refused(vessel: str) -> None:
     @settings(max_examples=EXAMPLES)
     @given(st.dictionaries(st.sampled_from(names), HOSTS | PROXIES | WORDS))
     def try_one(environment: dict[str, str]) -> None:
-        with Client(environment=environment, ssl_context=context) as client:
-            with suppress(VesselogError):
-                client.stream(f"{vessel}/m", "hi")
+        with (
+            Client(environment=environment, ssl_context=context) as client,
+            suppress(VesselogError),
+        ):
+            client.stream(f"{vessel}/m", "hi")
 
     if names:
         try_one()
