@@ -72,7 +72,7 @@ def _plan(planner: Planner, vessel: str, subject: str, request: WireRequest | No
 
 
 class _AnyBody(Vessel):
-    """Takes any body as a whole answer; an error status is read as its vessel reads it."""
+    """Takes any JSON value as a whole answer; an error status is read as its vessel reads it."""
 
     framing = Framing.BODY
 
@@ -94,7 +94,8 @@ class _AnyBody(Vessel):
 
 
 class _AnyBodyDecoder(Decoder):
-    def decode(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002
-        """No chunks: the reply is read from the frames."""
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """No chunks: the reply is read from the frames, once it is whole."""
+        frame.json()
         self.progress = Progress.FINISHED
         return ()
