@@ -64,6 +64,7 @@ class Driver:
         self._put: Callable[[list[Step]], bool] = self._keep
         # What the caller handled when the loop began to run, a context of all that is raised in it.
         self._handled: BaseException | None = None
+        self._cancelled = False
         self.over = False
 
     def start(self) -> None:
@@ -80,6 +81,7 @@ class Driver:
         if not self.facts.forked:
             with suppress(RuntimeError):  # the loop is closed: nothing runs any more
                 self._loop.call_soon_threadsafe(self._leave_quietly)
+                self._cancelled = True
 
     def leave(self) -> None:
         """The caller wants no more: the outcome is written, and the owner follows.
@@ -98,7 +100,7 @@ class Driver:
 
     def abandon(self) -> None:
         """Nobody holds the stream any more. Safe in a finaliser."""
-        if self.facts.forked or self.over:
+        if self.facts.forked or self.over or self._cancelled:
             return
         self.facts.abandon()
         try:

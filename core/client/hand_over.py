@@ -166,6 +166,7 @@ class ThreadHandOver:
         steps, self._early = self._early, []
         while not steps:
             if self.ended and self._queue.empty():
+                self._queue.put([])  # another thread may wait, too
                 self._check()
                 return []
             steps = self._queue.get()

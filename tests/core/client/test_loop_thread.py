@@ -368,7 +368,7 @@ def _signal_soon(number: int) -> None:
 
 
 def _wait_for(true: Any) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + 20
     while not true():
         assert time.monotonic() < end
 
@@ -456,8 +456,12 @@ def test_the_interpreters_exit_is_recorded(how: str, transport: str, tmp_path: P
         )
         assert ran.stdout == "Hi\n", ran.stderr
         assert ran.returncode == status, ran.stderr
-        assert "Exception ignored" not in ran.stderr
-        if how not in ("an-error", "interrupt"):
+        if how in ("an-error", "interrupt"):
+            assert ran.stderr.count("Traceback") == 1
+        elif how.startswith("async") and transport == "fast":
+            # aiohttp complains of a session that nobody closed, and of a loop that nobody closed.
+            assert ("Traceback" in ran.stderr) <= (how == "async-loop-left-open")
+        else:
             assert ran.stderr == ""
         (path,) = (tmp_path / "recordings").iterdir()
         ended_once(path, outcome)
