@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -102,3 +103,11 @@ def test_one_vessel_does_not_load_the_others() -> None:
     assert "vesselog.vessels.ollama" in loaded
     assert loaded.isdisjoint({"vesselog.vessels.openai", "vesselog.vessels.anthropic"})
     assert not {name for name in loaded if name.startswith("vesselog.core.client")}
+
+
+def test_the_helpers_on_the_page_are_there() -> None:
+    page = (ROOT / "docs/writing-a-vessel.md").read_text("utf-8")
+    rows = [line for line in page.split("\n") if line.startswith("| ") and "`" in line]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 20
+    assert named <= set(vessels.__all__)
