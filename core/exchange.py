@@ -44,8 +44,11 @@ class Step(NamedTuple):
     error: VesselogError | None = None
 
 
-# What `Step(…)` does, at half the cost.
-_new = cast("Callable[[type[Step], tuple[Any, ...]], Step]", tuple.__new__)
+# What `Step(…)` does, at half the cost. (The type of `tuple.__new__` is generic and unknown here.)
+_new = cast(
+    "Callable[[type[Step], tuple[Any, ...]], Step]",
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
+)
 
 
 class Exchange:

@@ -26,7 +26,7 @@ _TEXTS = ("text", "reasoning", "refusal")
 def need_mending(chunks: Sequence[ChunkFields]) -> bool:
     """Whether chunks may hold half a surrogate pair or a number that is not finite.
 
-    False is certain. True is not: orjson writes such a number as null, as it does None.
+    False is certain; True is not, for values of other types than those of JSON.
     """
     for chunk in chunks:
         if len(chunk) == 1 and "text" in chunk and chunk["text"].isascii():
@@ -35,7 +35,8 @@ def need_mending(chunks: Sequence[ChunkFields]) -> bool:
             written = orjson.dumps(chunk)
         except TypeError:
             return True
-        if b"null" in written:
+        # orjson writes such a number as null, and None too.
+        if b"null" in written and not _is_finite(chunk):
             return True
     return False
 
@@ -57,6 +58,23 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
     if isinstance(value, list | tuple):
         return [mend_value(item, frame) for item in cast("Sequence[Any]", value)]
     return value
+
+
+def _is_finite(chunk: ChunkFields) -> bool:
+    """Whether all numbers are finite; False where a value of another type may hold one."""
+    values: list[Any] = [chunk]
+    for value in values:  # which grows; a function that calls itself costs three times as much
+        kind = value.__class__
+        if kind is dict:
+            values += value.values()
+        elif kind is list:
+            values += value
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not str and kind is not int and kind is not bool and value is not None:
+            return False
+    return True
 
 
 class _Place(NamedTuple):

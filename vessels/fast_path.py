@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -78,8 +78,7 @@ class FastPath:
             return
         if not isinstance(parsed, dict) or not isinstance(place, dict):
             return
-        top: dict[str, Any] = parsed
-        around: dict[str, Any] = place
+        top, around = cast("dict[str, Any]", parsed), cast("dict[str, Any]", place)
         new = chunks[0].keys() - _ONCE
         if new not in ({"text"}, {"reasoning"}):
             return

@@ -86,7 +86,7 @@ class OllamaDecoder(Decoder):
     def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
         if not isinstance(value, dict):
             raise ValueError(f"a line is {type(value).__name__}, not an object")  # noqa: TRY004
-        line: dict[str, Any] = value
+        line = cast("dict[str, Any]", value)
         if line.get("error"):
             raise error_in_band(self._vessel, line)
         if "choices" in line:
@@ -94,7 +94,7 @@ class OllamaDecoder(Decoder):
         sent: Any = line.get("message") or {}
         if not isinstance(sent, dict):
             raise ValueError(f"message is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
-        message: dict[str, Any] = sent
+        message = cast("dict[str, Any]", sent)
         repeats = self._repeats
         fields: ChunkFields = {}
         role = message.get("role")

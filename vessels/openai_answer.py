@@ -123,7 +123,7 @@ class OpenAIDecoder(Decoder):
             ]
         if not isinstance(value, dict):
             raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
-        event: dict[str, Any] = value
+        event = cast("dict[str, Any]", value)
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
@@ -174,7 +174,7 @@ class OpenAIDecoder(Decoder):
     ) -> tuple[ChunkFields, Any]:
         if not isinstance(choice, dict):
             raise ValueError(f"a choice is {type(choice).__name__}")  # noqa: TRY004 - it is the wire's
-        sent: dict[str, Any] = choice
+        sent = cast("dict[str, Any]", choice)
         index = sent.get("index")
         if type(index) is not int or index < 0:
             frame.repair("missing-choice-index")

@@ -201,8 +201,7 @@ def _object(choice: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = choice.get(name)
     if value is not None and not isinstance(value, dict):
         raise ValueError(f"{name} is {type(value).__name__}")
-    found: dict[str, Any] | None = value
-    return found
+    return cast("dict[str, Any] | None", value)
 
 
 def _detail(part: Any) -> str:

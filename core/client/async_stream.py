@@ -75,8 +75,13 @@ class AsyncStream(StreamState):
 
     async def __anext__(self) -> StreamChunk:
         while not (self._chunks or self._steps):
-            if not await self._read():
+            if not self._opened:
+                await self._open_once()
+            steps = await self._source.read()
+            if not steps:
+                self._raise_at_the_end()
                 raise StopAsyncIteration
+            self._steps.extend(steps)
         return self._take_chunk() or await anext(self)
 
     def frames(self) -> AsyncGenerator[Step]:
@@ -102,23 +107,17 @@ class AsyncStream(StreamState):
         self._finalizer.detach()
 
     async def _iterate_frames(self) -> AsyncGenerator[Step]:
+        await self._open_once()
         while True:
-            step = self._take_step()
-            if step is not None:
+            while (step := self._take_step()) is not None:
                 yield step
-            elif not await self._read():
+            steps = await self._source.read()
+            if not steps:
+                self._raise_at_the_end()
                 return
+            self._steps.extend(steps)
 
     async def _open_once(self) -> None:
         if not self._opened:
             self._opened = True
             await self._source.open()
-
-    async def _read(self) -> bool:
-        """Get more to hand out. False at the end; raises what went wrong, once."""
-        await self._open_once()
-        steps = await self._source.read()
-        self._steps.extend(steps)
-        if not steps:
-            self._raise_at_the_end()
-        return bool(steps)

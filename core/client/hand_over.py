@@ -83,14 +83,12 @@ class TaskHandOver:
             self._check()
         return steps
 
-    async def _wait(self) -> None:
-        if self._caller is not None:
+    def _wait(self) -> asyncio.Future[None]:
+        """A future that the owner resolves."""
+        if self._caller is not None and not self._caller.done():
             raise ClientStateError("another task waits for this stream: one reads it at a time")
         self._caller = self._loop.create_future()
-        try:
-            await self._caller
-        finally:
-            self._caller = None
+        return self._caller
 
     def _wake(self) -> None:
         if self._caller is not None and not self._caller.done():

@@ -284,3 +284,12 @@ def test_what_is_said_to_need_no_mending_needs_none(chunk: Any) -> None:
     assert json.loads(dumps(mended)) == mended
     if not need_mending([chunk]):
         assert mended == chunk
+
+
+def test_none_beside_finite_numbers_needs_no_mending() -> None:
+    """As in each frame with log probabilities, where orjson writes None as it writes NaN."""
+    token: dict[str, Any] = {"token": "null", "logprob": -0.5, "bytes": None, "top_logprobs": [{}]}
+    assert not need_mending([{"text": "é", "logprobs": {"content": [token], "refusal": None}}])
+    token["top_logprobs"] = [{"logprob": float("-inf")}]
+    assert need_mending([{"text": "é", "logprobs": {"content": [token], "refusal": None}}])
+    assert need_mending([{"logprobs": (float("nan"),)}])

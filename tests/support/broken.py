@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from vesselog.core.chunk import ChunkFields, StreamChunk
@@ -149,6 +150,16 @@ class Unstreaming(Toy):
 
     def request(self, chat: ChatRequest) -> WireRequest:
         return WireRequest(url=f"{self.base_url}/say", body={"model": chat.model})
+
+
+class Counting(Toy):
+    """Numbers its requests, in a header."""
+
+    asked = 0
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        Counting.asked += 1
+        return replace(super().request(chat), headers={"x-number": str(Counting.asked)})
 
 
 class Clockwork(Toy):

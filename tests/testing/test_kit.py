@@ -68,6 +68,7 @@ def test_a_vessel_that_is_right_conforms(bodies: Path) -> None:
         (broken.WrongBack, "what is encoded is decoded"),
         (broken.Raising, "error statuses are errors"),
         (broken.Unstreaming, "requests are pure"),
+        (broken.Counting, "requests are pure"),
         (broken.Clockwork, "splits change nothing"),
         (broken.Clockwork, "sync, async and replay are one"),
         (broken.Silent, "the bodies suffice"),

@@ -24,7 +24,6 @@ from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import (
     Client,
-    ClientStateError,
     ProtocolError,
     ProviderError,
     Recording,
@@ -252,24 +251,6 @@ def test_an_error_status_counts_even_where_its_body_cannot_be_read(kind: str):
 
 
 @every_client
-def test_a_redirect_is_never_followed(kind: str):
-    """It would take the prompt and the key to another server."""
-    with LoopbackServer([answer]) as elsewhere:
-
-        def redirects(conversation: Conversation) -> None:
-            conversation.whole(b"", 307, location=f"{elsewhere.url}/api/chat")
-
-        with LoopbackServer([redirects]) as server, talking(kind, server) as talker:
-            heard = talker.hear().check("error", error=ProviderError)
-            assert heard.error.status == 307
-            with pytest.raises(ProviderError):
-                talker.complete()
-            with pytest.raises(ProviderError):
-                talker.models()
-        assert elsewhere.requests == []
-
-
-@every_client
 def test_a_named_session_holds_many_calls_and_may_be_opened_again(kind: str):
     for opened in range(2):
         with LoopbackServer([answer]) as server, talking(kind, server) as talker:
@@ -277,19 +258,6 @@ def test_a_named_session_holds_many_calls_and_may_be_opened_again(kind: str):
             talker.hear("open/m", session="chat-42").check("complete")
             recording = Recording("recordings/chat-42.jsonl")
             assert len(list(recording.calls())) == 2 * (opened + 1)
-
-
-@every_client
-def test_a_cookie_is_not_kept(kind: str):
-    """What a server set for the key of one vessel would go with the key of the next."""
-
-    def set_one(conversation: Conversation) -> None:
-        conversation.whole(ollama_body("Hi"), set_cookie="who=you; Path=/")
-
-    with LoopbackServer([set_one]) as server, talking(kind, server) as talker:
-        for _ in range(2):
-            talker.complete()
-        assert not [each for each in server.requests if "cookie" in each.headers]
 
 
 @every_client
@@ -342,77 +310,6 @@ def test_frames_of_a_prepared_request(kind: str):
         assert frames == ollama_lines("Hi")
         assert stream.completion.text == "Hi"
         assert stream.outcome == "complete"
-
-
-@every_client
-def test_models_and_version(kind: str):
-    def tells(conversation: Conversation) -> None:
-        if conversation.request.path == "/api/tags":
-            conversation.whole(
-                '{"models": [{"name": "ä:1b", "size": 5}]}'.encode(),
-                content_type="application/json; charset=iso-8859-1",
-            )
-        else:
-            conversation.whole(b'{"version": "0.9"}')
-
-    with LoopbackServer([tells]) as server, talking(kind, server) as talker:
-        assert [(model.name, model.size) for model in talker.models()] == [("ä:1b", 5)]
-        assert talker.server_version() == "0.9"
-    assert not Path("recordings").exists()
-
-
-@every_client
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"models": 5}', b"\xff"])
-def test_models_of_a_server_that_talks_nonsense(kind: str, body: bytes):
-    with (
-        LoopbackServer([lambda conversation: conversation.whole(body)]) as server,
-        talking(kind, server) as talker,
-        pytest.raises(ProtocolError),
-    ):
-        talker.models()
-
-
-@every_client
-def test_a_closed_client_says_so(kind: str):
-    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
-        talker.close()
-        for attempt in (talker.stream, talker.complete, talker.models, talker.server_version):
-            with pytest.raises(ClientStateError):
-                attempt()
-
-
-class TestSyncStream:
-    def test_can_be_iterated_without_with(self):
-        with LoopbackServer([answer]) as server, talking("sync", server) as talker:
-            stream = talker.stream()
-            assert server.requests == []
-            assert "".join(chunk.text for chunk in stream) == "Hi there"
-            assert stream.outcome == "complete"
-            assert list(stream) == []
-
-    def test_can_be_taken_up_again(self):
-        with LoopbackServer([answer]) as server, talking("sync", server) as talker:
-            with talker.stream() as stream:
-                for chunk in stream:
-                    assert chunk.text == "Hi"
-                    break
-                assert next(stream).text == " there"
-                assert stream.completion.text == "Hi there"
-                assert stream.completion.outcome is None
-                assert len(list(stream)) == 1
-            assert stream.outcome == "complete"
-
-    def test_raises_what_went_wrong_once(self):
-        def cut(conversation: Conversation) -> None:
-            conversation.stream(ollama_lines("Hi")[:1])
-
-        with LoopbackServer([cut]) as server, talking("sync", server) as talker:
-            stream = talker.stream()
-            assert next(stream).text == "Hi"
-            with pytest.raises(TruncatedError) as caught:
-                next(stream)
-            assert stream.error is caught.value
-            assert list(stream) == []
 
 
 def test_the_client_needs_no_with(tmp_path: Path):

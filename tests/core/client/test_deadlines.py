@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from math import inf
 
 import pytest
 
@@ -43,7 +44,6 @@ class TestDeadlines:
     def test_sixty_seconds_to_the_first_token_are_within_the_default(self):
         deadlines = Deadlines(Timeouts(), 0.0)
         end, _phase = deadlines.next()
-        assert end is not None
         assert end >= 60 + 60
 
     def test_total_is_never_moved(self):
@@ -55,10 +55,12 @@ class TestDeadlines:
         assert deadlines.next() == (30.0, "total")
 
     def test_none_is_for_ever(self):
-        deadlines = Deadlines(Timeouts(first_chunk=None, idle=None), 0.0)
-        assert deadlines.next() == (None, "total")
+        deadlines = Deadlines(Timeouts(first_chunk=None, idle=None, write=None), 0.0)
+        assert deadlines.next()[0] == inf
+        deadlines.sending(1.0)
+        assert deadlines.next()[0] == inf
         deadlines.data(5.0, OPEN)
-        assert deadlines.next() == (None, "total")
+        assert deadlines.next()[0] == inf
 
     def test_grace_begins_anew_with_data_behind_the_finish(self):
         deadlines = Deadlines(Timeouts(grace=2, drain=0.1), 0.0)
@@ -77,8 +79,7 @@ class TestDeadlines:
         deadlines = Deadlines(Timeouts(idle=20), 0.0)
         deadlines.data(1.0, OPEN)
         deadlines.pause(2.0)
-        assert deadlines.next() == (None, "total")
-        deadlines.pause(50.0)
+        assert deadlines.next() == (inf, "total")
         deadlines.resume(100.0)
         assert deadlines.next() == (119.0, "idle")
 
@@ -87,9 +88,26 @@ class TestDeadlines:
         deadlines.pause(2.0)
         assert deadlines.next() == (30.0, "total")
 
-    @pytest.mark.parametrize("phase", ["first_chunk", "idle", "total"])
+    def test_each_part_of_the_request_has_the_write_deadline_anew(self):
+        deadlines = Deadlines(Timeouts(write=5, first_chunk=300), 0.0)
+        deadlines.sending(1.0)
+        assert deadlines.next() == (6.0, "write")
+        deadlines.sending(4.0)
+        assert deadlines.next() == (9.0, "write")
+        deadlines.sent()
+        assert deadlines.next() == (300.0, "first_chunk")
+
+    def test_the_others_hold_while_it_is_sent(self):
+        deadlines = Deadlines(Timeouts(write=30, first_chunk=20, total=25), 0.0)
+        deadlines.sending(10.0)
+        assert deadlines.next() == (20.0, "first_chunk")
+        deadlines = Deadlines(Timeouts(write=30, first_chunk=None, total=25), 0.0)
+        deadlines.sending(10.0)
+        assert deadlines.next() == (25.0, "total")
+
+    @pytest.mark.parametrize("phase", ["write", "first_chunk", "idle", "total"])
     def test_the_error_names_phase_and_setting(self, phase: str):
-        error = Deadlines(Timeouts(first_chunk=7, idle=7, total=7), 0.0).expired(phase)
+        error = Deadlines(Timeouts(write=7, first_chunk=7, idle=7, total=7), 0.0).expired(phase)
         assert isinstance(error, StreamTimeoutError)
         assert (error.phase, error.setting) == (phase, phase)
         assert "7 s" in str(error)

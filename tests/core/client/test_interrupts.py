@@ -14,8 +14,9 @@ from between_steps import at_step
 from loopback import Conversation, LoopbackServer
 from patience import PATIENCE
 from sessions import kinds, request, step, write
-from vesselog import AsyncClient, Recording, verify
-from vesselog.core.client import prompt, read_ahead
+from vesselog import AsyncClient, Client, Recording, verify
+from vesselog.core.client import driver, hand_over, loop_thread
+from vesselog.core.client import stream as sync_stream
 from vesselog.core.truth import fsync_thread
 from vesselog.core.truth import session as truth
 from vesselog.core.truth.session import Session, Writer
@@ -81,8 +82,9 @@ def in_a_loop(main: Coroutine[Any, Any, bool]) -> bool:
 
 @pytest.mark.parametrize(
     ("where", "steps"),
-    [(prompt, 1), (read_ahead, 1), (fsync_thread, 3)],  # a disk makes many steps of the last slow
-    ids=["prompt", "ahead", "sync"],
+    # A disk makes many steps of the last slow.
+    [(hand_over, 1), (driver, 3), (fsync_thread, 3)],
+    ids=["hand-over", "driver", "fsync"],
 )
 def test_asyncios_interrupt_at_any_moment_ends_the_stream(
     tmp_path: Path, where: Any, steps: int
@@ -117,3 +119,41 @@ def test_asyncios_interrupt_at_any_moment_ends_the_stream(
             if moment and not was:
                 break
     assert moment > 10, "it was never interrupted"
+
+
+@pytest.mark.parametrize(
+    ("where", "steps"),
+    [(hand_over, 1), (loop_thread, 2), (sync_stream, 2)],
+    ids=["hand-over", "loop-thread", "stream"],
+)
+def test_an_interrupt_at_any_moment_of_the_callers_thread_ends_the_stream(
+    tmp_path: Path, where: Any, steps: int
+) -> None:
+    """Ctrl-C: the client's own thread goes on, the stream is over, and the next one works."""
+    path = tmp_path / "all.jsonl"
+    with LoopbackServer([answer]) as server:
+        vessels = {"lab": Ollama(base_url=server.url)}
+        with Client(recordings=tmp_path, vessels=vessels, environment={}) as client:
+
+            def listen() -> None:
+                with client.stream("lab/m", "hi", session="all") as stream:
+                    for _ in stream:
+                        pass
+
+            client.complete("lab/m", "hi", session="all")
+            for moment in count(0, steps):
+                try:
+                    with at_step(moment, where.__file__, interrupt):
+                        listen()
+                except KeyboardInterrupt:
+                    was = True
+                else:
+                    was = False
+                assert client.complete("lab/m", "hi", session="all").text == "Hello"
+                if moment and not was:
+                    break
+    assert moment > 10, "it was never interrupted"
+    outcomes = {call.outcome for call in Recording(path).calls()}
+    assert "complete" in outcomes
+    assert outcomes <= {"complete", "cancelled", "abandoned"}
+    assert verify(path).ok, verify(path).findings

@@ -257,22 +257,3 @@ def test_bad_input_is_told_before_anything_is_written(what: str, tmp_path: Path)
             attempt(client)
         assert KEY not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"recordings": "a-file"},
-        {"replay": "a-file"},
-        {"replay": "a-folder-that-is-not-there"},
-        {"durability": "for-ever"},
-        {"http_client": object()},
-        {"recording": "misspelt"},
-    ],
-    ids=lambda settings: next(iter(settings)),
-)
-def test_settings_that_cannot_work_are_told_at_once(settings: Any, tmp_path: Path):
-    (tmp_path / "a-file").write_text("not a recording\n")
-    with pytest.raises(VesselogError):
-        Client(environment={}, **settings)
-    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]

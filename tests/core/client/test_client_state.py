@@ -1,0 +1,169 @@
+"""What both clients share: their settings, which are checked at once, and their end."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopback import Conversation, LoopbackServer
+from patience import PATIENCE
+from talking import every_client, talking
+from vesselog import (
+    AsyncClient,
+    Client,
+    ClientStateError,
+    ConfigurationError,
+    Limits,
+    Retries,
+    StreamTimeoutError,
+    Timeouts,
+    UsageError,
+    VesselogError,
+)
+
+BOTH = pytest.mark.parametrize("kind", [Client, AsyncClient])
+
+
+def answer(conversation: Conversation) -> None:
+    conversation.answer("Hi", " there")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("setting", "value", "advice"),
+    [
+        ("api_key", "sk-canary-0123456789", r"vessels=\{.*OpenAI\(api_key="),
+        ("base_url", "http://h", r"vessels=\{.*OpenAI\(base_url="),
+        ("timeout", 3, r"timeouts=vesselog\.Timeouts\("),
+        ("max_retries", 3, r"retries=vesselog\.Retries\(count="),
+        ("temprature", 1, r"help\(vesselog\.Client\)"),
+        ("recording", "misspelt", r"help\(vesselog\.Client\)"),
+        ("timeouts", 3, r"write timeouts=vesselog\.Timeouts\(connect=3"),
+        ("timeouts", {"idle": 3}, r"must be a Timeouts"),
+        ("limits", 10, r"write limits=vesselog\.Limits\(max_connections=10\)"),
+        ("retries", 0, r"write retries=vesselog\.Retries\(count=0\)"),
+        ("retries", False, r"must be a Retries"),
+        ("timeouts", Retries(), r"must be a Timeouts"),
+    ],
+)
+def test_a_mistaken_setting_gets_advice(kind: Any, setting: str, value: Any, advice: str):
+    with pytest.raises(ConfigurationError, match=advice) as caught:
+        kind(**{setting: value})
+    assert isinstance(caught.value, UsageError)
+    assert caught.value.setting == setting
+    assert setting in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@BOTH
+def test_its_settings_are_spelt_out(kind: Any):
+    parameters = inspect.signature(kind).parameters
+    assert {"recordings", "timeouts", "limits", "retries", "http2", "fast"} <= set(parameters)
+    documented = inspect.getdoc(kind.__init__)
+    for name, parameter in parameters.items():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            assert name in documented, name
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"recordings": "a-file"},
+        {"replay": "a-file"},
+        {"replay": "a-folder-that-is-not-there"},
+        {"durability": "for-ever"},
+        {"http_client": object()},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_that_cannot_work_are_told_at_once(kind: Any, settings: Any, tmp_path: Path):
+    (tmp_path / "a-file").write_text("not a recording\n")
+    with pytest.raises(VesselogError):
+        kind(environment={}, **settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
+class TestTimeoutsOfACall:
+    def test_fields_left_out_keep_the_clients_values(self):
+        clients = Timeouts(connect=1, first_chunk=2, idle=3, total=4)
+        assert Timeouts(idle=30).over(clients) == Timeouts(
+            connect=1, first_chunk=2, idle=30, total=4
+        )
+        assert Timeouts().over(clients) == clients
+
+    def test_one_that_says_none_takes_the_limit_away(self):
+        assert Timeouts(total=None).over(Timeouts(total=4)).total is None
+
+    def test_one_that_repeats_the_default_means_it(self):
+        default = Timeouts().idle
+        assert Timeouts(idle=default).over(Timeouts(idle=1)).idle == default
+
+    @every_client
+    def test_the_clients_deadline_holds_beside_the_calls(self, kind: str):
+        def silent(conversation: Conversation) -> None:
+            conversation.wait_for_hangup()
+
+        clients = Timeouts(first_chunk=0.2)
+        with LoopbackServer([silent]) as server, talking(kind, server, timeouts=clients) as talker:
+            heard = talker.hear(timeouts=Timeouts(idle=30))
+            heard.check("error", error=StreamTimeoutError)
+            assert heard.error.phase == "first_chunk"
+            assert "0.2 s" in str(heard.error)
+            with pytest.raises(StreamTimeoutError):
+                talker.complete(timeouts=Timeouts(idle=30))
+
+    @every_client
+    @pytest.mark.parametrize("wrong", [3, 3.0, {"idle": 3}, Limits()], ids=repr)
+    def test_of_another_type_they_are_told_before_anything_is_sent(self, kind: str, wrong: Any):
+        with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+            for ask in (talker.stream, talker.complete):
+                with pytest.raises(ConfigurationError, match=r"vesselog\.Timeouts\("):
+                    ask(timeouts=wrong)
+            assert (server.requests, Path("recordings").exists()) == ([], False)
+
+
+@every_client
+def test_a_closed_client_says_so(kind: str):
+    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+        talker.close()
+        for attempt in (talker.stream, talker.complete, talker.models, talker.server_version):
+            with pytest.raises(ClientStateError):
+                attempt()
+
+
+@every_client
+def test_closed_twice_it_is_closed(kind: str):
+    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+        talker.hear().check("complete")
+        for _ in range(2):
+            talker.close()
+        server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_closed_unused_it_leaves_nothing(kind: str, tmp_path: Path):
+    with talking(kind, "http://127.0.0.1:9") as talker:
+        talker.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_client
+def test_closed_while_many_streams_run_each_is_recorded_once(kind: str):
+    def talks_on(conversation: Conversation) -> None:
+        conversation.begin()
+        while not conversation.server.released.wait(0.005):
+            conversation.chunk(conversation.frames("on ")[0])
+
+    with LoopbackServer([talks_on]) as server, talking(kind, server) as talker:
+        streams = [talker.stream(session="all") for _ in range(12)]
+        futures = [talker.begin(stream) for stream in streams]
+        server.wait_until(lambda: len(server.requests) == 12)
+        talker.close()
+        for future in futures:
+            assert future.result(PATIENCE).outcome == "cancelled"
+        server.wait_until(lambda: server.open_connections == 0)
+        futures[0].result().check("cancelled")

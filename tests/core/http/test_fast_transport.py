@@ -1,0 +1,235 @@
+"""What the fast transport adds to httpx-aiohttp's: limits apart, silent connections, true ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ssl
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
+from patience import PATIENCE
+from vesselog import Limits
+from vesselog.core.http.fast_transport import FastTransport
+
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@asynccontextmanager
+async def transport_of(**limits: Any) -> AsyncIterator[FastTransport]:
+    transport = FastTransport(Limits(**limits), CONTEXT)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+def request(url: str, **extensions: Any) -> httpx.Request:
+    return httpx.Request(
+        "POST", f"{url}/api/chat", content=b'{"stream":true}', extensions=extensions
+    )
+
+
+async def body_of(response: httpx.Response) -> bytes:
+    """Read as the driver reads it, and closed."""
+    body = response.extensions["body"]
+    data = b""
+    try:
+        while (piece := await body.read()) != body.end:
+            data += piece
+    finally:
+        await body.aclose()
+        await response.aclose()
+    return data
+
+
+def answer(conversation: Conversation) -> None:
+    conversation.answer("Hi")
+
+
+WHOLE = b"".join(ollama_lines("Hi"))
+
+
+async def test_the_wait_for_a_connection_and_connecting_have_limits_of_their_own() -> None:
+    with unanswering_port() as port, LoopbackServer([answer]) as server:
+        async with transport_of(max_connections=1) as transport:
+            timeout = {"pool": 30.0, "connect": 0.1}
+            with pytest.raises(httpx.ConnectTimeout):
+                await transport.handle_async_request(
+                    request(f"http://127.0.0.1:{port}", timeout=timeout)
+                )
+            held = await transport.handle_async_request(request(server.url, timeout=timeout))
+            with pytest.raises(httpx.PoolTimeout):
+                await transport.handle_async_request(
+                    request(server.url, timeout={"pool": 0.1, "connect": 30.0})
+                )
+            assert await body_of(held) == WHOLE
+            again = await transport.handle_async_request(request(server.url, timeout=timeout))
+            assert await body_of(again) == WHOLE
+
+
+async def test_no_limit_is_no_limit() -> None:
+    with LoopbackServer([answer]) as server:
+        async with transport_of() as transport:
+            for timeout in ({}, {"pool": None, "connect": None}):
+                response = await transport.handle_async_request(
+                    request(server.url, timeout=timeout)
+                )
+                assert await body_of(response) == WHOLE
+
+
+async def test_it_says_that_it_may_be_cancelled_before_it_waits() -> None:
+    told: list[None] = []
+    with LoopbackServer([answer]) as server:
+        async with transport_of() as transport:
+            sent = request(server.url, cancellable=lambda: told.append(None))
+            assert await body_of(await transport.handle_async_request(sent)) == WHOLE
+    assert told == [None]
+
+
+async def test_one_that_may_not_be_sent_takes_no_place() -> None:
+    class OwnError(Exception):
+        pass
+
+    def stopped() -> None:
+        raise OwnError
+
+    with LoopbackServer([answer]) as server:
+        async with transport_of(max_connections=1) as transport:
+            for _ in range(3):
+                with pytest.raises(OwnError):
+                    await transport.handle_async_request(request(server.url, cancellable=stopped))
+            response = await transport.handle_async_request(request(server.url))
+            assert await body_of(response) == WHOLE
+        assert len(server.requests) == 1
+
+
+async def test_a_whole_answers_connection_is_used_again() -> None:
+    with LoopbackServer([answer]) as server:
+        async with transport_of() as transport:
+            for _ in range(3):
+                response = await transport.handle_async_request(request(server.url))
+                assert await body_of(response) == WHOLE
+        assert (len(server.requests), server.connections) == (3, 1)
+
+
+async def test_one_that_is_not_to_be_used_again_is_not() -> None:
+    with LoopbackServer([answer]) as server:
+        async with transport_of() as transport:
+            for _ in range(3):
+                response = await transport.handle_async_request(request(server.url))
+                response.extensions["body"].use_no_more()
+                await body_of(response)
+        assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_an_answer_that_is_left_closes_its_connection() -> None:
+    def falls_silent(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(ollama_lines("Hi")[0])
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([falls_silent, answer]) as server:
+        async with transport_of(max_connections=1) as transport:
+            response = await transport.handle_async_request(request(server.url))
+            body = response.extensions["body"]
+            assert await body.read() == ollama_lines("Hi")[0]
+            await body.aclose()
+            await response.aclose()
+            await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
+            response = await transport.handle_async_request(request(server.url))
+            assert await body_of(response) == WHOLE
+
+
+PLANTED = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nplanted"
+
+
+@pytest.mark.parametrize("when", ["with the answer", "behind it"])
+async def test_what_a_server_sends_unasked_is_nobodys_answer(when: str) -> None:
+    read = threading.Event()
+    planted = threading.Event()
+
+    def plants(conversation: Conversation) -> None:
+        if when == "with the answer":
+            with conversation.at_once():
+                conversation.answer("Hi")
+                conversation.raw(PLANTED)
+        else:
+            conversation.answer("Hi")
+            read.wait(PATIENCE)
+            conversation.raw(PLANTED)
+        planted.set()
+
+    with LoopbackServer([plants, answer]) as server:
+        async with transport_of() as transport:
+            response = await transport.handle_async_request(request(server.url))
+            assert await body_of(response) == WHOLE
+            read.set()
+            await asyncio.to_thread(planted.wait, PATIENCE)
+            response = await transport.handle_async_request(request(server.url))
+            assert await body_of(response) == WHOLE
+        assert (len(server.requests), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("how", ["garbage", "cut", "reset"])
+async def test_a_body_that_breaks_off_is_told_at_once(how: str) -> None:
+    """aiohttp alone waits for ever where the body turns out to be no HTTP."""
+    read = threading.Event()
+
+    def breaks(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(ollama_lines("Hi")[0])
+        read.wait(PATIENCE)
+        if how == "garbage":
+            conversation.raw(b"no size\r\n")
+            conversation.wait_for_hangup()
+        else:
+            getattr(conversation, how)()
+
+    with LoopbackServer([breaks]) as server:
+        async with transport_of() as transport, asyncio.timeout(PATIENCE):
+            response = await transport.handle_async_request(request(server.url))
+            body = response.extensions["body"]
+            assert await body.read() == ollama_lines("Hi")[0]
+            read.set()
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - of aiohttp, classified later
+                await body.read()
+            assert type(caught.value).__module__.startswith("aiohttp")
+            await body.aclose()
+            await response.aclose()
+
+
+async def test_a_kept_connection_holds_nothing_of_its_answers() -> None:
+    """Ten thousand answers over one connection would add up."""
+    with LoopbackServer([answer]) as server:
+        async with transport_of() as transport:
+            for _ in range(20):
+                response = await transport.handle_async_request(request(server.url))
+                await body_of(response)
+                protocol = response.extensions["body"]._protocol
+            del response
+            gc.collect()
+            assert len(protocol.closed._callbacks or ()) <= 1
+        assert server.connections == 1
+
+
+async def test_two_requests_at_once_have_bodies_of_their_own() -> None:
+    with LoopbackServer([lambda conversation: conversation.answer(conversation.request.path)]) as (
+        server
+    ):
+        async with transport_of() as transport:
+
+            async def ask(number: int) -> bytes:
+                sent = httpx.Request(
+                    "POST", f"{server.url}/api/{number}", content=b'{"stream":true}'
+                )
+                return await body_of(await transport.handle_async_request(sent))
+
+            bodies = await asyncio.gather(*(ask(number) for number in range(10)))
+        assert bodies == [b"".join(ollama_lines(f"/api/{number}")) for number in range(10)]
