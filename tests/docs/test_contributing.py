@@ -60,9 +60,11 @@ async def test_a_chunk_passes_the_files_of_the_table(tmp_path: Path) -> None:
         sys.setprofile(note)
         try:
             for fast in (False, True):
-                async with AsyncClient(vessels=vessels, recordings=tmp_path, fast=fast) as client:
-                    async with client.stream("lab/m", "Hi") as stream:
-                        assert [chunk.text async for chunk in stream if chunk.text] == ["Hi"]
+                async with (
+                    AsyncClient(vessels=vessels, recordings=tmp_path, fast=fast) as client,
+                    client.stream("lab/m", "Hi") as stream,
+                ):
+                    assert [chunk.text async for chunk in stream if chunk.text] == ["Hi"]
         finally:
             sys.setprofile(None)
     told = {name for row in rows("What happens to a chunk") for name in paths_in(" ".join(row))}
