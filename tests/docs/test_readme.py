@@ -248,6 +248,12 @@ def test_the_deadlines_are_those_of_the_code() -> None:
     assert told == {name: "None" if v is None else f"{v:g}" for name, v in real.items()}
 
 
+def test_the_limits_are_those_of_the_code() -> None:
+    rows = table("sync-or-async.md", "`Limits` bounds the connections:")
+    told = {row[0].strip("`"): row[1] for row in rows}
+    assert told == {name: f"{value:.0f}" for name, value in vesselog.Limits()}
+
+
 def test_the_outcomes_are_those_of_the_code() -> None:
     rows = table("timeouts-and-cancelling.md", "## How a call ended")
     assert {row[0].strip("`") for row in rows} == set(get_args(vesselog.Outcome))
