@@ -15,7 +15,7 @@ from ..frame import Frame
 from ..framing import Framing
 from ..jsontext import loads
 from ..request import ChatRequest
-from ..settings import Retries, Timeouts
+from ..settings import Retries
 from ..vessel import Decoder, Progress, Vessel, WireRequest
 from .plan import Plan, Planner
 from .shared_settings import SharedSettings
@@ -24,16 +24,9 @@ __all__ = ["models_plan", "question_settings", "read_reply", "version_plan"]
 
 _Reply = TypeVar("_Reply")
 
-# Seconds. No model has to be loaded for these questions.
+# Seconds: no model has to be loaded for these questions.
 _PATIENCE = 10.0
-_TIMEOUTS = Timeouts(
-    connect=_PATIENCE,
-    write=_PATIENCE,
-    pool=_PATIENCE,
-    first_chunk=_PATIENCE,
-    idle=_PATIENCE,
-    total=_PATIENCE,
-)
+_WAITS = ("connect", "write", "pool", "first_chunk", "idle", "total")
 
 
 def models_plan(planner: Planner, vessel: str) -> Plan:
@@ -53,8 +46,10 @@ def version_plan(planner: Planner, vessel: str) -> Plan:
 
 
 def question_settings(settings: SharedSettings) -> SharedSettings:
-    """A client's settings, for a question."""
-    return replace(settings, timeouts=_TIMEOUTS, retries=Retries(count=0))
+    """A client's settings, for a question: no wait is longer than ten seconds."""
+    timeouts = settings.timeouts
+    waits = {name: min(_PATIENCE, getattr(timeouts, name) or _PATIENCE) for name in _WAITS}
+    return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
 
 
 def read_reply(plan: Plan, data: Iterable[str | None], read: Callable[[Any], _Reply]) -> _Reply:
