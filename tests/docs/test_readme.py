@@ -244,8 +244,14 @@ def test_the_deadlines_are_those_of_the_code() -> None:
     rows = table("timeouts-and-cancelling.md", "## How long each wait lasts")
     told = {row[0].strip("`"): row[1].strip("`") for row in rows}
     defaults = vesselog.Timeouts()
-    real = {name: getattr(defaults, name) for name in vesselog.Timeouts.__slots__}
+    real = {name: getattr(defaults, name) for name in vesselog.Timeouts.model_fields}
     assert told == {name: "None" if v is None else f"{v:g}" for name, v in real.items()}
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    rows = table("sync-or-async.md", "`Limits` bounds the connections:")
+    told = {row[0].strip("`"): row[1] for row in rows}
+    assert told == {name: f"{value:.0f}" for name, value in vesselog.Limits()}
 
 
 def test_the_outcomes_are_those_of_the_code() -> None:

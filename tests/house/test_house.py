@@ -67,6 +67,20 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
     ] == []
 
 
+def test_in_the_core_only_the_clients_know_both_http_and_files() -> None:
+    """And vessels know neither."""
+    parts = ("client", "http", "truth")
+    allowed = {"client": set(parts), "http": {"http"}, "truth": {"truth"}}
+    imports = [found for path in sources("core", "vessels") for found in imports_of(path)]
+    assert [
+        str(found)
+        for found in imports
+        for part in parts
+        if f"{found.name}.".startswith(f"vesselog.core.{part}.")
+        and part not in allowed.get(found.path.parent.name, set())
+    ] == []
+
+
 def test_the_command_line_enters_the_server_only_inside_a_function() -> None:
     imports = [found for path in sources("cli") for found in imports_of(path)]
     assert [
