@@ -145,6 +145,15 @@ def test_closed_twice_it_is_closed(kind: str):
 
 
 @every_client
+def test_a_stream_that_was_never_opened_may_be_left_after_its_client(kind: str):
+    with talking(kind, "http://127.0.0.1:9") as talker:
+        stream = talker.stream()
+        talker.close()
+        talker.leave(stream)
+        stream.cancel()
+
+
+@every_client
 def test_closed_unused_it_leaves_nothing(kind: str, tmp_path: Path):
     with talking(kind, "http://127.0.0.1:9") as talker:
         talker.close()

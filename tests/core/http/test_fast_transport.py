@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
 from patience import PATIENCE
@@ -233,3 +234,90 @@ async def test_two_requests_at_once_have_bodies_of_their_own() -> None:
 
             bodies = await asyncio.gather(*(ask(number) for number in range(10)))
         assert bodies == [b"".join(ollama_lines(f"/api/{number}")) for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def certified() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For a server on this machine, and for who trusts it."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return tls, trusting
+
+
+def talks_on(conversation: Conversation) -> None:
+    conversation.begin()
+    while not conversation.server.released.wait(0.002):
+        conversation.chunk(ollama_lines("on ")[0])
+
+
+def deaf(conversation: Conversation) -> None:
+    """Neither says nor hears any more."""
+    conversation.begin()
+    conversation.chunk(ollama_lines("Hi")[0])
+    conversation.closed = True
+    conversation.server.released.wait(PATIENCE)
+
+
+async def begun(transport: FastTransport, server: LoopbackServer) -> httpx.Response:
+    """An answer whose first bytes have come."""
+    response = await transport.handle_async_request(request(server.url))
+    assert await response.extensions["body"].read()
+    return response
+
+
+@pytest.mark.parametrize("how", ["left over tls", "left", "reset while kept"])
+async def test_a_connection_that_is_lost_says_nothing_on_its_own(
+    how: str, certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    """asyncio logs what nobody retrieves."""
+    tls, trusting = certified
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    read = threading.Event()
+
+    def resets(conversation: Conversation) -> None:
+        conversation.answer("Hi")
+        read.wait(PATIENCE)
+        conversation.reset()
+
+    script = resets if how == "reset while kept" else talks_on
+    with LoopbackServer([script], tls=tls if how.endswith("tls") else None) as server:
+        transport = FastTransport(Limits(), trusting)
+
+        async def ask() -> None:
+            response = await begun(transport, server)
+            if script is resets:
+                await body_of(response)
+                read.set()
+            else:
+                await response.extensions["body"].aclose()
+                await response.aclose()
+
+        await asyncio.create_task(ask())  # with a context of its own, as every stream has
+        await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
+        await transport.aclose()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gc.collect()
+    assert told == []
+
+
+async def test_a_left_answer_over_tls_closes_its_socket_at_once(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """Without the server, which may not listen, having a say in it."""
+    tls, trusting = certified
+    with LoopbackServer([deaf], tls=tls) as server:
+        transport = FastTransport(Limits(), trusting)
+        response = await begun(transport, server)
+        body = response.extensions["body"]
+        socket = body._protocol.transport.get_extra_info("socket")
+        await body.aclose()
+        await response.aclose()
+        await transport.aclose()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert socket.fileno() == -1
