@@ -145,8 +145,7 @@ class Driver:
         response: httpx.Response | None = None
         body: Body | None = None
         try:
-            await self._make_safe(call)
-            if call.outcome is None and gate.reason is None:
+            if await self._make_safe(call) and gate.reason is None:
                 response = await self._send(call)
                 facts.answered(call, response.status_code, response.headers)
                 if response.is_success:
@@ -180,8 +179,8 @@ class Driver:
                 steps = call.receive(piece)
                 if deadlines.phase is not phase:
                     self._timer.watch()
-                if call.gate is not None:
-                    await self._make_safe(call)
+                if call.gate is not None and not await self._make_safe(call):
+                    return
                 if put(steps):
                     await self._wait_for_room(call)
                 enough = call.enough or call.outcome is not None or gate.reason is not None
@@ -198,16 +197,20 @@ class Driver:
         self._early += steps
         return False
 
-    async def _make_safe(self, call: Call) -> None:
-        """Wait until what was written may be shown, if the durability level asks for that."""
-        if call.gate is None:
-            return
-        try:
-            with self._gate.allowed():
-                await call.gate.passed()
-        except RecordingError as error:
-            self._hand_over.clear()
-            self.facts.lose(error)
+    async def _make_safe(self, call: Call) -> bool:
+        """Wait until what was written may be shown, if the durability level asks for that.
+
+        False if it can never be shown: the stream has failed.
+        """
+        if call.gate is not None:
+            try:
+                with self._gate.allowed():
+                    await call.gate.passed()
+            except RecordingError as error:
+                self._hand_over.clear()
+                self.facts.lose(error)
+                return False
+        return True
 
     async def _wait_for_room(self, call: Call) -> None:
         call.pause()
