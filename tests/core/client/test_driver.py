@@ -177,6 +177,26 @@ class TestFromAnotherThread:
 
 
 @every_client
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_ended_in_the_middle_of_a_large_request(kind: str, how: str):
+    """The server takes nothing of it: the sockets are full, and the owner waits to send more."""
+    taken = threading.Event()
+    with LoopbackServer([answer], reading=taken) as server, talking(kind, server) as talker:
+        stream = talker.stream(messages="x" * 12_000_000)
+        future = talker.begin(stream)
+        server.wait_until(lambda: server.open_connections == 1)
+        if how == "cancel":
+            stream.cancel()
+        else:
+            talker.close()
+        heard = future.result(PATIENCE).check("cancelled")
+        assert heard.chunks == []
+        taken.set()
+        server.wait_until(lambda: server.open_connections == 0)
+        assert server.requests == []
+
+
+@every_client
 def test_cancelled_in_the_middle_of_one_read_nothing_more_is_handed_out(kind: str):
     def at_once(conversation: Conversation) -> None:
         conversation.begin()

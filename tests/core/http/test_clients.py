@@ -17,6 +17,7 @@ from vesselog import (
     AsyncClient,
     Client,
     ConfigurationError,
+    ConnectionFailedError,
     ProviderError,
     Retries,
     StreamTimeoutError,
@@ -178,6 +179,39 @@ def test_its_failures_are_ours(kind: str):
         assert heard.error.phase == "connect"
         assert "canary" not in str(heard.error)
         assert len(heard.calls) == 2
+
+
+@KINDS
+def test_one_with_the_same_interface_will_do(kind: str):
+    """httpx2 is a package of its own, with names of its own for the same errors."""
+    httpx2 = pytest.importorskip("httpx2")
+
+    def breaks(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(ollama_lines("Hi")[0])
+        conversation.cut()
+
+    with LoopbackServer([answer, breaks]) as server:
+        http = httpx2.AsyncClient()
+        vessels = {
+            "lab": Ollama(base_url=server.url),
+            "gone": Ollama(base_url="http://127.0.0.1:9"),
+        }
+        with talking(
+            kind,
+            vessels=vessels,
+            http_client=http,
+            fast=None,
+            ssl_context=None,
+            retries=Retries(count=0),
+        ) as talker:
+            assert talker.hear().check("complete").text == "Hi there"
+            heard = talker.hear().check("error", error=ConnectionFailedError)
+            assert (heard.text, heard.error.phase) == ("Hi", "body")
+            heard = talker.hear("gone/m").check("error", error=ConnectionFailedError)
+            assert heard.error.phase == "connect"
+            if kind == "async":
+                talker._loop.begin(http.aclose()).result(PATIENCE)
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
