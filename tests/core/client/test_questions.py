@@ -93,9 +93,7 @@ def test_a_silent_server_is_not_waited_for_long(
     kind: str, beginning: str, monkeypatch: pytest.MonkeyPatch
 ):
     """However patient the client is with answers."""
-    monkeypatch.setattr(
-        questions, "_TIMEOUTS", questions._TIMEOUTS.model_copy(update={"total": 0.2})
-    )
+    monkeypatch.setattr(questions, "_PATIENCE", 0.2)
 
     def silent(conversation: Conversation) -> None:
         if beginning:
@@ -110,12 +108,20 @@ def test_a_silent_server_is_not_waited_for_long(
         server.wait_until(lambda: server.open_connections == 0)
 
 
-def test_their_deadlines_are_some_seconds():
-    with Client(timeouts=Timeouts(first_chunk=None), retries=Retries(count=9)) as client:
-        settings = question_settings(client._settings)
-    assert all(0 < limit <= 10 for limit in settings.timeouts.model_dump().values())
+def settings_of(**timeouts: float | None) -> Any:
+    with Client(timeouts=Timeouts(**timeouts), retries=Retries(count=9)) as client:
+        return question_settings(client._settings)
+
+
+def test_they_are_not_tried_again_and_no_wait_is_longer_than_ten_seconds():
+    settings = settings_of(first_chunk=None, total=None, connect=60)
     assert settings.retries.count == 0
-    assert settings.limits is client._settings.limits
+    assert all(0 <= limit <= 10 for limit in settings.timeouts.model_dump().values())
+
+
+def test_the_clients_own_deadlines_hold_where_they_are_shorter():
+    timeouts = settings_of(connect=3, idle=0.5, pool=0).timeouts
+    assert (timeouts.connect, timeouts.idle, timeouts.pool) == (3, 0.5, 0)
 
 
 @every_client
