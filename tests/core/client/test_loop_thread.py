@@ -78,7 +78,7 @@ async def where() -> int:
 class TestRunning:
     def test_functions_and_coroutines_run_in_its_thread(self) -> None:
         with running() as thread:
-            idents = {thread.call(threading.get_ident), thread.run(where())}
+            idents = {thread.call(threading.get_ident), thread.run(where)}
             assert len(idents) == 1
             assert threading.get_ident() not in idents
 
@@ -148,7 +148,7 @@ class TestEnding:
         with pytest.raises(ClientStateError, match="closed"):
             thread.call(lambda: 5)
         with pytest.raises(ClientStateError, match="closed"):
-            thread.run(where())
+            thread.run(where)
 
     def test_what_its_last_work_raises_is_raised_and_it_ends_all_the_same(self) -> None:
         threads = threading.active_count()
@@ -167,7 +167,7 @@ class TestEnding:
                 ends.append("cancelled")
 
         thread = LoopThread(Last())
-        asking = threading.Thread(target=lambda: _quietly(thread, endless()))
+        asking = threading.Thread(target=lambda: _quietly(thread, endless))
         asking.start()
         while thread.call(lambda: len(asyncio.all_tasks())) < 2:
             pass
@@ -216,9 +216,9 @@ class TestEnding:
         assert last.times == 0
 
 
-def _quietly(thread: LoopThread, coroutine: Any) -> None:
+def _quietly(thread: LoopThread, make: Any) -> None:
     with suppress(ClientStateError, asyncio.CancelledError):
-        thread.run(coroutine)
+        thread.run(make)
 
 
 class TestClients:
@@ -370,6 +370,7 @@ def _signal_soon(number: int) -> None:
 def _wait_for(true: Any) -> None:
     end = time.monotonic() + 20
     while not true():
+        gc.collect()
         assert time.monotonic() < end
 
 
