@@ -71,7 +71,8 @@ class AsyncClient(ClientState[AsyncStream]):
         Raises RecordingError if that could not be recorded. At the levels "interval" and "power"
         what was written is on the disk when this returns.
         """
-        await self._end()
+        self._closed = True
+        await self._ending()()
 
     async def __aenter__(self) -> Self:
         self._usable_loop()

@@ -108,7 +108,7 @@ class Client(ClientState[Stream]):
         """The client's thread; of two that are made at once, one is used."""
         thread = self._thread
         if thread is None:
-            made = LoopThread(self._end)
+            made = LoopThread(self._ending())
             thread = vars(self).setdefault("_thread", made)
             if thread is not made:
                 made.drop()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar, Unpack
 
@@ -107,7 +108,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
             clock=clock,
             closing_servers=ClosingServers(http2=http2),
         )
-        self._answers = None if replay is None else AnswerIndex(Path(replay))
+        self._answers = None if replay is None else AnswerIndex(Path(replay).absolute())
         self._sessions = SessionPool(
             # Resolved once: the process may change its folder while a stream runs.
             None if recordings is None else Path(recordings).absolute(),
@@ -228,21 +229,26 @@ class ClientState(Unpicklable, Generic[_Stream]):
         if self._closed and outcome == "cancelled":
             raise ClientStateError("the client was closed before the answer was complete")
 
-    async def _end(self) -> None:
-        """Cancel what runs, and close the connections. Raises RecordingError."""
-        self._closed = True
-        running = tuple(self._running)
-        failures: list[RecordingError] = []
-        for driver in running:
-            try:
-                driver.leave()
-            except RecordingError as failure:
-                failures.append(failure)
+    def _ending(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """What ends the client's streams and connections; it does not hold the client."""
+        http = self._http if self._own or self._closes_given_client else None
+        return partial(_end, self._running, http, self._sessions)
+
+
+async def _end(running: set[Driver], http: httpx.AsyncClient | None, sessions: SessionPool) -> None:
+    """Cancel what runs, and close the connections. Raises RecordingError."""
+    failures: list[RecordingError] = []
+    drivers = tuple(running)
+    for driver in drivers:
         try:
-            await asyncio.gather(*(driver.finished() for driver in running))
-        finally:
-            if self._own or self._closes_given_client:
-                await self._http.aclose()
-        await self._sessions.flushed()
-        if failures:
-            raise failures[0]
+            driver.leave()
+        except RecordingError as failure:
+            failures.append(failure)
+    try:
+        await asyncio.gather(*(driver.finished() for driver in drivers))
+    finally:
+        if http is not None:
+            await http.aclose()
+    await sessions.flushed()
+    if failures:
+        raise failures[0]

@@ -20,6 +20,7 @@ from ..errors import RecordingError
 from ..exchange import Step
 from ..http.body import Body, HttpxBody
 from ..http.cancel_gate import CancelGate, Stopped
+from ..settings import Timeouts
 from ..truth.session_pool import Entry
 from .attempts import Attempts
 from .call import PART_BYTES, Call
@@ -57,8 +58,7 @@ class Driver:
         self._running = running
         self._loop = loop
         self.facts = Attempts(plan, open_session, settings)
-        latest = (timeouts.pool or 0.0) + (timeouts.connect or 0.0) + 1.0
-        self._gate = CancelGate(loop, latest, self._conclude)
+        self._gate = CancelGate(loop, _longest_connecting(timeouts), self._conclude)
         self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
         self._early: list[Step] = []
         self._put: Callable[[list[Step]], bool] = self._keep
@@ -238,7 +238,7 @@ class Driver:
             headers["content-length"] = str(len(content))
         built = self._http.build_request(
             request.method,
-            self._plan.url,
+            str(self._plan.url),
             headers=headers,
             content=self._parts(call) if large else content or None,
             extensions={
@@ -262,6 +262,13 @@ class Driver:
     def _leave_quietly(self) -> None:
         with suppress(RecordingError):  # it is the stream's error then
             self.leave()
+
+
+def _longest_connecting(timeouts: Timeouts) -> float | None:
+    """Seconds after which no connection can be waited for or made any more; TCP, then TLS."""
+    if timeouts.pool is None or timeouts.connect is None:
+        return None
+    return timeouts.pool + 2 * timeouts.connect + 1.0
 
 
 async def _close(response: httpx.Response | None, body: Body | None) -> None:

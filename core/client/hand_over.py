@@ -8,6 +8,7 @@ hundred steps ahead.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from ..errors import ClientStateError
@@ -42,9 +43,11 @@ class TaskHandOver:
     def put(self, steps: list[Step]) -> bool:
         """Add steps, and wake the caller; tell if there are so many that `room` is due."""
         self._steps += steps
-        caller = self._caller
-        if caller is not None and not caller.done():
-            caller.set_result(None)
+        try:
+            if self._caller is not None:
+                self._caller.set_result(None)
+        except asyncio.InvalidStateError:  # woken before, or cancelled
+            pass
         return len(self._steps) > _ENOUGH
 
     def end(self, failure: BaseException | None = None) -> None:
@@ -91,8 +94,11 @@ class TaskHandOver:
         return self._caller
 
     def _wake(self) -> None:
-        if self._caller is not None and not self._caller.done():
-            self._caller.set_result(None)
+        caller = self._caller
+        if caller is not None and not caller.done():
+            # asyncio.run's Ctrl-C may cancel the caller between the two steps.
+            with suppress(asyncio.InvalidStateError):
+                caller.set_result(None)
 
     def _check(self) -> None:
         failure, self._failure = self._failure, None

@@ -15,13 +15,15 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar, cast
 
 from ..errors import ClientStateError
 
 __all__ = ["LoopThread"]
 
 _Result = TypeVar("_Result")
+_Reply = SimpleQueue[Callable[[], Any]]
+"""Gets what gives a result, or raises what was raised."""
 
 # Seconds that the interpreter's exit and `close` wait for the thread's end.
 _PATIENCE = 5.0
@@ -30,7 +32,8 @@ _PATIENCE = 5.0
 class LoopThread:
     """Runs an event loop until it is closed, the interpreter exits, or nobody holds this object.
 
-    last: what the loop does before it stops. Raises ClientStateError if there can be no loop.
+    last: what the loop does before it stops; it must not hold this object. Raises ClientStateError
+    if there can be no loop.
     """
 
     def __init__(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -40,8 +43,9 @@ class LoopThread:
             raise ClientStateError(f"the client has no event loop: {error.strerror}") from None
         self._last = last
         self._process = os.getpid()
+        self._waiting: set[_Reply] = set()
         self._thread = threading.Thread(
-            target=_run, args=(self.loop,), name="vesselog client", daemon=True
+            target=_run, args=(self.loop, self._waiting), name="vesselog client", daemon=True
         )
         try:
             self._thread.start()
@@ -59,17 +63,28 @@ class LoopThread:
         async def called() -> _Result:
             return function(*args)
 
-        return self.run(called())
+        return self.run(called)
 
-    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-        """Run a coroutine in the loop; its result. Raises what it raises."""
-        reply: SimpleQueue[Callable[[], _Result]] = SimpleQueue()
+    def run(self, make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+        """Run a coroutine in the loop; its result. Raises what it raises.
+
+        Raises ClientStateError if the loop is closed, or is closed meanwhile.
+        """
+        reply: _Reply = SimpleQueue()
 
         def start() -> None:
-            self.loop.create_task(coroutine).add_done_callback(lambda task: reply.put(task.result))
+            self.loop.create_task(make()).add_done_callback(lambda task: reply.put(task.result))
 
-        self._soon(start, coroutine)
-        return reply.get()()
+        self._waiting.add(reply)
+        try:
+            self.loop.call_soon_threadsafe(start)
+            return cast("_Result", reply.get()())
+        except RuntimeError:  # of a closed loop
+            if self.loop.is_closed():
+                _say_closed()
+            raise
+        finally:
+            self._waiting.discard(reply)
 
     def close(self) -> None:
         """Stop the loop, which does its last work first. Does nothing the second time."""
@@ -79,7 +94,7 @@ class LoopThread:
         if os.getpid() != self._process:
             return  # a fork, where there is no such thread
         try:
-            self.run(self._last())
+            self.run(self._last)
         finally:
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(_PATIENCE)
@@ -90,21 +105,16 @@ class LoopThread:
             atexit.unregister(self._at_exit)
             self.loop.call_soon_threadsafe(self.loop.stop)
 
-    def _soon(self, start: Callable[[], None], coroutine: Coroutine[Any, Any, Any]) -> None:
-        try:
-            self.loop.call_soon_threadsafe(start)
-        except RuntimeError:  # the loop is closed
-            coroutine.close()
-            raise ClientStateError("the client is closed") from None
 
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.AbstractEventLoop, waiting: set[_Reply]) -> None:
     try:
         loop.run_forever()
         loop.run_until_complete(_cancel_the_rest())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+        for reply in tuple(waiting):
+            reply.put(_say_closed)
 
 
 async def _cancel_the_rest() -> None:
@@ -113,6 +123,10 @@ async def _cancel_the_rest() -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
+
+
+def _say_closed() -> Never:
+    raise ClientStateError("the client is closed")
 
 
 def _drop(

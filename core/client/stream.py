@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from ..chunk import StreamChunk
+from ..errors import ClientStateError
 from ..exchange import Step
 from .driver import Driver
 from .hand_over import ThreadHandOver
@@ -51,7 +53,8 @@ class ThreadSource:
     def leave(self) -> None:
         """The caller wants no more."""
         if not (self._driver.over or self.facts.forked):
-            self._thread.call(self._driver.leave)
+            with suppress(ClientStateError):  # the client is closed: nothing runs any more
+                self._thread.call(self._driver.leave)
 
 
 class Stream(StreamState):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import httpx
 
-__all__ = ["Body", "HttpxBody"]
+__all__ = ["Body", "HttpxBody", "has_bytes_behind"]
 
 
 class Body(Protocol):
@@ -44,20 +44,20 @@ class HttpxBody:
 
     async def aclose(self) -> None:
         """Read no more. A connection with bytes behind the answer is closed."""
-        if _has_bytes_behind(self._response):
+        if has_bytes_behind(self._response.stream):
             await self._response.extensions["network_stream"].aclose()
         close = getattr(self._pieces, "aclose", None)
         if close is not None:  # a generator, which is most often what it is
             await close()
 
 
-def _has_bytes_behind(response: httpx.Response) -> bool:
-    """Whether something came behind the answer's end.
+def has_bytes_behind(stream: object) -> bool:
+    """Whether something came behind the end of a body that was read.
 
     httpcore 1.0 keeps it, and reads it as the next request's answer. It shows it in no public way:
     tests/faults/test_planted_bytes.py tells if these names change.
     """
-    place: Any = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    place: Any = getattr(stream, "_stream", stream)  # httpx's client wraps it once more
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         place = getattr(place, name, None)
     return place is not None and bool(place.trailing_data[0])

@@ -27,11 +27,12 @@ class CancelGate:
 
     task: the task, set when it begins. reason: why it was stopped, None while it was not: the phase
     of a deadline, or "cancelled". latest: seconds after which connecting cannot be under way any
-    more. blocked: called with the reason where the task cannot be cancelled at once.
+    more, None if there are none. blocked: called with the reason where the task cannot be cancelled
+    at once.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, latest: float, blocked: Callable[[str], None]
+        self, loop: asyncio.AbstractEventLoop, latest: float | None, blocked: Callable[[str], None]
     ) -> None:
         self._loop = loop
         self._latest = latest
@@ -56,7 +57,7 @@ class CancelGate:
             self._cancel()
         else:
             self._blocked(reason)
-            if not self._closing:
+            if not self._closing and self._latest is not None:
                 self._timer = self._loop.call_later(self._latest, self._cancel)
 
     def begin(self) -> None:

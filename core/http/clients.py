@@ -41,10 +41,13 @@ def make_http_client(
     context = ssl_context or _certificates()
 
     def own(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        if http2:
+            from .unshared_http2 import UnsharedHttp2  # noqa: PLC0415 - only where it is used
+
+            return UnsharedHttp2(limits, context, proxy)
         return httpx.AsyncHTTPTransport(
             verify=context,
             trust_env=False,
-            http2=http2,
             proxy=proxy,
             limits=httpx.Limits(
                 max_connections=limits.max_connections,
@@ -53,17 +56,11 @@ def make_http_client(
             ),
         )
 
-    direct: httpx.AsyncBaseTransport
-    if http2:
-        from .unshared_http2 import UnsharedHttp2  # noqa: PLC0415 - only where it is used
-
-        direct = UnsharedHttp2(limits, context)
-    elif fast or (fast is None and find_spec("httpx_aiohttp") is not None):
+    direct = own(None)
+    if fast or (fast is None and not http2 and find_spec("httpx_aiohttp") is not None):
         from .fast_transport import FastTransport  # noqa: PLC0415 - needs the extra
 
         direct = FastTransport(limits, context)
-    else:
-        direct = own(None)
     return httpx.AsyncClient(
         transport=ProxyTransport(direct, own, proxies) if proxies else direct,
         cookies=_NoCookies(),

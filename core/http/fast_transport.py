@@ -103,9 +103,14 @@ class _Body:
         self._protocol.force_close()
 
     async def aclose(self) -> None:
-        """Read no more. The response is closed next."""
+        """Read no more. The response is closed next.
+
+        A connection that is left early is closed at once: aiohttp would wait for TLS's goodbye.
+        """
         if self._closed is not None:
             self._closed.remove_done_callback(self._lost)
+        if not self._content.is_eof():
+            self._protocol.abort()
 
     def _lost(self, closed: asyncio.Future[None]) -> None:
         failure = None if closed.cancelled() else closed.exception()
@@ -132,10 +137,18 @@ class _Connector(aiohttp.TCPConnector):
             protocol = connection.protocol
             if protocol not in self._used:
                 self._used.add(protocol)
+                if protocol.closed is not None:
+                    protocol.closed.add_done_callback(_retrieve)
                 return connection
             if not (protocol.should_close or _is_readable(connection.transport)):
                 return connection
             connection.close()
+
+
+def _retrieve(closed: asyncio.Future[None]) -> None:
+    """Keep asyncio from logging that nobody asked how the connection was lost."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _is_readable(transport: asyncio.Transport | None) -> bool:

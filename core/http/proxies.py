@@ -113,7 +113,7 @@ def is_this_machine(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     address = address_of(host)
-    return address is not None and address.is_loopback
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
 def address_of(host: str) -> _Address | None:
@@ -121,8 +121,22 @@ def address_of(host: str) -> _Address | None:
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return None
+        return _old_address(host)
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _old_address(host: str) -> ipaddress.IPv4Address | None:
+    """An address in a form that the system's resolver takes, too: 127.1, 0x7f000001, 2130706433.
+
+    The last number fills the bytes that are left (inet_aton, POSIX.1-2017).
+    """
+    try:
+        *first, last = (
+            int(part, 16 if part[:2].lower() == "0x" else 10) for part in host.split(".")
+        )
+        return ipaddress.IPv4Address(bytes(first) + last.to_bytes(4 - len(first), "big"))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _ranges(excepted: str) -> Iterator[_Network]:

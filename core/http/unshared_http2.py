@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ..settings import Limits
+from .body import has_bytes_behind
 from .connection_limit import ConnectionLimit, ReleasingStream
 
 if TYPE_CHECKING:
@@ -25,11 +26,14 @@ _Origin = tuple[str, str, int | None]
 
 
 class UnsharedHttp2(httpx.AsyncBaseTransport):
-    """For requests that go to their server directly, by HTTP/2 where the server speaks it."""
+    """Speaks HTTP/2 where the server does."""
 
-    def __init__(self, limits: Limits, ssl_context: SSLContext) -> None:
+    def __init__(
+        self, limits: Limits, ssl_context: SSLContext, proxy: httpx.Proxy | None = None
+    ) -> None:
         self._limits = limits
         self._context = ssl_context
+        self._proxy = proxy
         self._limit = ConnectionLimit(limits.max_connections)
         self._kept: deque[tuple[_Origin, httpx.AsyncHTTPTransport]] = deque()
 
@@ -73,6 +77,7 @@ class UnsharedHttp2(httpx.AsyncBaseTransport):
             verify=self._context,
             trust_env=False,
             http2=True,
+            proxy=self._proxy,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=self._limits.keepalive_expiry),
         )
 
@@ -100,7 +105,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Close the body, and its connection too if the body was not read to its end."""
-        if self._whole:
+        if self._whole and not has_bytes_behind(self._inner):
             await self._inner.aclose()
             await self._pool.keep(self._origin, self._transport)
         else:

@@ -92,7 +92,5 @@ def is_private(host: str) -> bool:
     """Whether a host is this machine or on a private network, as far as its name tells."""
     address = address_of(host)
     if address is None:
-        # The resolver also takes an address as one number, which is no name of the local network.
-        a_number = host.isdecimal() or host.startswith("0x")
-        return ("." not in host and not a_number) or host.endswith(_PRIVATE_SUFFIXES)
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
     return address.is_private or address.is_loopback or address.is_link_local
