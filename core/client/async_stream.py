@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..chunk import StreamChunk
 from ..exchange import Step
@@ -71,7 +71,7 @@ class AsyncStream(StreamState):
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
         self._iterate_once()
-        return self
+        return _Chunks(self.__anext__)
 
     async def __anext__(self) -> StreamChunk:
         while not (self._chunks or self._steps):
@@ -121,3 +121,16 @@ class AsyncStream(StreamState):
         if not self._opened:
             self._opened = True
             await self._source.open()
+
+
+class _Chunks:
+    """The stream's iterator."""
+
+    def __init__(self, following: Callable[[], Coroutine[Any, Any, StreamChunk]]) -> None:
+        self._following = following
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, StreamChunk]:
+        return self._following()

@@ -179,11 +179,12 @@ class Attempts:
             self.outcome, self.error = call.outcome, call.error
 
     def lose(self, error: RecordingError) -> None:
-        """What was written cannot be made safe: that is the verdict, whatever it was."""
+        """What was written cannot be made safe: that is the verdict, unless one was told already."""
         call = self.current
         if call is not None:
             call.lose(error)
-        self.outcome, self.error = "error", error
+        if self.outcome is None:
+            self.outcome, self.error = "error", error
 
     def close(self) -> None:
         """Let the session go."""

@@ -181,7 +181,8 @@ class ThreadHandOver:
             pass
         self._taken += len(steps)
         if self._owner is not None and self._put - self._taken <= _ENOUGH:
-            self._loop.call_soon_threadsafe(self._let_in)
+            with suppress(RuntimeError):  # the loop is closed, and waits for nobody
+                self._loop.call_soon_threadsafe(self._let_in)
         return steps
 
     def _let_in(self) -> None:

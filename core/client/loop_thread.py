@@ -60,29 +60,37 @@ class LoopThread:
     def call(self, function: Callable[..., _Result], *args: object) -> _Result:
         """Call a function in the loop's thread; its result. Raises what it raises."""
 
-        async def called() -> _Result:
-            return function(*args)
+        def start(reply: _Reply) -> None:
+            try:
+                result = function(*args)
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                reply.put(partial(_raise, error))
+            else:
+                reply.put(lambda: result)
 
-        return self.run(called)
+        return cast("_Result", self._ask(start))
 
     def run(self, make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-        """Run a coroutine in the loop; its result. Raises what it raises.
+        """Run a coroutine in the loop; its result. Raises what it raises."""
+
+        def start(reply: _Reply) -> None:
+            self.loop.create_task(make()).add_done_callback(lambda task: reply.put(task.result))
+
+        return cast("_Result", self._ask(start))
+
+    def _ask(self, start: Callable[[_Reply], None]) -> object:
+        """Start something in the loop, and wait for its reply.
 
         Raises ClientStateError if the loop is closed, or is closed meanwhile.
         """
         reply: _Reply = SimpleQueue()
-
-        def start() -> None:
-            self.loop.create_task(make()).add_done_callback(lambda task: reply.put(task.result))
-
         self._waiting.add(reply)
         try:
-            self.loop.call_soon_threadsafe(start)
-            return cast("_Result", reply.get()())
-        except RuntimeError:  # of a closed loop
-            if self.loop.is_closed():
+            try:
+                self.loop.call_soon_threadsafe(start, reply)
+            except RuntimeError:
                 _say_closed()
-            raise
+            return reply.get()()
         finally:
             self._waiting.discard(reply)
 
@@ -123,6 +131,10 @@ async def _cancel_the_rest() -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
+
+
+def _raise(error: BaseException) -> Never:
+    raise error
 
 
 def _say_closed() -> Never:

@@ -48,7 +48,11 @@ def version_plan(planner: Planner, vessel: str) -> Plan:
 def question_settings(settings: SharedSettings) -> SharedSettings:
     """A client's settings, for a question: no wait is longer than ten seconds."""
     timeouts = settings.timeouts
-    waits = {name: min(_PATIENCE, getattr(timeouts, name) or _PATIENCE) for name in _WAITS}
+    given = {name: getattr(timeouts, name) for name in _WAITS}
+    waits = {
+        name: _PATIENCE if seconds is None else min(_PATIENCE, seconds)
+        for name, seconds in given.items()
+    }
     return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
 
 

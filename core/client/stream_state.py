@@ -26,7 +26,6 @@ class StreamState(Unpicklable):
         self._chunks: deque[StreamChunk] = deque()
         self._assembler = Assembler()
         self._last: StreamChunk | None = None
-        self._last_before: StreamChunk | None = None
         self._entered = False
         self._iterated = False
         self._opened = False
@@ -80,14 +79,13 @@ class StreamState(Unpicklable):
         self._entered = True
 
     def _iterate_once(self) -> None:
-        """Raise ClientStateError if an iterator made before has handed something out."""
-        if self._iterated and self._last is not self._last_before:
+        """Raise ClientStateError if an iterator was made before."""
+        if self._iterated:
             raise ClientStateError(
                 "a stream is iterated once: to go on later, keep its iterator; all that was handed "
                 "out is in stream.completion"
             )
         self._iterated = True
-        self._last_before = self._last
 
     def _hand_out_no_more(self) -> None:
         """A running stream was cancelled: what is there already is not handed out any more."""

@@ -44,11 +44,14 @@ class FastTransport(httpx.AsyncBaseTransport):
             cancellable()
         timeout = request.extensions.get("timeout", {})
         await self._limit.take(request)
+        _CONNECTION.set(None)
         try:
             request.extensions["timeout"] = {"pool": timeout.get("connect") or None}
             response = await self._inner.handle_async_request(request)
         except BaseException:
             self._limit.give_back()
+            if connection := _CONNECTION.get():
+                connection.abort()  # aiohttp would first send what is left of the request
             raise
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("httpx-aiohttp gave a response without an async body")
@@ -120,7 +123,9 @@ class _Body:
             )
 
 
+# Of the request that the present task sends.
 _BODY: ContextVar[_Body] = ContextVar("vesselog_body")
+_CONNECTION: ContextVar[asyncio.Transport | None] = ContextVar("vesselog_connection")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -135,6 +140,7 @@ class _Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(*args, **kwargs)
             protocol = connection.protocol
+            _CONNECTION.set(connection.transport)
             if protocol not in self._used:
                 self._used.add(protocol)
                 if protocol.closed is not None:

@@ -343,7 +343,7 @@ def test_no_canary_of_a_proxy_comes_out(
         port = 9 if situation is None else server.port
         password = quote(CANARIES["proxy"], safe="")
         monkeypatch.setenv("HTTP_PROXY", f"http://user:{password}@127.0.0.1:{port}")
-        vessels = {"far": OpenAI(base_url="http://model.internal", api_key=CANARIES["argument"])}
+        vessels = {"far": OpenAI(base_url="http://model.internal")}
         with talking(kind, vessels=vessels, retries=Retries(count=1, backoff=0.001)) as talker:
             told = [*told_by_all(talker, "far"), *told_of(talker.client)]
         if situation is not None:
