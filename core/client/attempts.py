@@ -179,7 +179,7 @@ class Attempts:
             self.outcome, self.error = call.outcome, call.error
 
     def lose(self, error: RecordingError) -> None:
-        """What was written cannot be made safe: that is the verdict, unless one was told already."""
+        """What was written cannot be made safe: that is the verdict, unless one was given."""
         call = self.current
         if call is not None:
             call.lose(error)
