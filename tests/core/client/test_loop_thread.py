@@ -169,7 +169,7 @@ class TestEnding:
         thread = LoopThread(Last())
         asking = threading.Thread(target=lambda: _quietly(thread, endless))
         asking.start()
-        while thread.call(lambda: len(asyncio.all_tasks())) < 2:
+        while not thread.call(asyncio.all_tasks):
             pass
         thread.close()
         asking.join(PATIENCE)

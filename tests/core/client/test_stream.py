@@ -49,7 +49,6 @@ class TestOnce:
                     break
                 assert next(stream).text == " there"
                 assert stream.completion.text == "Hi there"
-                assert stream.completion.outcome is None
                 assert len(list(chunks)) == 1
             assert stream.outcome == "complete"
 
