@@ -13,10 +13,9 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from .chunk import ChunkFields, StreamChunk
-from .detect_framing import WHITE_SPACE, detect_framing
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
-from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
+from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
 from .make_chunk import make_chunk
 from .masking import Masker
 from .mending import Mender, need_mending

@@ -43,8 +43,19 @@ def classify(
         if name in _AIOHTTP_BROKEN:
             return _broken(origin, answering=answering)
     kinds = {kind.__name__ for kind in type(failure).__mro__ if _package(kind) in _HTTPX}
+    if "PoolTimeout" in kinds:
+        return StreamTimeoutError(
+            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
+            "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+            phase="pool",
+            setting="max_connections",
+        )
+    if "ConnectTimeout" in kinds:
+        return _connect_timeout(origin, timeouts)
     if "TimeoutException" in kinds:
-        return _timeout(kinds, origin, timeouts, limits, answering=answering)
+        return StreamTimeoutError(
+            f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
+        )
     if kinds & {"ConnectError", "ProxyError"}:
         return _not_connected(origin, causes)
     if kinds & {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
@@ -128,37 +139,12 @@ def _reason(error: OSError) -> str:
     return f" ({os.strerror(error.errno)})" if error.errno else ""
 
 
-def _timeout(
-    kinds: set[str], origin: str, timeouts: Timeouts, limits: Limits, *, answering: bool
-) -> StreamTimeoutError:
-    if "PoolTimeout" in kinds:
-        return _pool_timeout(timeouts, limits)
-    if "ConnectTimeout" in kinds:
-        return _connect_timeout(origin, timeouts)
-    return _late(origin, answering=answering)
-
-
-def _pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
-        "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
-        phase="pool",
-        setting="max_connections",
-    )
-
-
 def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
     return StreamTimeoutError(
         f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
         "Timeouts(connect=…)",
         phase="connect",
         setting="connect",
-    )
-
-
-def _late(origin: str, *, answering: bool) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import RecordingError
-from .durability import Durability
+from ..settings import Durability
 from .files import is_at
 from .fsync_thread import SYNC_THREAD, SyncedFile
 

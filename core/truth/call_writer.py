@@ -7,7 +7,6 @@ gate, after waiting for that too. After a RecordingError nothing of them may be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..completion import Outcome
@@ -15,17 +14,19 @@ from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from .appender import Appender
 from .call_state import CallEnd, CallState
-from .frame_line import frame_line
-from .headers import recordable
-from .line import build_line
+from .line_types import frame_line, response_line
 from .session_file import SessionFile
-from .writer import Gate, Lock
 
 __all__ = ["CallWriter"]
 
 
 class CallWriter:
-    """The writer of a recorded call; made by `Session.begin`."""
+    """The writer of a recorded call; made by `Session.begin`.
+
+    session, path: the session's name and file. call: the call's number, from 1. started: when its
+    request was written, in microseconds of the session's time. gate: what to wait for before lines
+    are shown; None if they may be shown at once. write_lock: to be held around `frames`.
+    """
 
     _ended = True  # until `__init__` is done: an interrupt may leave a half-made writer to __del__
 
@@ -36,21 +37,13 @@ class CallWriter:
         self._appender = appender
         self._state = state
         self._confirm = state.confirm
+        self.session = file.name
+        self.path = file.path
         self.call = state.number
         self.started = started
-        self.gate: Gate | None = appender.gate
-        self.write_lock: Lock = file.write_lock
+        self.gate = appender.gate
+        self.write_lock = file.write_lock
         self._ended = False
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self._file.name
-
-    @property
-    def path(self) -> Path:
-        """The session's file."""
-        return self._file.path
 
     def frames(self, steps: Sequence[Step], t: int) -> None:
         """Write the lines of these frames in one go, holding the lock, which was taken at `t`.
@@ -73,15 +66,7 @@ class CallWriter:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
         with self.write_lock as t:
             n = self._appender.ready(t) + 1
-            fields = {
-                "type": "response",
-                "n": n,
-                "call": self.call,
-                "t": t,
-                "status": status,
-                "headers": recordable(headers),
-            }
-            self._appender.append(build_line(fields), n)
+            self._appender.append(response_line(status, headers, n, self.call, t), n)
 
     def end(
         self,

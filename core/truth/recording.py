@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -30,7 +30,6 @@ from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
 __all__ = [
     "RecordedCall",
-    "RecordedOutcome",
     "Recording",
     "ending_error",
     "metrics_of",
@@ -48,10 +47,6 @@ _ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
     "message": str,
     "retryable": bool,
 }
-
-RecordedOutcome = Literal[
-    "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
-]
 
 
 class Recording:
@@ -153,9 +148,9 @@ class Recording:
 class RecordedCall:
     """One call of a recording: its request and what was answered.
 
-    number: from 1. request: the request line, as JSON values. started: when it was written, in
-    microseconds of the session's time. Reading it further raises RecordingError if the file cannot
-    be read, RecordingCorruptError if it is damaged.
+    session, path: the recording's. number: from 1. request: the request line, as JSON values.
+    started: when it was written, in microseconds of the session's time. Reading it further raises
+    RecordingError if the file cannot be read, RecordingCorruptError if it is damaged.
     """
 
     def __init__(self, recording: Recording, line: ScannedLine) -> None:
@@ -164,18 +159,10 @@ class RecordedCall:
         self._response: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self.request: dict[str, Any] = line.fields
+        self.session = recording.session
+        self.path = recording.path
         self.number = line.call
         self.started = line.t
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self._recording.session
-
-    @property
-    def path(self) -> Path:
-        """The recording's file."""
-        return self._recording.path
 
     @property
     def retry_of(self) -> int | None:
@@ -204,7 +191,7 @@ class RecordedCall:
         return t if is_whole(t) else None
 
     @property
-    def outcome(self) -> RecordedOutcome:
+    def outcome(self) -> Outcome:
         """How the call ended; "interrupted" if there is no end line."""
         return recorded_outcome(self.end)
 
@@ -278,7 +265,7 @@ def outcome_of(end: Mapping[str, Any] | None) -> Outcome | None:
     return cast("Outcome", outcome) if known else None
 
 
-def recorded_outcome(end: Mapping[str, Any] | None) -> RecordedOutcome:
+def recorded_outcome(end: Mapping[str, Any] | None) -> Outcome:
     """How a call with this end line ended: "interrupted" without one.
 
     An outcome that is unknown here counts as "truncated": the answer is not known to be whole.

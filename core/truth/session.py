@@ -15,19 +15,18 @@ from typing import Any, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
+from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
 from .call_writer import CallWriter
-from .durability import Durability, level_of
-from .files import closed_on_error, create_file, make_folder
+from .files import closed_on_error, create_file, explained, make_folder
 from .line import build_line
-from .opening_lines import header_line, open_line, request_line
+from .line_types import header_line, open_line, request_line
 from .reopen import FileState, lock, reopen_file
 from .session_file import SessionFile
 from .session_names import SUFFIX, check_session_name, new_session_name
-from .writer import Unrecorded, Writer
 
-__all__ = ["CallWriter", "Session", "Unrecorded", "Writer"]
+__all__ = ["Session"]
 
 
 class Session:
@@ -126,19 +125,14 @@ class Session:
         self._file.close()
 
     def _create_file(self) -> None:
-        try:
+        with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
-        except OSError as error:
-            raise RecordingError(
-                f"cannot make the folder {self.path.parent}: {error.strerror}"
-            ) from error
-        try:
-            fd = create_file(self.path)
-        except FileExistsError:
-            self._continue_file(own=True)
-            return
-        except OSError as error:
-            raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
+        with explained(f"record to {self.path}"):
+            try:
+                fd = create_file(self.path)
+            except FileExistsError:
+                self._continue_file(own=True)
+                return
         with closed_on_error(fd):
             lock(fd, self.path)
             self._file.appender = Appender(
@@ -174,7 +168,5 @@ class Session:
 
 def _absolute(path: Path) -> Path:
     """The path made independent of the working folder, which may change later."""
-    try:
+    with explained(f"record to {path}"):  # the working folder may be deleted
         return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
-    except OSError as error:  # the working folder was deleted
-        raise RecordingError(f"cannot record to {path}: {error.strerror}") from error

@@ -29,7 +29,8 @@ from vesselog import (
     verify,
 )
 from vesselog.core.truth.recording import RecordedCall, Recording
-from vesselog.core.truth.session import Session, Writer
+from vesselog.core.truth.session import Session
+from vesselog.core.truth.writer import Writer
 
 __all__ = [
     "Produce",
