@@ -101,8 +101,7 @@ class Appender:
 
     def check_file(self) -> None:
         """Refuse more lines if the file was deleted, replaced, cut, or written to by others."""
-        if self._pending is not None:
-            self._resolve_interrupted_write()
+        self._resolve_interrupted_write()
         if self.refusal is not None:
             return
         try:

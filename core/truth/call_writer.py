@@ -1,4 +1,4 @@
-"""Writes one call of a session: its response, its frames as they arrive, its end.
+"""Writes one call: its response, its frames as they arrive, its end; or nothing, unrecorded.
 
 When `frames` returns, the frames are in the file and may be shown to the caller; where there is a
 gate, after waiting for that too. After a RecordingError nothing of them may be shown.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..clock import Clock
 from ..completion import Outcome
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
@@ -17,7 +18,7 @@ from .call_state import CallEnd, CallState
 from .line_types import frame_line, response_line
 from .session_file import SessionFile
 
-__all__ = ["CallWriter"]
+__all__ = ["CallWriter", "Unrecorded", "Writer"]
 
 
 class CallWriter:
@@ -88,7 +89,9 @@ class CallWriter:
         # Queued before anything else: an interrupt from here on cannot lose it.
         self._file.queue(end)
         self._ended = True
-        self._file.write_end(end)
+        self._file.write_ends()
+        if end.error is not None:
+            raise end.error
 
     def abandon(self) -> None:
         """End the call as abandoned, now or when the lock is next free. Safe in a finaliser."""
@@ -99,3 +102,30 @@ class CallWriter:
 
     def __del__(self) -> None:
         self.abandon()
+
+
+class Unrecorded:
+    """Writes nothing, and only tells the time. It is its own write lock."""
+
+    session = path = gate = None
+    call = 1
+
+    def __init__(self, clock: Clock) -> None:
+        self.enter = clock.monotonic
+        self.started = clock.monotonic()
+
+    @property
+    def write_lock(self) -> Unrecorded:
+        """The writer itself: nothing is locked."""
+        return self
+
+    def leave(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    frames = response = end = abandon = __exit__ = leave
+
+    def __enter__(self) -> int:
+        return self.enter()
+
+
+Writer = CallWriter | Unrecorded

@@ -117,9 +117,8 @@ class RecordedFrame:
             try:
                 chunk = make_chunk(each, t, text)
             except (AttributeError, TypeError, ValidationError) as error:
-                why = explain(error) if isinstance(error, ValidationError) else error
                 raise RecordingCorruptError(
-                    f"{self.place} holds a chunk that cannot be read: {why}"
+                    f"{self.place} holds a chunk that cannot be read: {explain(error)}"
                 ) from None
             yield chunk
 

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from ..clock import parse_timestamp
 from ..errors import RecordingError
+from .compare_requests import request_key
 from .files import explained
 from .recording import RecordedCall, Recording
-from .request_key import request_key
 from .scan import ScannedLine, Torn, open_recording, scan
 from .session_names import SUFFIX, time_in_name
 

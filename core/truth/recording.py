@@ -68,10 +68,7 @@ class Recording:
     def torn(self) -> int:
         """How many bytes at the end are a torn tail, which nothing else shows. Reads the file."""
         with open_recording(self.path) as file:
-            for line in scan(file, self.path):
-                if isinstance(line, Torn):
-                    return line.size
-        return 0
+            return sum(line.size for line in scan(file, self.path) if isinstance(line, Torn))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All lines as they are stored, the header and those of unknown types too."""
@@ -201,11 +198,9 @@ class RecordedCall:
 
         An answer whose writer died before its end is a TruncatedError.
         """
-        end = self.end
-        error = ending_error(end)
+        error = ending_error(self.end)
         if error is not None:
-            error.session = self.session
-            error.call = self.number
+            error.session, error.call = self.session, self.number
         return error
 
     @property

@@ -17,10 +17,10 @@ from typing import Any
 from ..clock import Clock
 from ..errors import ConfigurationError
 from ..settings import Durability
+from .call_writer import Unrecorded, Writer
 from .fsync_thread import SYNC_THREAD
 from .session import Session
 from .session_names import check_session_name
-from .writer import Unrecorded, Writer
 
 __all__ = ["Entry", "SessionPool"]
 
