@@ -19,12 +19,13 @@ Reported = TypeVar("Reported", Usage, Timings)
 class _ToolCall:
     def __init__(self) -> None:
         self.id: str | None = None
-        self.name = ""
+        self.name = StringIO()
         self.arguments = StringIO()
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id
-        self.name += delta.name or ""
+        if delta.name:
+            self.name.write(delta.name)
         if delta.arguments:
             self.arguments.write(delta.arguments)
 
@@ -36,7 +37,8 @@ class _ToolCall:
             arguments: Any = mend_value(loads_exact(text)) if text.strip() else {}
         except ValueError:
             arguments = None
-        return ToolCall(id=self.id, name=self.name, arguments=arguments, arguments_text=text)
+        name = self.name.getvalue()
+        return ToolCall(id=self.id, name=name, arguments=arguments, arguments_text=text)
 
 
 class _Choice:

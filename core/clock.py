@@ -1,11 +1,15 @@
-"""The clock that the library is given; nothing in it reads the time in another way."""
+"""The clock that the library is given (nothing in it reads the time in another way), and its text.
+
+Recordings hold wall-clock times as ISO 8601 in UTC, with microseconds.
+"""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["SYSTEM_CLOCK", "Clock"]
+__all__ = ["SYSTEM_CLOCK", "Clock", "parse_timestamp", "timestamp"]
 
 
 class Clock(Protocol):
@@ -29,3 +33,23 @@ class _SystemClock:
 
 
 SYSTEM_CLOCK: Clock = _SystemClock()
+
+
+def timestamp(wall: int) -> str:
+    """Microseconds since 1970 as ISO 8601 in UTC."""
+    seconds, micros = divmod(wall, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
+
+
+def parse_timestamp(text: object) -> int | None:
+    """What `timestamp` wrote, in microseconds since 1970; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            return None
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

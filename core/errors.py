@@ -91,9 +91,6 @@ class VesselogError(Exception):
         self.call = call
         self.seq = seq
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (type(self), self.message, dict(self.__dict__))
-
     def to_record(self) -> dict[str, Any]:
         """What a recording's `end` line keeps of this error."""
         record = {
@@ -187,29 +184,8 @@ def error_from_record(record: dict[str, Any]) -> VesselogError:
     )
 
 
-def _unpickle(kind: type[VesselogError], message: str, state: dict[str, Any]) -> VesselogError:
-    error = kind(message)
-    error.__dict__.update(state)
-    return error
-
-
 _TYPES = {
-    kind.__name__: kind
-    for kind in (
-        ClientStateError,
-        ConfigurationError,
-        ConnectionFailedError,
-        InvalidRequestError,
-        ProtocolError,
-        ProviderError,
-        RecordingCorruptError,
-        RecordingError,
-        RecordingLockedError,
-        ReplayMissError,
-        SessionNameError,
-        StreamTimeoutError,
-        TruncatedError,
-        UnknownVesselError,
-        UsageError,
-    )
+    name: kind
+    for name, kind in tuple(globals().items())
+    if isinstance(kind, type) and issubclass(kind, VesselogError)
 }

@@ -10,13 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from pydantic import ValidationError
-
 from .chunk import ChunkFields, StreamChunk
-from .detect_framing import WHITE_SPACE, detect_framing
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
-from .framing import DEFAULT_MAX_FRAME_BYTES, Framing, Splitter
+from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
 from .make_chunk import make_chunk
 from .masking import Masker
 from .mending import Mender, need_mending
@@ -222,15 +219,13 @@ class Exchange:
         except VesselogError as problem:
             error = problem
         except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
-            error = ProtocolError(f"cannot decode a frame: {_describe(problem)}", phase="body")
+            error = ProtocolError(f"cannot decode a frame: {explain(problem)}", phase="body")
         try:
             if self._thinking is not None or self._mender.held or need_mending(decoded):
                 decoded = list(self._transform(decoded, frame))
             self._number(decoded, frame, chunks, fields)
         except Exception as problem:  # noqa: BLE001 - as above
-            error = ProtocolError(
-                f"the vessel made a bad chunk: {_describe(problem)}", phase="body"
-            )
+            error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
         if frame.ignored and not frame.repairs:
             frame.repair("unknown-event-field")
         if error is not None:
@@ -331,9 +326,3 @@ def _begins_with_a_line(body: bytes) -> bool:
     """
     line, more, _ = body.lstrip(WHITE_SPACE).partition(b"\n")
     return bool(more) and _is_json(Frame(line, Framing.NDJSON))
-
-
-def _describe(problem: Exception) -> str:
-    if isinstance(problem, ValidationError):
-        return explain(problem)
-    return f"{type(problem).__name__}: {problem}"[:200]

@@ -101,7 +101,5 @@ class _OneEvent:
 
 
 def _parse_event(text: str) -> tuple[str, str | None]:
-    source = EventSource(cast("httpx.Response", _OneEvent(text)))
-    for event in source.iter_sse():
-        return event.event, event.data or None
-    return "message", None
+    events = EventSource(cast("httpx.Response", _OneEvent(text))).iter_sse()
+    return next(((event.event, event.data or None) for event in events), ("message", None))

@@ -35,11 +35,9 @@ TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
 
 def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     """The chunk of these fields, `seq` among them. Raises pydantic.ValidationError."""
-    if len(fields) != 2:
-        return _validate({**fields, "t": t, "raw": raw})
     name = "text" if "text" in fields else "reasoning"
     seq, text = fields.get("seq"), fields.get(name)
-    if type(seq) is not int or type(text) is not str:
+    if len(fields) != 2 or type(seq) is not int or type(text) is not str:
         return _validate({**fields, "t": t, "raw": raw})
     chunk = _new(StreamChunk)
     values: dict[str, Any] = vars(chunk)

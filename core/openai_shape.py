@@ -167,35 +167,21 @@ def _logprobs(logprobs: Any) -> dict[str, Any] | None:
     return written if any(tokens is not None for tokens in written.values()) else None
 
 
-def _tokens(tokens: Any) -> list[dict[str, Any]] | None:
+def _tokens(tokens: Any, *, alternatives: bool = True) -> list[dict[str, Any]] | None:
+    """Tokens with their probabilities; servers leave out their bytes, which the API always has."""
     if not isinstance(tokens, list):
         return None
-    return [
-        {**written, "top_logprobs": _alternatives(token)}
-        for token in cast("list[Any]", tokens)
-        if (written := _token(token)) is not None
-    ]
-
-
-def _alternatives(token: dict[str, Any]) -> list[dict[str, Any]]:
-    given = token.get("top_logprobs")
-    written = map(_token, cast("list[Any]", given) if isinstance(given, list) else [])
-    return [each for each in written if each is not None]
-
-
-def _token(token: Any) -> dict[str, Any] | None:
-    """A token with its probability; servers leave out its bytes, which the API always has."""
-    if not isinstance(token, dict):
-        return None
-    given = cast("dict[str, Any]", token)
-    text, probability, spelled = (given.get(key) for key in ("token", "logprob", "bytes"))
-    if not isinstance(text, str) or not isinstance(probability, int | float):
-        return None
-    return {
-        "token": text,
-        "logprob": probability,
-        "bytes": spelled if isinstance(spelled, list) else None,
-    }
+    written: list[dict[str, Any]] = []
+    for token in cast("list[Any]", tokens):
+        given = cast("dict[str, Any]", token) if isinstance(token, dict) else {}
+        text, probability, spelled = (given.get(key) for key in ("token", "logprob", "bytes"))
+        if isinstance(text, str) and isinstance(probability, int | float):
+            spelled = spelled if isinstance(spelled, list) else None
+            made: dict[str, Any] = {"token": text, "logprob": probability, "bytes": spelled}
+            if alternatives:
+                made["top_logprobs"] = _tokens(given.get("top_logprobs"), alternatives=False) or []
+            written.append(made)
+    return written
 
 
 def _created(extra: dict[str, Any]) -> int:

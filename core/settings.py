@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -15,7 +15,15 @@ from pydantic import (
 
 from .errors import ConfigurationError
 
-__all__ = ["Limits", "Retries", "Timeouts", "check_setting"]
+__all__ = ["Durability", "Limits", "Retries", "Timeouts", "check_setting", "level_of"]
+
+Durability = Literal["process", "interval", "power"]
+"""What a chunk survives once it was handed out.
+
+- "process": the death of the process, also by kill -9. A power cut may take the last seconds.
+- "interval": a power cut too, except for the last 50 ms and the time that the disk takes to sync.
+- "power": a power cut too, without any loss.
+"""
 
 _Seconds = Annotated[float, Field(ge=0)]
 _Count = Annotated[int, Field(ge=0)]
@@ -118,3 +126,13 @@ def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
             setting=name,
         )
     return value
+
+
+def level_of(name: str) -> Durability:
+    """The durability level of this name. Raises ConfigurationError."""
+    if name in get_args(Durability):
+        return cast("Durability", name)
+    raise ConfigurationError(
+        f'there is no durability {name!r}: choose "process", "interval" or "power"',
+        setting="durability",
+    )

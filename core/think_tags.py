@@ -17,6 +17,9 @@ __all__ = ["ThinkSplitter"]
 _OPEN = "<think>"
 _CLOSE = "</think>"
 
+# White space that is held back before a tag: no model writes more, and it is looked at each time.
+_MOST_SPACE = 1024
+
 
 class _Choice:
     """The state of one choice. tag: the one that is looked for, "" after the closing one."""
@@ -71,7 +74,7 @@ class ThinkSplitter:
                 choice.tag = _CLOSE
                 text = stripped.removeprefix(_OPEN)
                 frame.repair("think-tags")
-            elif _OPEN.startswith(stripped) and not last:
+            elif _OPEN.startswith(stripped) and not last and len(text) < _MOST_SPACE:
                 choice.held, text = text, ""
             else:
                 choice.tag = _CLOSE if self._implied else ""

@@ -1,4 +1,4 @@
-"""pydantic's validation errors in one line, without the input."""
+"""Errors of somebody else's code in one line; pydantic's without the input."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pydantic import ValidationError
 __all__ = ["explain"]
 
 
-def explain(error: ValidationError) -> str:
-    """Which fields are wrong, and why. Their values may be private and are left out."""
+def explain(error: Exception) -> str:
+    """What is wrong; of a ValidationError which fields, and why. Their values may be private."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"[:200]
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     described: list[str] = []
     for problem in problems:

@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from ..core.clock import Clock
+from ..core.clock import Clock, timestamp
 from ..core.errors import ConfigurationError, RecordingError, RecordingLockedError
 from ..core.truth.file_lock import has_writer
 from ..core.truth.files import create_file, sync_file, sync_folder
 from ..core.truth.line import FORMAT_VERSION, build_line
 from ..core.truth.scan import open_recording
 from ..core.truth.session_names import SUFFIX, check_session_name
-from ..core.truth.timestamps import timestamp
 from ..core.version import VERSION
 
 __all__ = ["DerivedFile", "unchanged"]

@@ -63,7 +63,7 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
         return RecoverReport(path)
     session = Session.reopen(path, durability="power", clock=clock)
     try:
-        found, gate = session.found, session.appender.gate
+        found, gate = session.found, session.open_appender.gate
         if found.size == 0:
             path.unlink()
         if found.torn:

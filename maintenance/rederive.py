@@ -18,8 +18,8 @@ from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import RecordingCorruptError, VesselogError
 from ..core.exchange import Step
 from ..core.metrics import Meter
-from ..core.truth.frame_line import frame_line
-from ..core.truth.payload_tally import PayloadTally
+from ..core.truth.call_state import PayloadTally
+from ..core.truth.line_types import frame_line
 from ..core.truth.recorded_frame import RecordedFrame
 from ..core.truth.recording import Recording, metrics_of
 from ..core.truth.scan import is_whole

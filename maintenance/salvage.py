@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, cast
 
 from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import RecordingCorruptError, TruncatedError
+from ..core.truth.call_state import PayloadTally
 from ..core.truth.line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
-from ..core.truth.payload_tally import PayloadTally
 from ..core.truth.recorded_frame import RecordedFrame
 from ..core.truth.scan import check_header, is_whole, open_recording
 from .derived_file import DerivedFile, unchanged

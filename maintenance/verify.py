@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import RecordingCorruptError, RecordingError, VesselogError
-from ..core.truth.payload_tally import PayloadTally
+from ..core.truth.call_state import PayloadTally
 from ..core.truth.recorded_frame import RecordedFrame
 from ..core.truth.scan import ScannedLine, Torn, is_whole, open_recording, scan
 from .chunk_comparison import Comparison

@@ -16,7 +16,7 @@ from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
 from ..core.jsontext import dumps, loads
 from ..core.truth.answer_index import AnswerIndex, Match
-from ..core.truth.request_key import request_key
+from ..core.truth.compare_requests import request_key
 from .asgi import Application
 from .listings import listing
 from .playback import Playback

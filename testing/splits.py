@@ -6,9 +6,8 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from ..core.detect_framing import BYTE_ORDER_MARK, WHITE_SPACE, detect_framing
 from ..core.exchange import Exchange
-from ..core.framing import Splitter
+from ..core.framing import BYTE_ORDER_MARK, WHITE_SPACE, Splitter, detect_framing
 from ..vessels import Framing, TruncatedError
 from .running import Case, Ran, begin, difference
 

@@ -5,11 +5,8 @@ https://docs.claude.com/en/docs/build-with-claude/streaming. An answer is whole 
 text is text, thinking is reasoning, `tool_use` is a tool call whose arguments come as pieces of
 JSON. New kinds of events and blocks may come at any time; they are kept in `extra` if small.
 
-Usage is split over events, and the later ones are cumulative. The API counts cached input apart
-from `input_tokens`; here, as everywhere, input_tokens are all of them, and the API's own counts are
-in `extra["usage"]`.
-
 `extra["thinking_blocks"]` are the thinking blocks with their signatures, ready to be sent back.
+These and `extra["citations"]` come once, when the answer ends.
 """
 
 from __future__ import annotations
@@ -22,11 +19,12 @@ from ..core.frame import Frame
 from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
 from ..core.vessel import Decoder, Progress
+from .anthropic_usage import AnthropicUsage
 from .concatenated_json import DONE
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
 from .tool_calls import arguments_text
-from .wire_values import list_in, object_in, sum_of_counts, text_of
+from .wire_values import list_in, object_in, text_of
 
 __all__ = ["AnthropicDecoder"]
 
@@ -36,7 +34,6 @@ _FINISH: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-_CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _KNOWN_IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
 
 
@@ -57,9 +54,10 @@ class AnthropicDecoder(Decoder):
         self._repeats = RepeatFilter()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
-        self._thinking: list[dict[str, Any]] = []
-        self._citations: list[Any] = []
-        self._usage: dict[str, Any] = {}
+        # What `extra` gets when the answer ends.
+        self._lists: dict[str, list[Any]] = {"thinking_blocks": [], "citations": []}
+        self._listed = 0
+        self._usage = AnthropicUsage(self._repeats)
         self._begun = False
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -124,7 +122,7 @@ class AnthropicDecoder(Decoder):
             fields["response_id"] = identifier
         if model := text_of(message.get("model")):
             fields["model"] = model
-        self._count(object_in(message, "usage"), fields)
+        self._usage.add(object_in(message, "usage"), fields)
         yield fields
         for index, content in enumerate(list_in(message, "content")):
             yield self._start(index, content, frame)
@@ -134,7 +132,7 @@ class AnthropicDecoder(Decoder):
         block = self._blocks[index] = _Block(dict(content))
         match content.get("type"):
             case "text":
-                self._citations += content.get("citations") or ()
+                self._lists["citations"] += content.get("citations") or ()
                 return {"text": text} if (text := text_of(content.get("text"))) else {}
             case "thinking":
                 thinking = text_of(content.get("thinking"))
@@ -172,15 +170,17 @@ class AnthropicDecoder(Decoder):
             case "signature_delta":
                 block.content["signature"] = text_of(delta.get("signature"))
             case "citations_delta":
-                self._citations.append(delta.get("citation"))
+                self._lists["citations"].append(delta.get("citation"))
             case _:
                 return self._kept({kind or "delta": delta})
         return {}
 
     def flush(self) -> Iterable[ChunkFields]:
-        """The blocks of a complete answer that were never ended."""
-        left = () if self.progress is Progress.OPEN else tuple(self._blocks)
-        return [kept for index in left if (kept := self._stop(index))]
+        """The blocks of a complete answer that were never ended, and lists not given yet."""
+        if self.progress is Progress.OPEN:
+            return ()
+        left = [self._stop(index) for index in tuple(self._blocks)]
+        return filter(None, [*left, self._grown()])
 
     def _stop(self, index: int) -> ChunkFields:
         """The chunk of a block that has ended."""
@@ -198,43 +198,34 @@ class AnthropicDecoder(Decoder):
             case "thinking" | "redacted_thinking" as kind:
                 if kind == "thinking":
                     content["thinking"] = text_of(content.get("thinking")) + joined
-                self._thinking.append(content)
-                return {"extra": {"thinking_blocks": list(self._thinking)}}
+                self._lists["thinking_blocks"].append(content)
             case "text" if not joined:
-                return self._kept({"citations": list(self._citations)})
+                pass
             case _:
                 if joined:
                     content["input"] = joined
                 return self._kept({f"block_{index}": content})
+        return {}
+
+    def _grown(self) -> ChunkFields:
+        """A chunk of the lists that have grown since they were given."""
+        size = sum(map(len, self._lists.values()))
+        if size == self._listed:
+            return {}
+        self._listed = size
+        return {"extra": {name: list(items) for name, items in self._lists.items() if items}}
 
     def _end(self, delta: dict[str, Any], usage: dict[str, Any]) -> ChunkFields:
         fields = self._kept(delta, _KNOWN_IN_MESSAGE)
         if reason := text_of(delta.get("stop_reason")):
             fields["finish_reason"] = _FINISH.get(reason, "other")
             fields["raw_finish_reason"] = reason
-            self.progress = max(self.progress, Progress.FINISHED)
-        self._count(usage, fields)
+            if self.progress is Progress.OPEN:
+                self.progress = Progress.FINISHED
+                if "extra" in (lists := self._grown()):
+                    fields["extra"] = {**fields.get("extra", {}), **lists["extra"]}
+        self._usage.add(usage, fields)
         return fields
-
-    def _count(self, usage: dict[str, Any], fields: ChunkFields) -> None:
-        """Add the token counts that are new."""
-        self._usage |= {name: value for name, value in usage.items() if value is not None}
-        details = object_in(self._usage, "output_tokens_details")
-        counts = {
-            "input_tokens": sum_of_counts(self._usage, "input_tokens", *_CACHED),
-            "output_tokens": sum_of_counts(self._usage, "output_tokens"),
-            "cached_input_tokens": sum_of_counts(self._usage, _CACHED[0]),
-            "reasoning_tokens": sum_of_counts(details, "thinking_tokens"),
-        }
-        counts = {name: count for name, count in counts.items() if count is not None}
-        if counts and self._repeats.is_new("counts", counts):
-            fields["usage"] = cast("dict[str, int | None]", counts)
-        known = {"output_tokens", "output_tokens_details"}
-        if not sum_of_counts(self._usage, *_CACHED):
-            known |= {"input_tokens", *_CACHED}
-        own = {name: value for name, value in self._usage.items() if name not in known}
-        if extra := self._repeats.unknown_fields({"usage": own}):
-            fields["extra"] = {**fields.get("extra", {}), **extra}
 
     def _kept(self, given: dict[str, Any], known: frozenset[str] = frozenset()) -> ChunkFields:
         """A chunk of fields that the universal chunk does not have."""

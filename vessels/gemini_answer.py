@@ -11,7 +11,8 @@ what tools put in apart from `promptTokenCount`; here, as everywhere, output_tok
 are all of them. The API's own details are in `extra["usage"]`.
 
 `extra["thought_signatures"]` has the signatures by the number of the tool call, or "text".
-`extra["parts"]` has parts of other kinds (code that was run, images), if small.
+`extra["parts"]` has the small ones of the parts of other kinds (code that was run, images). Both
+come once, when the candidate ends.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
+from ..core.jsontext import dumps, loads_exact
 from ..core.vessel import Decoder, Progress
+from .gemini_logprobs import read_logprobs
 from .provider_errors import error_in_band
-from .repeated_fields import RepeatFilter
+from .repeated_fields import LARGEST_EXTRA, RepeatFilter
 from .tool_calls import ToolCalls
 from .wire_values import list_in, object_in, sum_of_counts, text_of
 
@@ -52,7 +54,6 @@ _KNOWN_IN_USAGE = frozenset(
     {"cachedContentTokenCount", "promptTokenCount", "totalTokenCount", *_OUTPUT}
 )
 _KNOWN_IN_CANDIDATE = frozenset({"content", "finishReason", "index", "logprobsResult"})
-_NOTHING: frozenset[str] = frozenset()
 _TEXT = frozenset({"text", "thought", "thoughtSignature"})
 
 
@@ -64,7 +65,17 @@ class _Candidate:
         self.calls = ToolCalls()
         self.signatures: dict[str, str] = {}
         self.parts: list[Any] = []
+        self.given = 0
         self.finished = False
+
+    def grown(self) -> dict[str, Any]:
+        """For `extra`: the signatures and parts, if more have come since they were given."""
+        size = len(self.signatures) + len(self.parts)
+        if size == self.given:
+            return {}
+        self.given = size
+        found = {"thought_signatures": dict(self.signatures), "parts": list(self.parts)}
+        return {name: value for name, value in found.items() if value}
 
 
 class GeminiDecoder(Decoder):
@@ -80,6 +91,7 @@ class GeminiDecoder(Decoder):
         self._whole = whole
         self._repeats = RepeatFilter()
         self._candidates: dict[int, _Candidate] = {}
+        self._finished = 0
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event: one for each candidate, the first with what is about them all."""
@@ -117,8 +129,7 @@ class GeminiDecoder(Decoder):
             code = failure["finishReason"]
             message = text_of(failure.get("finishMessage")) or f"finishReason {code}"
             raise error_in_band(self._vessel, {"message": message, "code": code})
-        states = self._candidates.values()
-        if len(states) >= self._expected and all(state.finished for state in states):
+        if self._finished == len(self._candidates) >= self._expected:
             self.progress = Progress.FINISHED
 
     def _head(self, event: dict[str, Any]) -> ChunkFields:
@@ -168,51 +179,55 @@ class GeminiDecoder(Decoder):
         if content.get("role") == "model" and self._repeats.is_new((index, "role"), "model"):
             fields["role"] = "assistant"
         extra = self._repeats.unknown_fields(candidate, _KNOWN_IN_CANDIDATE, index)
-        for part in list_in(content, "parts"):
-            self._part(part, state, fields, extra, frame)
-        if extra:
-            fields["extra"] = extra
-        if logprobs := _logprobs(object_in(candidate, "logprobsResult")):
+        _read_parts(list_in(content, "parts"), state, fields, frame)
+        if logprobs := read_logprobs(object_in(candidate, "logprobsResult")):
             fields["logprobs"] = {"content": logprobs}
         reason = text_of(candidate.get("finishReason"))
+        finished = self._whole
         if reason and reason != _UNSPECIFIED:
-            state.finished = True
+            finished = True
             fields["finish_reason"] = _FINISH.get(reason, "other")
             fields["raw_finish_reason"] = reason
         elif self._whole:
             # A whole answer ends where it ends; the reason stays unknown.
             frame.repair("missing-finish-reason")
+        if finished and not state.finished:
             state.finished = True
+            self._finished += 1
+            extra.update(state.grown())
+        if extra:
+            fields["extra"] = extra
         return fields
 
-    def _part(
-        self,
-        part: dict[str, Any],
-        state: _Candidate,
-        fields: ChunkFields,
-        extra: dict[str, Any],
-        frame: Frame,
-    ) -> None:
+    def flush(self) -> Iterator[ChunkFields]:
+        """The signatures and parts that were not given yet."""
+        for index, state in self._candidates.items():
+            if state.finished and (extra := state.grown()):
+                yield {"choice": index, "extra": extra} if index else {"extra": extra}
+
+
+def _read_parts(parts: list[Any], state: _Candidate, fields: ChunkFields, frame: Frame) -> None:
+    """Texts, thoughts and function calls go into the chunk, all else into the candidate."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in parts:
         place = "text"
         if text := text_of(part.get("text")):
-            if part.get("thought"):
-                fields["reasoning"] = fields.get("reasoning", "") + text
-            else:
-                fields["text"] = fields.get("text", "") + text
+            (thoughts if part.get("thought") else texts).append(text)
         if call := object_in(part, "functionCall"):
             piece = {"id": call.get("id"), "function": {**call, "arguments": call.get("args")}}
             delta = state.calls.add(piece, frame, whole=True)
             if delta is not None:
                 fields.setdefault("tool_calls", []).append(delta)
                 place = delta.get("slot", place)
-        elif part.keys() - _TEXT:
+        elif part.keys() - _TEXT and len(dumps(part)) <= LARGEST_EXTRA:
             state.parts.append(part)
-            extra.update(
-                self._repeats.unknown_fields({"parts": list(state.parts)}, _NOTHING, state.index)
-            )
         if signature := text_of(part.get("thoughtSignature")):
             state.signatures[place] = signature
-            extra["thought_signatures"] = dict(state.signatures)
+    if thoughts:
+        fields["reasoning"] = "".join(thoughts)
+    if texts:
+        fields["text"] = "".join(texts)
 
 
 def _join(fields: ChunkFields, head: ChunkFields) -> None:
@@ -221,23 +236,3 @@ def _join(fields: ChunkFields, head: ChunkFields) -> None:
     fields.update(head)
     if extra:
         fields["extra"] = extra
-
-
-def _logprobs(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """The log probabilities in the universal form, which is the OpenAI dialect's."""
-    alternatives = list_in(result, "topCandidates")
-    return [
-        {
-            **_token(chosen),
-            "top_logprobs": [
-                _token(each)
-                for place in alternatives[number : number + 1]
-                for each in list_in(place, "candidates")
-            ],
-        }
-        for number, chosen in enumerate(list_in(result, "chosenCandidates"))
-    ]
-
-
-def _token(token: dict[str, Any]) -> dict[str, Any]:
-    return {"token": token.get("token"), "logprob": token.get("logProbability")}

@@ -46,6 +46,7 @@ class OpenAIDecoder(Decoder):
         self._vessel = vessel
         self._expected = expected
         self._choices: dict[int, OpenAIChoice] = {}
+        self._open = 0  # choices without a finish reason
         self._repeats = RepeatFilter()
         self._fast_path = FastPath(*_PADDING)
 
@@ -146,8 +147,7 @@ class OpenAIDecoder(Decoder):
         if len(states) < self._expected and any(state.whole for state in states):
             frame.repair("fewer-choices")
             self._expected = len(states)
-        finished = all(state.finish is not None for state in states)
-        if finished and len(states) >= self._expected and self.progress is Progress.OPEN:
+        if not self._open and len(states) >= self._expected and self.progress is Progress.OPEN:
             self.progress = Progress.FINISHED
         return chunks
 
@@ -176,14 +176,18 @@ class OpenAIDecoder(Decoder):
             raise ValueError(f"a choice is {type(choice).__name__}")  # noqa: TRY004 - it is the wire's
         sent = cast("dict[str, Any]", choice)
         index = sent.get("index")
-        if type(index) is not int or index < 0:
+        if type(index) is not int or not 0 <= index < 1 << 32:
             frame.repair("missing-choice-index")
             index = position
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = OpenAIChoice(index, self._repeats)
+            self._open += 1
         streamed = event.get("object") == "chat.completion.chunk"
-        return state.read(sent, frame, streamed=streamed)
+        was_open = state.finish is None
+        read = state.read(sent, frame, streamed=streamed)
+        self._open -= was_open and state.finish is not None
+        return read
 
     def _whole_event(self, event: dict[str, Any], chunks: list[ChunkFields], frame: Frame) -> None:
         """Add what is not about one choice: to the first chunk, or as a chunk of its own."""

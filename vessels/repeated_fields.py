@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.jsontext import dumps
 
-__all__ = ["RepeatFilter"]
+__all__ = ["LARGEST_EXTRA", "RepeatFilter"]
 
 # Bytes of JSON. Larger ones (search results, token contexts, audio) are in the frame's raw text.
 LARGEST_EXTRA = 2048

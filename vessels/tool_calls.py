@@ -8,6 +8,7 @@ mended is named on the frame.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
@@ -22,18 +23,32 @@ __all__ = ["ToolCalls", "arguments_object", "arguments_text"]
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "index", "name", "slot")
+    """What is known of a call. size: the length of its name."""
+
+    __slots__ = ("arguments", "id", "index", "names", "nesting", "scanned", "size", "slot")
 
     def __init__(self, slot: str, index: int | None) -> None:
         self.slot = slot
         self.index = index
         self.id: str | None = None
-        self.name = ""
+        self.names: list[str] = []
+        self.size = 0
         self.arguments: list[str] = []
+        self.scanned = 0
+        self.nesting = _Nesting()
+
+    def is_named(self, name: str) -> bool:
+        """Whether this is its name. The pieces are joined only where the length is the same."""
+        return len(name) == self.size and name == "".join(self.names)
 
     @property
     def is_whole(self) -> bool:
         """Whether its arguments are a whole JSON value."""
+        for piece in self.arguments[self.scanned :]:
+            self.nesting.read(piece)
+        self.scanned = len(self.arguments)
+        if self.nesting.open:
+            return False
         try:
             loads("".join(self.arguments))
         except ValueError:
@@ -41,11 +56,42 @@ class _Call:
         return True
 
 
+class _Nesting:
+    """Whether a JSON value is still open, told from its pieces, each of which is read once."""
+
+    __slots__ = ("depth", "in_string", "rest")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.in_string = False
+        self.rest = ""
+
+    @property
+    def open(self) -> bool:
+        return self.in_string or self.depth > 0
+
+    def read(self, piece: str) -> None:
+        text = self.rest + piece
+        # A backslash at the end goes with the character that follows it.
+        self.rest = "\\" if (len(text) - len(text.rstrip("\\"))) % 2 else ""
+        for sign in _SIGNS.findall(text.removesuffix(self.rest) if self.rest else text):
+            if sign == '"':
+                self.in_string = not self.in_string
+            elif not self.in_string and len(sign) == 1:
+                self.depth += 1 if sign in "{[" else -1
+
+
+_SIGNS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+
+
 class ToolCalls:
     """The tool calls of one choice."""
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
+        self._count = 0
+        # The latest call of each index, and of each index and id; under None, of any index.
+        self._latest: dict[int | None, _Call] = {}
+        self._of_id: dict[tuple[int | None, str], _Call] = {}
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
         """The delta for a piece as it was sent; None if it has nothing new.
@@ -74,8 +120,9 @@ class ToolCalls:
         return self._delta(call, identifier, name, arguments, frame)
 
     def _begin(self, index: int | None) -> _Call:
-        call = _Call(str(len(self._calls)), index)
-        self._calls.append(call)
+        call = _Call(str(self._count), index)
+        self._count += 1
+        self._latest[None] = self._latest[index] = call
         return call
 
     def _find(
@@ -86,15 +133,13 @@ class ToolCalls:
         arguments: str,
         frame: Frame,
     ) -> _Call:
-        rivals = [call for call in reversed(self._calls) if index in {None, call.index}]
-        if identifier is not None:
-            for call in rivals:
-                if call.id == identifier:
-                    frame.repair("id-repeated")
-                    return call
-        if not rivals:
+        known = None if identifier is None else self._of_id.get((index, identifier))
+        if known is not None:
+            frame.repair("id-repeated")
+            return known
+        call = self._latest.get(index)
+        if call is None:
             return self._begin(index)
-        call = rivals[0]
         if identifier is not None and call.id is not None:
             # A piece that only carries arguments on is no new call, whatever its id.
             if name is None and arguments:
@@ -102,10 +147,10 @@ class ToolCalls:
                 return call
             another = True
         elif identifier is not None:
-            another = name is not None and bool(call.name and call.arguments)
+            another = name is not None and bool(call.size and call.arguments)
         elif name is not None:
-            another = bool(call.arguments) and (name != call.name or call.is_whole)
-            another = another or (index is None and bool(call.name) and name != call.name)
+            another = bool(call.arguments) and (not call.is_named(name) or call.is_whole)
+            another = another or (index is None and call.size > 0 and not call.is_named(name))
         else:
             another = False
         if not another:
@@ -118,13 +163,15 @@ class ToolCalls:
         self, call: _Call, identifier: str | None, name: str | None, arguments: str, frame: Frame
     ) -> ToolCallDeltaFields | None:
         delta: ToolCallDeltaFields = {"slot": call.slot}
-        if call.index is not None and not (call.id or call.name or call.arguments):
+        if call.index is not None and not (call.id or call.size or call.arguments):
             delta["index"] = call.index
         if identifier is not None and call.id is None:
             delta["id"] = call.id = identifier
+            self._of_id[None, identifier] = self._of_id[call.index, identifier] = call
         if name is not None and (new := _new_part(call, name, frame)):
             delta["name"] = new
-            call.name += new
+            call.names.append(new)
+            call.size += len(new)
         if arguments:
             delta["arguments"] = arguments
             call.arguments.append(arguments)
@@ -166,10 +213,10 @@ def _word(value: Any) -> str | None:
 
 def _new_part(call: _Call, name: str, frame: Frame) -> str:
     """What a later name adds to the one that is known."""
-    if not call.name:
+    if not call.size:
         return name
-    if name == call.name or call.arguments:
+    if call.is_named(name) or call.arguments:
         frame.repair("tool-name-repeated")
         return ""
     frame.repair("tool-name-in-pieces")
-    return name.removeprefix(call.name)
+    return name.removeprefix("".join(call.names)) if len(name) > call.size else name

@@ -19,9 +19,8 @@ from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..request import Message, RequestFields
-from ..settings import Limits, Retries, Timeouts, check_setting
+from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
 from ..truth.answer_index import AnswerIndex
-from ..truth.durability import Durability, level_of
 from ..truth.session_pool import Entry, SessionPool
 from ..unpicklable import Unpicklable
 from ..vessel import Vessel, WireRequest

@@ -27,7 +27,7 @@ from ..http.url_and_headers import (
 from ..masking import Masker
 from ..registry import find_vessel, installed_vessels
 from ..request import chat_request
-from ..truth.request_key import request_key
+from ..truth.compare_requests import request_key
 from ..unpicklable import Unpicklable
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Vessel, WireRequest

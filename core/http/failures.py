@@ -36,15 +36,26 @@ def classify(
     causes = _causes(failure, handled)
     for cause in causes:
         name = _name(cause)
-        if name in _AIOHTTP_UNSENT:
+        if name.startswith("aiohttp.") and _AIOHTTP_UNSENT & _names(cause):
             return _not_connected(origin, causes)
         if name == _AIOHTTP_LATE:
             return _connect_timeout(origin, timeouts)
         if name in _AIOHTTP_BROKEN:
             return _broken(origin, answering=answering)
     kinds = {kind.__name__ for kind in type(failure).__mro__ if _package(kind) in _HTTPX}
+    if "PoolTimeout" in kinds:
+        return StreamTimeoutError(
+            f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
+            "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
+            phase="pool",
+            setting="max_connections",
+        )
+    if "ConnectTimeout" in kinds:
+        return _connect_timeout(origin, timeouts)
     if "TimeoutException" in kinds:
-        return _timeout(kinds, origin, timeouts, limits, answering=answering)
+        return StreamTimeoutError(
+            f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
+        )
     if kinds & {"ConnectError", "ProxyError"}:
         return _not_connected(origin, causes)
     if kinds & {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
@@ -57,34 +68,19 @@ def classify(
     return None
 
 
-# ClientConnectorError: refused, unreachable, unknown host.
-_AIOHTTP_UNSENT = frozenset(
-    {
-        "aiohttp.ClientConnectorError",
-        "aiohttp.ClientConnectorDNSError",
-        "aiohttp.ClientConnectorSSLError",
-        "aiohttp.ClientConnectorCertificateError",
-        "aiohttp.ClientProxyConnectionError",
-        "aiohttp.ClientHttpProxyError",
-    }
-)
+# ClientConnectorError: refused, unreachable, unknown host, TLS, a proxy that is not there.
+_AIOHTTP_UNSENT = frozenset({"ClientConnectorError", "ClientHttpProxyError"})
 # No connection in time, name lookup included: waiting for a free one has its own limit
 # (connection_limit.py).
 _AIOHTTP_LATE = "aiohttp.ConnectionTimeoutError"
 _AIOHTTP_BROKEN = frozenset(
-    {
-        "aiohttp.ServerDisconnectedError",
-        "aiohttp.ClientOSError",
-        "aiohttp.ClientConnectionResetError",
-        "aiohttp.ClientPayloadError",
-        "aiohttp.ClientConnectionError",
-        "aiohttp.ClientResponseError",
-        "aiohttp.TransferEncodingError",
-        "aiohttp.ContentLengthError",
-        "aiohttp.BadStatusLine",
-        "aiohttp.BadHttpMessage",
-        "aiohttp.LineTooLong",
-    }
+    f"aiohttp.{name}"
+    for name in (
+        *("ServerDisconnectedError", "ClientConnectionError", "ClientConnectionResetError"),
+        *("ClientOSError", "ClientPayloadError", "ClientResponseError"),
+        *("TransferEncodingError", "ContentLengthError"),
+        *("BadStatusLine", "BadHttpMessage", "LineTooLong"),
+    )
 )
 
 # Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
@@ -94,6 +90,10 @@ _BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.Cl
 
 def _package(kind: type) -> str:
     return kind.__module__.partition(".")[0]
+
+
+def _names(failure: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(failure).__mro__}
 
 
 def _name(failure: BaseException) -> str:
@@ -122,29 +122,10 @@ def _reason(error: OSError) -> str:
     # The system's own words for the number: the exception's text may hold anything.
     if type(error).__name__ == "gaierror":
         return " (the host name is unknown)"
-    if any(kind.__name__ == "SSLError" for kind in type(error).__mro__):
+    if "SSLError" in _names(error):
         # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.
         return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
     return f" ({os.strerror(error.errno)})" if error.errno else ""
-
-
-def _timeout(
-    kinds: set[str], origin: str, timeouts: Timeouts, limits: Limits, *, answering: bool
-) -> StreamTimeoutError:
-    if "PoolTimeout" in kinds:
-        return _pool_timeout(timeouts, limits)
-    if "ConnectTimeout" in kinds:
-        return _connect_timeout(origin, timeouts)
-    return _late(origin, answering=answering)
-
-
-def _pool_timeout(timeouts: Timeouts, limits: Limits) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
-        "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
-        phase="pool",
-        setting="max_connections",
-    )
 
 
 def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
@@ -153,12 +134,6 @@ def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
         "Timeouts(connect=…)",
         phase="connect",
         setting="connect",
-    )
-
-
-def _late(origin: str, *, answering: bool) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
     )
 
 

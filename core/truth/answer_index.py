@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigurationError, RecordingError, ReplayMissError
-from .nearest_request import differing_places, nearest_call
+from .compare_requests import differing_places, nearest_call
 from .recorded_requests import (
     RecordedRequest,
     method_of,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import RecordingError
-from .durability import Durability
+from ..settings import Durability
 from .files import is_at
 from .fsync_thread import SYNC_THREAD, SyncedFile
 
@@ -101,8 +101,7 @@ class Appender:
 
     def check_file(self) -> None:
         """Refuse more lines if the file was deleted, replaced, cut, or written to by others."""
-        if self._pending is not None:
-            self._resolve_interrupted_write()
+        self._resolve_interrupted_write()
         if self.refusal is not None:
             return
         try:

@@ -7,6 +7,7 @@ instructions of a thread that writes to a session.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +15,26 @@ from ..errors import RecordingError
 from ..exchange import Step
 from .line import build_line
 
-__all__ = ["CallEnd", "CallState"]
+__all__ = ["CallEnd", "CallState", "PayloadTally"]
+
+
+@dataclass(slots=True)
+class PayloadTally:
+    """The payload counted so far. size: in bytes."""
+
+    frames: int = 0
+    size: int = 0
+    digest: Any = field(default_factory=sha256)
+
+    def add(self, payload: bytes) -> None:
+        """Count a frame."""
+        self.frames += 1
+        self.size += len(payload)
+        self.digest.update(payload)
+
+    def record(self) -> dict[str, Any]:
+        """The keys of an `end` line."""
+        return {"frames": self.frames, "bytes": self.size, "sha256": self.digest.hexdigest()}
 
 
 class CallState:

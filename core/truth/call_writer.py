@@ -1,4 +1,4 @@
-"""Writes one call of a session: its response, its frames as they arrive, its end.
+"""Writes one call: its response, its frames as they arrive, its end; or nothing, unrecorded.
 
 When `frames` returns, the frames are in the file and may be shown to the caller; where there is a
 gate, after waiting for that too. After a RecordingError nothing of them may be shown.
@@ -7,25 +7,27 @@ gate, after waiting for that too. After a RecordingError nothing of them may be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from ..clock import Clock
 from ..completion import Outcome
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from .appender import Appender
 from .call_state import CallEnd, CallState
-from .frame_line import frame_line
-from .headers import recordable
-from .line import build_line
+from .line_types import frame_line, response_line
 from .session_file import SessionFile
-from .writer import Gate, Lock
 
-__all__ = ["CallWriter"]
+__all__ = ["CallWriter", "Unrecorded", "Writer"]
 
 
 class CallWriter:
-    """The writer of a recorded call; made by `Session.begin`."""
+    """The writer of a recorded call; made by `Session.begin`.
+
+    session, path: the session's name and file. call: the call's number, from 1. started: when its
+    request was written, in microseconds of the session's time. gate: what to wait for before lines
+    are shown; None if they may be shown at once. write_lock: to be held around `frames`.
+    """
 
     _ended = True  # until `__init__` is done: an interrupt may leave a half-made writer to __del__
 
@@ -36,21 +38,13 @@ class CallWriter:
         self._appender = appender
         self._state = state
         self._confirm = state.confirm
+        self.session = file.name
+        self.path = file.path
         self.call = state.number
         self.started = started
-        self.gate: Gate | None = appender.gate
-        self.write_lock: Lock = file.write_lock
+        self.gate = appender.gate
+        self.write_lock = file.write_lock
         self._ended = False
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self._file.name
-
-    @property
-    def path(self) -> Path:
-        """The session's file."""
-        return self._file.path
 
     def frames(self, steps: Sequence[Step], t: int) -> None:
         """Write the lines of these frames in one go, holding the lock, which was taken at `t`.
@@ -73,15 +67,7 @@ class CallWriter:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
         with self.write_lock as t:
             n = self._appender.ready(t) + 1
-            fields = {
-                "type": "response",
-                "n": n,
-                "call": self.call,
-                "t": t,
-                "status": status,
-                "headers": recordable(headers),
-            }
-            self._appender.append(build_line(fields), n)
+            self._appender.append(response_line(status, headers, n, self.call, t), n)
 
     def end(
         self,
@@ -103,7 +89,9 @@ class CallWriter:
         # Queued before anything else: an interrupt from here on cannot lose it.
         self._file.queue(end)
         self._ended = True
-        self._file.write_end(end)
+        self._file.write_ends()
+        if end.error is not None:
+            raise end.error
 
     def abandon(self) -> None:
         """End the call as abandoned, now or when the lock is next free. Safe in a finaliser."""
@@ -114,3 +102,30 @@ class CallWriter:
 
     def __del__(self) -> None:
         self.abandon()
+
+
+class Unrecorded:
+    """Writes nothing, and only tells the time. It is its own write lock."""
+
+    session = path = gate = None
+    call = 1
+
+    def __init__(self, clock: Clock) -> None:
+        self.enter = clock.monotonic
+        self.started = clock.monotonic()
+
+    @property
+    def write_lock(self) -> Unrecorded:
+        """The writer itself: nothing is locked."""
+        return self
+
+    def leave(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+    frames = response = end = abandon = __exit__ = leave
+
+    def __enter__(self) -> int:
+        return self.enter()
+
+
+Writer = CallWriter | Unrecorded

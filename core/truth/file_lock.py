@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from ..errors import RecordingError
+from .files import explained
 
 __all__ = ["has_writer", "lock_file", "try_lock", "unlock_file"]
 
@@ -42,12 +43,13 @@ def lock_file(fd: int) -> bool:
 
 
 def has_writer(path: Path) -> bool:
-    """Whether a session holds the file open for writing. Raises OSError if it cannot be opened."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    try:
-        return not try_lock(fd, shared=True)
-    finally:
-        os.close(fd)
+    """Whether a session holds the file open for writing. Raises RecordingError."""
+    with explained(f"read {path}"):
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return not try_lock(fd, shared=True)
+        finally:
+            os.close(fd)
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:

@@ -10,9 +10,12 @@ from collections.abc import Generator
 from itertools import takewhile
 from pathlib import Path
 
+from ..errors import RecordingError
+
 __all__ = [
     "closed_on_error",
     "create_file",
+    "explained",
     "is_at",
     "make_folder",
     "open_file",
@@ -69,6 +72,15 @@ def is_at(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116 - pairs with fstat
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Generator[None]:
+    """Raise RecordingError for an OSError of the block: `what` cannot be done, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(f"cannot {what}: {error.strerror}") from error
 
 
 @contextlib.contextmanager

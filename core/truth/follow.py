@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..chunk import StreamChunk
+from ..completion import Outcome
 from ..errors import RecordingError, VesselogError
 from .file_lock import has_writer
 from .recorded_frame import chunks_of
-from .recording import RecordedOutcome, ending_error, recorded_outcome
+from .recording import ending_error, recorded_outcome
 from .scan import ScannedLine, Torn, open_recording, scan
 
 __all__ = ["Follow", "follow"]
@@ -26,44 +27,26 @@ __all__ = ["Follow", "follow"]
 _BYTES_AT_ONCE = 1 << 18
 
 
-def follow(
-    path: str | os.PathLike[str],
-    *,
-    call: int | None = None,
-    after: int = -1,
-    poll: float = 0.02,
-    sleep: Callable[[float], None] = time.sleep,
-    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Follow:
-    """The chunks of one call, to be iterated with `for` or `async for`, until the call's end.
+class Follow:
+    """The chunks of one call, to be iterated once, with `for` or `async for`, until the call's end.
 
     call: its number; without it the one begun last. after: begin after the chunk with this `seq`.
-    poll: seconds between two reads of the file. Raises RecordingError if there is no such file or
-    call.
-    """
-    return Follow(
-        Path(path), call=call, after=after, poll=poll, sleep=sleep, async_sleep=async_sleep
-    )
-
-
-class Follow:
-    """The chunks of one call, to be iterated once with `for` or `async for`. Made by `follow`.
-
-    call: the number of the call. interrupted: it has no end, and nobody is left to write one.
-    Iterating raises RecordingError and RecordingCorruptError.
+    poll: seconds between two reads of the file. interrupted: the call has no end, and nobody is
+    left to write one. Raises RecordingError if there is no such file or call; iterating raises
+    RecordingError and RecordingCorruptError.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         *,
-        call: int | None,
-        after: int,
-        poll: float,
-        sleep: Callable[[float], None],
-        async_sleep: Callable[[float], Awaitable[None]],
+        call: int | None = None,
+        after: int = -1,
+        poll: float = 0.02,
+        sleep: Callable[[float], None] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._path = path
+        self._path = Path(path)
         self._after = after
         self._poll = poll
         self._sleep = sleep
@@ -78,7 +61,7 @@ class Follow:
             self._find_last()
 
     @property
-    def outcome(self) -> RecordedOutcome | None:
+    def outcome(self) -> Outcome | None:
         """How the call ended; "interrupted" if it has no end and nobody is left to write one.
 
         None before that.
@@ -117,11 +100,13 @@ class Follow:
         lines = self._read()
         # Asked only if nothing was found, and then read again: the writer may have written its end
         # and gone in between.
-        if not lines and not self._has_writer():
+        if not lines and not has_writer(self._path):
             lines = self._read()
             if not lines:
                 self.interrupted = True
-                self._check_found()
+                if self._started is None:
+                    missing = "no call" if self.call is None else f"no call {self.call}"
+                    raise RecordingError(f"{self._path} has {missing}")
         chunks = [chunk for line in lines for chunk in self._take(line)]
         return chunks, self._offset - before < _BYTES_AT_ONCE
 
@@ -160,13 +145,5 @@ class Follow:
                     self.call = line.call
                     self._offset, self._number = line.offset, line.number - 1
 
-    def _has_writer(self) -> bool:
-        try:
-            return has_writer(self._path)
-        except OSError as error:
-            raise RecordingError(f"cannot read {self._path}: {error.strerror}") from error
 
-    def _check_found(self) -> None:
-        if self._started is None:
-            missing = "no call" if self.call is None else f"no call {self.call}"
-            raise RecordingError(f"{self._path} has {missing}")
+follow = Follow  # the verb, for where it is called

@@ -219,17 +219,8 @@ class SyncThread:
         with self._lock:
             self._files.discard(file)
 
-    def flush(self) -> None:
-        """Return when everything written so far is on disk, and closed sessions' files are."""
-        waits: list[threading.Event] = []
-        for file in self.files:
-            waits.append(threading.Event())
-            file.ask(waits[-1].set)
-        for done in waits:
-            done.wait()
-
     async def flushed(self) -> None:
-        """Like `flush`, without blocking the event loop."""
+        """Return when everything written so far is on disk, and closed sessions' files are."""
         await asyncio.gather(*(file.wait_for_sync() for file in self.files))
 
     @property

@@ -11,39 +11,19 @@ __all__ = ["recordable"]
 
 _KEPT = frozenset(
     {
-        "accept",
-        "accept-encoding",
-        "anthropic-beta",
-        "anthropic-version",
-        "api-version",
-        "apim-request-id",
-        "cache-control",
-        "cf-ray",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "date",
-        "openai-beta",
-        "openai-model",
-        "openai-processing-ms",
-        "openai-version",
-        "request-id",
-        "retry-after",
-        "retry-after-ms",
-        "server",
-        "server-timing",
-        "transfer-encoding",
-        "user-agent",
-        "via",
-        "x-accel-buffering",
-        "x-envoy-upstream-service-time",
-        "x-groq-region",
-        "x-ms-client-request-id",
-        "x-ms-deployment-name",
-        "x-ms-region",
-        "x-request-id",
-        "x-should-retry",
+        # HTTP
+        *("accept", "accept-encoding", "cache-control", "connection", "date", "retry-after"),
+        *("content-encoding", "content-length", "content-type", "transfer-encoding"),
+        *("server", "server-timing", "user-agent", "via"),
+        # Anthropic and OpenAI
+        *("anthropic-beta", "anthropic-version", "request-id", "x-request-id"),
+        *("openai-beta", "openai-model", "openai-processing-ms", "openai-version"),
+        *("retry-after-ms", "x-should-retry"),
+        # Azure
+        *("api-version", "apim-request-id", "x-ms-client-request-id"),
+        *("x-ms-deployment-name", "x-ms-region"),
+        # Proxies and others
+        *("cf-ray", "x-accel-buffering", "x-envoy-upstream-service-time", "x-groq-region"),
     }
 )
 _KEPT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")

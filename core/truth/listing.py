@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..completion import Outcome
 from ..errors import RecordingError
-from .recording import RecordedOutcome, recorded_outcome
+from .recorded_requests import recordings_in
+from .recording import recorded_outcome
 from .scan import Torn, is_whole, open_recording, scan
-from .session_names import SUFFIX, time_in_name
+from .session_names import time_in_name
 
 __all__ = ["RecordingSummary", "UnreadableRecording", "list_recordings", "summarize"]
 
@@ -27,7 +29,7 @@ class RecordingSummary:
     path: Path
     session: str
     opened: str | None
-    outcomes: tuple[RecordedOutcome, ...]
+    outcomes: tuple[Outcome, ...]
     models: tuple[str, ...]
     size: int
 
@@ -54,20 +56,15 @@ def list_recordings(folder: Path) -> Iterator[RecordingSummary | UnreadableRecor
 
     A file is read when it is asked for. Raises RecordingError if the folder cannot be read.
     """
-    try:
-        with os.scandir(folder) as entries:
-            found = [(_time(each), each.name) for each in entries if each.name.endswith(SUFFIX)]
-    except OSError as error:
-        raise RecordingError(f"cannot read {folder}: {error.strerror}") from error
-    found.sort(reverse=True)
-    return (_summary(folder / name) for _, name in found)
+    found = sorted(((_time(path), path) for path in recordings_in(folder)), reverse=True)
+    return (_summary(path) for _, path in found)
 
 
 def summarize(path: Path) -> RecordingSummary:
     """The recording at `path` in short; its frames are passed over. Raises RecordingError."""
     session, opened = path.stem, None
     models: dict[str, None] = {}
-    outcomes: dict[int, RecordedOutcome] = {}
+    outcomes: dict[int, Outcome] = {}
     with open_recording(path) as file:
         for line in scan(file, path, frames=False):
             if isinstance(line, Torn):
@@ -93,12 +90,12 @@ def _summary(path: Path) -> RecordingSummary | UnreadableRecording:
         return UnreadableRecording(path, error)
 
 
-def _time(entry: os.DirEntry[str]) -> float:
+def _time(path: Path) -> float:
     """In microseconds since 1970."""
-    named = time_in_name(entry.name.removesuffix(SUFFIX))
+    named = time_in_name(path.stem)
     if named is not None:
         return named
     try:
-        return entry.stat().st_mtime * 1e6
+        return path.stat().st_mtime * 1e6
     except OSError:  # a link that leads nowhere, or a file that is gone: reading it will tell
         return 0.0

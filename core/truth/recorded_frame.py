@@ -116,13 +116,9 @@ class RecordedFrame:
         for each in self.fields:
             try:
                 chunk = make_chunk(each, t, text)
-            except ValidationError as error:
+            except (AttributeError, TypeError, ValidationError) as error:
                 raise RecordingCorruptError(
                     f"{self.place} holds a chunk that cannot be read: {explain(error)}"
-                ) from None
-            except (AttributeError, TypeError) as error:
-                raise RecordingCorruptError(
-                    f"{self.place} holds a chunk that cannot be read: {error}"
                 ) from None
             yield chunk
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from ..clock import parse_timestamp
 from ..errors import RecordingError
+from .compare_requests import request_key
+from .files import explained
 from .recording import RecordedCall, Recording
-from .request_key import request_key
 from .scan import ScannedLine, Torn, open_recording, scan
 from .session_names import SUFFIX, time_in_name
-from .timestamps import parse_timestamp
 
 __all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
 
@@ -59,11 +60,8 @@ class RecordedRequest:
 
 def recordings_in(folder: Path) -> list[Path]:
     """The files in a folder that are named like recordings, by name. Raises RecordingError."""
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(each.name for each in entries if each.name.endswith(SUFFIX))
-    except OSError as error:
-        raise RecordingError(f"cannot read {folder}: {error.strerror}") from error
+    with explained(f"read {folder}"):
+        names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
     return [folder / name for name in names]
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -30,7 +30,6 @@ from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
 __all__ = [
     "RecordedCall",
-    "RecordedOutcome",
     "Recording",
     "ending_error",
     "metrics_of",
@@ -48,10 +47,6 @@ _ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
     "message": str,
     "retryable": bool,
 }
-
-RecordedOutcome = Literal[
-    "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
-]
 
 
 class Recording:
@@ -73,10 +68,7 @@ class Recording:
     def torn(self) -> int:
         """How many bytes at the end are a torn tail, which nothing else shows. Reads the file."""
         with open_recording(self.path) as file:
-            for line in scan(file, self.path):
-                if isinstance(line, Torn):
-                    return line.size
-        return 0
+            return sum(line.size for line in scan(file, self.path) if isinstance(line, Torn))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All lines as they are stored, the header and those of unknown types too."""
@@ -153,9 +145,9 @@ class Recording:
 class RecordedCall:
     """One call of a recording: its request and what was answered.
 
-    number: from 1. request: the request line, as JSON values. started: when it was written, in
-    microseconds of the session's time. Reading it further raises RecordingError if the file cannot
-    be read, RecordingCorruptError if it is damaged.
+    session, path: the recording's. number: from 1. request: the request line, as JSON values.
+    started: when it was written, in microseconds of the session's time. Reading it further raises
+    RecordingError if the file cannot be read, RecordingCorruptError if it is damaged.
     """
 
     def __init__(self, recording: Recording, line: ScannedLine) -> None:
@@ -164,18 +156,10 @@ class RecordedCall:
         self._response: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self.request: dict[str, Any] = line.fields
+        self.session = recording.session
+        self.path = recording.path
         self.number = line.call
         self.started = line.t
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self._recording.session
-
-    @property
-    def path(self) -> Path:
-        """The recording's file."""
-        return self._recording.path
 
     @property
     def retry_of(self) -> int | None:
@@ -204,7 +188,7 @@ class RecordedCall:
         return t if is_whole(t) else None
 
     @property
-    def outcome(self) -> RecordedOutcome:
+    def outcome(self) -> Outcome:
         """How the call ended; "interrupted" if there is no end line."""
         return recorded_outcome(self.end)
 
@@ -214,11 +198,9 @@ class RecordedCall:
 
         An answer whose writer died before its end is a TruncatedError.
         """
-        end = self.end
-        error = ending_error(end)
+        error = ending_error(self.end)
         if error is not None:
-            error.session = self.session
-            error.call = self.number
+            error.session, error.call = self.session, self.number
         return error
 
     @property
@@ -278,7 +260,7 @@ def outcome_of(end: Mapping[str, Any] | None) -> Outcome | None:
     return cast("Outcome", outcome) if known else None
 
 
-def recorded_outcome(end: Mapping[str, Any] | None) -> RecordedOutcome:
+def recorded_outcome(end: Mapping[str, Any] | None) -> Outcome:
     """How a call with this end line ended: "interrupted" without one.
 
     An outcome that is unknown here counts as "truncated": the answer is not known to be whole.

@@ -12,15 +12,15 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..clock import parse_timestamp
 from ..errors import RecordingCorruptError, RecordingError, RecordingLockedError
+from ..settings import Durability
 from .appender import Appender
-from .durability import Durability
+from .call_state import PayloadTally
 from .file_lock import lock_file
-from .files import closed_on_error, is_at, open_file, open_regular
-from .payload_tally import PayloadTally
+from .files import closed_on_error, explained, is_at, open_file, open_regular
 from .recorded_frame import payload_of
 from .scan import ScannedLine, Torn, open_recording, scan
-from .timestamps import parse_timestamp
 
 __all__ = ["FileState", "examine", "lock", "reopen_file", "torn_path"]
 
@@ -54,15 +54,13 @@ def reopen_file(path: Path, durability: Durability, *, own: bool) -> tuple[Appen
     RecordingError.
     """
     while True:
-        try:
+        with explained(f"record to {path}"):
             fd = open_file(path)
-        except OSError as error:
-            raise RecordingError(f"cannot record to {path}: {error.strerror}") from error
-        with closed_on_error(fd):
+        with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
             lock(fd, path)
-            if _is_still_there(fd, path):
+            if is_at(fd, path):
                 found = examine(path)
                 if found.torn:
                     _put_torn_tail_aside(fd, path, found.size)
@@ -72,10 +70,8 @@ def reopen_file(path: Path, durability: Durability, *, own: bool) -> tuple[Appen
 
 def lock(fd: int, path: Path) -> None:
     """Take the session's lock. Raises RecordingLockedError at once if another writer has it."""
-    try:
+    with explained(f"lock {path}"):
         locked = lock_file(fd)
-    except OSError as error:
-        raise RecordingError(f"cannot lock {path}: {error.strerror}") from error
     if not locked:
         raise RecordingLockedError(f"another writer has the session {path.stem} ({path})")
 
@@ -117,10 +113,7 @@ def _check_owner(fd: int, path: Path) -> None:
     """Refuse another user's file; log a warning if others may read or write it."""
     if not hasattr(os, "geteuid"):
         return
-    try:
-        found = os.fstat(fd)
-    except OSError as error:
-        raise RecordingError(f"cannot record to {path}: {error.strerror}") from error
+    found = os.fstat(fd)
     if found.st_uid != os.geteuid():
         raise RecordingError(
             f"cannot record to {path}: it belongs to another user (uid {found.st_uid}), who could "
@@ -132,13 +125,6 @@ def _check_owner(fd: int, path: Path) -> None:
             path,
             found.st_mode & 0o7777,
         )
-
-
-def _is_still_there(fd: int, path: Path) -> bool:
-    try:
-        return is_at(fd, path)
-    except OSError as error:
-        raise RecordingError(f"cannot record to {path}: {error.strerror}") from error
 
 
 def _put_torn_tail_aside(fd: int, path: Path, size: int) -> None:

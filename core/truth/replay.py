@@ -28,74 +28,47 @@ __all__ = ["Replay", "replay"]
 _LONGEST_WAIT_SECONDS = 1e9
 
 
-def replay(
-    path: str | os.PathLike[str],
-    speed: float | Literal["max"] = 1.0,
-    *,
-    call: int | None = None,
-    clock: Clock = SYSTEM_CLOCK,
-    sleep: Callable[[float], None] = time.sleep,
-    async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Replay:
-    """The chunks of a recording, to be iterated with `for` or `async for`.
+class Replay:
+    """The chunks of a recording, from the beginning for each `for` or `async for`.
 
     speed: 1.0 is the original pace, 2.0 twice as fast; 0 or "max" is as fast as the file can be
     read. call: the number of one call; without it all calls are played, in the order in which their
     chunks came. After the chunks the error is raised with which the call (the last one) ended, if
     it did. Raises RecordingError, RecordingCorruptError, and ConfigurationError for a bad speed.
+
+    The attribute `call` is the number of the call that is played, or was played last; `session` is
+    the session's name.
     """
-    try:
-        pace = 0.0 if speed == "max" else float(speed)
-    except (TypeError, ValueError):
-        pace = math.nan
-    if not math.isfinite(pace) or pace < 0:
-        raise ConfigurationError(
-            f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
-        )
-    return Replay(
-        Recording(path),
-        speed=pace,
-        call=call,
-        clock=clock,
-        sleep=sleep,
-        async_sleep=async_sleep,
-    )
-
-
-class Replay:
-    """The stored chunks, from the beginning for each iteration. Made by `replay`."""
 
     def __init__(
         self,
-        recording: Recording,
+        path: str | os.PathLike[str],
+        speed: float | Literal["max"] = 1.0,
         *,
-        speed: float,
-        call: int | None,
-        clock: Clock,
-        sleep: Callable[[float], None],
-        async_sleep: Callable[[float], Awaitable[None]],
+        call: int | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        sleep: Callable[[float], None] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._recording = recording
-        self._speed = speed
+        try:
+            self._speed = 0.0 if speed == "max" else float(speed)
+        except (TypeError, ValueError):
+            self._speed = math.nan
+        if not math.isfinite(self._speed) or self._speed < 0:
+            raise ConfigurationError(
+                f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
+            )
+        self._recording = Recording(path)
         self._wanted = call
         self._clock = clock
         self._sleep = sleep
         self._async_sleep = async_sleep
         self._begun: int | None = None
-        self._call: int | None = None
+        self.session = self._recording.session
+        self.call: int | None = None
         self._last: StreamChunk | None = None
         self._assembler = Assembler()
         self._end: dict[str, Any] | None = None
-
-    @property
-    def session(self) -> str:
-        """The session's name."""
-        return self._recording.session
-
-    @property
-    def call(self) -> int | None:
-        """The number of the call that is played, or was played last."""
-        return self._call
 
     @property
     def completion(self) -> Completion:
@@ -107,7 +80,7 @@ class Replay:
             outcome=outcome_of(self._end),
             metrics=metrics_of(self._end),
             session=self.session,
-            call=self._call,
+            call=self.call,
         )
 
     @property
@@ -116,7 +89,7 @@ class Replay:
         error = ending_error(self._end)
         if error is not None:
             error.completion = self.completion
-            error.session, error.call = self.session, self._call
+            error.session, error.call = self.session, self.call
             error.seq = None if self._last is None else self._last.seq
         return error
 
@@ -125,7 +98,7 @@ class Replay:
         for chunk, call, due in self._play():
             if paced and (wait := self._wait(due)) > 0:
                 self._sleep(wait)
-            if call == self._call:
+            if call == self.call:
                 self._assembler.add(chunk)
                 self._last = chunk
             yield chunk
@@ -136,14 +109,14 @@ class Replay:
         for chunk, call, due in self._play():
             # Even without a wait: without a pause the loop cannot notice that its client left.
             await self._async_sleep(max(self._wait(due), 0.0) if paced else 0.0)
-            if call == self._call:
+            if call == self.call:
                 self._assembler.add(chunk)
                 self._last = chunk
             yield chunk
         self._finish()
 
     def _finish(self) -> None:
-        if self._call is None:
+        if self.call is None:
             if self._wanted is not None:
                 raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
             return
@@ -160,7 +133,7 @@ class Replay:
 
     def _play(self) -> Iterator[tuple[StreamChunk, int, int]]:
         """The chunks with their calls and times, the time left out in which no call was running."""
-        self._begun = self._call = None
+        self._begun = self.call = None
         running: dict[int, int] = {}
         skipped = last = 0
         for line in self._recording.scanned():
@@ -186,11 +159,14 @@ class Replay:
                 self._begin(line.call)
             elif kind == "end":
                 running.pop(line.call, None)
-                if call == self._call:
+                if call == self.call:
                     self._end = fields
 
     def _begin(self, call: int) -> None:
-        self._call = call
+        self.call = call
         self._last = None
         self._assembler = Assembler()
         self._end = None
+
+
+replay = Replay  # the verb, for where it is called

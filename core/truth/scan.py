@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeGuard
 
 from ..errors import RecordingCorruptError, RecordingError
+from .files import explained
 from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
 
 __all__ = [
@@ -125,14 +125,15 @@ def scan(
     unread. Raises RecordingCorruptError for damage and for a
     file that is no recording, RecordingError if it cannot be read.
     """
-    with _readable(path):
+    with explained(f"read {path}"):
         file.seek(offset)
         doubted = -1
         whole = offset  # the end of the last readable line: empty lines after it are torn too
         for raw in _rest(file):
             if raw[-1] != _LINE_FEED and len(raw) < LONGEST_LINE:
                 # The end of the file, which is torn, or is being written.
-                if number == 0 and not _may_be_header(raw):
+                may_be_header = raw.startswith(_HEADER_START) or _HEADER_START.startswith(raw)
+                if number == 0 and not may_be_header:
                     raise _no_header(path)
                 yield Torn(whole, offset - whole + len(raw))
                 return
@@ -156,7 +157,7 @@ def scan(
                 number, offset = number - 1, start
                 file.seek(0, os.SEEK_END)  # drops what is buffered
                 file.seek(start)
-            elif body.strip() or not _more(file):
+            elif body.strip() or file.tell() >= os.fstat(file.fileno()).st_size:
                 size = _unreadable(file, path, number, start, raw)
                 yield Torn(whole, start - whole + size)
                 return
@@ -182,25 +183,9 @@ def _no_header(path: Path) -> RecordingCorruptError:
     return RecordingCorruptError(f"{path} is not a recording: it has no session header")
 
 
-@contextmanager
-def _readable(path: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
-
-
 def _rest(file: BinaryIO) -> Iterator[bytes]:
     """The lines from the file's position on, or parts of those that are too long."""
     return iter(partial(file.readline, LONGEST_LINE), b"")
-
-
-def _more(file: BinaryIO) -> bool:
-    return file.tell() < os.fstat(file.fileno()).st_size
-
-
-def _may_be_header(start: bytes) -> bool:
-    return start.startswith(_HEADER_START) or _HEADER_START.startswith(start)
 
 
 def _unreadable(file: BinaryIO, path: Path, number: int, offset: int, raw: bytes) -> int:

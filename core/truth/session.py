@@ -15,39 +15,35 @@ from typing import Any, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
+from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
 from .call_writer import CallWriter
-from .durability import Durability, level_of
-from .files import closed_on_error, create_file, make_folder
+from .files import closed_on_error, create_file, explained, make_folder
 from .line import build_line
-from .opening_lines import header_line, open_line, request_line
+from .line_types import header_line, open_line, request_line
 from .reopen import FileState, lock, reopen_file
 from .session_file import SessionFile
 from .session_names import SUFFIX, check_session_name, new_session_name
-from .writer import Unrecorded, Writer
 
-__all__ = ["CallWriter", "Session", "Unrecorded", "Writer"]
+__all__ = ["Session"]
 
 
-class Session:
-    """Opened by `Session.open`. name: the session's. path: its file, which may not exist yet.
+class Session(SessionFile):
+    """Opened by `Session.open`. The path is absolute.
 
-    The path is absolute. found: the state in which an existing file was found.
+    found: the state in which an existing file was found.
     """
 
     def __init__(
         self, path: Path, name: str, durability: Durability, header: bytes, clock: Clock
     ) -> None:
-        self._file = SessionFile(path, name, clock)
+        super().__init__(path, name, clock)
         self._durability: Durability = durability
         self._header = header
         self._clock = clock
         self._calls = 0
         self.found = FileState()
-        self.name = name
-        self.path = path
-        self.write_lock = self._file.write_lock
 
     @classmethod
     def open(
@@ -83,22 +79,17 @@ class Session:
             session._continue_file(own=False)
         return session
 
-    @property
-    def appender(self) -> Appender:
-        """The open file. Raises RecordingError if there is none."""
-        return self._file.open_appender
-
     def begin(self, request: Mapping[str, Any]) -> CallWriter:
         """Write a call's request line, which is in the file when this returns.
 
         Only request headers that may be shown are kept. Raises RecordingError.
         """
         with self.write_lock as now:
-            if self._file.closing:
+            if self.closing:
                 raise RecordingError(f"cannot record to {self.path}: the session is closed")
-            if self._file.appender is None:
+            if self.appender is None:
                 self._create_file()
-            appender = self.appender
+            appender = self.open_appender
             n = appender.ready(now)
             opening = b""
             if n == 0:
@@ -109,9 +100,9 @@ class Session:
             t = self.write_lock.now()
             state = CallState(self._calls + 1)
             line = request_line(request, n + 1, state.number, t)
-            writer = CallWriter(self._file, appender, state, t)
+            writer = CallWriter(self, appender, state, t)
             self._calls = state.number
-            self._file.running.add(state.number)
+            self.running.add(state.number)
             try:
                 appender.append(opening + line, n + 1, state.confirm)
             except BaseException:
@@ -121,29 +112,18 @@ class Session:
                 raise
             return writer
 
-    def close(self) -> None:
-        """Close the file as soon as no call is running. Never blocks: safe in a finaliser."""
-        self._file.close()
-
     def _create_file(self) -> None:
-        try:
+        with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
-        except OSError as error:
-            raise RecordingError(
-                f"cannot make the folder {self.path.parent}: {error.strerror}"
-            ) from error
-        try:
-            fd = create_file(self.path)
-        except FileExistsError:
-            self._continue_file(own=True)
-            return
-        except OSError as error:
-            raise RecordingError(f"cannot record to {self.path}: {error.strerror}") from error
+        with explained(f"record to {self.path}"):
+            try:
+                fd = create_file(self.path)
+            except FileExistsError:
+                self._continue_file(own=True)
+                return
         with closed_on_error(fd):
             lock(fd, self.path)
-            self._file.appender = Appender(
-                fd, self.path, self._durability, new=True, folders=folders
-            )
+            self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
 
     def _continue_file(self, *, own: bool) -> None:
         """Open an existing file and repair it. own: refuse one that belongs to another user."""
@@ -153,7 +133,7 @@ class Session:
         except BaseException:
             appender.close()
             raise
-        self._file.appender = appender
+        self.appender = appender
 
     def _repair(self, appender: Appender, found: FileState) -> None:
         self._calls = found.calls
@@ -174,7 +154,5 @@ class Session:
 
 def _absolute(path: Path) -> Path:
     """The path made independent of the working folder, which may change later."""
-    try:
+    with explained(f"record to {path}"):  # the working folder may be deleted
         return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links
-    except OSError as error:  # the working folder was deleted
-        raise RecordingError(f"cannot record to {path}: {error.strerror}") from error

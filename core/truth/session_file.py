@@ -53,14 +53,8 @@ class SessionFile:
         """Have this end written by whoever holds the lock next. Safe in a finaliser."""
         self._ends.append(end)
 
-    def write_end(self, end: CallEnd) -> None:
-        """Write the queued ends, of which this is one. Raises RecordingError if it failed."""
-        self.write_ends()
-        if end.error is not None:
-            raise end.error
-
     def write_ends(self) -> None:
-        """Write the queued ends."""
+        """Write the queued ends. Those that fail have an error then."""
         with self.write_lock:
             self._write_ends()
 
@@ -108,7 +102,7 @@ class SessionFile:
 
     def after_fork(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
-        self.write_lock.after_fork()
+        self.write_lock.renew()
         self._ends.clear()
         if self.appender is not None:
             self.appender.close_in_child()
@@ -120,7 +114,7 @@ class SessionFile:
 
 
 def _after_fork_in_child() -> None:
-    for file in list(_OPEN):
+    for file in tuple(_OPEN):
         file.after_fork()
 
 

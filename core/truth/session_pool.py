@@ -16,11 +16,11 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import ConfigurationError
-from .durability import Durability
+from ..settings import Durability
+from .call_writer import Unrecorded, Writer
 from .fsync_thread import SYNC_THREAD
 from .session import Session
 from .session_names import check_session_name
-from .writer import Unrecorded, Writer
 
 __all__ = ["Entry", "SessionPool"]
 
@@ -36,7 +36,7 @@ class SessionPool:
         self._clock = clock
         self._lock = threading.Lock()
         self._named: dict[str, tuple[Session, int]] = {}
-        self._dropped: deque[str] = deque()
+        self._released: deque[str] = deque()  # the names of sessions that streams are done with
 
     @staticmethod
     def check(name: str | None) -> None:
@@ -56,13 +56,17 @@ class SessionPool:
                 self._folder, None, durability=self._durability, clock=self._clock
             )
             return Entry(self, session, None, self._clock)
-        with self._lock:
-            self._release_dropped()
-            session, streams = self._named.get(name) or (
-                Session.open(self._folder, name, durability=self._durability, clock=self._clock),
-                0,
-            )
-            self._named[name] = session, streams + 1
+        try:
+            with self._lock:
+                session, streams = self._named.get(name) or (
+                    Session.open(
+                        self._folder, name, durability=self._durability, clock=self._clock
+                    ),
+                    0,
+                )
+                self._named[name] = session, streams + 1
+        finally:
+            self._settle()
         return Entry(self, session, name, self._clock)
 
     def unrecorded(self) -> Entry:
@@ -75,41 +79,30 @@ class SessionPool:
             await SYNC_THREAD.flushed()
 
     def release(self, session: Session, name: str | None) -> None:
-        """One stream is done with a session."""
+        """One stream is done with a session. Never blocks: safe in a finaliser."""
         if name is None:
             session.close()
-            return
-        with self._lock:
-            self._release_dropped()
-            self._release(name)
+        else:
+            self._released.append(name)
+            self._settle()
 
-    def drop(self, session: Session, name: str | None) -> None:
-        """`release` for a finaliser, which may run while its own thread holds the lock."""
-        if name is None:
-            session.close()
-            return
-        self._dropped.append(name)
-        if self._lock.acquire(blocking=False):
+    def _settle(self) -> None:
+        """Let go of what was released, unless the lock is held: its holder does it on leaving."""
+        while self._released and self._lock.acquire(blocking=False):
             try:
-                self._release_dropped()
+                while self._released:
+                    name = self._released.popleft()
+                    session, streams = self._named[name]
+                    self._named[name] = session, streams - 1
+                    if streams == 1:
+                        del self._named[name]
+                        session.close()
             finally:
                 self._lock.release()
 
-    def _release_dropped(self) -> None:
-        while self._dropped:
-            self._release(self._dropped.popleft())
-
-    def _release(self, name: str) -> None:
-        session, streams = self._named[name]
-        if streams > 1:
-            self._named[name] = session, streams - 1
-        else:
-            del self._named[name]
-            session.close()
-
 
 class Entry:
-    """One stream's hold on its session."""
+    """One stream's hold on its session. session, path: None when nothing is recorded."""
 
     def __init__(
         self, pool: SessionPool, session: Session | None, name: str | None, clock: Clock
@@ -119,34 +112,21 @@ class Entry:
         self._name = name
         self._clock = clock
         self._closed = False
-
-    @property
-    def session(self) -> str | None:
-        """The session's name, None when nothing is recorded."""
-        return self._session.name if self._session else None
-
-    @property
-    def path(self) -> Path | None:
-        """The session's file, None when nothing is recorded."""
-        return self._session.path if self._session else None
+        self.session = session.name if session else None
+        self.path = session.path if session else None
 
     def begin(self, record: Mapping[str, Any]) -> Writer:
         """Write a call's request line; it is on disk when this returns. Raises RecordingError."""
         return Unrecorded(self._clock) if self._session is None else self._session.begin(record)
 
     def close(self) -> None:
-        """Let the session go. Does nothing the second time."""
+        """Let the session go. Does nothing the second time. Safe in a finaliser."""
         if not self._closed:
             self._closed = True
             if self._session is not None:
                 self._pool.release(self._session, self._name)
 
-    def drop(self) -> None:
-        """`close`, safe in a finaliser."""
-        if not self._closed:
-            self._closed = True
-            if self._session is not None:
-                self._pool.drop(self._session, self._name)
+    drop = close
 
 
 def _check_folder(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from ..clock import Clock
@@ -31,7 +30,7 @@ class WriteLock:
         self._clock = clock
         self._has_work = has_work
         self._work = work
-        self._renew_lock()
+        self.renew()
         self.start(t)
 
     def start(self, t: int) -> None:
@@ -66,12 +65,7 @@ class WriteLock:
     def __enter__(self) -> int:
         return self.enter()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.leave()
 
     def try_enter(self) -> bool:
@@ -83,11 +77,8 @@ class WriteLock:
         while self._is_held_here():
             self._lock.release()
 
-    def after_fork(self) -> None:
+    def renew(self) -> None:
         """In a forked child: the thread that held the lock may not exist here."""
-        self._renew_lock()
-
-    def _renew_lock(self) -> None:
         self._lock = threading.RLock()
         # threading.Condition uses this method of a lock, too; nothing else tells who holds it.
         self._is_held_here: Callable[[], bool] = getattr(self._lock, "_is_owned")  # noqa: B009

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vesselog.core.detect_framing import detect_framing
-from vesselog.core.framing import Framing
+from vesselog.core.framing import Framing, detect_framing
 
 SSE, NDJSON, BODY = Framing.SSE, Framing.NDJSON, Framing.BODY
 EVENTS, LINES, JSON = "text/event-stream", "application/x-ndjson", "application/json"

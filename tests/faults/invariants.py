@@ -28,8 +28,9 @@ from vesselog import (
     replay,
     verify,
 )
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.recording import RecordedCall, Recording
-from vesselog.core.truth.session import Session, Writer
+from vesselog.core.truth.session import Session
 
 __all__ = [
     "Produce",

@@ -164,7 +164,7 @@ def test_leaving_the_sync_client_at_a_level_that_syncs(level: str, tmp_path: Pat
                 assert list(stream)
             assert stream.outcome == "complete"
         server.wait_until(lambda: server.open_connections == 0)
-    SYNC_THREAD.flush()
+    asyncio.run(SYNC_THREAD.flushed())
     assert SYNC_THREAD.files == ()
     for thread in threading.enumerate():
         if thread.name == "vesselog sync":

@@ -51,6 +51,16 @@ class Medium:
         return max((size for each, size in self.files if each == number), default=0)
 
 
+def flush() -> None:
+    """Return when everything written so far is on disk, and closed sessions' files are."""
+    waits: list[threading.Event] = []
+    for file in SYNC_THREAD.files:
+        waits.append(threading.Event())
+        file.ask(waits[-1].set)
+    for done in waits:
+        done.wait()
+
+
 @contextmanager
 def medium_under(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
     """Every session writes to it. In the end all are closed, and the thread is gone."""
@@ -59,7 +69,7 @@ def medium_under(monkeypatch: pytest.MonkeyPatch) -> Iterator[Medium]:
     monkeypatch.setattr(fsync_thread, "sync_folder", medium.sync_folder)
     yield medium
     medium.free.set()
-    SYNC_THREAD.flush()
+    flush()
     assert SYNC_THREAD.files == ()
     for thread in threading.enumerate():
         if thread.name == "vesselog sync":

@@ -20,8 +20,8 @@ from decoding import Decoded, decode
 from mutations import MARK, VESSELS, WORDS, mutated, seeds
 from vesselog.core.chunk import StreamChunk
 from vesselog.core.jsontext import dumps
-from vesselog.core.truth.frame_line import frame_line
 from vesselog.core.truth.line import parse_line
+from vesselog.core.truth.line_types import frame_line
 
 EXAMPLES = int(os.environ.get("VESSELOG_FUZZ", "0"))
 ENDINGS = {"complete", "TruncatedError", "ProviderError", "ProtocolError"}

@@ -17,7 +17,7 @@ from vesselog import (
 )
 from vesselog.core.truth import recorded_requests
 from vesselog.core.truth.answer_index import AnswerIndex
-from vesselog.core.truth.request_key import request_key
+from vesselog.core.truth.compare_requests import request_key
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 

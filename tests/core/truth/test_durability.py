@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loopback import Conversation, LoopbackServer
-from media import Medium, medium_under
+from media import Medium, flush, medium_under
 from patience import PATIENCE
 from sessions import kinds, request, step, write
 from talking import KINDS, every_client, every_dialect, talking
@@ -43,7 +43,7 @@ def test_every_level_records_the_same(tmp_path: Path, level: str) -> None:
     writer.end("complete")
     session.close()
     assert kinds(session.path) == ["session", "open", "request", "frame", "frame", "end complete"]
-    SYNC_THREAD.flush()
+    flush()
 
 
 def test_an_unknown_level_is_refused_with_the_three_there_are(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_new_file_is_synced_with_every_folder_that_got_an_entry(
     session = Session.open(folder, durability=level)
     session.begin(request()).end("complete")
     session.close()
-    SYNC_THREAD.flush()
+    flush()
     assert set(medium.folders) == {folder, folder.parent, tmp_path}
     assert medium.synced(session.path) == session.path.stat().st_size
 
@@ -154,7 +154,7 @@ def test_a_closed_session_is_free_for_another_writer_before_it_is_synced(
         session.begin(request()).end("complete")
         session.close()
     medium.free.set()
-    SYNC_THREAD.flush()
+    flush()
     assert medium.synced(session.path) == session.path.stat().st_size
 
 
@@ -164,10 +164,10 @@ def test_after_a_failed_sync_nothing_is_written_and_no_sync_is_tried(
 ) -> None:
     session = Session.open(tmp_path, durability=level)
     writer = session.begin(request())
-    SYNC_THREAD.flush()
+    flush()
     medium.refusing = True
     write(writer, [step(0)])
-    SYNC_THREAD.flush()
+    flush()
     size = session.path.stat().st_size
     medium.refusing = False
     before = list(medium.files)
@@ -182,7 +182,7 @@ def test_after_a_failed_sync_nothing_is_written_and_no_sync_is_tried(
     with pytest.raises(RecordingError, match="cannot sync"):
         writer.end("complete")
     session.close()
-    SYNC_THREAD.flush()
+    flush()
     assert medium.files == before
     assert session.path.stat().st_size == size
 
@@ -198,7 +198,7 @@ def test_a_call_abandoned_in_a_poisoned_session_is_no_noise(
         writer.gate.wait()
     writer.abandon()
     session.close()
-    SYNC_THREAD.flush()
+    flush()
     assert caplog.messages == []
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from media import Medium, medium_under
+from media import Medium, flush, medium_under
 from patience import PATIENCE
 from sessions import kinds, request, step, write
 from vesselog import RecordingError
@@ -52,7 +52,7 @@ def test_one_thread_serves_all_sessions(tmp_path: Path, medium: Medium) -> None:
         writer.end("complete")
     for session in sessions:
         session.close()
-    SYNC_THREAD.flush()
+    flush()
     for session in sessions:
         assert medium.synced(session.path) == session.path.stat().st_size
 
@@ -60,7 +60,7 @@ def test_one_thread_serves_all_sessions(tmp_path: Path, medium: Medium) -> None:
 def test_many_threads_in_one_session_share_syncs(tmp_path: Path, medium: Medium) -> None:
     session = Session.open(tmp_path, durability="power")
     writers = [session.begin(request()) for _ in range(16)]
-    SYNC_THREAD.flush()
+    flush()
     before = len(medium.files)
     medium.free.clear()
     written = threading.Barrier(len(writers) + 1)
@@ -92,7 +92,7 @@ def test_a_dropped_session_is_synced_and_closed(tmp_path: Path, medium: Medium) 
     path = session.path
     del session
     gc.collect()
-    SYNC_THREAD.flush()
+    flush()
     assert kinds(path)[-1] == "end abandoned"
     assert medium.synced(path) == path.stat().st_size
 
@@ -113,7 +113,7 @@ def test_what_is_written_and_closed_during_a_sync_gets_one_of_its_own(
     writer.end("complete")
     session.close()
     medium.free.set()
-    SYNC_THREAD.flush()
+    flush()
     assert medium.synced(session.path) == session.path.stat().st_size
 
 
@@ -130,7 +130,7 @@ def test_a_session_that_cannot_be_opened_leaves_nothing_to_sync(
     monkeypatch.setattr(os, "write", fail)
     with pytest.raises(RecordingError, match="No space left"):
         Session.open(tmp_path, "a", durability="power")
-    SYNC_THREAD.flush()
+    flush()
     assert SYNC_THREAD.files == ()
     monkeypatch.undo()
     Session.open(tmp_path, "a").close()
@@ -157,7 +157,7 @@ def test_asking_for_a_file_that_is_closed_does_not_wait(tmp_path: Path, medium: 
     (file,) = SYNC_THREAD.files
     writer.end("complete")
     session.close()
-    SYNC_THREAD.flush()
+    flush()
     for thread in sync_threads():
         thread.join(PATIENCE)
     woken: list[bool] = []
@@ -203,7 +203,7 @@ def test_after_exit_whoever_closes_syncs_himself(tmp_path: Path, medium: Medium)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_fork_has_its_own_thread_and_leaves_the_parents_files_alone(tmp_path: Path) -> None:
     script = """
-import os, sys, warnings
+import asyncio, os, sys, warnings
 from pathlib import Path
 from sessions import request
 from vesselog.core.truth.session import Session
@@ -228,7 +228,7 @@ child = os.fork()
 if child == 0:
     assert SYNC_THREAD.files == ()
     end(*one("child"))
-    SYNC_THREAD.flush()
+    asyncio.run(SYNC_THREAD.flushed())
     os._exit(0 if SYNC_THREAD.files == () else 1)
 assert os.waitpid(child, 0)[1] == 0
 end(*parents)

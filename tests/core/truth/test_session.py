@@ -27,9 +27,10 @@ from vesselog import (
 from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
-from vesselog.core.truth import appender, frame_line, scan
+from vesselog.core.truth import appender, line_types, scan
 from vesselog.core.truth import line as lines_of
-from vesselog.core.truth.session import Session, Unrecorded, Writer
+from vesselog.core.truth.call_writer import Unrecorded, Writer
+from vesselog.core.truth.session import Session
 
 real_write = os.write
 
@@ -271,7 +272,7 @@ def test_a_line_that_no_reader_would_take_is_refused_before_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the session goes on."""
-    for module in (lines_of, frame_line):
+    for module in (lines_of, line_types):
         monkeypatch.setattr(module, "LONGEST_LINE", 2_000)
     session = Session.open(tmp_path, "a")
     writer = session.begin(request())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vesselog.core.truth.timestamps import parse_timestamp, timestamp
+from vesselog.core.clock import parse_timestamp, timestamp
 
 
 @given(st.integers(0, 4_000_000_000_000_000))

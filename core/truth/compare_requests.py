@@ -1,24 +1,46 @@
-"""Finds the recorded request that is most like another one, and says where the two differ."""
+"""Tells which requests are the same, by their key, and which recorded one is most like another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
+from hashlib import sha256
 from typing import Any, cast
 
 from ..jsontext import canonical
 from .recording import RecordedCall
-from .request_key import comparable
 
-__all__ = ["differing_places", "nearest_call"]
+__all__ = ["differing_places", "nearest_call", "request_key"]
+
+# `complete()` finds a recorded `stream()`, and the reverse.
+_IGNORED = frozenset({"stream", "stream_options"})
 
 # The comparison is quadratic. This much of a body tells conversations apart.
 _COMPARED_CHARACTERS = 2_000
 _NAMED_PLACES = 3
 
 
+def request_key(route: str, body: Mapping[str, Any] | None) -> str:
+    """SHA-256 over the route (the URL's path), a line feed, and the body in canonical JSON.
+
+    `stream` and `stream_options` are left out of the body, and the order of its keys is ignored.
+    """
+    digest = sha256(route.encode())
+    digest.update(b"\n")
+    digest.update(canonical(_comparable(body)))
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _comparable(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The part of a body that counts for the key."""
+    if body is None:
+        return None
+    return {name: value for name, value in body.items() if name not in _IGNORED}
+
+
 def nearest_call(calls: Iterable[RecordedCall], request: Mapping[str, Any]) -> RecordedCall | None:
     """The call whose URL and body are most like those of `request`; None without calls."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - a millisecond, for a miss alone
+
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(_text(request))
     best: tuple[float, RecordedCall] | None = None
@@ -47,7 +69,7 @@ def _compared(request: Mapping[str, Any]) -> dict[str, Any]:
     body = request.get("body")
     return {
         "url": request.get("url"),
-        "body": comparable(cast("dict[str, Any]", body)) if isinstance(body, dict) else body,
+        "body": _comparable(cast("dict[str, Any]", body)) if isinstance(body, dict) else body,
     }
 
 
