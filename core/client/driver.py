@@ -25,7 +25,7 @@ from ..truth.session_pool import Entry
 from .attempts import Attempts
 from .call import PART_BYTES, Call
 from .deadline_timer import DeadlineTimer
-from .hand_over import TaskHandOver, ThreadHandOver
+from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 from .plan import Plan
 from .shared_settings import SharedSettings
 
@@ -61,6 +61,8 @@ class Driver:
         self._gate = CancelGate(loop, _longest_connecting(timeouts), self._conclude)
         self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
         self._early: list[Step] = []
+        self._unsafe: list[Step] = []
+        self._releasing: asyncio.Task[None] | None = None
         self._put: Callable[[list[Step]], bool] = self._keep
         # What the caller handled when the loop began to run, a context of all that is raised in it.
         self._handled: BaseException | None = None
@@ -132,6 +134,8 @@ class Driver:
             self.over = True
             self._running.discard(self)
             self._timer.stop()
+            if self._releasing is not None:
+                self._releasing.cancel()
             gate.release()
             facts.close()
             self._hand_over.end(failure)
@@ -145,17 +149,22 @@ class Driver:
         response: httpx.Response | None = None
         body: Body | None = None
         try:
-            if await self._make_safe(call) and gate.reason is None:
+            with gate.allowed():
+                safe = await self._make_safe(call)
+            if safe and gate.reason is None:
                 response = await self._send(call)
                 facts.answered(call, response.status_code, response.headers)
                 if response.is_success:
                     self._hand_over.begin()
-                    self._put = self._hand_over.put
+                    self._put = self._hand_over.put if call.gate is None else self._hold
                 body = response.extensions.get("body") or HttpxBody(response)
                 if not call.drains:
                     body.use_no_more()
                 await self._read(call, body)
             self._end(call)
+            if self._releasing is not None:
+                with gate.allowed():
+                    await self._releasing
         except (Stopped, asyncio.CancelledError):
             if gate.reason is None:
                 raise
@@ -166,7 +175,8 @@ class Driver:
             gate.close()
             if self._loop.is_running():  # else the interpreter exits, and drops this task
                 await _close(response, body)
-        await self._make_safe(call)
+        with gate.allowed():
+            await self._make_safe(call)
 
     async def _read(self, call: Call, body: Body) -> None:
         """Record what arrives and hand it over, until it is enough."""
@@ -179,8 +189,6 @@ class Driver:
                 steps = call.receive(piece)
                 if deadlines.phase is not phase:
                     self._timer.watch()
-                if call.gate is not None and not await self._make_safe(call):
-                    return
                 if put(steps):
                     await self._wait_for_room(call)
                 enough = call.enough or call.outcome is not None or gate.reason is not None
@@ -197,6 +205,24 @@ class Driver:
         self._early += steps
         return False
 
+    def _hold(self, steps: list[Step]) -> bool:
+        """Hand steps over once they are safe; what comes meanwhile shares the next sync."""
+        self._unsafe += steps
+        if steps and self._releasing is None:
+            self._releasing = self._loop.create_task(self._release())
+        return len(self._unsafe) > ENOUGH
+
+    async def _release(self) -> None:
+        call = self.facts.current
+        while self._unsafe and call is not None:
+            count = len(self._unsafe)
+            if not await self._make_safe(call):
+                self._gate.stop("lost")
+                return
+            self._hand_over.put(self._unsafe[:count])
+            del self._unsafe[:count]
+        self._releasing = None
+
     async def _make_safe(self, call: Call) -> bool:
         """Wait until what was written may be shown, if the durability level asks for that.
 
@@ -204,9 +230,9 @@ class Driver:
         """
         if call.gate is not None:
             try:
-                with self._gate.allowed():
-                    await call.gate.passed()
+                await call.gate.passed()
             except RecordingError as error:
+                self._unsafe.clear()
                 self._hand_over.clear()
                 self.facts.lose(error)
                 return False
@@ -216,6 +242,8 @@ class Driver:
         call.pause()
         try:
             with self._gate.allowed():
+                if self._releasing is not None:
+                    await self._releasing
                 await self._hand_over.room()
         finally:
             call.resume()
@@ -226,8 +254,7 @@ class Driver:
         call = self.facts.current
         if call is not None and call.outcome is None:
             steps = self.facts.stopped(call, reason)
-            if call.gate is None:
-                self._put(steps)
+            self._put(steps)
             self.facts.settle(retry=False)
         self._hand_over.end()
 

@@ -14,10 +14,10 @@ from queue import Empty, SimpleQueue
 from ..errors import ClientStateError
 from ..exchange import Step
 
-__all__ = ["TaskHandOver", "ThreadHandOver"]
+__all__ = ["ENOUGH", "TaskHandOver", "ThreadHandOver"]
 
 # Steps. This only bounds the memory that a slow caller costs.
-_ENOUGH = 256
+ENOUGH = 256
 
 
 class TaskHandOver:
@@ -48,7 +48,7 @@ class TaskHandOver:
                 self._caller.set_result(None)
         except asyncio.InvalidStateError:  # woken before, or cancelled
             pass
-        return len(self._steps) > _ENOUGH
+        return len(self._steps) > ENOUGH
 
     def end(self, failure: BaseException | None = None) -> None:
         """No more steps will be put. failure: a bug, to be raised to the caller."""
@@ -62,7 +62,7 @@ class TaskHandOver:
 
     async def room(self) -> None:
         """Wait until the caller has taken enough, which may be so already."""
-        while len(self._steps) > _ENOUGH:
+        while len(self._steps) > ENOUGH:
             self._owner = self._loop.create_future()
             await self._owner
 
@@ -134,7 +134,7 @@ class ThreadHandOver:
         self._put += len(steps)
         if steps:
             self._queue.put(steps)
-        return self._put - self._taken > _ENOUGH
+        return self._put - self._taken > ENOUGH
 
     def end(self, failure: BaseException | None = None) -> None:
         """No more steps will be put. failure: a bug, to be raised to the caller."""
@@ -155,7 +155,7 @@ class ThreadHandOver:
         while True:
             self._owner = self._loop.create_future()
             # Looked at behind the future, which the caller looks at behind its count.
-            if self._put - self._taken <= _ENOUGH:
+            if self._put - self._taken <= ENOUGH:
                 return
             await self._owner
 
@@ -180,7 +180,7 @@ class ThreadHandOver:
         except Empty:
             pass
         self._taken += len(steps)
-        if self._owner is not None and self._put - self._taken <= _ENOUGH:
+        if self._owner is not None and self._put - self._taken <= ENOUGH:
             with suppress(RuntimeError):  # the loop is closed, and waits for nobody
                 self._loop.call_soon_threadsafe(self._let_in)
         return steps

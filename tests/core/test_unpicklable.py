@@ -13,16 +13,21 @@ from loopback import Conversation, LoopbackServer
 from talking import every_client, talking
 from vesselog import ProviderError, VesselogError, WireRequest
 from vesselog.core.client.plan import Planner
+from vesselog.core.http.proxies import ProxyRules
 from vesselog.core.masking import Masker
 from vesselog.vessels import Azure, Ollama, OpenAI
 
 KEY = "sk-canary-0123456789abcdef"
 REFUSED = "may hold a key and cannot be pickled: create it in the process that uses it"
 
+PLANNER = Planner({"lab": OpenAI(api_key=KEY)}, {}, {}, ProxyRules())
+
 HOLDERS: dict[str, Callable[[], object]] = {
     "vessel": lambda: OpenAI(api_key=KEY),
     "prepared request": lambda: WireRequest(f"https://x/?key={KEY}", headers={"x-api-key": KEY}),
-    "plan": lambda: Planner({"lab": OpenAI(api_key=KEY)}, {}, {}).chat("lab/m", "hi", {}, None),
+    "plan": lambda: Planner({"lab": OpenAI(api_key=KEY)}, {}, {}, ProxyRules()).chat(
+        "lab/m", "hi", {}, None
+    ),
     "masker": lambda: Masker([KEY]),
 }
 holders = pytest.mark.parametrize("make", HOLDERS.values(), ids=HOLDERS.keys())

@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -102,9 +102,13 @@ class Talker:
         return self._here(lambda: self.client.stream(model, messages, **fields))
 
     def begin(
-        self, stream: Any, told: Callable[[StreamChunk], None] | None = None
+        self,
+        stream: Any,
+        told: Callable[[StreamChunk], None] | None = None,
+        *,
+        opened: bool = False,
     ) -> Future[Heard]:
-        """Open the stream and read it to its end, in the background."""
+        """Open the stream, unless it is, and read it to its end, in the background."""
         heard = Heard(stream)
 
         def take(chunk: StreamChunk) -> None:
@@ -114,7 +118,7 @@ class Talker:
 
         def listen() -> Heard:
             try:
-                with stream:
+                with closing(stream) if opened else stream:
                     for chunk in stream:
                         take(chunk)
             except Exception as error:  # noqa: BLE001 - looked at by the test
@@ -123,7 +127,7 @@ class Talker:
 
         async def listen_async() -> Heard:
             try:
-                async with stream:
+                async with aclosing(stream) if opened else stream:
                     async for chunk in stream:
                         take(chunk)
             except Exception as error:  # noqa: BLE001 - looked at by the test
