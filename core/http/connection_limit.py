@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import httpx
 
-__all__ = ["ConnectionLimit", "ReleasingStream"]
+__all__ = ["ConnectionLimit", "LimitedTransport", "ReleasingStream"]
 
 
 class ConnectionLimit:
@@ -51,3 +52,25 @@ class ReleasingStream(httpx.AsyncByteStream):
             if self._release is not None:
                 release, self._release = self._release, None
                 release()
+
+
+class LimitedTransport(httpx.AsyncBaseTransport):
+    """A transport with at most `count` responses open at once."""
+
+    def __init__(self, count: int) -> None:
+        self._limit = ConnectionLimit(count)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; the response's headers are there when this returns."""
+        await self._limit.take(request)
+        try:
+            response = await self._send(request)
+        except BaseException:
+            self._limit.give_back()
+            raise
+        body = cast("httpx.AsyncByteStream", response.stream)
+        response.stream = ReleasingStream(body, self._limit.give_back)
+        return response
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        raise NotImplementedError
