@@ -93,7 +93,7 @@ class VesselogError(Exception):
 
     def to_record(self) -> dict[str, Any]:
         """What a recording's `end` line keeps of this error."""
-        record = {name: getattr(self, name) for name in ("message", *_RECORDED)}
+        record = {name: getattr(self, name) for name in _RECORDED}
         given = {name: value for name, value in record.items() if value is not None}
         return {"type": type(self).__name__, **given}
 
@@ -169,10 +169,11 @@ class ReplayMissError(VesselogError):
 def error_from_record(record: dict[str, Any]) -> VesselogError:
     """The error that `to_record` stored; an unknown type gives the base class."""
     kind = _TYPES.get(record.get("type", ""), VesselogError)
-    return kind(str(record.get("message", "")), **{name: record.get(name) for name in _RECORDED})
+    given = {name: record.get(name) for name in _RECORDED}
+    return kind(**{**given, "message": str(record.get("message", ""))})
 
 
-_RECORDED = ("phase", "status", "code", "retryable")
+_RECORDED = ("phase", "status", "code", "message", "retryable")
 _TYPES = {
     name: kind
     for name, kind in tuple(globals().items())

@@ -174,8 +174,9 @@ def _tokens(tokens: Any, *, alternatives: bool = True) -> list[dict[str, Any]] |
         given = cast("dict[str, Any]", token) if isinstance(token, dict) else {}
         text, probability, spelled = (given.get(key) for key in ("token", "logprob", "bytes"))
         if isinstance(text, str) and isinstance(probability, int | float):
-            spelled = spelled if isinstance(spelled, list) else None
-            made: dict[str, Any] = {"token": text, "logprob": probability, "bytes": spelled}
+            made: dict[str, Any] = {"token": text, "logprob": probability, "bytes": None}
+            if isinstance(spelled, list):
+                made["bytes"] = spelled
             if alternatives:
                 made["top_logprobs"] = _tokens(given.get("top_logprobs"), alternatives=False) or []
             written.append(made)
