@@ -169,8 +169,9 @@ class ReplayMissError(VesselogError):
 def error_from_record(record: dict[str, Any]) -> VesselogError:
     """The error that `to_record` stored; an unknown type gives the base class."""
     kind = _TYPES.get(record.get("type", ""), VesselogError)
-    given = {name: record.get(name) for name in _RECORDED}
-    return kind(**{**given, "message": str(record.get("message", ""))})
+    given: dict[str, Any] = {name: record.get(name) for name in _RECORDED}
+    given["message"] = str(record.get("message", ""))
+    return kind(**given)
 
 
 _RECORDED = ("phase", "status", "code", "message", "retryable")
