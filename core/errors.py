@@ -93,15 +93,9 @@ class VesselogError(Exception):
 
     def to_record(self) -> dict[str, Any]:
         """What a recording's `end` line keeps of this error."""
-        record = {
-            "type": type(self).__name__,
-            "phase": self.phase,
-            "status": self.status,
-            "code": self.code,
-            "message": self.message,
-            "retryable": self.retryable,
-        }
-        return {key: value for key, value in record.items() if value is not None}
+        record = {name: getattr(self, name) for name in _RECORDED}
+        given = {name: value for name, value in record.items() if value is not None}
+        return {"type": type(self).__name__, **given}
 
 
 class UsageError(VesselogError):
@@ -175,15 +169,12 @@ class ReplayMissError(VesselogError):
 def error_from_record(record: dict[str, Any]) -> VesselogError:
     """The error that `to_record` stored; an unknown type gives the base class."""
     kind = _TYPES.get(record.get("type", ""), VesselogError)
-    return kind(
-        str(record.get("message", "")),
-        phase=record.get("phase"),
-        status=record.get("status"),
-        code=record.get("code"),
-        retryable=record.get("retryable"),
-    )
+    given: dict[str, Any] = {name: record.get(name) for name in _RECORDED}
+    given["message"] = str(record.get("message", ""))
+    return kind(**given)
 
 
+_RECORDED = ("phase", "status", "code", "message", "retryable")
 _TYPES = {
     name: kind
     for name, kind in tuple(globals().items())

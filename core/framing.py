@@ -81,7 +81,7 @@ class Splitter:
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
         self._sse = framing is Framing.SSE
         self._limit = max_frame_bytes
-        self._find = _BOUNDARIES[framing]
+        self._find = _line_end if framing is Framing.NDJSON else _no_end
         self._pieces: list[bytes] = []
         self._pending = 0
         self._tail = b""
@@ -165,10 +165,3 @@ def _two_line_feeds_end(data: bytes, start: int) -> int:
 
 def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like the others
     return -1
-
-
-_BOUNDARIES = {
-    Framing.NDJSON: _line_end,
-    Framing.SSE: _blank_line_end,
-    Framing.BODY: _no_end,
-}

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from .unpicklable import Unpicklable
-from .vessel import SHORTEST_SECRET
+from .vessel import SHORTEST_SECRET, Unpicklable
 
 __all__ = ["MASK", "Masker"]
 

@@ -107,17 +107,15 @@ def choice_to_message(choice: Choice) -> dict[str, Any]:
 
 def _message(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {
-        "role": "assistant",
+        **choice_to_message(choice),
         "content": choice.text or (None if choice.tool_calls or choice.refusal else ""),
         "refusal": choice.refusal or None,
     }
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
-    if choice.tool_calls:
-        # The API's calls always have an id; Ollama's need not.
-        message["tool_calls"] = [
-            {"id": f"call_{number}", **_call(call)} for number, call in enumerate(choice.tool_calls)
-        ]
+    # The API's calls always have an id; Ollama's need not.
+    for number, call in enumerate(message.get("tool_calls", ())):
+        call.setdefault("id", f"call_{number}")
     return message
 
 
@@ -176,8 +174,9 @@ def _tokens(tokens: Any, *, alternatives: bool = True) -> list[dict[str, Any]] |
         given = cast("dict[str, Any]", token) if isinstance(token, dict) else {}
         text, probability, spelled = (given.get(key) for key in ("token", "logprob", "bytes"))
         if isinstance(text, str) and isinstance(probability, int | float):
-            spelled = spelled if isinstance(spelled, list) else None
-            made: dict[str, Any] = {"token": text, "logprob": probability, "bytes": spelled}
+            made: dict[str, Any] = {"token": text, "logprob": probability, "bytes": None}
+            if isinstance(spelled, list):
+                made["bytes"] = spelled
             if alternatives:
                 made["top_logprobs"] = _tokens(given.get("top_logprobs"), alternatives=False) or []
             written.append(made)

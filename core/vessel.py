@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self, SupportsIndex
 
 from .chunk import ChunkFields, StreamChunk
 from .errors import ConfigurationError, ProviderError
@@ -20,12 +20,23 @@ from .frame import Frame
 from .framing import Framing
 from .jsontext import dumps
 from .request import ChatRequest, SplitThink
-from .unpicklable import Unpicklable
 
-__all__ = ["Decoder", "ModelInfo", "Progress", "Vessel", "WireRequest"]
+__all__ = ["Decoder", "ModelInfo", "Progress", "Unpicklable", "Vessel", "WireRequest"]
 
 # Shorter "keys" are placeholders (EMPTY, ollama, none …): not secret, and common words in answers.
 SHORTEST_SECRET = 12
+
+
+class Unpicklable:
+    """What may hold a key or a connection: pickling it raises TypeError, which gives the reason."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> Never:
+        raise TypeError(
+            f"{type(self).__name__} may hold a key and cannot be pickled: create it in the process "
+            "that uses it"
+        )
 
 
 class Progress(IntEnum):

@@ -196,11 +196,6 @@ class Attempts:
         if self.current is not None:
             self.current.abandon()
 
-    def drop(self) -> None:
-        """Let the session go, from a finaliser."""
-        if self._entry is not None:
-            self._entry.drop()
-
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:
         """The steps that are left; none if they, or the end, cannot be recorded."""

@@ -11,7 +11,7 @@ from ..errors import ProviderError, RecordingError, TruncatedError, VesselogErro
 from ..exchange import Exchange, Step
 from ..http.inflate import Inflater
 from ..metrics import Meter
-from ..truth.call_writer import Writer
+from ..truth.session_file import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan

@@ -22,8 +22,7 @@ from ..request import Message, RequestFields
 from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
 from ..truth.answer_index import AnswerIndex
 from ..truth.session_pool import Entry, SessionPool
-from ..unpicklable import Unpicklable
-from ..vessel import Vessel, WireRequest
+from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
 from .driver import Driver
 from .hand_over import TaskHandOver, ThreadHandOver

@@ -18,7 +18,7 @@ import httpx
 
 from ..errors import RecordingError
 from ..exchange import Step
-from ..http.body import Body, HttpxBody
+from ..http.body import HttpxBody
 from ..http.cancel_gate import CancelGate, Stopped
 from ..settings import Timeouts
 from ..truth.session_pool import Entry
@@ -108,7 +108,7 @@ class Driver:
         try:
             self._loop.call_soon_threadsafe(self._gate.stop, "cancelled")
         except RuntimeError:  # the loop is closed, its connections with it
-            self.facts.drop()
+            self.facts.close()
 
     async def _own(self) -> None:
         facts, gate = self.facts, self._gate
@@ -147,7 +147,7 @@ class Driver:
         self._early.clear()
         self._timer.watch()
         response: httpx.Response | None = None
-        body: Body | None = None
+        body: HttpxBody | None = None
         try:
             with gate.allowed():
                 safe = await self._make_safe(call)
@@ -178,7 +178,7 @@ class Driver:
         with gate.allowed():
             await self._make_safe(call)
 
-    async def _read(self, call: Call, body: Body) -> None:
+    async def _read(self, call: Call, body: HttpxBody) -> None:
         """Record what arrives and hand it over, until it is enough."""
         read, end, put = body.read, body.end, self._put
         deadlines, gate = call.deadlines, self._gate
@@ -298,7 +298,7 @@ def _longest_connecting(timeouts: Timeouts) -> float | None:
     return timeouts.pool + 2 * timeouts.connect + 1.0
 
 
-async def _close(response: httpx.Response | None, body: Body | None) -> None:
+async def _close(response: httpx.Response | None, body: HttpxBody | None) -> None:
     """Free the connection. The verdict stands: what goes wrong now changes nothing."""
     try:
         if body is not None:

@@ -20,16 +20,11 @@ __all__ = ["ENOUGH", "TaskHandOver", "ThreadHandOver"]
 ENOUGH = 256
 
 
-class TaskHandOver:
-    """Where the caller is a task of the same event loop.
-
-    begun: the answer has begun. ended: no more steps will be put.
-    """
+class _HandOver:
+    """begun: the answer has begun. ended: no more steps will be put."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._steps: list[Step] = []
-        self._caller: asyncio.Future[None] | None = None
         self._owner: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
         self.begun = False
@@ -40,6 +35,29 @@ class TaskHandOver:
         self.begun = True
         self._wake()
 
+    def end(self, failure: BaseException | None = None) -> None:
+        """No more steps will be put. failure: a bug, to be raised to the caller."""
+        self._failure = self._failure or failure
+        self.ended = True
+        self._wake()
+
+    def _check(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _wake(self) -> None:
+        raise NotImplementedError
+
+
+class TaskHandOver(_HandOver):
+    """Where the caller is a task of the same event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._steps: list[Step] = []
+        self._caller: asyncio.Future[None] | None = None
+
     def put(self, steps: list[Step]) -> bool:
         """Add steps, and wake the caller; tell if there are so many that `room` is due."""
         self._steps += steps
@@ -49,12 +67,6 @@ class TaskHandOver:
         except asyncio.InvalidStateError:  # woken before, or cancelled
             pass
         return len(self._steps) > ENOUGH
-
-    def end(self, failure: BaseException | None = None) -> None:
-        """No more steps will be put. failure: a bug, to be raised to the caller."""
-        self.ended = True
-        self._failure = self._failure or failure
-        self._wake()
 
     def clear(self) -> None:
         """Forget the steps that were not taken: they can never be shown."""
@@ -94,40 +106,23 @@ class TaskHandOver:
         return self._caller
 
     def _wake(self) -> None:
-        caller = self._caller
-        if caller is not None and not caller.done():
-            # asyncio.run's Ctrl-C may cancel the caller between the two steps.
-            with suppress(asyncio.InvalidStateError):
-                caller.set_result(None)
-
-    def _check(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        if self._caller is not None:
+            with suppress(asyncio.InvalidStateError):  # woken before, or cancelled
+                self._caller.set_result(None)
 
 
-class ThreadHandOver:
+class ThreadHandOver(_HandOver):
     """Where the caller is a thread, which calls `opened` and `take`; all else is for the owner.
 
     No lock is taken: a signal handler may run in the middle of `take`, and wait for the loop.
-    begun: the answer has begun. ended: no more steps will be put.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._queue: SimpleQueue[list[Step]] = SimpleQueue()
         self._put = 0
         self._taken = 0
         self._early: list[Step] = []
-        self._owner: asyncio.Future[None] | None = None
-        self._failure: BaseException | None = None
-        self.begun = False
-        self.ended = False
-
-    def begin(self) -> None:
-        """The answer begins."""
-        self.begun = True
-        self._queue.put([])
 
     def put(self, steps: list[Step]) -> bool:
         """Add steps, and wake the caller; tell if there are so many that `room` is due."""
@@ -136,19 +131,14 @@ class ThreadHandOver:
             self._queue.put(steps)
         return self._put - self._taken > ENOUGH
 
-    def end(self, failure: BaseException | None = None) -> None:
-        """No more steps will be put. failure: a bug, to be raised to the caller."""
-        self._failure = self._failure or failure
-        self.ended = True
+    def _wake(self) -> None:
         self._queue.put([])
 
     def clear(self) -> None:
         """Forget the steps that were not taken: they can never be shown."""
-        try:
+        with suppress(Empty):
             while True:
                 self._put -= len(self._queue.get_nowait())
-        except Empty:
-            return
 
     async def room(self) -> None:
         """Wait until the caller has taken enough."""
@@ -174,11 +164,9 @@ class ThreadHandOver:
                 self._check()
                 return []
             steps = self._queue.get()
-        try:
+        with suppress(Empty):
             while True:
                 steps = steps + self._queue.get_nowait()
-        except Empty:
-            pass
         self._taken += len(steps)
         if self._owner is not None and self._put - self._taken <= ENOUGH:
             with suppress(RuntimeError):  # the loop is closed, and waits for nobody
@@ -189,8 +177,3 @@ class ThreadHandOver:
         owner, self._owner = self._owner, None
         if owner is not None and not owner.done():
             owner.set_result(None)
-
-    def _check(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure

@@ -28,9 +28,8 @@ from ..masking import Masker
 from ..registry import find_vessel, installed_vessels
 from ..request import chat_request
 from ..truth.compare_requests import request_key
-from ..unpicklable import Unpicklable
 from ..version import VERSION
-from ..vessel import SHORTEST_SECRET, Vessel, WireRequest
+from ..vessel import SHORTEST_SECRET, Unpicklable, Vessel, WireRequest
 
 __all__ = ["Plan", "Planner"]
 

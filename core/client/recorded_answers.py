@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..completion import Metrics, Outcome
@@ -20,33 +21,16 @@ from .plan import Plan
 __all__ = ["AsyncRecordedSource", "RecordedFacts", "RecordedSource"]
 
 
+@dataclass(slots=True)
 class RecordedFacts:
-    """What is known of a replayed stream: the recording's own words, once they were reached."""
+    """What is known of a replayed stream: what its recording says, once it was found."""
 
-    def __init__(self) -> None:
-        self.recorded: RecordedCall | None = None
-        self.outcome: Outcome | None = None
-        self.error: VesselogError | None = None
-
-    @property
-    def session(self) -> str | None:
-        """The recording's session."""
-        return self.recorded.session if self.recorded else None
-
-    @property
-    def path(self) -> Path | None:
-        """The recording's file."""
-        return self.recorded.path if self.recorded else None
-
-    @property
-    def call(self) -> int | None:
-        """The call's number in it."""
-        return self.recorded.number if self.recorded else None
-
-    @property
-    def metrics(self) -> Metrics | None:
-        """How the answer arrived then."""
-        return self.recorded.metrics if self.recorded else None
+    session: str | None = None
+    path: Path | None = None
+    call: int | None = None
+    metrics: Metrics | None = None
+    outcome: Outcome | None = None
+    error: VesselogError | None = None
 
 
 class RecordedSource:
@@ -55,31 +39,29 @@ class RecordedSource:
     def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
         self._answers = answers
         self._plan = plan
-        self._facts = RecordedFacts()
+        self._recorded: RecordedCall | None = None
         self._steps: Iterator[Step] = iter(())
-
-    @property
-    def facts(self) -> RecordedFacts:
-        """What is known of the stream."""
-        return self._facts
+        self.facts = RecordedFacts()
 
     def open(self) -> None:
         """Find the answer. Raises ReplayMissError."""
         recorded = self._answers.answer(self._plan.key, self._plan.record).call
-        self._facts.recorded = recorded
+        self._recorded = recorded
+        self.facts.session, self.facts.path = recorded.session, recorded.path
+        self.facts.call, self.facts.metrics = recorded.number, recorded.metrics
         self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""
-        facts = self._facts
+        facts = self.facts
         if facts.outcome is not None:
             return []
         step = next(self._steps, None)
         if step is not None:
             return [step]
-        if facts.recorded is not None:
-            facts.error = facts.recorded.error
-            facts.outcome = outcome_of(facts.recorded.end) or "truncated"
+        if self._recorded is not None:
+            facts.error = self._recorded.error
+            facts.outcome = outcome_of(self._recorded.end) or "truncated"
         return []
 
     def cancel(self) -> None:
@@ -88,7 +70,7 @@ class RecordedSource:
 
     def leave(self) -> None:
         """The caller wants no more."""
-        self._facts.outcome = self._facts.outcome or "cancelled"
+        self.facts.outcome = self.facts.outcome or "cancelled"
 
     def abandon(self) -> None:
         """Nobody holds the stream any more: there is nothing to free."""

@@ -10,7 +10,7 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Outcome
 from ..errors import ClientStateError, VesselogError
 from ..exchange import Step
-from ..unpicklable import Unpicklable
+from ..vessel import Unpicklable
 from .attempts import Attempts
 from .recorded_answers import RecordedFacts
 

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
-__all__ = ["Body", "HttpxBody", "has_bytes_behind"]
-
-
-class Body(Protocol):
-    """Bytes as they arrive. A transport may give one of its own as the response's `body` extension.
-
-    read: the next bytes, or `end`. end: None or b"".
-    """
-
-    read: Callable[[], Awaitable[bytes]]
-    end: bytes | None
-
-    def use_no_more(self) -> None:
-        """The connection is not to be used again, also where the body is read to its end."""
-        ...
-
-    async def aclose(self) -> None:
-        """Read no more. The response is closed next."""
-        ...
+__all__ = ["HttpxBody", "has_bytes_behind"]
 
 
 class HttpxBody:
-    """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again."""
+    """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again.
 
-    end = None
+    read: the next bytes, or `end`: None or b"". A transport may give a body of its own, with the
+    same attributes, as the response's `body` extension.
+    """
+
+    end: bytes | None = None
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
@@ -40,7 +26,10 @@ class HttpxBody:
         self.read: Callable[[], Awaitable[bytes]] = partial(anext, self._pieces, None)
 
     def use_no_more(self) -> None:
-        """Nothing to do: the driver reads no such body to its end, which closes the connection."""
+        """The connection is not to be used again, also where the body is read to its end.
+
+        Nothing to do here: the driver reads no such body to its end, which closes the connection.
+        """
 
     async def aclose(self) -> None:
         """Read no more. A connection with bytes behind the answer is closed."""

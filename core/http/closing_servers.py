@@ -32,13 +32,10 @@ class ClosingServers:
     def answered(self, origin: str, headers: Mapping[str, str]) -> bool:
         """A response's headers have come: tell if its connection may be kept."""
         if headers.get("server") in _CLOSING_SERVERS:
-            self._learn(origin)
+            self.hung_up(origin)
         return origin not in self._closing
 
     def hung_up(self, origin: str) -> None:
-        """A connection was closed where an answer was due."""
-        self._learn(origin)
-
-    def _learn(self, origin: str) -> None:
+        """A connection was closed where an answer was due, or is about to be closed."""
         if not self._http2:
             self._closing.add(origin)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import httpx
 
-__all__ = ["ConnectionLimit", "ReleasingStream"]
+__all__ = ["LimitedTransport"]
 
 
-class ConnectionLimit:
-    """A number of places; whoever finds none free waits for one."""
+class LimitedTransport(httpx.AsyncBaseTransport):
+    """A transport with at most `count` responses open at once; a request waits for its turn."""
 
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
 
-    async def take(self, request: httpx.Request) -> None:
-        """Take a place, waiting for the request's `pool` timeout.
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; the response's headers are there when this returns.
 
-        Raises httpx.PoolTimeout.
+        Raises httpx.PoolTimeout after the request's `pool` timeout.
         """
         seconds = request.extensions.get("timeout", {}).get("pool")
         try:
@@ -27,13 +28,20 @@ class ConnectionLimit:
                 await self._free.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("no free connection", request=request) from None
+        try:
+            response = await self._send(request)
+        except BaseException:
+            self._free.release()
+            raise
+        body = cast("httpx.AsyncByteStream", response.stream)
+        response.stream = _ReleasingStream(body, self._free.release)
+        return response
 
-    def give_back(self) -> None:
-        """The connection is not used any more."""
-        self._free.release()
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        raise NotImplementedError
 
 
-class ReleasingStream(httpx.AsyncByteStream):
+class _ReleasingStream(httpx.AsyncByteStream):
     """A response's body; `release` is called once, when it has been closed."""
 
     def __init__(self, inner: httpx.AsyncByteStream, release: Callable[[], None]) -> None:

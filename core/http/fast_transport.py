@@ -19,7 +19,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from ..settings import Limits
-from .connection_limit import ConnectionLimit, ReleasingStream
+from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["FastTransport"]
 
 
-class FastTransport(httpx.AsyncBaseTransport):
+class FastTransport(LimitedTransport):
     """For requests that go to their server directly, over HTTP/1.1."""
 
     def __init__(self, limits: Limits, ssl_context: SSLContext) -> None:
+        super().__init__(limits.max_connections)
         self._expiry = limits.keepalive_expiry
         self._context = ssl_context
-        self._limit = ConnectionLimit(limits.max_connections)
         self._inner = AiohttpTransport(
             verify=ssl_context, trust_env=False, client=self._make_session
         )
@@ -42,20 +42,18 @@ class FastTransport(httpx.AsyncBaseTransport):
         """Send the request; the response's headers are there when this returns."""
         if cancellable := request.extensions.get("cancellable"):
             cancellable()
+        return await super().handle_async_request(request)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         timeout = request.extensions.get("timeout", {})
-        await self._limit.take(request)
         _CONNECTION.set(None)
+        request.extensions["timeout"] = {"pool": timeout.get("connect") or None}
         try:
-            request.extensions["timeout"] = {"pool": timeout.get("connect") or None}
             response = await self._inner.handle_async_request(request)
         except BaseException:
-            self._limit.give_back()
             if connection := _CONNECTION.get():
                 connection.abort()  # aiohttp would first send what is left of the request
             raise
-        if not isinstance(response.stream, httpx.AsyncByteStream):
-            raise TypeError("httpx-aiohttp gave a response without an async body")
-        response.stream = ReleasingStream(response.stream, self._limit.give_back)
         response.extensions["body"] = _BODY.get()
         return response
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
 from ..settings import Limits
 from .body import has_bytes_behind
-from .connection_limit import ConnectionLimit, ReleasingStream
+from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -25,35 +25,28 @@ __all__ = ["UnsharedHttp2"]
 _Origin = tuple[str, str, int | None]
 
 
-class UnsharedHttp2(httpx.AsyncBaseTransport):
+class UnsharedHttp2(LimitedTransport):
     """Speaks HTTP/2 where the server does."""
 
     def __init__(
         self, limits: Limits, ssl_context: SSLContext, proxy: httpx.Proxy | None = None
     ) -> None:
+        super().__init__(limits.max_connections)
         self._limits = limits
         self._context = ssl_context
         self._proxy = proxy
-        self._limit = ConnectionLimit(limits.max_connections)
         self._kept: deque[tuple[_Origin, httpx.AsyncHTTPTransport]] = deque()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; the response's headers are there when this returns."""
-        await self._limit.take(request)
-        transport: httpx.AsyncHTTPTransport | None = None
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        origin = (request.url.scheme, request.url.host, request.url.port)
+        transport = self._take(origin)
         try:
-            origin = (request.url.scheme, request.url.host, request.url.port)
-            transport = self._take(origin)
             response = await transport.handle_async_request(request)
+            body = cast("httpx.AsyncByteStream", response.stream)
+            response.stream = _Body(body, self, origin, transport)
         except BaseException:
-            self._limit.give_back()
-            if transport is not None:
-                await transport.aclose()
+            await transport.aclose()
             raise
-        if not isinstance(response.stream, httpx.AsyncByteStream):
-            raise TypeError("httpx gave a response without an async body")
-        body = _Body(response.stream, self, origin, transport)
-        response.stream = ReleasingStream(body, self._limit.give_back)
         return response
 
     async def aclose(self) -> None:

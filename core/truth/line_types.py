@@ -17,10 +17,30 @@ from ..clock import timestamp
 from ..errors import ConfigurationError, RecordingError
 from ..exchange import Step
 from ..version import VERSION
-from .headers import recordable
 from .line import FORMAT_VERSION, LONGEST_LINE, build_line, refuse_long_line
 
-__all__ = ["frame_line", "header_line", "open_line", "request_line", "response_line"]
+__all__ = ["frame_line", "header_line", "open_line", "recordable", "request_line", "response_line"]
+
+# The headers that are recorded; any other may be a secret. They explain an answer: its form, the
+# server's ids for it, limits and times.
+_KEPT = frozenset(
+    {
+        # HTTP
+        *("accept", "accept-encoding", "cache-control", "connection", "date", "retry-after"),
+        *("content-encoding", "content-length", "content-type", "transfer-encoding"),
+        *("server", "server-timing", "user-agent", "via"),
+        # Anthropic and OpenAI
+        *("anthropic-beta", "anthropic-version", "request-id", "x-request-id"),
+        *("openai-beta", "openai-model", "openai-processing-ms", "openai-version"),
+        *("retry-after-ms", "x-should-retry"),
+        # Azure
+        *("api-version", "apim-request-id", "x-ms-client-request-id"),
+        *("x-ms-deployment-name", "x-ms-region"),
+        # Proxies and others
+        *("cf-ray", "x-accel-buffering", "x-envoy-upstream-service-time", "x-groq-region"),
+    }
+)
+_KEPT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 
 _OWN_KEYS = frozenset({"type", "n", "call", "t", "crc", "exact"})
 
@@ -92,3 +112,11 @@ def frame_line(step: Step, n: int, call: int, t: int) -> bytes:
     if len(line) > LONGEST_LINE:
         refuse_long_line(line)
     return line
+
+
+def recordable(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may be recorded, names in lower case."""
+    lowered = ((name.lower(), value) for name, value in headers.items())
+    return {
+        name: value for name, value in lowered if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }

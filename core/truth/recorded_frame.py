@@ -35,13 +35,6 @@ def payload_of(fields: dict[str, Any]) -> bytes:
     raise ValueError("a frame line without its raw text")
 
 
-def _number(line: dict[str, Any], key: str) -> int:
-    value = line[key]
-    if is_whole(value):
-        return value
-    raise ValueError(f"its {key!r} is {value!r:.40}")
-
-
 def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
     """The chunks in a `frame` line, equal to those of its RecordedFrame.
 
@@ -87,10 +80,13 @@ class RecordedFrame:
     def of(cls, line: dict[str, Any], started: int, place: str) -> RecordedFrame:
         """The frame of a line. Raises RecordingCorruptError if it cannot be one."""
         try:
+            for key in ("n", "call", "t"):
+                if not is_whole(line[key]):
+                    raise ValueError(f"its {key!r} is {line[key]!r:.40}")
             return cls(
-                n=_number(line, "n"),
-                call=_number(line, "call"),
-                t=_number(line, "t"),
+                n=line["n"],
+                call=line["call"],
+                t=line["t"],
                 started=started,
                 raw=payload_of(line),
                 partial=line.get("partial") is True,

@@ -27,6 +27,7 @@ from .session_names import SUFFIX, time_in_name
 __all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
 
 _LOGGER = logging.getLogger("vesselog")
+_SKIPPED = "not used for replay: %s"
 
 
 class _Place(NamedTuple):
@@ -78,7 +79,7 @@ def recorded_requests(
         try:
             unread.append((_begins(path), path, True))
         except RecordingError as error:
-            _skip(error)
+            _LOGGER.warning(_SKIPPED, error)
     unread.sort(reverse=True)
     found: list[tuple[int, int, RecordedRequest]] = []
     order = count()  # requests of the same microsecond stay in the order of their files
@@ -90,7 +91,7 @@ def recorded_requests(
         except RecordingError as error:
             if not lenient:
                 raise
-            _skip(error)
+            _LOGGER.warning(_SKIPPED, error)
         while found and (not unread or found[0][0] <= unread[-1][0]):
             yield heappop(found)[2]
 
@@ -106,10 +107,6 @@ def route_of(request: Mapping[str, Any]) -> str:
         return urlsplit(str(request.get("url", ""))).path or "/"
     except ValueError:  # something that is no URL, such as http://[
         return "/"
-
-
-def _skip(error: RecordingError) -> None:
-    _LOGGER.warning("not used for replay: %s", error)
 
 
 def _begins(path: Path) -> int:

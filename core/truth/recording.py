@@ -170,15 +170,13 @@ class RecordedCall:
     @property
     def response(self) -> dict[str, Any] | None:
         """The response line, None if there is none (yet)."""
-        if self._response is None:
-            self._response = self._first("response")
+        self._response = self._response or self._first("response")
         return self._response
 
     @property
     def end(self) -> dict[str, Any] | None:
         """The end line, None if there is none (yet)."""
-        if self._end is None:
-            self._end = self._first("end")
+        self._end = self._end or self._first("end")
         return self._end
 
     @property

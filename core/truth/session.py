@@ -18,12 +18,11 @@ from ..errors import RecordingError
 from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
-from .call_writer import CallWriter
 from .files import closed_on_error, create_file, explained, make_folder
 from .line import build_line
 from .line_types import header_line, open_line, request_line
 from .reopen import FileState, lock, reopen_file
-from .session_file import SessionFile
+from .session_file import CallWriter, SessionFile
 from .session_names import SUFFIX, check_session_name, new_session_name
 
 __all__ = ["Session"]

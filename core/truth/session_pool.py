@@ -11,15 +11,16 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..clock import Clock
 from ..errors import ConfigurationError
 from ..settings import Durability
-from .call_writer import Unrecorded, Writer
 from .fsync_thread import SYNC_THREAD
 from .session import Session
+from .session_file import Unrecorded, Writer
 from .session_names import check_session_name
 
 __all__ = ["Entry", "SessionPool"]
@@ -51,19 +52,12 @@ class SessionPool:
         """
         if self._folder is None:
             return self.unrecorded()
+        make = partial(Session.open, self._folder, durability=self._durability, clock=self._clock)
         if name is None:
-            session = Session.open(
-                self._folder, None, durability=self._durability, clock=self._clock
-            )
-            return Entry(self, session, None, self._clock)
+            return Entry(self, make(), None, self._clock)
         try:
             with self._lock:
-                session, streams = self._named.get(name) or (
-                    Session.open(
-                        self._folder, name, durability=self._durability, clock=self._clock
-                    ),
-                    0,
-                )
+                session, streams = self._named.get(name) or (make(name), 0)
                 self._named[name] = session, streams + 1
         finally:
             self._settle()
@@ -125,8 +119,6 @@ class Entry:
             self._closed = True
             if self._session is not None:
                 self._pool.release(self._session, self._name)
-
-    drop = close
 
 
 def _check_folder(folder: Path) -> None:

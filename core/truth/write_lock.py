@@ -24,14 +24,12 @@ class WriteLock:
     others could not do while the lock was held is done when it is released.
     """
 
-    def __init__(
-        self, clock: Clock, t: int, has_work: Callable[[], Any], work: Callable[[], None]
-    ) -> None:
+    def __init__(self, clock: Clock, has_work: Callable[[], Any], work: Callable[[], None]) -> None:
         self._clock = clock
         self._has_work = has_work
         self._work = work
         self.renew()
-        self.start(t)
+        self.start(0)
 
     def start(self, t: int) -> None:
         """Let the session's time be `t` now."""

@@ -13,70 +13,7 @@ from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
 from talking import every_client, talking
 from vesselog import Limits, StreamTimeoutError, Timeouts
-from vesselog.core.http.connection_limit import ConnectionLimit, ReleasingStream
-
-
-def request(pool: float | None) -> httpx.Request:
-    return httpx.Request("POST", "http://h/", extensions={"timeout": {"pool": pool}})
-
-
-async def taken(limit: ConnectionLimit, seconds: float | None = 0) -> bool:
-    try:
-        await limit.take(request(seconds))
-    except httpx.PoolTimeout:
-        return False
-    return True
-
-
-async def test_as_many_as_there_are() -> None:
-    limit = ConnectionLimit(2)
-    assert [await taken(limit) for _ in range(3)] == [True, True, False]
-    limit.give_back()
-    assert [await taken(limit) for _ in range(2)] == [True, False]
-
-
-async def test_who_waits_gets_the_next_that_is_given_back() -> None:
-    limit = ConnectionLimit(1)
-    assert await taken(limit)
-    waiting = asyncio.create_task(taken(limit, None))
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert not waiting.done()
-    limit.give_back()
-    assert await waiting
-
-
-async def test_the_error_names_its_request() -> None:
-    limit = ConnectionLimit(1)
-    await taken(limit)
-    asked = request(0.01)
-    with pytest.raises(httpx.PoolTimeout) as caught:
-        await limit.take(asked)
-    assert caught.value.request is asked
-
-
-async def test_a_request_without_timeouts_waits() -> None:
-    limit = ConnectionLimit(1)
-    await limit.take(httpx.Request("POST", "http://h/"))
-    assert not await taken(limit)
-
-
-@pytest.mark.parametrize("turns", range(4))
-async def test_a_wait_that_is_cancelled_takes_no_place(turns: int) -> None:
-    """Also where the place came in the very moment of the cancel."""
-    limit = ConnectionLimit(1)
-    await taken(limit)
-    waiting = asyncio.create_task(taken(limit, 30))
-    for _ in range(3):
-        await asyncio.sleep(0)
-    limit.give_back()
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    if not waiting.cancelled():
-        limit.give_back()
-    assert [await taken(limit) for _ in range(2)] == [True, False]
+from vesselog.core.http.connection_limit import LimitedTransport
 
 
 class Body(httpx.AsyncByteStream):
@@ -92,23 +29,105 @@ class Body(httpx.AsyncByteStream):
             raise self.failure
 
 
-async def test_a_body_that_is_closed_releases_once() -> None:
-    released: list[None] = []
-    stream = ReleasingStream(Body(), lambda: released.append(None))
-    assert [data async for data in stream] == [b"a", b"b"]
-    assert released == []
+class Limit(LimitedTransport):
+    """Answers every request with a body; `failure` is raised where it is closed."""
+
+    def __init__(self, count: int, failure: BaseException | None = None) -> None:
+        super().__init__(count)
+        self.failure = failure
+        self.responses: list[Any] = []
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Body(self.failure), request=request)
+
+    async def take(self, request: httpx.Request) -> None:
+        self.responses.append(await self.handle_async_request(request))
+
+    async def give_back(self) -> None:
+        await self.responses.pop().stream.aclose()
+
+
+def request(pool: float | None) -> httpx.Request:
+    return httpx.Request("POST", "http://h/", extensions={"timeout": {"pool": pool}})
+
+
+async def taken(limit: Limit, seconds: float | None = 0) -> bool:
+    try:
+        await limit.take(request(seconds))
+    except httpx.PoolTimeout:
+        return False
+    return True
+
+
+async def test_as_many_as_there_are() -> None:
+    limit = Limit(2)
+    assert [await taken(limit) for _ in range(3)] == [True, True, False]
+    await limit.give_back()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
+
+
+async def test_who_waits_gets_the_next_that_is_given_back() -> None:
+    limit = Limit(1)
+    assert await taken(limit)
+    waiting = asyncio.create_task(taken(limit, None))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    await limit.give_back()
+    assert await waiting
+
+
+async def test_the_error_names_its_request() -> None:
+    limit = Limit(1)
+    await taken(limit)
+    asked = request(0.01)
+    with pytest.raises(httpx.PoolTimeout) as caught:
+        await limit.take(asked)
+    assert caught.value.request is asked
+
+
+async def test_a_request_without_timeouts_waits() -> None:
+    limit = Limit(1)
+    await limit.take(httpx.Request("POST", "http://h/"))
+    assert not await taken(limit)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_wait_that_is_cancelled_takes_no_place(turns: int) -> None:
+    """Also where the place came in the very moment of the cancel."""
+    limit = Limit(1)
+    await taken(limit)
+    waiting = asyncio.create_task(taken(limit, 30))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await limit.give_back()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    if not waiting.cancelled():
+        await limit.give_back()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
+
+
+async def test_a_body_that_is_closed_gives_its_place_back_once() -> None:
+    limit = Limit(1)
+    await taken(limit)
+    (response,) = limit.responses
+    assert [data async for data in response.stream] == [b"a", b"b"]
+    assert not await taken(limit)
     for _ in range(2):
-        await stream.aclose()
-    assert len(released) == 1
+        await response.stream.aclose()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("failure", [OSError(), asyncio.CancelledError()], ids=repr)
-async def test_a_body_whose_closing_fails_releases_too(failure: BaseException) -> None:
-    released: list[None] = []
-    stream = ReleasingStream(Body(failure), lambda: released.append(None))
+async def test_a_body_whose_closing_fails_gives_its_place_back_too(failure: BaseException) -> None:
+    limit = Limit(1, failure)
+    await taken(limit)
     with pytest.raises(type(failure)):
-        await stream.aclose()
-    assert len(released) == 1
+        await limit.give_back()
+    assert [await taken(limit) for _ in range(2)] == [True, False]
 
 
 def answer(conversation: Conversation) -> None:

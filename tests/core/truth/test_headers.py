@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vesselog.core.truth.headers import recordable
+from vesselog.core.truth.line_types import recordable
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def clock() -> ManualClock:
 
 
 def make(clock: ManualClock, waiting: deque[str] | None = None, settle=lambda: None) -> WriteLock:
-    return WriteLock(clock, 0, (waiting if waiting is not None else deque()).__len__, settle)
+    return WriteLock(clock, (waiting if waiting is not None else deque()).__len__, settle)
 
 
 def test_times_are_microseconds_that_never_decrease(clock: ManualClock) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from sessions import NOON, ManualClock, record, request
 from vesselog import RecordingError
-from vesselog.core.truth import listing
 from vesselog.core.truth.line import build_line
-from vesselog.core.truth.listing import RecordingSummary, list_recordings, summarize
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
+from vesselog.maintenance import listing
+from vesselog.maintenance.listing import RecordingSummary, list_recordings, summarize
 
 
 def test_a_recording_in_short(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..completion import Outcome
-from ..errors import RecordingError
-from .recorded_requests import recordings_in
-from .recording import recorded_outcome
-from .scan import Torn, is_whole, open_recording, scan
-from .session_names import time_in_name
+from ..core.completion import Outcome
+from ..core.errors import RecordingError
+from ..core.truth.recorded_requests import recordings_in
+from ..core.truth.recording import recorded_outcome
+from ..core.truth.scan import Torn, is_whole, open_recording, scan
+from ..core.truth.session_names import time_in_name
 
 __all__ = ["RecordingSummary", "UnreadableRecording", "list_recordings", "summarize"]
 
