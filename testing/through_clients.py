@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import httpx
 
@@ -22,7 +22,7 @@ from ..core.settings import Retries, Timeouts
 from ..core.truth.recording import Recording
 from ..core.truth.replay import replay
 from ..maintenance.verify import verify
-from ..vessels import StreamChunk, Vessel, VesselogError
+from ..vessels import StreamChunk, VesselogError
 from .bodies import Body
 from .running import COMPLETE, Case, shown
 
@@ -169,14 +169,14 @@ def _outside(received: Coroutine[Any, Any, _Result]) -> _Result:
         return thread.submit(asyncio.run, received).result()
 
 
-def _settings(case: Case, folder: Path) -> _Settings:
-    return _Settings(
-        recordings=folder,
-        vessels={_NAME: case.vessel},
-        environment={},
-        retries=Retries(count=0),
-        timeouts=_PATIENCE,
-    )
+def _settings(case: Case, folder: Path) -> dict[str, Any]:
+    return {
+        "recordings": folder,
+        "vessels": {_NAME: case.vessel},
+        "environment": {},
+        "retries": Retries(count=0),
+        "timeouts": _PATIENCE,
+    }
 
 
 def _pieces(content: bytes, chance: random.Random) -> list[bytes]:
@@ -194,14 +194,6 @@ def _error(error: VesselogError | None) -> str:
     if error is None:
         return COMPLETE
     return f"{type(error).__name__} ({error.status}, {error.code}: {shown(error)})"
-
-
-class _Settings(TypedDict):
-    recordings: Path
-    vessels: dict[str, Vessel]
-    environment: dict[str, str]
-    retries: Retries
-    timeouts: Timeouts
 
 
 class _Body(httpx.AsyncByteStream):

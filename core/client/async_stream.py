@@ -74,7 +74,7 @@ class AsyncStream(StreamState):
         return _Chunks(self.__anext__)
 
     async def __anext__(self) -> StreamChunk:
-        while not (self._chunks or self._steps):
+        while (chunk := self._take_chunk()) is None:
             if not self._opened:
                 await self._open_once()
             steps = await self._source.read()
@@ -82,7 +82,7 @@ class AsyncStream(StreamState):
                 self._raise_at_the_end()
                 raise StopAsyncIteration
             self._steps.extend(steps)
-        return self._take_chunk() or await anext(self)
+        return chunk
 
     def frames(self) -> AsyncGenerator[Step]:
         """The answer frame by frame instead.

@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from typing import Any
 
 import httpx
 
@@ -147,7 +148,7 @@ class Driver:
         self._early.clear()
         self._timer.watch()
         response: httpx.Response | None = None
-        body: HttpxBody | None = None
+        body: Any = None  # an HttpxBody, or what the transport gives in its place
         try:
             with gate.allowed():
                 safe = await self._make_safe(call)

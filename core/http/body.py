@@ -23,7 +23,7 @@ class HttpxBody:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
-        self.read: Callable[[], Awaitable[bytes]] = partial(anext, self._pieces, None)
+        self.read: Callable[[], Awaitable[Any]] = partial(anext, self._pieces, None)
 
     def use_no_more(self) -> None:
         """The connection is not to be used again, also where the body is read to its end.

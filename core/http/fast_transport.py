@@ -130,14 +130,14 @@ class _Connector(aiohttp.TCPConnector):
     """Closes a kept connection on which something came; aiohttp itself would use it."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType] - aiohttp's
         self._used: WeakSet[Any] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """A new connection, or a kept one that is silent."""
         while True:
             connection = await super().connect(*args, **kwargs)
-            protocol = connection.protocol
+            protocol: Any = connection.protocol
             _CONNECTION.set(connection.transport)
             if protocol not in self._used:
                 self._used.add(protocol)

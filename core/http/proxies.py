@@ -47,7 +47,7 @@ class ProxyRules:
         if address is not None and any(address in network for network in self._ranges):
             return None
         place = url.host if url.port is None else f"{url.host}:{url.port}"
-        return None if urllib.request.proxy_bypass_environment(place, self._excepted) else proxy
+        return None if urllib.request.proxy_bypass(place, self._excepted) else proxy
 
     def secrets(self) -> Iterator[str]:
         """The proxies' passwords, plain and as they are sent."""
