@@ -70,7 +70,7 @@ def recorded_outcomes() -> list[str]:
 def all_free(client: Any) -> bool:
     """Whether all connections that its limit allows can be had."""
     transport = client._http._transport
-    return transport._limit._free._value == transport._limits.max_connections
+    return transport._free._value == transport._limits.max_connections
 
 
 @BOTH
