@@ -15,25 +15,13 @@ from typing import TYPE_CHECKING
 from vesselog.core.version import VERSION
 
 _HOMES = {
-    "vesselog.core.chunk": (
-        "FinishReason",
-        "StreamChunk",
-        "Timings",
-        "ToolCallDelta",
-        "Usage",
-    ),
+    "vesselog.core.chunk": ("FinishReason", "StreamChunk", "Timings", "ToolCallDelta", "Usage"),
     "vesselog.core.client.async_client": ("AsyncClient",),
     "vesselog.core.client.async_stream": ("AsyncStream",),
     "vesselog.core.client.client": ("Client",),
-    "vesselog.core.settings": ("Limits", "Retries", "Timeouts"),
+    "vesselog.core.client.client_state": ("Messages",),
     "vesselog.core.client.stream": ("Stream",),
-    "vesselog.core.completion": (
-        "Choice",
-        "Completion",
-        "Metrics",
-        "Outcome",
-        "ToolCall",
-    ),
+    "vesselog.core.completion": ("Choice", "Completion", "Metrics", "Outcome", "ToolCall"),
     "vesselog.core.errors": (
         "ClientStateError",
         "ConfigurationError",
@@ -69,19 +57,17 @@ _HOMES = {
         "ToolCallRequest",
         "ToolFunction",
     ),
-    "vesselog.maintenance.diff": ("diff",),
-    "vesselog.core.truth.follow": ("follow",),
-    "vesselog.core.truth.recording": ("Recording",),
-    "vesselog.maintenance.recover": ("recover",),
-    "vesselog.maintenance.rederive": ("rederive",),
-    "vesselog.core.truth.replay": ("replay",),
-    "vesselog.maintenance.salvage": ("salvage",),
-    "vesselog.maintenance.verify": ("verify",),
-    "vesselog.core.vessel": (
-        "ModelInfo",
-        "Vessel",
-        "WireRequest",
-    ),
+    "vesselog.core.settings": ("Durability", "Limits", "Retries", "Timeouts"),
+    "vesselog.core.truth.follow": ("Follow", "follow"),
+    "vesselog.core.truth.recorded_frame": ("RecordedFrame",),
+    "vesselog.core.truth.recording": ("RecordedCall", "Recording"),
+    "vesselog.core.truth.replay": ("Replay", "replay"),
+    "vesselog.core.vessel": ("ModelInfo", "Vessel", "WireRequest"),
+    "vesselog.maintenance.diff": ("Difference", "diff"),
+    "vesselog.maintenance.recover": ("RecoverReport", "recover"),
+    "vesselog.maintenance.rederive": ("ChangedOutcome", "KeptCall", "RederiveReport", "rederive"),
+    "vesselog.maintenance.salvage": ("SalvageNote", "SalvageReport", "salvage"),
+    "vesselog.maintenance.verify": ("Finding", "VerifyReport", "verify"),
 }
 
 if TYPE_CHECKING:
@@ -89,6 +75,7 @@ if TYPE_CHECKING:
     from vesselog.core.client.async_client import AsyncClient
     from vesselog.core.client.async_stream import AsyncStream
     from vesselog.core.client.client import Client
+    from vesselog.core.client.client_state import Messages
     from vesselog.core.client.stream import Stream
     from vesselog.core.completion import Choice, Completion, Metrics, Outcome, ToolCall
     from vesselog.core.errors import (
@@ -126,16 +113,17 @@ if TYPE_CHECKING:
         ToolCallRequest,
         ToolFunction,
     )
-    from vesselog.core.settings import Limits, Retries, Timeouts
-    from vesselog.core.truth.follow import follow
-    from vesselog.core.truth.recording import Recording
-    from vesselog.core.truth.replay import replay
+    from vesselog.core.settings import Durability, Limits, Retries, Timeouts
+    from vesselog.core.truth.follow import Follow, follow
+    from vesselog.core.truth.recorded_frame import RecordedFrame
+    from vesselog.core.truth.recording import RecordedCall, Recording
+    from vesselog.core.truth.replay import Replay, replay
     from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
-    from vesselog.maintenance.diff import diff
-    from vesselog.maintenance.recover import recover
-    from vesselog.maintenance.rederive import rederive
-    from vesselog.maintenance.salvage import salvage
-    from vesselog.maintenance.verify import verify
+    from vesselog.maintenance.diff import Difference, diff
+    from vesselog.maintenance.recover import RecoverReport, recover
+    from vesselog.maintenance.rederive import ChangedOutcome, KeptCall, RederiveReport, rederive
+    from vesselog.maintenance.salvage import SalvageNote, SalvageReport, salvage
+    from vesselog.maintenance.verify import Finding, VerifyReport, verify
 else:
 
     def __getattr__(name: str) -> object:
@@ -152,6 +140,7 @@ else:
 __all__ = [
     "AsyncClient",
     "AsyncStream",
+    "ChangedOutcome",
     "ChatRequest",
     "Choice",
     "Client",
@@ -159,14 +148,20 @@ __all__ = [
     "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
+    "Difference",
+    "Durability",
+    "Finding",
     "FinishReason",
+    "Follow",
     "Frame",
     "FunctionCall",
     "ImagePart",
     "ImageURL",
     "InvalidRequestError",
+    "KeptCall",
     "Limits",
     "Message",
+    "Messages",
     "Metrics",
     "ModelInfo",
     "OtherPart",
@@ -174,13 +169,20 @@ __all__ = [
     "Part",
     "ProtocolError",
     "ProviderError",
+    "RecordedCall",
+    "RecordedFrame",
     "Recording",
     "RecordingCorruptError",
     "RecordingError",
     "RecordingLockedError",
+    "RecoverReport",
+    "RederiveReport",
+    "Replay",
     "ReplayMissError",
     "RequestFields",
     "Retries",
+    "SalvageNote",
+    "SalvageReport",
     "SessionNameError",
     "SplitThink",
     "Step",
@@ -199,6 +201,7 @@ __all__ = [
     "UnknownVesselError",
     "Usage",
     "UsageError",
+    "VerifyReport",
     "Vessel",
     "VesselogError",
     "WireRequest",
