@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ..completion import Metrics, Outcome
-from ..errors import ProviderError, RecordingError, TruncatedError, VesselogError
+from ..errors import ProtocolError, ProviderError, RecordingError, TruncatedError, VesselogError
 from ..exchange import Exchange, Step
 from ..http.inflate import Inflater
 from ..metrics import Meter
@@ -151,7 +151,7 @@ class Call:
         """The body has ended, or reading it has failed.
 
         The last steps, recorded, and the verdict. An error status is the verdict even where its
-        body could not be read.
+        body could not be read, and damaged compression is one where what was read seemed whole.
         """
         if self.outcome is not None:
             return []
@@ -162,8 +162,9 @@ class Call:
             if steps:
                 self._writer.frames(steps, t)
                 self._meter.add(steps, since)
-        if exchange.progress is _OPEN or exchange.error is not None:
-            told = failure if exchange.succeeded else None
+        told = failure if exchange.succeeded else None
+        unreadable = exchange.error is not None or isinstance(told, ProtocolError)
+        if exchange.progress is _OPEN or unreadable:
             self._fail(told if told is not None else exchange.error)
         else:
             self._end("complete")

@@ -52,6 +52,7 @@ _MISTAKEN = {
 
 
 _Stream = TypeVar("_Stream", Stream, AsyncStream)
+_HandOver = TaskHandOver | ThreadHandOver
 
 
 class ClientState(Unpicklable, Generic[_Stream]):
@@ -175,7 +176,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         plan: Plan,
         session: str | None,
         timeouts: Timeouts | None,
-        hand_over: TaskHandOver | ThreadHandOver,
+        hand_over: _HandOver,
         loop: asyncio.AbstractEventLoop,
     ) -> Driver:
         """The driver of a recorded stream. Raises SessionNameError and ConfigurationError."""
@@ -187,10 +188,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         return self._make(plan, lambda: self._sessions.open(session), settings, hand_over, loop)
 
     def _asking_driver(
-        self,
-        plan: Plan,
-        hand_over: TaskHandOver | ThreadHandOver,
-        loop: asyncio.AbstractEventLoop,
+        self, plan: Plan, hand_over: _HandOver, loop: asyncio.AbstractEventLoop
     ) -> Driver:
         """The driver of a question, which is not recorded."""
         settings = question_settings(self._settings)
@@ -201,7 +199,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         plan: Plan,
         open_session: Callable[[], Entry],
         settings: SharedSettings,
-        hand_over: TaskHandOver | ThreadHandOver,
+        hand_over: _HandOver,
         loop: asyncio.AbstractEventLoop,
     ) -> Driver:
         def open_if_usable() -> Entry:

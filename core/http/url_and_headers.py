@@ -52,9 +52,10 @@ def parse_url(text: str) -> httpx.URL:
     """The URL of a request. Raises ConfigurationError."""
     try:
         url = httpx.URL(text)
+        host = url.host  # which may be no name of a host, after all
     except (httpx.InvalidURL, TypeError, ValueError):
         raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not host:
         raise ConfigurationError(
             "the base URL must be http:// or https:// and a host, such as http://127.0.0.1:11434",
             setting="base_url",
