@@ -54,8 +54,7 @@ class Job:
 
         Errors of the transport are recorded and not raised; all others are raised.
         """
-        from ..core.client.call import Call
-        from ..core.client.shared_settings import SharedSettings
+        from ..core.client.call import Call, SharedSettings
         from ..core.clock import SYSTEM_CLOCK
         from ..core.http.closing_servers import ClosingServers
         from ..core.http.failures import classify

@@ -16,10 +16,9 @@ from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from ..http.failures import classify
 from ..truth.session_pool import Entry
-from .call import Call
+from .call import Call, SharedSettings
 from .plan import Plan
 from .retry import retry_delay
-from .shared_settings import SharedSettings
 
 __all__ = ["Attempts"]
 

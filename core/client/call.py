@@ -4,26 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..clock import Clock
 from ..completion import Metrics, Outcome
 from ..errors import ProtocolError, ProviderError, RecordingError, TruncatedError, VesselogError
 from ..exchange import Exchange, Step
+from ..http.closing_servers import ClosingServers
 from ..http.inflate import Inflater
 from ..metrics import Meter
+from ..settings import Limits, Retries, Timeouts
 from ..truth.session_file import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan
 from .retry import parse_retry_after
-from .shared_settings import SharedSettings
 
-__all__ = ["PART_BYTES", "Call"]
+__all__ = ["PART_BYTES", "Call", "SharedSettings"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
 # Bytes that are sent or decoded at once: other streams have their time in between.
 PART_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSettings:
+    """Settings shared by all attempts of a stream."""
+
+    timeouts: Timeouts
+    limits: Limits
+    retries: Retries
+    clock: Clock
+    closing_servers: ClosingServers
 
 
 class Call:

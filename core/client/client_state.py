@@ -24,11 +24,11 @@ from ..truth.answer_index import AnswerIndex
 from ..truth.session_pool import Entry, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
+from .call import SharedSettings
 from .driver import Driver
 from .hand_over import TaskHandOver, ThreadHandOver
 from .plan import Plan, Planner
 from .questions import question_settings
-from .shared_settings import SharedSettings
 from .stream import Stream
 
 if TYPE_CHECKING:

@@ -24,15 +24,17 @@ from ..http.cancel_gate import CancelGate, Stopped
 from ..settings import Timeouts
 from ..truth.session_pool import Entry
 from .attempts import Attempts
-from .call import PART_BYTES, Call
+from .call import PART_BYTES, Call, SharedSettings
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 from .plan import Plan
-from .shared_settings import SharedSettings
 
 __all__ = ["Driver"]
 
 _LOGGER = logging.getLogger("vesselog")
+
+# Steps after which the loop has a turn, though more data is there: the caller gets the first ones.
+_TURN = 64
 
 
 class Driver:
@@ -183,6 +185,7 @@ class Driver:
         """Record what arrives and hand it over, until it is enough."""
         read, end, put = body.read, body.end, self._put
         deadlines, gate = call.deadlines, self._gate
+        unseen = 0
         enough = call.outcome is not None or gate.reason is not None
         while not enough and (data := await read()) != end:
             for piece in call.pieces(data) if call.cuts or len(data) > PART_BYTES else (data,):
@@ -190,8 +193,11 @@ class Driver:
                 steps = call.receive(piece)
                 if deadlines.phase is not phase:
                     self._timer.watch()
+                unseen += len(steps)
                 if put(steps):
                     await self._wait_for_room(call)
+                elif unseen > _TURN:
+                    unseen = await asyncio.sleep(0, 0)
                 enough = call.enough or call.outcome is not None or gate.reason is not None
                 if enough:
                     break

@@ -17,8 +17,8 @@ from ..jsontext import loads
 from ..request import ChatRequest
 from ..settings import Retries
 from ..vessel import Decoder, Progress, Vessel, WireRequest
+from .call import SharedSettings
 from .plan import Plan, Planner
-from .shared_settings import SharedSettings
 
 __all__ = ["models_plan", "question_settings", "read_reply", "version_plan"]
 
