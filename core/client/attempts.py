@@ -15,6 +15,7 @@ from ..completion import Metrics, Outcome
 from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from ..http.failures import classify
+from ..native import NativeMessages
 from ..truth.session_pool import Entry
 from .call import Call, SharedSettings
 from .plan import Plan
@@ -65,6 +66,16 @@ class Attempts:
     def metrics(self) -> Metrics | None:
         """How the answer arrived so far."""
         return self.current.metrics if self.current else None
+
+    @property
+    def natives(self) -> NativeMessages:
+        """The messages in the provider's own form, once the answer ended."""
+        return self.current.natives if self.current else {}
+
+    @property
+    def vessel(self) -> str:
+        """The name of the vessel."""
+        return self._plan.vessel.name
 
     @property
     def forked(self) -> bool:

@@ -14,6 +14,7 @@ from ..exchange import Exchange, Step
 from ..http.closing_servers import ClosingServers
 from ..http.inflate import Inflater
 from ..metrics import Meter
+from ..native import NativeMessages
 from ..settings import Limits, Retries, Timeouts
 from ..truth.session_file import Writer
 from ..vessel import Progress
@@ -46,7 +47,8 @@ class Call:
     cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
     status: the response's, None before it. outcome: None while it runs. error: why it failed, to be
-    raised after all steps were handed out. gate: what has to pass before anything written is shown;
+    raised after all steps were handed out. natives: after the end, the messages in the provider's
+    own form. gate: what has to pass before anything written is shown;
     None at most durability levels.
     """
 
@@ -78,6 +80,7 @@ class Call:
         self.status: int | None = None
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
+        self.natives: NativeMessages = {}
 
     @property
     def number(self) -> int:
@@ -225,9 +228,11 @@ class Call:
         self._final = self.metrics
         self.outcome = outcome
         usage = self._meter.usage
+        self.natives = self._exchange.native()
         self._writer.end(
             outcome,
             error=error,
             usage=usage.model_dump(exclude_none=True) if usage else None,
             metrics=self._final.model_dump(exclude_none=True),
+            natives=self.natives,
         )

@@ -40,6 +40,8 @@ class StreamState(Unpicklable):
             metrics=self._facts.metrics,
             session=self.session,
             call=self.call,
+            vessel=self._facts.vessel,
+            natives=self._facts.natives if self.outcome else None,
         )
 
     @property

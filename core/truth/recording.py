@@ -25,6 +25,7 @@ from ..errors import (
     VesselogError,
     error_from_record,
 )
+from ..native import natives_of
 from .recorded_frame import RecordedFrame, chunks_of
 from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
@@ -35,6 +36,7 @@ __all__ = [
     "metrics_of",
     "outcome_of",
     "recorded_outcome",
+    "vessel_of",
 ]
 
 _LOGGER = logging.getLogger("vesselog")
@@ -162,6 +164,11 @@ class RecordedCall:
         self.started = line.t
 
     @property
+    def vessel(self) -> str | None:
+        """The name of the vessel that was asked."""
+        return vessel_of(self.request)
+
+    @property
     def retry_of(self) -> int | None:
         """The number of the call that this one repeats."""
         first = self.request.get("retry_of")
@@ -232,6 +239,8 @@ class RecordedCall:
             metrics=self.metrics,
             session=self.session,
             call=self.number,
+            vessel=self.vessel,
+            natives=natives_of(self.end),
         )
 
     def _first(self, kind: str) -> dict[str, Any] | None:
@@ -249,6 +258,12 @@ class RecordedCall:
 
     def __repr__(self) -> str:
         return f"RecordedCall({str(self.path)!r}, {self.number})"
+
+
+def vessel_of(request: Mapping[str, Any]) -> str | None:
+    """The vessel's name in a request line."""
+    name = request.get("vessel")
+    return name if isinstance(name, str) else None
 
 
 def outcome_of(end: Mapping[str, Any] | None) -> Outcome | None:

@@ -18,8 +18,9 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
+from ..native import natives_of
 from .recorded_frame import chunks_of
-from .recording import Recording, ending_error, metrics_of, outcome_of
+from .recording import Recording, ending_error, metrics_of, outcome_of, vessel_of
 from .scan import is_whole
 
 __all__ = ["Replay", "replay"]
@@ -69,6 +70,7 @@ class Replay:
         self._last: StreamChunk | None = None
         self._assembler = Assembler()
         self._end: dict[str, Any] | None = None
+        self._vessel: str | None = None
 
     @property
     def completion(self) -> Completion:
@@ -81,6 +83,8 @@ class Replay:
             metrics=metrics_of(self._end),
             session=self.session,
             call=self.call,
+            vessel=self._vessel,
+            natives=natives_of(self._end),
         )
 
     @property
@@ -157,6 +161,7 @@ class Replay:
             elif kind == "request":
                 running[line.call] = t
                 self._begin(line.call)
+                self._vessel = vessel_of(fields)
             elif kind == "end":
                 running.pop(line.call, None)
                 if call == self.call:
