@@ -124,7 +124,9 @@ class AnthropicDecoder(Decoder):
             fields["model"] = model
         self._usage.add(object_in(message, "usage"), fields)
         yield fields
-        for index, content in enumerate(list_in(message, "content")):
+        blocks = list_in(message, "content")
+        frame.count(len(blocks))
+        for index, content in enumerate(blocks):
             yield self._start(index, content, frame)
             yield self._stop(index)
 

@@ -28,7 +28,7 @@ from .gemini_logprobs import read_logprobs
 from .provider_errors import error_in_band
 from .repeated_fields import LARGEST_EXTRA, RepeatFilter
 from .tool_calls import ToolCalls
-from .wire_values import list_in, object_in, sum_of_counts, text_of
+from .wire_values import PARTS_A_PIECE, list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["GeminiDecoder"]
 
@@ -102,6 +102,8 @@ class GeminiDecoder(Decoder):
         value = loads_exact(data) if '"functionCall"' in data else frame.json()
         # Without alt=sse a stream is one JSON list of the same objects.
         events = cast("list[Any]", value) if isinstance(value, list) else [value]
+        if len(events) > 1:
+            frame.count(len(events))
         return (fields for event in events for fields in self._event(event, frame))
 
     def _event(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
@@ -114,7 +116,10 @@ class GeminiDecoder(Decoder):
             raise ValueError("an object that is no answer")
         head: ChunkFields | None = self._head(event)
         failure: dict[str, Any] | None = None
-        for position, candidate in enumerate(list_in(event, "candidates")):
+        candidates = list_in(event, "candidates")
+        if len(candidates) > 1:
+            frame.count(len(candidates))
+        for position, candidate in enumerate(candidates):
             fields = self._candidate(candidate, position, frame)
             if fields.get("finish_reason") == "error":
                 failure = candidate
@@ -210,11 +215,13 @@ def _read_parts(parts: list[Any], state: _Candidate, fields: ChunkFields, frame:
     """Texts, thoughts and function calls go into the chunk, all else into the candidate."""
     texts: list[str] = []
     thoughts: list[str] = []
+    frame.count(len(parts) // PARTS_A_PIECE)
     for part in parts:
         place = "text"
         if text := text_of(part.get("text")):
             (thoughts if part.get("thought") else texts).append(text)
         if call := object_in(part, "functionCall"):
+            frame.count(1)
             piece = {"id": call.get("id"), "function": {**call, "arguments": call.get("args")}}
             delta = state.calls.add(piece, frame, whole=True)
             if delta is not None:

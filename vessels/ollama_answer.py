@@ -78,7 +78,7 @@ class OllamaDecoder(Decoder):
         return chunks
 
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = json_values(data)
+        values = json_values(data, frame)
         frame.repair("glued-lines")
         for value in values:
             yield from self._line(value, frame)
@@ -124,7 +124,9 @@ class OllamaDecoder(Decoder):
             return []
         if not isinstance(calls, list):
             raise ValueError(f"tool_calls is {type(calls).__name__}")  # noqa: TRY004 - the wire's
-        made = [self._tool_calls.add(call, frame, whole=True) for call in cast("list[Any]", calls)]
+        pieces = cast("list[Any]", calls)
+        frame.count(len(pieces))
+        made = [self._tool_calls.add(piece, frame, whole=True) for piece in pieces]
         return [delta for delta in made if delta is not None]
 
     def _end(self, line: dict[str, Any], fields: ChunkFields) -> None:

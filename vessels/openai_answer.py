@@ -102,7 +102,7 @@ class OpenAIDecoder(Decoder):
         raise error_in_band(self._vessel, value)
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = json_values(text)
+        values = json_values(text, frame)
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:
@@ -119,6 +119,7 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
+            frame.count(len(cast("list[Any]", value)))
             return [
                 chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
             ]
@@ -130,6 +131,8 @@ class OpenAIDecoder(Decoder):
             event, choices = self._without_choices(event, frame)
         if not isinstance(choices, list):
             raise ValueError(f"choices is {type(choices).__name__}")  # noqa: TRY004 - it is the wire's
+        if len(cast("list[Any]", choices)) > 1:
+            frame.count(len(cast("list[Any]", choices)))
         chunks: list[ChunkFields] = []
         error = error_in_event(event)
         for position, choice in enumerate(cast("list[Any]", choices)):

@@ -8,7 +8,7 @@ from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .wire_values import text_of
+from .wire_values import PARTS_A_PIECE, text_of
 
 __all__ = ["OpenAIChoice"]
 
@@ -140,7 +140,9 @@ class OpenAIChoice:
                 found.append(text)
         details = source.get("reasoning_details")
         if isinstance(details, list):
-            detailed = "".join(_detail(part) for part in cast("list[Any]", details))
+            parts = cast("list[Any]", details)
+            frame.count(len(parts) // PARTS_A_PIECE)
+            detailed = "".join(map(_detail, parts))
             if not found:
                 return detailed
             if detailed and detailed != found[0]:
@@ -164,6 +166,7 @@ class OpenAIChoice:
             if legacy:
                 frame.repair("function-call-mirrored")
             pieces = cast("list[Any]", sent)
+            frame.count(len(pieces))
         elif legacy and not self._called:
             pieces = [{"index": 0, "function": legacy}]
         else:
@@ -217,15 +220,19 @@ def _texts(content: Any, frame: Frame) -> tuple[str, str]:
     if not isinstance(content, list):
         return text_of(content), ""
     frame.repair("content-in-parts")
-    text = reasoning = ""
-    for part in cast("list[Any]", content):
+    parts = cast("list[Any]", content)
+    frame.count(len(parts) // PARTS_A_PIECE)
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in parts:
         if not isinstance(part, dict):
-            text += text_of(part)
+            texts.append(text_of(part))
             continue
         fields = cast("dict[str, Any]", part)
         thinking = fields.get("thinking")
-        reasoning += (
-            "".join(_texts(thinking, frame)) if isinstance(thinking, list) else text_of(thinking)
-        )
-        text += text_of(fields.get("text"))
-    return text, reasoning
+        if isinstance(thinking, list):
+            thoughts += _texts(thinking, frame)
+        elif thinking is not None:
+            thoughts.append(text_of(thinking))
+        texts.append(text_of(fields.get("text")))
+    return "".join(texts), "".join(thoughts)

@@ -12,10 +12,14 @@ from typing import Any
 
 from ..core.jsontext import dumps
 
-__all__ = ["LARGEST_EXTRA", "RepeatFilter"]
+__all__ = ["LARGEST_EXTRA", "MOST_FIELDS", "RepeatFilter"]
 
 # Bytes of JSON. Larger ones (search results, token contexts, audio) are in the frame's raw text.
 LARGEST_EXTRA = 2048
+
+# How many unknown fields one object may have. No provider has a tenth of these; where there are
+# more, all of them are in the frame's raw text alone.
+MOST_FIELDS = 256
 
 
 class RepeatFilter:
@@ -42,7 +46,7 @@ class RepeatFilter:
         place: Hashable = None,
     ) -> dict[str, Any]:
         """Those of the fields that are not known, are new, and are small. place: where they are."""
-        if fields.keys() <= known:
+        if fields.keys() <= known or len(fields) > len(known) + MOST_FIELDS:
             return {}
         found: dict[str, Any] = {}
         for key, value in fields.items():
