@@ -23,6 +23,8 @@ from .frame import Frame
 __all__ = ["Mender", "mend_value", "need_mending"]
 
 _TEXTS = ("text", "reasoning", "refusal")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
 # An escape in JSON; its group is half of a surrogate pair.
 _ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
 
@@ -183,8 +185,12 @@ def _whole(text: str, frame: Frame | None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if frame is not None and joined.count("\ufffd") > text.count("\ufffd"):
+        mended, lone = _HALF.subn("\ufffd", _HALVES.sub(_join_halves, text))
+        if frame is not None and lone:
             frame.repair("lone-surrogate")
-        return joined
+        return mended
     return text
+
+
+def _join_halves(halves: re.Match[str]) -> str:
+    return halves[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")

@@ -83,6 +83,11 @@ class _Nesting:
 _SIGNS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
+def _ends(text: str) -> str:
+    """Enough of a frame to make ids of: a large one has many calls, and is not read for each."""
+    return text if len(text) <= 1024 else f"{text[:512]} {len(text)} {text[-512:]}"  # noqa: PLR2004
+
+
 class ToolCalls:
     """The tool calls of one choice."""
 
@@ -104,7 +109,7 @@ class ToolCalls:
 
     def _identify(self, call: _Call, sent: str, frame: Frame) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {frame.text}")
+        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {_ends(frame.text)}")
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id
