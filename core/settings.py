@@ -112,6 +112,14 @@ class Retries(_Settings):
 _Kind = TypeVar("_Kind", bound=_Settings)
 
 
+# What a bare number in place of these settings most likely means.
+_MEANT: dict[type[_Settings], str] = {
+    Timeouts: "total",
+    Limits: "max_connections",
+    Retries: "count",
+}
+
+
 def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
     """The value of a client's setting, or its default for None.
 
@@ -120,7 +128,7 @@ def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        field = next(iter(kind.model_fields))
+        field = _MEANT[kind]
         raise ConfigurationError(
             f"{name}={value!r} must be a {kind.__name__}: write "
             f"{name}=vesselog.{kind.__name__}({field}={value!r})",
