@@ -89,17 +89,21 @@ class Frame:
         except orjson.JSONDecodeError:
             return loads_exact(data)
 
+    @property
+    def overfull(self) -> bool:
+        """Whether more pieces were counted than a frame may hold."""
+        return self.pieces > max(MOST_PIECES, len(self.raw) // _BYTES_A_PIECE)
+
     def count(self, pieces: int) -> None:
         """Add to the choices, tool calls, content blocks or events found in this frame.
 
         Call it before they are read. Raises ProtocolError if there are more than any answer needs.
         """
         self.pieces += pieces
-        limit = max(MOST_PIECES, len(self.raw) // _BYTES_A_PIECE)
-        if self.pieces > limit:
+        if self.overfull:
             raise ProtocolError(
-                f"a frame of {len(self.raw)} bytes holds more than {limit} choices, tool calls, "
-                "content blocks or events",
+                f"a frame of {len(self.raw)} bytes holds {self.pieces} or more choices, tool calls,"
+                " content blocks or events: more than any answer needs",
                 phase="body",
             )
 

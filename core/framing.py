@@ -16,6 +16,7 @@ from .errors import ProtocolError
 __all__ = [
     "BYTE_ORDER_MARK",
     "DEFAULT_MAX_FRAME_BYTES",
+    "MOST_LINES",
     "WHITE_SPACE",
     "Framing",
     "Splitter",
@@ -28,6 +29,9 @@ WHITE_SPACE = b" \t\r\n"
 # A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of
 # whole answers, below 1 MiB. The bound keeps one endless line from taking the process down.
 DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+# Lines of one event. An answer's event has one or two; each costs about a microsecond.
+MOST_LINES = 8192
 
 _CARRIAGE_RETURN = 13  # bytes look for a number ten times as fast as for bytes
 
@@ -74,8 +78,8 @@ class Splitter:
     """Cuts a body into the exact bytes of its frames.
 
     `split` the bytes as they arrive; at the end take the `rest`: a last frame without its
-    terminator. error: a frame is larger than `max_frame_bytes`. Nothing is split from there on,
-    and everything received is in `rest`.
+    terminator. error: a frame is larger than `max_frame_bytes`, or an event has more than
+    `MOST_LINES` lines. Nothing is split from there on, and everything received is in `rest`.
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
@@ -84,6 +88,7 @@ class Splitter:
         self._find = _line_end if framing is Framing.NDJSON else _no_end
         self._pieces: list[bytes] = []
         self._pending = 0
+        self._lines = 0
         self._tail = b""
         self.error: ProtocolError | None = None
 
@@ -102,7 +107,9 @@ class Splitter:
                     end -= len(self._tail)
             else:
                 end = find(data, start)
-            if self._pending + (end if end >= 0 else size) - start > self._limit:
+            known = end if end >= 0 else size
+            length = self._pending + known - start
+            if length > self._limit:
                 self.error = ProtocolError(
                     f"a frame is larger than {self._limit} bytes; if that is intended, raise "
                     "Limits(max_frame_bytes=…)",
@@ -110,6 +117,13 @@ class Splitter:
                     setting="max_frame_bytes",
                 )
                 break
+            if self._sse and length > MOST_LINES:
+                lines = self._lines + _count_lines(data, start, known)
+                if lines > MOST_LINES:
+                    self.error = ProtocolError(
+                        f"an event has more than {MOST_LINES} lines", phase="body"
+                    )
+                    break
             if end < 0:
                 break
             frame = data[start:end]
@@ -131,13 +145,20 @@ class Splitter:
     def _forget(self) -> None:
         self._pieces.clear()
         self._pending = 0
+        self._lines = 0
         self._tail = b""
 
     def _keep(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._pending += len(piece)
+        if self._sse:
+            self._lines += _count_lines(piece, 0, len(piece))
         # No boundary is longer than 3 bytes, the last of which is still to come.
         self._tail = (self._tail + piece[-3:])[-3:]
+
+
+def _count_lines(data: bytes, start: int, end: int) -> int:
+    return data.count(b"\n", start, end) + data.count(b"\r", start, end)
 
 
 def _line_end(data: bytes, start: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +23,15 @@ from .deadlines import Deadlines
 from .plan import Plan
 from .retry import take_retry_advice
 
-__all__ = ["PART_BYTES", "Call", "SharedSettings"]
+__all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
-# Bytes that are sent or decoded at once: other streams have their time in between.
+# Bytes that are sent or decoded at once: other streams have their time in between. Where a line is
+# shorter than 32 bytes, so few that their frames take no longer.
 PART_BYTES = 64 * 1024
+SMALL_PART_BYTES = 2048
+_SHORT_LINE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +131,16 @@ class Call:
             self._inflater = Inflater(encoding)
             self.cuts = True
 
-    def pieces(self, data: bytes) -> Iterable[bytes]:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         """The data without its content encoding, in pieces of bounded size.
 
         Raises ProtocolError.
         """
-        if self._inflater is not None:
-            return self._inflater.pieces(data)
-        if len(data) <= PART_BYTES:
-            return (data,)
-        return (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+        for part in (data,) if self._inflater is None else self._inflater.pieces(data):
+            lines = part.count(b"\n") + part.count(b"\r")
+            size = SMALL_PART_BYTES if lines * _SHORT_LINE > len(part) else PART_BYTES
+            for start in range(0, len(part), size):
+                yield part[start : start + size]
 
     def receive(self, data: bytes) -> list[Step]:
         """A piece of the body has arrived: the steps that it completes, recorded.

@@ -24,7 +24,7 @@ from ..http.cancel_gate import CancelGate, Stopped
 from ..settings import Timeouts
 from ..truth.session_pool import Entry
 from .attempts import Attempts
-from .call import PART_BYTES, Call, SharedSettings
+from .call import PART_BYTES, SMALL_PART_BYTES, Call, SharedSettings
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 from .plan import Plan
@@ -33,7 +33,8 @@ __all__ = ["Driver"]
 
 _LOGGER = logging.getLogger("vesselog")
 
-# Steps after which the loop has a turn, though more data is there: the caller gets the first ones.
+# Steps, or KiB, after which the loop has a turn, though more data is there: the caller gets the
+# first steps.
 _TURN = 64
 
 
@@ -188,12 +189,13 @@ class Driver:
         unseen = 0
         enough = call.outcome is not None or gate.reason is not None
         while not enough and (data := await read()) != end:
-            for piece in call.pieces(data) if call.cuts or len(data) > PART_BYTES else (data,):
+            large = call.cuts or len(data) > SMALL_PART_BYTES
+            for piece in call.pieces(data) if large else (data,):
                 phase = deadlines.phase
                 steps = call.receive(piece)
                 if deadlines.phase is not phase:
                     self._timer.watch()
-                unseen += len(steps)
+                unseen += len(steps) + len(piece) // 1024
                 if put(steps):
                     await self._wait_for_room(call)
                 elif unseen > _TURN:
