@@ -44,6 +44,7 @@ class Step(NamedTuple):
     masked: bool = False
     error: VesselogError | None = None
 
+
 # Bytes of white space before the first character, which tells the framing. Servers that wait for a
 # model send one a second; after so many, the answer is taken to be what was asked for.
 _LONGEST_HEAD = 4096
@@ -130,7 +131,7 @@ class Exchange:
         if self._splitter is None:
             self._head += data
             framing = self._framing_of_head()
-            if framing is None and len(self._head) > _LONGEST_HEAD:
+            if framing is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
                 framing = self._vessel.framing if self._stream else Framing.BODY
             if framing is not None:
                 splitter = self._begin(framing)

@@ -107,6 +107,10 @@ class Frame:
                 phase="body",
             )
 
+    def count_parts(self, parts: int) -> None:
+        """As `count`, for parts of a text, 16 of which cost as much as a choice or a tool call."""
+        self.count(parts // 16)
+
     def repair(self, name: str) -> None:
         """Record the name of a deviation that was mended in this frame; each name is kept once."""
         if name not in self.repairs:

@@ -28,7 +28,7 @@ from .gemini_logprobs import read_logprobs
 from .provider_errors import error_in_band
 from .repeated_fields import LARGEST_EXTRA, RepeatFilter
 from .tool_calls import ToolCalls
-from .wire_values import PARTS_A_PIECE, list_in, object_in, sum_of_counts, text_of
+from .wire_values import list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["GeminiDecoder"]
 
@@ -215,7 +215,7 @@ def _read_parts(parts: list[Any], state: _Candidate, fields: ChunkFields, frame:
     """Texts, thoughts and function calls go into the chunk, all else into the candidate."""
     texts: list[str] = []
     thoughts: list[str] = []
-    frame.count(len(parts) // PARTS_A_PIECE)
+    frame.count_parts(len(parts))
     for part in parts:
         place = "text"
         if text := text_of(part.get("text")):

@@ -8,7 +8,7 @@ from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .wire_values import PARTS_A_PIECE, text_of
+from .wire_values import text_of
 
 __all__ = ["OpenAIChoice"]
 
@@ -141,7 +141,7 @@ class OpenAIChoice:
         details = source.get("reasoning_details")
         if isinstance(details, list):
             parts = cast("list[Any]", details)
-            frame.count(len(parts) // PARTS_A_PIECE)
+            frame.count_parts(len(parts))
             detailed = "".join(map(_detail, parts))
             if not found:
                 return detailed
@@ -221,7 +221,7 @@ def _texts(content: Any, frame: Frame) -> tuple[str, str]:
         return text_of(content), ""
     frame.repair("content-in-parts")
     parts = cast("list[Any]", content)
-    frame.count(len(parts) // PARTS_A_PIECE)
+    frame.count_parts(len(parts))
     texts: list[str] = []
     thoughts: list[str] = []
     for part in parts:

@@ -85,7 +85,7 @@ _SIGNS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 def _ends(text: str) -> str:
     """Enough of a frame to make ids of: a large one has many calls, and is not read for each."""
-    return text if len(text) <= 1024 else f"{text[:512]} {len(text)} {text[-512:]}"  # noqa: PLR2004
+    return text if len(text) <= 1024 else f"{text[:512]} {len(text)} {text[-512:]}"
 
 
 class ToolCalls:
@@ -109,7 +109,9 @@ class ToolCalls:
 
     def _identify(self, call: _Call, sent: str, frame: Frame) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {_ends(frame.text)}")
+        call.id = (
+            sent if sent and sent not in self._ids else made_id(f"{call.slot} {_ends(frame.text)}")
+        )
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id

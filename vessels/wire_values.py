@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-__all__ = ["PARTS_A_PIECE", "list_in", "object_in", "sum_of_counts", "text_of"]
-
-# A part of a text costs less than a choice or a tool call: so many count as one in `Frame.count`.
-PARTS_A_PIECE = 16
+__all__ = ["list_in", "object_in", "sum_of_counts", "text_of"]
 
 
 def text_of(value: Any) -> str:

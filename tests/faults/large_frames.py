@@ -134,9 +134,7 @@ _TEXT: dict[str, Any] = {
         "content": [{"type": "text", "text": _MARK}],
         "stop_reason": "end_turn",
     },
-    "gemini": {
-        "candidates": [{"content": {"parts": [{"text": _MARK}]}, "finishReason": "STOP"}]
-    },
+    "gemini": {"candidates": [{"content": {"parts": [{"text": _MARK}]}, "finishReason": "STOP"}]},
     "ollama": {"message": {"content": _MARK}, "done": True},
 }
 _TOKEN = {
@@ -166,7 +164,9 @@ for _dialect, _around in _TEXT.items():
     _spelled(_dialect, "escaped-pairs", _around, "\\ud83d\\ude00")
     _spelled(_dialect, "lone-surrogates", _around, "\\ud83da")
     _spelled(_dialect, "lone-surrogates-in-a-row", _around, "\\ud83d")
-    _spelled(_dialect, "key-again-and-again", _around, "sk-0123456789abcdef ", key="sk-0123456789abcdef")
+    _spelled(
+        _dialect, "key-again-and-again", _around, "sk-0123456789abcdef ", key="sk-0123456789abcdef"
+    )
     _spelled(_dialect, "key-nearly", _around, "0123456789abcdeg ", key="sk-0123456789abcdeg-0")
     _spelled(_dialect, "think-tags", _around, "<think>a</think>b", split_think=True)
     _spelled(_dialect, "think-tags-that-nearly-end", _around, "<think></thin", split_think=True)
@@ -174,7 +174,9 @@ for _dialect, _around in _TEXT.items():
         _beside = {**_json_around} if isinstance(_json_around := dict(_around), dict) else {}
         _filled = json.loads(_json(_beside).replace(f'"{_MARK}"', '"a"'))
         _listed(_dialect, f"unknown-{_name}", {**_filled, "x": _MARK}, _items)
-    _keyed(_dialect, "unknown-object", {**_filled, "x": _MARK}, numbered(lambda each: f'"k{each}":1'))
+    _keyed(
+        _dialect, "unknown-object", {**_filled, "x": _MARK}, numbered(lambda each: f'"k{each}":1')
+    )
     _nested = {**_filled, "x": _MARK}
     ANSWERS[f"{_dialect}-deep-lists"] = Answer(
         _dialect,
@@ -208,7 +210,9 @@ for _dialect, _around in _TEXT.items():
     )
     _keyed_top = _json(_filled)[:-1] + f',"{_MARK}"' + "}"
     _add(_dialect, "unknown-keys", _keyed_top, numbered(lambda each: f'"k{each}":1'), ",")
-    _add(_dialect, "unknown-keys-of-lists", _keyed_top, numbered(lambda each: f'"k{each}":[1]'), ",")
+    _add(
+        _dialect, "unknown-keys-of-lists", _keyed_top, numbered(lambda each: f'"k{each}":[1]'), ","
+    )
     _end = "\n" if _dialect == "ollama" else "\n\n"
     _prefix = "" if _dialect == "ollama" else "data: "
     _small = _json(_filled)
@@ -244,7 +248,9 @@ for _dialect in ("openai", "azure"):
     _choices = {"id": "c", "choices": _MARK}
     for _place in ("delta", "message"):
         for _name, _items in {
-            "choices": numbered(lambda each, place=_place: {"index": each, place: {"content": "a"}}),
+            "choices": numbered(
+                lambda each, place=_place: {"index": each, place: {"content": "a"}}
+            ),
             "choices-that-finish": numbered(
                 lambda each, place=_place: {
                     "index": each,
@@ -259,14 +265,18 @@ for _dialect in ("openai", "azure"):
                     place: {"tool_calls": [_call(0, arguments="{}")]},
                 }
             ),
-            "choices-with-fields": numbered(lambda each, place=_place: {"index": each, place: {"x": 1}}),
+            "choices-with-fields": numbered(
+                lambda each, place=_place: {"index": each, place: {"x": 1}}
+            ),
             "choices-without-index": same({_place: {"content": "a"}}),
         }.items():
             _listed(_dialect, f"{_name}-in-{_place}", _choices, _items)
         for _name, _items in {
             "calls": numbered(lambda each: _call(each, arguments="{}")),
             "calls-with-objects": numbered(lambda each: _call(each, arguments={"a": 1})),
-            "calls-of-one-index": numbered(lambda each: {**_call(each, arguments="{}"), "index": 0}),
+            "calls-of-one-index": numbered(
+                lambda each: {**_call(each, arguments="{}"), "index": 0}
+            ),
             "calls-without-index": same({"function": {"name": "f", "arguments": "{}"}}),
             "calls-by-index": numbered(lambda each: {"index": each, "id": "a"}),
             "pieces-of-one-call": same({"index": 0, "function": {"arguments": "1"}}),
@@ -275,12 +285,20 @@ for _dialect in ("openai", "azure"):
             "empty-calls": same({}),
             "calls-of-an-index-alone": numbered(lambda each: {"index": each}),
         }.items():
-            _listed(_dialect, f"{_name}-in-{_place}", _openai_delta({"tool_calls": _MARK}, _place), _items)
+            _listed(
+                _dialect,
+                f"{_name}-in-{_place}",
+                _openai_delta({"tool_calls": _MARK}, _place),
+                _items,
+            )
     _delta = {"content": "a"}
     _listed(_dialect, "empty-choices", _choices, same({}))
     _listed(_dialect, "null-choices", _choices, same("null"))
     _listed(
-        _dialect, "parts", _openai_delta({"content": _MARK}, "delta"), same({"type": "text", "text": "a"})
+        _dialect,
+        "parts",
+        _openai_delta({"content": _MARK}, "delta"),
+        same({"type": "text", "text": "a"}),
     )
     _listed(_dialect, "texts-as-parts", _openai_delta({"content": _MARK}, "delta"), same('"a"'))
     _listed(_dialect, "empty-parts", _openai_delta({"content": _MARK}, "delta"), same({}))
@@ -300,7 +318,9 @@ for _dialect in ("openai", "azure"):
         _dialect,
         "annotations",
         _openai_delta({**_delta, "annotations": _MARK}, "message"),
-        numbered(lambda each: {"type": "url_citation", "url_citation": {"url": f"https://x/{each}"}}),
+        numbered(
+            lambda each: {"type": "url_citation", "url_citation": {"url": f"https://x/{each}"}}
+        ),
     )
     for _name, _token in {
         "log-probabilities": {**_TOKEN, "top_logprobs": [_TOKEN] * 20},
@@ -322,9 +342,16 @@ for _dialect in ("openai", "azure"):
         _openai({"delta": _delta, "logprobs": _MARK}),
         numbered(lambda each: f'"t{each}":-1.0'),
     )
-    _keyed(_dialect, "unknown-in-choice", _openai({"delta": _delta, "x": _MARK}), numbered(lambda e: f'"{e}":1'))
+    _keyed(
+        _dialect,
+        "unknown-in-choice",
+        _openai({"delta": _delta, "x": _MARK}),
+        numbered(lambda e: f'"{e}":1'),
+    )
     for _name, _place in {"delta": {"delta": _MARK}, "message": {"message": _MARK}}.items():
-        _keyed(_dialect, f"unknown-keys-in-{_name}", _openai(_place), numbered(lambda e: f'"{e}":1'))
+        _keyed(
+            _dialect, f"unknown-keys-in-{_name}", _openai(_place), numbered(lambda e: f'"{e}":1')
+        )
     _keyed(
         _dialect,
         "counts",
@@ -340,7 +367,9 @@ for _name, _items in {
     "empty-blocks": same({}),
     "thinking": same({"type": "thinking", "thinking": "a", "signature": "s"}),
     "redacted": same({"type": "redacted_thinking", "data": "s"}),
-    "calls": numbered(lambda e: {"type": "tool_use", "id": f"c{e}", "name": "f", "input": {"a": 1}}),
+    "calls": numbered(
+        lambda e: {"type": "tool_use", "id": f"c{e}", "name": "f", "input": {"a": 1}}
+    ),
     "other-blocks": same({"type": "server_tool_use", "id": "a"}),
     "citations": same({"type": "text", "text": "a", "citations": [{"url": "u"}]}),
 }.items():
@@ -406,22 +435,34 @@ _listed(
     "gemini",
     "alternatives",
     _candidate(
-        logprobsResult={"chosenCandidates": [{"token": "a"}], "topCandidates": [{"candidates": _MARK}]}
+        logprobsResult={
+            "chosenCandidates": [{"token": "a"}],
+            "topCandidates": [{"candidates": _MARK}],
+        }
     ),
     same({"token": "a", "logProbability": -1.5}),
 )
 _listed("gemini", "ratings", _candidate(safetyRatings=_MARK), same({"category": "a"}))
 _listed("gemini", "events-in-a-list", _MARK, same({"candidates": [{"content": {"parts": []}}]}))
-_listed("gemini", "texts-in-a-list", _MARK, same({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}))
+_listed(
+    "gemini",
+    "texts-in-a-list",
+    _MARK,
+    same({"candidates": [{"content": {"parts": [{"text": "a"}]}}]}),
+)
 _keyed("gemini", "counts", {"usageMetadata": _MARK}, numbered(lambda e: f'"tokens_{e}":1'))
 
 for _name, _items in {
     "calls": same({"function": {"name": "f", "arguments": {"a": 1}}}),
     "empty-calls": same({"function": {}}),
     "calls-without-function": same({"x": 1}),
-    "calls-with-index": numbered(lambda e: {"function": {"index": e, "name": "f", "arguments": {}}}),
+    "calls-with-index": numbered(
+        lambda e: {"function": {"index": e, "name": "f", "arguments": {}}}
+    ),
 }.items():
-    _listed("ollama", _name, {"message": {"content": "a", "tool_calls": _MARK}, "done": True}, _items)
+    _listed(
+        "ollama", _name, {"message": {"content": "a", "tool_calls": _MARK}, "done": True}, _items
+    )
 _listed("ollama", "context", {"response": "a", "done": True, "context": _MARK}, same("12345"))
 _listed(
     "ollama",
