@@ -45,8 +45,8 @@ class Frame:
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
     false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
     None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
-    not a field, which parsers drop. pieces: those counted so far. repairs: the names of the deviations that were mended, in
-    order.
+    not a field, which parsers drop. pieces: those counted so far. repairs: the names of the
+    deviations that were mended, in order.
     """
 
     __slots__ = ("data", "event", "ignored", "pieces", "raw", "repairs", "text", "valid")

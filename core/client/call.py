@@ -27,11 +27,11 @@ __all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
-# Bytes that are sent or decoded at once: other streams have their time in between. Where a line is
-# shorter than 32 bytes, so few that their frames take no longer.
+# Bytes that are sent or decoded at once, and about as many lines: other streams have their time in
+# between. Parts are not cut smaller than the last, whatever is in them.
 PART_BYTES = 64 * 1024
-SMALL_PART_BYTES = 2048
-_SHORT_LINE = 32
+_PART_LINES = 512
+SMALL_PART_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,8 @@ class Call:
         """
         for part in (data,) if self._inflater is None else self._inflater.pieces(data):
             lines = part.count(b"\n") + part.count(b"\r")
-            size = SMALL_PART_BYTES if lines * _SHORT_LINE > len(part) else PART_BYTES
+            size = len(part) * _PART_LINES // max(lines, 1)
+            size = min(PART_BYTES, max(SMALL_PART_BYTES, size))
             for start in range(0, len(part), size):
                 yield part[start : start + size]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
-__all__ = ["ANSWERS", "MEGABYTE", "Answer", "plain_text"]
+__all__ = ["ANSWERS", "MEGABYTE", "Answer"]
 
 MEGABYTE = 1_000_000
 
@@ -41,16 +41,11 @@ def fill(items: Iterator[str], size: int, separator: str = ",") -> str:
     """These texts one after the other, as many as fit."""
     made: list[str] = []
     for item in items:
-        size -= len(item) + len(separator)
+        size -= len(item.encode()) + len(separator)
         if size < 0 and made:
             break
         made.append(item)
     return separator.join(made)
-
-
-def plain_text(dialect: str, size: int) -> bytes:
-    """The frame of one long text, to compare the others with."""
-    return ANSWERS[f"{dialect}-plain-text"].body(size)
 
 
 def same(item: Any) -> Items:
@@ -156,122 +151,122 @@ _VALUES: dict[str, Items] = {
     "long-integers-beside-nan": same("9" * 4000 + ",NaN"),
 }
 
+
+def _one(dialect: str, name: str, around: Any, make: Callable[[int], str]) -> None:
+    """A whole body with one large value at the mark."""
+    written = _json(around)
+
+    def body(size: int) -> bytes:
+        return written.replace(f'"{_MARK}"', make(size)).encode()
+
+    ANSWERS[f"{dialect}-{name}"] = Answer(dialect, _WHOLE, body, stream=False)
+
+
+def _texts(dialect: str, around: Any) -> None:
+    for name, text in {
+        "plain-text": "abcdefgh",
+        "text-in-many-scripts": "äß漢字🙂",
+        "escapes": "\\n",
+        "escaped-characters": "\\u00e9",
+        "escaped-pairs": "\\ud83d\\ude00",
+        "lone-surrogates": "\\ud83da",
+        "lone-surrogates-in-a-row": "\\ud83d",
+    }.items():
+        _spelled(dialect, name, around, text)
+    key = "sk-0123456789abcdef"
+    _spelled(dialect, "key-again-and-again", around, f"{key} ", key=key)
+    _spelled(dialect, "key-nearly", around, f"{key} ", key=f"{key}-0")
+    _spelled(dialect, "think-tags", around, "<think>a</think>b", split_think=True)
+    _spelled(dialect, "think-tags-that-nearly-end", around, "<think></thin", split_think=True)
+
+
+def _unknown(dialect: str, plain: Any) -> None:
+    around = {**plain, "x": _MARK}
+    for name, items in _VALUES.items():
+        _listed(dialect, f"unknown-{name}", around, items)
+    _keyed(dialect, "unknown-object", around, numbered(lambda each: f'"k{each}":1'))
+    _one(dialect, "deep-lists", around, lambda size: "[" * (size // 2) + "]" * (size // 2))
+    _one(
+        dialect,
+        "deep-objects",
+        around,
+        lambda size: '{"a":' * (size // 6) + "1" + "}" * (size // 6),
+    )
+    _one(dialect, "one-integer", around, lambda size: "9" * size)
+    _one(dialect, "one-integer-beside-nan", around, lambda size: "[NaN," + "9" * size + "]")
+    top = f'{_json(plain)[:-1]},"{_MARK}"}}'
+    _add(dialect, "unknown-keys", top, numbered(lambda each: f'"k{each}":1'), ",")
+    _add(dialect, "unknown-keys-of-lists", top, numbered(lambda each: f'"k{each}":[1]'), ",")
+
+
+def _frames(dialect: str, plain: Any) -> None:
+    prefix, end = ("", "\n") if dialect == "ollama" else ("data: ", "\n\n")
+    small = _json(plain)
+    _raw(dialect, "values-in-one-frame", small)
+    _raw(dialect, "lists-in-one-frame", f"{prefix}[]")
+    _raw(dialect, "small-frames", f"{prefix}{small}{end}")
+    _raw(dialect, "empty-objects-in-frames", f"{prefix}{{}}{end}")
+    _raw(dialect, "empty-lines", "\n", f"{prefix}{small}{end}".encode())
+    _raw(dialect, "invalid-utf-8", b"\xff")
+    _raw(dialect, "invalid-utf-8-in-frames", prefix.encode() + b'"\xff"' + end.encode())
+    _raw(dialect, "white-space", " ")
+    if dialect == "ollama":
+        return
+    last = f"data: {small}\n\n".encode()
+    for name, text in {
+        "comments": ":\n\n",
+        "comments-in-one-frame": ":\n",
+        "event-names": "event: a\n",
+        "event-names-in-frames": "event: a\n\n",
+        "identifiers": "id: 1\n",
+        "data-lines": "data: 1\n",
+        "empty-data": "data:\n\n",
+        "empty-data-lines": "data\n",
+        "carriage-returns": "\r",
+        "no-field": "x\n",
+        "error-field": "error: 1\n",
+        "numbers-in-frames": "data: 1\n\n",
+    }.items():
+        _raw(dialect, name, text, last)
+
+
 for _dialect, _around in _TEXT.items():
-    _spelled(_dialect, "plain-text", _around, "abcdefgh")
-    _spelled(_dialect, "text-in-many-scripts", _around, "äß漢字🙂")
-    _spelled(_dialect, "escapes", _around, "\\n")
-    _spelled(_dialect, "escaped-characters", _around, "\\u00e9")
-    _spelled(_dialect, "escaped-pairs", _around, "\\ud83d\\ude00")
-    _spelled(_dialect, "lone-surrogates", _around, "\\ud83da")
-    _spelled(_dialect, "lone-surrogates-in-a-row", _around, "\\ud83d")
-    _spelled(
-        _dialect, "key-again-and-again", _around, "sk-0123456789abcdef ", key="sk-0123456789abcdef"
-    )
-    _spelled(_dialect, "key-nearly", _around, "0123456789abcdeg ", key="sk-0123456789abcdeg-0")
-    _spelled(_dialect, "think-tags", _around, "<think>a</think>b", split_think=True)
-    _spelled(_dialect, "think-tags-that-nearly-end", _around, "<think></thin", split_think=True)
-    for _name, _items in _VALUES.items():
-        _beside = {**_json_around} if isinstance(_json_around := dict(_around), dict) else {}
-        _filled = json.loads(_json(_beside).replace(f'"{_MARK}"', '"a"'))
-        _listed(_dialect, f"unknown-{_name}", {**_filled, "x": _MARK}, _items)
-    _keyed(
-        _dialect, "unknown-object", {**_filled, "x": _MARK}, numbered(lambda each: f'"k{each}":1')
-    )
-    _nested = {**_filled, "x": _MARK}
-    ANSWERS[f"{_dialect}-deep-lists"] = Answer(
-        _dialect,
-        _WHOLE,
-        lambda size, around=_json(_nested): around.replace(
-            f'"{_MARK}"', "[" * (size // 2) + "]" * (size // 2)
-        ).encode(),
-        stream=False,
-    )
-    ANSWERS[f"{_dialect}-deep-objects"] = Answer(
-        _dialect,
-        _WHOLE,
-        lambda size, around=_json(_nested): around.replace(
-            f'"{_MARK}"', '{"a":' * (size // 6) + "1" + "}" * (size // 6)
-        ).encode(),
-        stream=False,
-    )
-    ANSWERS[f"{_dialect}-one-integer"] = Answer(
-        _dialect,
-        _WHOLE,
-        lambda size, around=_json(_nested): around.replace(f'"{_MARK}"', "9" * size).encode(),
-        stream=False,
-    )
-    ANSWERS[f"{_dialect}-one-integer-beside-nan"] = Answer(
-        _dialect,
-        _WHOLE,
-        lambda size, around=_json(_nested): around.replace(
-            f'"{_MARK}"', "[NaN," + "9" * size + "]"
-        ).encode(),
-        stream=False,
-    )
-    _keyed_top = _json(_filled)[:-1] + f',"{_MARK}"' + "}"
-    _add(_dialect, "unknown-keys", _keyed_top, numbered(lambda each: f'"k{each}":1'), ",")
-    _add(
-        _dialect, "unknown-keys-of-lists", _keyed_top, numbered(lambda each: f'"k{each}":[1]'), ","
-    )
-    _end = "\n" if _dialect == "ollama" else "\n\n"
-    _prefix = "" if _dialect == "ollama" else "data: "
-    _small = _json(_filled)
-    _raw(_dialect, "values-in-one-frame", _small)
-    _raw(_dialect, "lists-in-one-frame", f"{_prefix}[]")
-    _raw(_dialect, "small-frames", f"{_prefix}{_small}{_end}")
-    _raw(_dialect, "empty-objects-in-frames", f"{_prefix}{{}}{_end}")
-    _raw(_dialect, "empty-lines", "\n")
-    _raw(_dialect, "invalid-utf-8", b"\xff")
-    _raw(_dialect, "invalid-utf-8-in-frames", _prefix.encode() + b'"\xff"' + _end.encode())
-    _raw(_dialect, "white-space", " ")
-    if _dialect != "ollama":
-        _last = f"data: {_small}\n\n".encode()
-        _raw(_dialect, "comments", ":\n\n", _last)
-        _raw(_dialect, "comments-in-one-frame", ":\n", _last)
-        _raw(_dialect, "event-names", "event: a\n", _last)
-        _raw(_dialect, "event-names-in-frames", "event: a\n\n", _last)
-        _raw(_dialect, "identifiers", "id: 1\n", _last)
-        _raw(_dialect, "data-lines", "data: 1\n", b"\n")
-        _raw(_dialect, "empty-data", "data:\n\n", _last)
-        _raw(_dialect, "empty-data-lines", "data\n", b"\n")
-        _raw(_dialect, "carriage-returns", "\r", _last)
-        _raw(_dialect, "no-field", "x\n", _last)
-        _raw(_dialect, "error-field", "error: 1\n", b"\n")
-        _raw(_dialect, "numbers-in-frames", "data: 1\n\n", _last)
+    _plain = json.loads(_json(_around).replace(f'"{_MARK}"', '"a"'))
+    _texts(_dialect, _around)
+    _unknown(_dialect, _plain)
+    _frames(_dialect, _plain)
 
 
 def _call(number: int, **function: Any) -> dict[str, Any]:
     return {"index": number, "id": f"c{number}", "function": {"name": "f", **function}}
 
 
-for _dialect in ("openai", "azure"):
-    _choices = {"id": "c", "choices": _MARK}
-    for _place in ("delta", "message"):
-        for _name, _items in {
-            "choices": numbered(
-                lambda each, place=_place: {"index": each, place: {"content": "a"}}
-            ),
+def _openai_answers(dialect: str) -> None:
+    choices = {"id": "c", "choices": _MARK}
+    for place in ("delta", "message"):
+        for name, items in {
+            "choices": numbered(lambda each, place=place: {"index": each, place: {"content": "a"}}),
             "choices-that-finish": numbered(
-                lambda each, place=_place: {
+                lambda each, place=place: {
                     "index": each,
                     place: {"role": "assistant", "content": "a"},
                     "finish_reason": "stop",
                 }
             ),
-            "choices-of-one-index": same({"index": 0, _place: {"content": "a"}}),
+            "choices-of-one-index": same({"index": 0, place: {"content": "a"}}),
             "choices-with-calls": numbered(
-                lambda each, place=_place: {
+                lambda each, place=place: {
                     "index": each,
                     place: {"tool_calls": [_call(0, arguments="{}")]},
                 }
             ),
             "choices-with-fields": numbered(
-                lambda each, place=_place: {"index": each, place: {"x": 1}}
+                lambda each, place=place: {"index": each, place: {"x": 1}}
             ),
-            "choices-without-index": same({_place: {"content": "a"}}),
+            "choices-without-index": same({place: {"content": "a"}}),
         }.items():
-            _listed(_dialect, f"{_name}-in-{_place}", _choices, _items)
-        for _name, _items in {
+            _listed(dialect, f"{name}-in-{place}", choices, items)
+        for name, items in {
             "calls": numbered(lambda each: _call(each, arguments="{}")),
             "calls-with-objects": numbered(lambda each: _call(each, arguments={"a": 1})),
             "calls-of-one-index": numbered(
@@ -286,43 +281,43 @@ for _dialect in ("openai", "azure"):
             "calls-of-an-index-alone": numbered(lambda each: {"index": each}),
         }.items():
             _listed(
-                _dialect,
-                f"{_name}-in-{_place}",
-                _openai_delta({"tool_calls": _MARK}, _place),
-                _items,
+                dialect,
+                f"{name}-in-{place}",
+                _openai_delta({"tool_calls": _MARK}, place),
+                items,
             )
-    _delta = {"content": "a"}
-    _listed(_dialect, "empty-choices", _choices, same({}))
-    _listed(_dialect, "null-choices", _choices, same("null"))
+    delta = {"content": "a"}
+    _listed(dialect, "empty-choices", choices, same({}))
+    _listed(dialect, "null-choices", choices, same("null"))
     _listed(
-        _dialect,
+        dialect,
         "parts",
         _openai_delta({"content": _MARK}, "delta"),
         same({"type": "text", "text": "a"}),
     )
-    _listed(_dialect, "texts-as-parts", _openai_delta({"content": _MARK}, "delta"), same('"a"'))
-    _listed(_dialect, "empty-parts", _openai_delta({"content": _MARK}, "delta"), same({}))
+    _listed(dialect, "texts-as-parts", _openai_delta({"content": _MARK}, "delta"), same('"a"'))
+    _listed(dialect, "empty-parts", _openai_delta({"content": _MARK}, "delta"), same({}))
     _listed(
-        _dialect,
+        dialect,
         "parts-of-thinking",
         _openai_delta({"content": _MARK}, "delta"),
         same({"type": "thinking", "thinking": [{"text": "a"}]}),
     )
     _listed(
-        _dialect,
+        dialect,
         "reasoning-details",
         _openai_delta({"reasoning_details": _MARK}, "delta"),
         same({"text": "a"}),
     )
     _listed(
-        _dialect,
+        dialect,
         "annotations",
-        _openai_delta({**_delta, "annotations": _MARK}, "message"),
+        _openai_delta({**delta, "annotations": _MARK}, "message"),
         numbered(
             lambda each: {"type": "url_citation", "url_citation": {"url": f"https://x/{each}"}}
         ),
     )
-    for _name, _token in {
+    for name, token in {
         "log-probabilities": {**_TOKEN, "top_logprobs": [_TOKEN] * 20},
         "log-probabilities-without-alternatives": _TOKEN,
         "log-probabilities-that-are-empty": {},
@@ -331,35 +326,36 @@ for _dialect in ("openai", "azure"):
         "log-probabilities-of-broken-characters": {**_TOKEN, "token": "\ud83d"},
     }.items():
         _listed(
-            _dialect,
-            _name,
-            _openai({"delta": _delta, "logprobs": {"content": _MARK}, "finish_reason": "stop"}),
-            same(_token),
+            dialect,
+            name,
+            _openai({"delta": delta, "logprobs": {"content": _MARK}, "finish_reason": "stop"}),
+            same(token),
         )
     _keyed(
-        _dialect,
+        dialect,
         "log-probabilities-by-name",
-        _openai({"delta": _delta, "logprobs": _MARK}),
+        _openai({"delta": delta, "logprobs": _MARK}),
         numbered(lambda each: f'"t{each}":-1.0'),
     )
     _keyed(
-        _dialect,
+        dialect,
         "unknown-in-choice",
-        _openai({"delta": _delta, "x": _MARK}),
+        _openai({"delta": delta, "x": _MARK}),
         numbered(lambda e: f'"{e}":1'),
     )
-    for _name, _place in {"delta": {"delta": _MARK}, "message": {"message": _MARK}}.items():
-        _keyed(
-            _dialect, f"unknown-keys-in-{_name}", _openai(_place), numbered(lambda e: f'"{e}":1')
-        )
+    for name, place in {"delta": {"delta": _MARK}, "message": {"message": _MARK}}.items():
+        _keyed(dialect, f"unknown-keys-in-{name}", _openai(place), numbered(lambda e: f'"{e}":1'))
     _keyed(
-        _dialect,
+        dialect,
         "counts",
-        {**_openai({"delta": _delta}), "usage": _MARK},
+        {**_openai({"delta": delta}), "usage": _MARK},
         numbered(lambda each: f'"tokens_{each}":1'),
     )
-    _listed(_dialect, "events-in-a-list", _MARK, same(_openai({"delta": _delta})))
-    _keyed(_dialect, "an-error", {"error": _MARK}, numbered(lambda each: f'"k{each}":"a"'))
+    _listed(dialect, "events-in-a-list", _MARK, same(_openai({"delta": delta})))
+    _keyed(dialect, "an-error", {"error": _MARK}, numbered(lambda each: f'"k{each}":"a"'))
+
+
+_openai_answers("openai")  # Azure has the same decoder
 
 _message = {"type": "message", "role": "assistant", "stop_reason": "end_turn"}
 for _name, _items in {
