@@ -32,6 +32,7 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".joined_pieces",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, history, native_of
+    from .joined_pieces import JoinedObject
     from .ollama import Ollama
     from .openai import OpenAI
     from .presets import (
@@ -173,6 +175,7 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",
