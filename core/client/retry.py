@@ -16,6 +16,8 @@ from ..settings import Retries
 
 __all__ = ["parse_retry_after", "retry_delay"]
 
+# "refused": the server says that it did not work on the request.
+_UNSENT = frozenset({"connect", "refused"})
 _STATUSES = frozenset({408, 429, 502, 503, 504})
 
 
@@ -37,9 +39,7 @@ def retry_delay(
 def _worth_another_try(error: VesselogError) -> bool:
     if isinstance(error, ProviderError):
         return error.status in _STATUSES
-    return (
-        isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect"
-    )
+    return isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase in _UNSENT
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

@@ -3,13 +3,17 @@
 httpcore cannot end one stream of a shared connection: it sends no RST_STREAM, so the server goes on
 generating an answer that nobody reads. So a connection carries one stream at a time here, and is
 closed when that stream is left early. A connection whose answer was read to its end is used again.
+
+A server that shuts down gracefully says with GOAWAY which streams it still answers. h2 takes every
+GOAWAY for the end of the connection, so a running stream that is still answered is kept from it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -35,17 +39,17 @@ class UnsharedHttp2(LimitedTransport):
         self._limits = limits
         self._context = ssl_context
         self._proxy = proxy
-        self._kept: deque[tuple[_Origin, httpx.AsyncHTTPTransport]] = deque()
+        self._kept: deque[tuple[_Origin, _Connection]] = deque()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         origin = (request.url.scheme, request.url.host, request.url.port)
-        transport = self._take(origin)
+        connection = await self._take(origin)
         try:
-            response = await transport.handle_async_request(request)
+            response = await connection.send(request)
             body = cast("httpx.AsyncByteStream", response.stream)
-            response.stream = _Body(body, self, origin, transport)
+            response.stream = _Body(body, self, origin, connection)
         except BaseException:
-            await transport.aclose()
+            await connection.aclose()
             raise
         return response
 
@@ -54,25 +58,92 @@ class UnsharedHttp2(LimitedTransport):
         while self._kept:
             await self._kept.pop()[1].aclose()
 
-    async def keep(self, origin: _Origin, transport: httpx.AsyncHTTPTransport) -> None:
+    async def keep(self, origin: _Origin, connection: _Connection) -> None:
         """Keep a connection whose answer was read to its end."""
-        self._kept.append((origin, transport))
+        self._kept.append((origin, connection))
         if len(self._kept) > self._limits.max_keepalive:
             await self._kept.popleft()[1].aclose()
 
-    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
-        """A transport for one stream; httpcore makes a new connection where the kept one is old."""
-        for kept in reversed(self._kept):
-            if kept[0] == origin:
-                self._kept.remove(kept)
+    async def _take(self, origin: _Origin) -> _Connection:
+        """A connection for one stream; httpcore makes a new one where the kept one is old."""
+        while kept := next((each for each in reversed(self._kept) if each[0] == origin), None):
+            self._kept.remove(kept)
+            if not kept[1].disturbed:
                 return kept[1]
-        return httpx.AsyncHTTPTransport(
+            await kept[1].aclose()
+        return _Connection(
             verify=self._context,
             trust_env=False,
             http2=True,
             proxy=self._proxy,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=self._limits.keepalive_expiry),
         )
+
+
+class _Connection(httpx.AsyncHTTPTransport):
+    """A transport with one connection, for one stream at a time.
+
+    going_away: the server answers no stream behind the running one.
+    """
+
+    going_away = False
+    _stream = 0
+    _sent = False
+    _network: Any = None
+    _go_away: Any = None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something, mostly its end, arrived while the connection was idle."""
+        return bool(self._network.get_extra_info("is_readable"))
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, and wait for the response's headers."""
+        told = request.extensions.get("trace")
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            if event == "http2.send_request_headers.started":
+                self._outlive_go_away(info["stream_id"])
+            elif event == "http2.send_request_headers.complete":
+                self._sent = True
+            if told is not None:
+                await told(event, info)
+
+        self._sent = False
+        request.extensions = {**request.extensions, "trace": trace}
+        try:
+            response = await self.handle_async_request(request)
+        except (httpx.LocalProtocolError, ValueError) as failure:
+            if not self._sent:
+                raise
+            # httpcore takes what h2 cannot read for a mistake of the client, and reads any status.
+            raise httpx.RemoteProtocolError("the server breaks the rules of HTTP/2") from failure
+        self._network = response.extensions["network_stream"]
+        return response
+
+    def _outlive_go_away(self, stream: int) -> None:
+        """Take the connection's GOAWAY frames in h2's place.
+
+        h2 shows its table of frames in no public way: tests/faults/test_hostile_http2.py tells if
+        these names change. Without it, a GOAWAY ends the running stream.
+        """
+        self._stream = stream
+        try:
+            (connection,) = attrgetter("_pool.connections")(self)
+            table = attrgetter("_connection._h2_state._frame_dispatch_table")(connection)
+        except (AttributeError, ValueError):
+            return
+        for kind, receive in table.items():
+            if kind.__name__ == "GoAwayFrame" and receive != self._receive_go_away:
+                table[kind], self._go_away = self._receive_go_away, receive
+
+    def _receive_go_away(self, frame: Any) -> Any:
+        if frame.last_stream_id < self._stream:
+            frame.last_stream_id = 0  # else httpcore sends the request again, which nobody records
+        elif frame.error_code == 0:
+            self.going_away = True
+            return [], []
+        return self._go_away(frame)
 
 
 class _Body(httpx.AsyncByteStream):
@@ -83,12 +154,12 @@ class _Body(httpx.AsyncByteStream):
         inner: httpx.AsyncByteStream,
         pool: UnsharedHttp2,
         origin: _Origin,
-        transport: httpx.AsyncHTTPTransport,
+        connection: _Connection,
     ) -> None:
         self._inner = inner
         self._pool = pool
         self._origin = origin
-        self._transport = transport
+        self._connection = connection
         self._whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -97,9 +168,10 @@ class _Body(httpx.AsyncByteStream):
         self._whole = True
 
     async def aclose(self) -> None:
-        """Close the body, and its connection too if the body was not read to its end."""
-        if self._whole and not has_bytes_behind(self._inner):
+        """Close the body, and its connection too if it cannot be used again."""
+        connection = self._connection
+        if self._whole and not connection.going_away and not has_bytes_behind(self._inner):
             await self._inner.aclose()
-            await self._pool.keep(self._origin, self._transport)
+            await self._pool.keep(self._origin, connection)
         else:
-            await self._transport.aclose()
+            await connection.aclose()
