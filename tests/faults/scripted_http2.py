@@ -109,7 +109,8 @@ class Answer:
 class ScriptedHttp2:
     """Answers every stream by `script`.
 
-    streams: of each request, its connection's number and its stream's.
+    streams: of each request, its connection's number and its stream's. greeting: sent in place of
+    the server's SETTINGS.
     """
 
     context: ssl.SSLContext
@@ -117,6 +118,7 @@ class ScriptedHttp2:
     failures: list[BaseException] = field(default_factory=list)
     streams: list[tuple[int, int]] = field(default_factory=list)
     heard: threading.Event = field(default_factory=threading.Event)
+    greeting: bytes | None = None
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -165,7 +167,8 @@ class ScriptedHttp2:
     def _speak(self, connection: ssl.SSLSocket, number: int) -> None:
         state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         state.initiate_connection()
-        connection.sendall(state.data_to_send())
+        settings = state.data_to_send()
+        connection.sendall(settings if self.greeting is None else self.greeting)
         paths: dict[int, str] = {}
         while data := connection.recv(65536):
             for event in state.receive_data(data):

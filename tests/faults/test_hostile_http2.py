@@ -7,21 +7,33 @@ stream of the same client is answered over a connection that works.
 
 from __future__ import annotations
 
+import random
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import hpack
 import pytest
 
+from amounts import amount
 from dialects import DIALECTS
-from http_faults import PATIENT, TEXTS
+from http_faults import PATIENT, SILENCE, TEXTS
 from invariants import check, yielded_by
+from lateness import lasting
 from patience import PATIENCE
+from reporting import Figure
 from scripted_http2 import Answer, ScriptedHttp2, certificates, frame
 from talking import Heard, Talker, talking
-from vesselog import ConnectionFailedError, Retries
+from vesselog import (
+    ConnectionFailedError,
+    ProtocolError,
+    ProviderError,
+    Retries,
+    StreamTimeoutError,
+    TruncatedError,
+)
 from vesselog.core.truth.recording import RecordedCall
 
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -34,6 +46,9 @@ END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 LARGEST = 2**31 - 1
 INTERNAL_ERROR, REFUSED_STREAM = 2, 7
 PLANTED = b'{"message": {"content": "PLANTED"}, "done": false}\n'
+
+# Answers among random frames, for each client.
+FUZZED = 150
 
 Script = Callable[[Answer], None]
 
@@ -50,7 +65,7 @@ def go_away(last: int, code: int = 0) -> bytes:
     return frame(GOAWAY, 0, 0, number(last) + number(code))
 
 
-def header_block(*headers: tuple[str, str]) -> bytes:
+def header_block(*headers: tuple[str, str | bytes]) -> bytes:
     return hpack.Encoder().encode(headers)
 
 
@@ -353,7 +368,7 @@ def test_a_reset_behind_a_complete_answer(
         heard, calls = hear(server, talker)
         assert heard.check("complete").text == "".join(TEXTS)
         assert len(calls) == 1
-        check_next(server, talker, connection=server.streams[0][0] if ended else 2)
+        check_next(server, talker, connection=1 if ended else 2)
 
 
 @BOTH
@@ -382,3 +397,254 @@ def test_a_kept_connection_that_the_server_ended(
             pass
         check_next(server, talker, connection=2)
         assert server.streams == [(1, 1), (2, 1)]
+
+
+def with_head(*headers: tuple[str, str | bytes], frames: int = 5, end: bool = True) -> Script:
+    """The answer's frames behind these headers, which are not checked."""
+
+    def script(answer: Answer) -> None:
+        answer.raw(frame(HEADERS, END_HEADERS, answer.stream, header_block(*headers)))
+        for each in answer.frames[:frames]:
+            answer.raw(frame(DATA, 0, answer.stream, each))
+        if end:
+            answer.raw(frame(DATA, END_STREAM, answer.stream))
+
+    return script
+
+
+def headers_twice(answer: Answer) -> None:
+    answer.some(1)
+    answer.wait_until_heard()
+    answer.raw(frame(HEADERS, END_HEADERS, answer.stream, OK))
+    answer.raw(frame(DATA, END_STREAM, answer.stream, b"".join(answer.frames[1:])))
+
+
+def trailers(answer: Answer, *, status: bool = False) -> None:
+    answer.some(len(answer.frames))
+    block = OK if status else header_block(("x-checksum", "1"))
+    answer.raw(frame(HEADERS, END_HEADERS | END_STREAM, answer.stream, block))
+
+
+def more_than_its_length(answer: Answer) -> None:
+    length = ("content-length", str(len(answer.frames[0])))
+    with_head((":status", "200"), length, frames=1, end=False)(answer)
+    answer.wait_until_heard()
+    answer.raw(frame(DATA, END_STREAM, answer.stream, b"".join(answer.frames[1:])))
+
+
+def in_many_pieces(answer: Answer) -> None:
+    """Every byte in a frame of its own, padded, and the headers in 60 frames."""
+    answer.raw(frame(HEADERS, 0, answer.stream), *[frame(CONTINUATION, 0, answer.stream)] * 60)
+    answer.raw(frame(CONTINUATION, END_HEADERS, answer.stream, OK))
+    for byte in b"".join(answer.frames):
+        answer.raw(frame(DATA, PADDED, answer.stream, bytes((3, byte)) + bytes(3)))
+    answer.raw(frame(DATA, END_STREAM | PADDED, answer.stream, b"\xff" + bytes(255)))
+
+
+def informed(answer: Answer) -> None:
+    early = header_block((":status", "103"), ("link", "</x>"))
+    answer.raw(frame(HEADERS, END_HEADERS, answer.stream, early) * 50)
+    answer.whole()
+
+
+STATUS = (":status", "200")
+# Answers of an odd shape, and how they end: None for whole.
+SHAPES: dict[str, tuple[Script, type[Exception] | None]] = {
+    "data before headers": (
+        lambda answer: answer.raw(frame(DATA, END_STREAM, answer.stream, PLANTED)),
+        ConnectionFailedError,
+    ),
+    "headers twice": (headers_twice, ConnectionFailedError),
+    "trailers": (trailers, None),
+    "trailers with a status": (lambda answer: trailers(answer, status=True), None),
+    "more than its length": (more_than_its_length, ConnectionFailedError),
+    "less than its length": (
+        with_head(STATUS, ("content-length", "100000"), frames=2),
+        ConnectionFailedError,
+    ),
+    "a length that is no number": (
+        with_head(STATUS, ("content-length", "many")),
+        ConnectionFailedError,
+    ),
+    "two lengths": (
+        with_head(STATUS, ("content-length", "7"), ("content-length", "100000")),
+        ConnectionFailedError,
+    ),
+    "no status": (with_head(("content-type", "text/plain")), None),
+    "two statuses": (with_head((":status", "500"), STATUS), None),
+    "a status that is no number": (with_head((":status", "fine")), ConnectionFailedError),
+    "a status of 5000 digits": (with_head((":status", "2" * 5000)), ConnectionFailedError),
+    "a status of 30 digits": (with_head((":status", "2" * 30)), ProviderError),
+    "a status below zero": (with_head((":status", "-200")), ProviderError),
+    "switching protocols": (with_head((":status", "101")), ConnectionFailedError),
+    "no content": (
+        lambda answer: answer.raw(
+            frame(
+                HEADERS, END_HEADERS | END_STREAM, answer.stream, header_block((":status", "204"))
+            )
+        ),
+        TruncatedError,
+    ),
+    "odd headers": (
+        with_head(
+            STATUS,
+            ("UPPER", "1"),
+            (":unknown", "1"),
+            ("", "empty"),
+            ("x-lines", "a\r\nb: c\0"),
+            ("connection", "close"),
+            ("transfer-encoding", "chunked"),
+            ("content-type", b"application/x-ndjson; charset=\xff"),
+            ("x-long", "y" * 10_000),
+        ),
+        None,
+    ),
+    "in many pieces": (in_many_pieces, None),
+    "early hints": (informed, None),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_answer_of_an_odd_shape(kind: str, name: str, server: ScriptedHttp2) -> None:
+    script, error = SHAPES[name]
+    once(server, script)
+    with talking_to(server, kind, retries=Retries(count=0)) as talker:
+        heard, calls = hear(server, talker)
+        outcome = {None: "complete", TruncatedError: "truncated"}.get(error, "error")
+        heard.check(outcome, error=error)
+        if error is None:
+            assert heard.text == "".join(TEXTS)
+        assert len(calls) == 1
+        check_next(server, talker, connection=2 if error is ConnectionFailedError else 1)
+
+
+FLOODS: dict[str, Callable[[int], bytes]] = {
+    "pings": lambda _: frame(PING, 0, 0, bytes(8)),
+    "settings": lambda _: setting(3, 100) + setting(3, 1),
+    "window sizes": lambda _: setting(4, 0) + setting(4, 65_535),
+    "empty data": lambda s: frame(DATA, 0, s),
+    "padding": lambda s: frame(DATA, PADDED, s, b"\xff" + bytes(255)),
+    "unknown frames": lambda s: frame(0xFA, 0, s, bytes(100)),
+    "priorities": lambda s: frame(PRIORITY, 0, s, number(0) + b"\0"),
+    "go-away": go_away,
+    "early hints": lambda s: frame(HEADERS, END_HEADERS, s, header_block((":status", "103"))),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("sent", [-1, 1])
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_is_no_data(kind: str, name: str, sent: int, server: ScriptedHttp2) -> None:
+    """The deadlines hold, and end it."""
+    if (name, sent) in {("early hints", 1), ("empty data", -1), ("padding", -1)}:
+        pytest.skip("breaks the rules, which ends it")
+
+    def script(answer: Answer) -> None:
+        if sent > 0:
+            answer.some(sent)
+            answer.wait_until_heard()
+        flood = FLOODS[name](answer.stream) * 50
+        while True:
+            answer.raw(flood)
+
+    once(server, script)
+    quick = PATIENT.model_copy(update={"first_chunk" if sent < 0 else "idle": SILENCE})
+    with talking_to(server, kind) as talker:
+        stream = talker.stream(timeouts=quick)
+        with lasting(SILENCE):
+            heard = talker.begin(stream, lambda chunk: server.heard.set()).result(PATIENCE)
+        heard.check("error", error=StreamTimeoutError)
+        assert heard.error.phase == ("first_chunk" if sent < 0 else "idle")
+        assert heard.text == "".join(TEXTS[: max(sent, 0)])
+        check_next(server, talker, connection=2)
+
+
+GREETINGS = {
+    "nothing": b"",
+    "http/1.1": b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+    "a frame of 16 MB that never comes": b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",
+    "zeros": bytes(9000),
+    "text": b"SSH-2.0-OpenSSH_9.9\r\n",
+    "half a frame": b"\x00\x00\x06\x04",
+}
+
+
+@BOTH
+@pytest.mark.parametrize("then", ["silence", "close", "answer"])
+@pytest.mark.parametrize("name", GREETINGS)
+def test_a_server_that_does_not_begin_with_its_settings(
+    kind: str, name: str, then: str, server: ScriptedHttp2
+) -> None:
+    scripts: dict[str, Script] = {
+        "silence": lambda _: None,
+        "close": Answer.cut,
+        "answer": Answer.whole,
+    }
+    server.greeting = GREETINGS[name]
+    server.script = scripts[then]
+    quick = PATIENT.model_copy(update={"first_chunk": SILENCE})
+    with talking_to(server, kind, retries=Retries(count=0)) as talker:
+        heard = talker.hear(timeouts=quick)
+        if (name, then) == ("nothing", "answer"):
+            assert heard.check("complete").text == "".join(TEXTS)
+        else:
+            assert heard.outcome == "error"
+            assert type(heard.error) in {ConnectionFailedError, StreamTimeoutError}
+            assert heard.text == ""
+        server.greeting, server.script = None, Answer.whole
+        check_next(server, talker, connection=1 if heard.error is None else 2)
+
+
+def random_frames(chance: random.Random, stream: int) -> bytes:
+    """One to three, none of which is data of the answer."""
+    made = b""
+    for _ in range(chance.randrange(1, 4)):
+        kind = chance.choice((*range(1, 11), 0x0C, chance.randrange(256)))
+        payload = chance.choice(
+            (
+                chance.randbytes(chance.choice((0, 1, 4, 5, 6, 8, 12, 40))),
+                number(chance.choice((0, 1, stream, stream + 2, LARGEST, 2**32 - 1))),
+                number(chance.choice((0, stream, LARGEST))) + number(chance.randrange(15)),
+                number(2) + OK,
+                header_block(("x-random", chance.randbytes(3).hex())),
+            )
+        )
+        flags = chance.choice((0, 1, 4, 5, 8, 0x20, 0xFF, chance.randrange(256)))
+        made += frame(kind, flags, chance.choice((0, stream, stream, 2, stream + 2)), payload)
+    return made if chance.random() < 0.9 else made[: chance.randrange(len(made))]
+
+
+@BOTH
+def test_random_frames(kind: str, server: ScriptedHttp2, figure: Figure) -> None:
+    """Among the frames of an answer; every stream has one typed ending, and nothing is lost."""
+    endings: Counter[str] = Counter()
+
+    def script(answer: Answer) -> None:
+        chance = random.Random(seed)
+        pieces = [frame(HEADERS, END_HEADERS, answer.stream, OK)]
+        pieces += [frame(DATA, 0, answer.stream, each) for each in answer.frames]
+        pieces += [frame(DATA, END_STREAM, answer.stream)]
+        for _ in range(chance.choice((1, 1, 3))):
+            odd = random_frames(chance, answer.stream)
+            pieces.insert(chance.randrange(len(pieces) + 1), odd)
+        if chance.random() < 0.5:
+            pieces = [b"".join(pieces)]
+        for each in pieces:
+            answer.raw(each)
+        answer.cut()
+
+    with talking_to(server, kind, retries=Retries(count=0)) as talker:
+        for seed in range(amount("SEED"), amount("SEED") + FUZZED):
+            server.script = script
+            heard, _ = hear(server, talker)
+            error = heard.error
+            assert type(error) in {
+                *(type(None), ConnectionFailedError),
+                *(TruncatedError, ProtocolError, ProviderError),
+            }, (seed, error)
+            endings[type(error).__name__] += 1
+            if seed % 10 == 0:
+                server.script = Answer.whole
+                check_next(server, talker, connection=server.streams[-1][0] + 1)
+    figure(f"{FUZZED} answers among random HTTP/2 frames, {kind}: {dict(endings)}")
