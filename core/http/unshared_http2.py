@@ -5,7 +5,7 @@ generating an answer that nobody reads. So a connection carries one stream at a 
 closed when that stream is left early. A connection whose answer was read to its end is used again.
 
 A server that shuts down gracefully says with GOAWAY which streams it still answers. h2 takes every
-GOAWAY for the end of the connection, so a running stream that is still answered is kept from it.
+GOAWAY for the end of the connection, so one that covers the running stream is not passed on to it.
 """
 
 from __future__ import annotations
@@ -39,15 +39,14 @@ class UnsharedHttp2(LimitedTransport):
         self._limits = limits
         self._context = ssl_context
         self._proxy = proxy
-        self._kept: deque[tuple[_Origin, _Connection]] = deque()
+        self._kept: deque[_Connection] = deque()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        origin = (request.url.scheme, request.url.host, request.url.port)
-        connection = await self._take(origin)
+        connection = await self._take((request.url.scheme, request.url.host, request.url.port))
         try:
             response = await connection.send(request)
             body = cast("httpx.AsyncByteStream", response.stream)
-            response.stream = _Body(body, self, origin, connection)
+            response.stream = _Body(body, self, connection)
         except BaseException:
             await connection.aclose()
             raise
@@ -56,22 +55,23 @@ class UnsharedHttp2(LimitedTransport):
     async def aclose(self) -> None:
         """Close the connections that wait to be used again."""
         while self._kept:
-            await self._kept.pop()[1].aclose()
+            await self._kept.pop().aclose()
 
-    async def keep(self, origin: _Origin, connection: _Connection) -> None:
+    async def keep(self, connection: _Connection) -> None:
         """Keep a connection whose answer was read to its end."""
-        self._kept.append((origin, connection))
+        self._kept.append(connection)
         if len(self._kept) > self._limits.max_keepalive:
-            await self._kept.popleft()[1].aclose()
+            await self._kept.popleft().aclose()
 
     async def _take(self, origin: _Origin) -> _Connection:
         """A connection for one stream; httpcore makes a new one where the kept one is old."""
-        while kept := next((each for each in reversed(self._kept) if each[0] == origin), None):
+        while kept := next((each for each in reversed(self._kept) if each.origin == origin), None):
             self._kept.remove(kept)
-            if not kept[1].disturbed:
-                return kept[1]
-            await kept[1].aclose()
+            if not kept.disturbed:
+                return kept
+            await kept.aclose()
         return _Connection(
+            origin,
             verify=self._context,
             trust_env=False,
             http2=True,
@@ -83,14 +83,16 @@ class UnsharedHttp2(LimitedTransport):
 class _Connection(httpx.AsyncHTTPTransport):
     """A transport with one connection, for one stream at a time.
 
-    going_away: the server answers no stream behind the running one.
+    going_away: the server takes no stream after the running one.
     """
 
-    going_away = False
-    _stream = 0
-    _sent = False
-    _network: Any = None
-    _go_away: Any = None
+    def __init__(self, origin: _Origin, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.origin = origin
+        self.going_away = False
+        self._stream = 0
+        self._network: Any = None
+        self._go_away: Any = None
 
     @property
     def disturbed(self) -> bool:
@@ -99,22 +101,22 @@ class _Connection(httpx.AsyncHTTPTransport):
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and wait for the response's headers."""
-        told = request.extensions.get("trace")
+        told, sent = request.extensions.get("trace"), False
 
         async def trace(event: str, info: dict[str, Any]) -> None:
+            nonlocal sent
             if event == "http2.send_request_headers.started":
                 self._outlive_go_away(info["stream_id"])
             elif event == "http2.send_request_headers.complete":
-                self._sent = True
+                sent = True
             if told is not None:
                 await told(event, info)
 
-        self._sent = False
         request.extensions = {**request.extensions, "trace": trace}
         try:
             response = await self.handle_async_request(request)
         except (httpx.LocalProtocolError, ValueError) as failure:
-            if not self._sent:
+            if not sent:
                 raise
             # httpcore takes what h2 cannot read for a mistake of the client, and reads any status.
             raise httpx.RemoteProtocolError("the server breaks the rules of HTTP/2") from failure
@@ -122,10 +124,10 @@ class _Connection(httpx.AsyncHTTPTransport):
         return response
 
     def _outlive_go_away(self, stream: int) -> None:
-        """Take the connection's GOAWAY frames in h2's place.
+        """Receive the connection's GOAWAY frames before h2 does.
 
         h2 shows its table of frames in no public way: tests/faults/test_hostile_http2.py tells if
-        these names change. Without it, a GOAWAY ends the running stream.
+        these names change. Where they have, a GOAWAY ends the running stream.
         """
         self._stream = stream
         try:
@@ -150,15 +152,10 @@ class _Body(httpx.AsyncByteStream):
     """The body of one response; its connection is kept if the body was read to its end."""
 
     def __init__(
-        self,
-        inner: httpx.AsyncByteStream,
-        pool: UnsharedHttp2,
-        origin: _Origin,
-        connection: _Connection,
+        self, inner: httpx.AsyncByteStream, pool: UnsharedHttp2, connection: _Connection
     ) -> None:
         self._inner = inner
         self._pool = pool
-        self._origin = origin
         self._connection = connection
         self._whole = False
 
@@ -172,6 +169,6 @@ class _Body(httpx.AsyncByteStream):
         connection = self._connection
         if self._whole and not connection.going_away and not has_bytes_behind(self._inner):
             await self._inner.aclose()
-            await self._pool.keep(self._origin, connection)
+            await self._pool.keep(connection)
         else:
             await connection.aclose()
