@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import h2.config
 import h2.connection
@@ -23,7 +23,7 @@ from http_faults import TEXTS
 from loopback import Request
 from patience import PATIENCE
 
-__all__ = ["Answer", "ScriptedHttp2", "certificates", "frame"]
+__all__ = ["Answer", "ScriptedHttp2", "certificates", "frame", "tunnelling"]
 
 
 @cache
@@ -31,11 +31,51 @@ def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """For the server, and for its clients."""
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.issue_cert("127.0.0.1", "models.example").configure_cert(server)
     server.set_alpn_protocols(["h2"])
     client = ssl.create_default_context()
     authority.configure_trust(client)
     return server, client
+
+
+@contextmanager
+def tunnelling(url: str) -> Iterator[str]:
+    """A proxy whose tunnels all lead to this server; gives its address."""
+    host, port = url.removeprefix("https://").split(":")
+    threads: list[threading.Thread] = []
+
+    def run(target: Callable[..., None], *args: Any) -> None:
+        threads.append(threading.Thread(target=target, args=args, daemon=True))
+        threads[-1].start()
+
+    def relay(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.create_connection((host, int(port))) as behind:
+            while not client.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            run(relay, behind, client)
+            relay(client, behind)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                run(serve, listener.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run(accept)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(PATIENCE)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

@@ -12,9 +12,11 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import hpack
+import httpx
 import pytest
 
 from amounts import amount
@@ -24,7 +26,7 @@ from invariants import check, yielded_by
 from lateness import lasting
 from patience import PATIENCE
 from reporting import Figure
-from scripted_http2 import Answer, ScriptedHttp2, certificates, frame
+from scripted_http2 import Answer, ScriptedHttp2, certificates, frame, tunnelling
 from talking import Heard, Talker, talking
 from vesselog import (
     ConnectionFailedError,
@@ -35,6 +37,7 @@ from vesselog import (
     TruncatedError,
 )
 from vesselog.core.truth.recording import RecordedCall
+from vesselog.vessels import Ollama
 
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
 
@@ -397,6 +400,51 @@ def test_a_kept_connection_that_the_server_ended(
             pass
         check_next(server, talker, connection=2)
         assert server.streams == [(1, 1), (2, 1)]
+
+
+@BOTH
+@pytest.mark.parametrize("place", PLACES)
+def test_an_http_client_of_the_callers_own(kind: str, place: str, server: ScriptedHttp2) -> None:
+    """httpcore alone: endings are typed, but a GOAWAY ends a stream that it covers."""
+    own = httpx.AsyncClient(http2=True, verify=certificates()[1], trust_env=False)
+    given = {"http_client": own, "http2": False, "ssl_context": None, "fast": None}
+    with talking_to(server, kind, retries=Retries(count=0), **given) as talker:
+        for odd in (*ILLEGAL.values(), go_away):
+            once(server, says(odd, place))
+            heard, _ = hear(server, talker)
+            assert type(heard.error) in {ConnectionFailedError, ProtocolError}
+            server.heard.clear()
+        if kind == "async":
+            talker._call(own.aclose)
+
+
+@BOTH
+def test_through_a_proxy(kind: str, server: ScriptedHttp2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tunnel's connection outlives a GOAWAY, is not shared, and is closed by a cancel."""
+    left: list[int] = []
+
+    def silent(answer: Answer) -> None:
+        answer.some(1)
+        while answer.socket.recv(65536):
+            pass
+        left.append(answer.number)
+
+    vessels = {"lab": Ollama(base_url="https://models.example")}
+    with tunnelling(server.url) as proxy, ExitStack() as stack:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        talker = stack.enter_context(talking_to(server, kind, vessels=vessels))
+        once(server, says(go_away, "after a chunk"))
+        heard, _ = hear(server, talker)
+        assert heard.check("complete").text == "".join(TEXTS)
+        server.script = silent
+        streams = [talker.stream() for _ in range(2)]
+        for each in streams:
+            talker.open(each)
+            talker.take(each, 1)
+        for each in streams:
+            talker.leave(each)
+        while sorted(left) != [2, 3]:
+            pass
 
 
 def with_head(*headers: tuple[str, str | bytes], frames: int = 5, end: bool = True) -> Script:
