@@ -1,9 +1,10 @@
 """When a request is sent again: never where the provider may already be working on it.
 
-A connection that could not be made, and the statuses 408, 429, 502, 503, 504 and 529 (Anthropic:
-overloaded), are worth another try, unless the provider says that it is not: by `x-should-retry`, or
-by an error that waiting does not cure, such as a used-up quota. A request that was sent and then
-lost its connection is not: it may have been paid for.
+A connection that could not be made, a request that an HTTP/2 server refused before it worked on it,
+and the statuses 408, 429, 502, 503, 504 and 529 (Anthropic: overloaded) are worth another try,
+unless the provider says that it is not: by `x-should-retry`, or by an error that waiting does not
+cure, such as a used-up quota. A request that was sent and then lost its connection is not: it may
+have been paid for.
 """
 
 from __future__ import annotations
