@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
-from ..core.jsontext import dumps, loads_exact
+from ..core.jsontext import loads_exact
 from ..core.vessel import Decoder, Progress
 from .gemini_logprobs import read_logprobs
 from .provider_errors import error_in_band

@@ -118,7 +118,7 @@ class _Entry(JoinedObject):
 
     def add(self, fields: Mapping[str, Any]) -> bool:
         self.id = self.id or fields.get("id")
-        if "signature" in fields and fields["signature"]:
+        if fields.get("signature"):
             self.is_signed = True
         return super().add(fields)
 

@@ -96,7 +96,9 @@ def test_a_signature_ends_an_entry_without_index() -> None:
     ]
 
 
-@pytest.mark.parametrize("entry", [{"type": "file_citation", "text": "[1]", "file": "f"}, {"text": "a"}])
+@pytest.mark.parametrize(
+    "entry", [{"type": "file_citation", "text": "[1]", "file": "f"}, {"text": "a"}]
+)
 def test_entries_of_other_types_are_whole(entry: dict[str, Any]) -> None:
     assert joined([entry], [{**entry, "n": 2}]) == [entry, {**entry, "n": 2}]
 

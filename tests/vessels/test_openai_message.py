@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,7 +41,10 @@ def whole(message: dict[str, Any]) -> Decoded:
         ),
         ([{"reasoning": "Hm", "content": ""}], {"content": "", "reasoning": "Hm"}),
         ([{"thinking": "Hm"}], {"thinking": "Hm"}),
-        ([{"content": "Hi", "padding": "abc", "refusal": None, "annotations": []}], {"content": "Hi"}),
+        (
+            [{"content": "Hi", "padding": "abc", "refusal": None, "annotations": []}],
+            {"content": "Hi"},
+        ),
         ([{"role": "tool", "content": "Hi"}], {"role": "tool", "content": "Hi"}),
     ],
 )
@@ -248,7 +252,9 @@ def test_content_that_is_an_object_goes_back_as_its_text() -> None:
 
 def test_half_an_answer_has_what_came() -> None:
     function = {"name": "f", "arguments": '{"x'}
-    found = openai(delta(content="a"), delta(tool_calls=[{"index": 0, "id": "c", "function": function}]))
+    found = openai(
+        delta(content="a"), delta(tool_calls=[{"index": 0, "id": "c", "function": function}])
+    )
     assert found.outcome == "TruncatedError"
     assert found.natives[0] == {
         "role": "assistant",
@@ -331,7 +337,7 @@ CONTENT = st.one_of(
         ),
         min_size=1,
         max_size=4,
-    ).filter(lambda parts: all(a["type"] != b["type"] for a, b in zip(parts, parts[1:]))),
+    ).filter(lambda parts: all(a["type"] != b["type"] for a, b in pairwise(parts))),
 )
 MESSAGES = st.builds(
     lambda content, texts, optional: {"role": "assistant", "content": content, **texts, **optional},
@@ -420,7 +426,9 @@ def call_pieces(draw: Any, at: int, call: dict[str, Any]) -> list[dict[str, Any]
 
 
 @given(message=MESSAGES, data=st.data())
-def test_any_message_cut_into_deltas_anywhere_comes_back(message: dict[str, Any], data: Any) -> None:
+def test_any_message_cut_into_deltas_anywhere_comes_back(
+    message: dict[str, Any], data: Any
+) -> None:
     assume(len(message) > 2 or message["content"] is not None)
     told = [delta for key in message for delta in pieces_of(data.draw, key, message[key])]
     found = openai(*(delta(**fields) for fields in told), delta("stop"))
@@ -433,9 +441,7 @@ def test_any_message_cut_into_deltas_anywhere_comes_back(message: dict[str, Any]
     else:
         assert choice.text == "".join(part.get("text", "") for part in content)
     assert choice.refusal == message.get("refusal", "")
-    assert [
-        (call.id, call.name, call.arguments_text) for call in choice.tool_calls
-    ] == [
+    assert [(call.id, call.name, call.arguments_text) for call in choice.tool_calls] == [
         (call["id"], call["function"]["name"], call["function"]["arguments"])
         for call in message.get("tool_calls", ())
     ]

@@ -118,7 +118,12 @@ def test_only_the_option_asks_for_usage(option: Any) -> None:
 
 def test_every_cut_behind_the_finish_is_told() -> None:
     """Of 2,100 captured streams that were cut there, 159 lost their usage in silence."""
-    frames = [sse(delta(content="a")), sse(STOP), sse({"choices": [], "usage": {"prompt_tokens": 1}}), DONE]
+    frames = [
+        sse(delta(content="a")),
+        sse(STOP),
+        sse({"choices": [], "usage": {"prompt_tokens": 1}}),
+        DONE,
+    ]
     body = b"".join(frames)
     finished = len(frames[0] + frames[1])
     for cut in range(finished, len(body)):
