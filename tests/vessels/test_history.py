@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strict_provider import check_openai
+from strict_openai import check_openai
 from vesselog.core.request import Message, chat_request
 from vesselog.vessels import INVALID_JSON, OpenAI, native_of, valid_arguments, valid_history
 

@@ -6,16 +6,20 @@ refuse what their provider would refuse, so a turn that is answered was asked fo
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loopback import LoopbackServer
-from strict_provider import PROVIDERS, QUESTIONS, TOOL, StrictProvider, scripted
+from strict_openai import OPENAI_PROVIDERS
+from strict_provider import QUESTIONS, TOOL, StrictProvider, scripted
 from talking import Talker, talking
 from vesselog import Retries
+from vesselog.core.request import chat_request
 
+PROVIDERS: dict[str, StrictProvider] = {**OPENAI_PROVIDERS}
 BEFORE_NATIVES = pytest.mark.xfail(reason="its decoder builds no native message yet", strict=True)
 every_provider = pytest.mark.parametrize(
     "name",
@@ -85,3 +89,47 @@ def test_what_was_said_is_accepted_back(name: str, way: str, kind: str, tmp_path
     # Replayed at another address, without a network: each request is the recorded one.
     with talking_to(kind, provider, "http://127.0.0.1:9", replay=tmp_path) as talker:
         assert loop(talker, way) == answers
+
+
+@KINDS
+@every_provider
+def test_results_in_another_order_are_accepted(name: str, kind: str, tmp_path: Path) -> None:
+    provider = PROVIDERS[name]
+    refused: list[str] = []
+    with (
+        LoopbackServer([scripted(provider, refused)]) as server,
+        talking_to(kind, provider, server.url, recordings=tmp_path) as talker,
+    ):
+        answers = loop(talker, "stream", backwards=True)
+    assert (refused, len(answers)) == ([], 4)
+
+
+@WAYS
+@pytest.mark.parametrize("first", PROVIDERS)
+def test_a_conversation_may_go_on_with_another_provider(
+    first: str, way: str, tmp_path: Path
+) -> None:
+    """What one said is valid for each of the others, with the results in any order."""
+    provider = PROVIDERS[first]
+    messages: list[Any] = [{"role": "user", "content": QUESTIONS[0]}]
+    with (
+        LoopbackServer([scripted(_heedless(provider), [])]) as server,
+        talking_to("sync", provider, server.url, recordings=tmp_path) as talker,
+    ):
+        for _ in range(3):
+            answer = ask(talker, way, messages)
+            messages.append(answer.to_message())
+            messages += [
+                {"role": "tool", "tool_call_id": call.id, "content": "Sunny."}
+                for call in reversed(answer.tool_calls)
+            ]
+    messages.append({"role": "user", "content": QUESTIONS[1]})
+    for name, other in PROVIDERS.items():
+        body = other.vessel("http://h").request(chat_request("m", messages, tools=[TOOL])).body
+        assert body is not None
+        assert (name, other.check(body)) == (name, None)
+
+
+def _heedless(provider: StrictProvider) -> StrictProvider:
+    """The provider, which accepts everything."""
+    return dataclasses.replace(provider, check=lambda _: None, wanted=lambda _: None)
