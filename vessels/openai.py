@@ -148,9 +148,16 @@ class OpenAI(Vessel):
         )
 
     def decoder(self, request: WireRequest) -> OpenAIDecoder:
-        """A decoder that knows how many choices were asked for."""
-        asked = (request.body or {}).get("n")
-        return OpenAIDecoder(self.name, asked if isinstance(asked, int) else 1)
+        """A decoder that knows how many choices were asked for, and whether token counts were."""
+        body = request.body or {}
+        asked = body.get("n")
+        options = body.get("stream_options")
+        return OpenAIDecoder(
+            self.name,
+            asked if isinstance(asked, int) else 1,
+            asked_usage=isinstance(options, dict)
+            and cast("dict[str, Any]", options).get("include_usage") is True,
+        )
 
     def failure(self, status: int, text: str) -> ProviderError:
         """The error of a status and its body, whatever its shape."""
