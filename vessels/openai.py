@@ -7,7 +7,7 @@ top, `extra_body` last.
 OpenAI's own API (api.openai.com and what is below it) is stricter than other servers of its
 dialect, so two things depend on the address. Its chat route wants `max_completion_tokens`, which
 every model there takes and the current ones require; other servers get `max_tokens`, which every
-one of them knows. And it refuses keys that it does not know in a message (openai_messages.py).
+one of them knows. And it refuses keys that it does not know in a message (openai_history.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
-from .openai_messages import OPENAI_RULES, MessageRules, openai_messages
+from .openai_history import OPENAI_RULES, MessageRules, openai_messages
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
 

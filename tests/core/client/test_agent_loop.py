@@ -20,14 +20,7 @@ from vesselog import Retries
 from vesselog.core.request import chat_request
 
 PROVIDERS: dict[str, StrictProvider] = {**OPENAI_PROVIDERS}
-BEFORE_NATIVES = pytest.mark.xfail(reason="its decoder builds no native message yet", strict=True)
-every_provider = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in {"openai", "azure"} else BEFORE_NATIVES)
-        for name in PROVIDERS
-    ],
-)
+every_provider = pytest.mark.parametrize("name", PROVIDERS)
 WAYS = pytest.mark.parametrize("way", ["stream", "complete"])
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 
