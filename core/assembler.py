@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from io import StringIO
 from typing import Any, TypeVar, cast
@@ -123,6 +124,7 @@ class Assembler:
         call: int | None = None,
         vessel: str | None = None,
         natives: NativeMessages | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Completion:
         """The answer so far. natives: the messages in the provider's form, made by `vessel`."""
         found = natives or {}
@@ -138,6 +140,7 @@ class Assembler:
             response_id=self._response_id,
             model=self._model,
             extra=deepcopy(self._extra),
+            headers=dict(headers or {}),
             outcome=outcome,
             metrics=metrics or Metrics(),
             session=session,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
 from .openai_shape import choice_to_message, completion_to_openai
+from .response_headers import request_id_of
 
 __all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
 
@@ -101,7 +102,8 @@ class Completion(Choice):
     """An answer, whole or as far as it arrived.
 
     `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
-    None while the call runs.
+    None while the call runs. `headers` are those of the answer that are kept (rate limits, ids;
+    names in lower case).
     """
 
     choices: tuple[Choice, ...] = ()
@@ -112,8 +114,14 @@ class Completion(Choice):
     response_id: str | None = None
     model: str | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
     session: str | None = None
     call: int | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request, which its support asks for; None if it gave none."""
+        return request_id_of(self.headers)
 
     def parse(self, model: type[ParsedModel]) -> ParsedModel:
         """The answer's text as an instance of `model`, as asked for by `response_format=model`.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,12 @@ class Attempts:
         call = self.current
         return (float("inf"), "total") if call is None or call.outcome is not None else call.left()
 
-    def headers(self) -> dict[str, str]:
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers that are kept; empty before they arrived."""
+        return self.current.headers if self.current else {}
+
+    def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""
         origin = self._plan.origin
         return {**self._plan.headers, **self._settings.closing_servers.headers(origin)}

@@ -15,12 +15,13 @@ from ..http.closing_servers import ClosingServers
 from ..http.inflate import Inflater
 from ..metrics import Meter
 from ..native import NativeMessages
+from ..response_headers import kept_headers
 from ..settings import Limits, Retries, Timeouts
 from ..truth.session_file import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan
-from .retry import parse_retry_after
+from .retry import take_retry_advice
 
 __all__ = ["PART_BYTES", "Call", "SharedSettings"]
 
@@ -46,10 +47,10 @@ class Call:
 
     cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
-    status: the response's, None before it. outcome: None while it runs. error: why it failed, to be
-    raised after all steps were handed out. natives: after the end, the messages in the provider's
-    own form. gate: what has to pass before anything written is shown;
-    None at most durability levels.
+    status, headers: the response's, None and empty before it; only the headers that are kept.
+    outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
+    natives: after the end, the messages in the provider's own form. gate: what has to pass before
+    anything written is shown; None at most durability levels.
     """
 
     def __init__(self, plan: Plan, writer: Writer, settings: SharedSettings) -> None:
@@ -70,7 +71,6 @@ class Call:
         self._meter = Meter()
         self._final: Metrics | None = None
         self._inflater: Inflater | None = None
-        self._retry_after: str | None = None
         self._arrived = self._begun
         self.deadlines = Deadlines(settings.timeouts, self._begun)
         self.gate = writer.gate
@@ -78,6 +78,7 @@ class Call:
         self.drains = True
         self.enough = False
         self.status: int | None = None
+        self.headers: dict[str, str] = {}
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
         self.natives: NativeMessages = {}
@@ -117,10 +118,11 @@ class Call:
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""
         self.status = status
-        self._retry_after = headers.get("retry-after")
         self._exchange.respond(status, headers.get("content-type", ""))
-        shown = {name: self._masker.text(value) for name, value in headers.items()}
-        self._writer.response(status, shown)
+        self.headers = {
+            name: self._masker.text(value) for name, value in kept_headers(headers).items()
+        }
+        self._writer.response(status, self.headers)
         encoding = headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"", "identity"}:
             self._inflater = Inflater(encoding)
@@ -160,7 +162,7 @@ class Call:
             if not exchange.whole:
                 return steps
         progress = exchange.progress
-        self.deadlines.data(arrived, progress)
+        self.deadlines.data(arrived, progress, counted=self._meter.usage is not None)
         self.enough = exchange.error is not None or (progress is _TERMINATED and not self.drains)
         return steps
 
@@ -214,9 +216,10 @@ class Call:
             self._writer.abandon()
 
     def _fail(self, error: VesselogError | None) -> None:
+        if error is not None:
+            error.headers = self.headers
         if isinstance(error, ProviderError):
-            now = datetime.fromtimestamp(self._clock.wall() / 1e6, UTC)
-            error.retry_after = parse_retry_after(self._retry_after, now)
+            take_retry_advice(error, datetime.fromtimestamp(self._clock.wall() / 1e6, UTC))
         self.error = error
         if isinstance(error, RecordingError):
             with suppress(RecordingError):  # a file that takes no more lines takes no end either

@@ -7,7 +7,7 @@ own pace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class RecordedFacts:
     call: int | None = None
     metrics: Metrics | None = None
     vessel: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
     outcome: Outcome | None = None
     error: VesselogError | None = None
@@ -54,6 +55,7 @@ class RecordedSource:
         self.facts.session, self.facts.path = recorded.session, recorded.path
         self.facts.call, self.facts.metrics = recorded.number, recorded.metrics
         self.facts.vessel, self.facts.natives = recorded.vessel, natives_of(recorded.end)
+        self.facts.headers = recorded.headers
         self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:

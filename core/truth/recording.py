@@ -36,7 +36,6 @@ __all__ = [
     "metrics_of",
     "outcome_of",
     "recorded_outcome",
-    "vessel_of",
 ]
 
 _LOGGER = logging.getLogger("vesselog")
@@ -48,6 +47,7 @@ _ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
     "code": str,
     "message": str,
     "retryable": bool,
+    "retry_after": (int, float),
 }
 
 
@@ -166,7 +166,8 @@ class RecordedCall:
     @property
     def vessel(self) -> str | None:
         """The name of the vessel that was asked."""
-        return vessel_of(self.request)
+        name = self.request.get("vessel")
+        return name if isinstance(name, str) else None
 
     @property
     def retry_of(self) -> int | None:
@@ -179,6 +180,15 @@ class RecordedCall:
         """The response line, None if there is none (yet)."""
         self._response = self._response or self._first("response")
         return self._response
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers that were recorded; empty if there are none (yet)."""
+        headers = None if self.response is None else self.response.get("headers")
+        if not isinstance(headers, dict):
+            return {}
+        given = cast("dict[str, Any]", headers)
+        return {name: value for name, value in given.items() if isinstance(value, str)}
 
     @property
     def end(self) -> dict[str, Any] | None:
@@ -206,6 +216,7 @@ class RecordedCall:
         error = ending_error(self.end)
         if error is not None:
             error.session, error.call = self.session, self.number
+            error.headers = self.headers
         return error
 
     @property
@@ -241,6 +252,7 @@ class RecordedCall:
             call=self.number,
             vessel=self.vessel,
             natives=natives_of(self.end),
+            headers=self.headers,
         )
 
     def _first(self, kind: str) -> dict[str, Any] | None:
@@ -258,12 +270,6 @@ class RecordedCall:
 
     def __repr__(self) -> str:
         return f"RecordedCall({str(self.path)!r}, {self.number})"
-
-
-def vessel_of(request: Mapping[str, Any]) -> str | None:
-    """The vessel's name in a request line."""
-    name = request.get("vessel")
-    return name if isinstance(name, str) else None
 
 
 def outcome_of(end: Mapping[str, Any] | None) -> Outcome | None:
