@@ -27,7 +27,7 @@ from .anthropic_answer import AnthropicDecoder
 from .anthropic_messages import container_of, system_and_messages
 from .base_urls import route_url
 from .provider_errors import error_of_status
-from .request_parts import chosen_tool, requested_format, stop_list
+from .request_parts import chosen_tool, refuse_custom_tools, requested_format, stop_list
 
 __all__ = ["Anthropic"]
 
@@ -82,6 +82,7 @@ class Anthropic(Vessel):
             logprobs="they are not supported",
             keep_alive="it is not supported",
         )
+        refuse_custom_tools(chat, self.name)
         system, messages = system_and_messages(chat.messages or ())
         body: dict[str, Any] = {"model": chat.model}
         limit = self._max_tokens if chat.max_tokens is None else chat.max_tokens
@@ -143,8 +144,6 @@ class Anthropic(Vessel):
 
 def _tool(tool: Tool) -> dict[str, Any]:
     if tool.function is None:
-        if "custom" in (tool.model_extra or {}):
-            raise InvalidRequestError("anthropic has no custom tools that take free text")
         return tool.model_dump(mode="json", exclude_none=True)
     function = tool.function.model_dump(mode="json", exclude_none=True)
     schema = function.pop("parameters", {"type": "object", "properties": {}})

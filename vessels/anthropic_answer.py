@@ -53,7 +53,7 @@ class AnthropicDecoder(Decoder):
         self._repeats = RepeatFilter()
         self._usage = AnthropicUsage(self._repeats)
         self._content = AnthropicContent()
-        self._begun = False
+        self._begun = self._over = False
         self._role = "assistant"
         self._container: Any = None
         self._finish: FinishReason | None = None
@@ -61,6 +61,8 @@ class AnthropicDecoder(Decoder):
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunk of an event; of a whole message one for each block, and one for the rest."""
         data = frame.data
+        if self._over and data is not None:
+            raise ValueError("a second message began after the first")
         # Nearly every event is a delta, for which this is all that has to be looked at.
         if data is not None and _DELTA in data[:60] and not frame.ignored:
             try:
@@ -111,6 +113,7 @@ class AnthropicDecoder(Decoder):
 
     def _message(self, message: Event, frame: Frame) -> Iterator[ChunkFields]:
         if self._begun:
+            self._over = True
             raise ValueError("a second message began inside the first")
         self._begun = True
         fields = self._kept(message, _IN_MESSAGE)

@@ -29,11 +29,11 @@ _OF_JSON = re.compile(r'[{}\[\]"]')
 def events_in(frame: Frame, vessel: str) -> Iterator[Event]:
     """The events of a frame, each with its `type`. Raises ProviderError for an error in band."""
     data, text = frame.data, frame.text.strip("\ufeff \t\r\n")
+    lines = _bare_lines(text) if frame.ignored else []
     if frame.event == "ping":
-        return iter(())
+        return _events(lines, frame, vessel)
     if data is not None:
-        lines = _bare_lines(text) if frame.ignored else ()
-        return _events((*_values(data, frame, vessel), *lines), frame, vessel)
+        return _events([*_values(data, frame, vessel), *lines], frame, vessel)
     if text[:1] in {"{", "["}:
         frame.repair("data-without-field-name")
         return _events(_values(text, frame, vessel), frame, vessel)
@@ -42,7 +42,7 @@ def events_in(frame: Frame, vessel: str) -> Iterator[Event]:
             frame.repair("error-as-field")
             raise error_in_band(vessel, _value_or_text(line[6:].strip()))
     if frame.event == "error":
-        raise error_in_band(vessel, next(iter(_bare_lines(text)), None))
+        raise error_in_band(vessel, next(iter(lines), None))
     return iter(())
 
 
@@ -87,7 +87,8 @@ def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
 
 def _events(values: Iterable[Any], frame: Frame, vessel: str) -> Iterator[Event]:
     for value in values:
-        for each in cast("list[Any]", value) if isinstance(value, list) else [value]:
+        several = cast("list[Any]", value) if isinstance(value, list) and value else [value]
+        for each in several:
             if isinstance(each, dict):
                 yield from _event(cast("Event", each), frame, vessel)
             else:

@@ -15,7 +15,7 @@ from ..core.errors import InvalidRequestError
 from ..core.request import ImagePart, Message, Part
 from .anthropic_block import input_object
 from .call_arguments import arguments_object
-from .history import history, native_of
+from .history import native_of, valid_history
 from .request_parts import conversation, inline_image
 
 __all__ = ["container_of", "system_and_messages"]
@@ -36,7 +36,7 @@ def system_and_messages(messages: Iterable[Message]) -> tuple[Any, list[dict[str
 
     Raises InvalidRequestError for what the API cannot express.
     """
-    system, turns = conversation(history(messages, _NAME, _IDS), _NAME)
+    system, turns = conversation(valid_history(messages, _NAME, _IDS, native_ids=True), _NAME)
     prompt: Any = None
     if len(system) == 1 and isinstance(system[0].content, str):
         prompt = system[0].content
@@ -69,16 +69,9 @@ def _message(turn: list[Message]) -> dict[str, Any]:
 
 def _answer(message: Message) -> dict[str, Any]:
     if (native := native_of(message, _NAME)) is not None:
-        content = native.get("content")
-        if isinstance(content, list):
-            content = [_valid(block) for block in cast("list[Any]", content) if not _blank(block)]
-        return {"role": "assistant", "content": content}
-    own = dict(message.model_extra or {})
-    refusal = own.pop("refusal", None)
-    blocks = _texts(message)
-    if refusal and isinstance(refusal, str) and not blocks:
-        blocks = [{"type": "text", "text": refusal}]
-    blocks = [block for block in blocks if not _blank(block)]
+        return {"role": "assistant", "content": _as_it_came(native.get("content"), message)}
+    blocks = [block for block in _texts(message) if not _blank(block)]
+    text_alone = isinstance(message.content, str) and not message.tool_calls and blocks
     blocks += [
         {
             "type": "tool_use",
@@ -88,26 +81,37 @@ def _answer(message: Message) -> dict[str, Any]:
         }
         for call in message.tool_calls or ()
     ]
-    text_alone = isinstance(message.content, str) and not message.tool_calls and len(blocks) == 1
-    return {"role": "assistant", "content": blocks[0]["text"] if text_alone else blocks, **own}
+    content = message.content if text_alone else blocks
+    return {"role": "assistant", "content": content, **(message.model_extra or {})}
 
 
-def _blank(block: Any) -> bool:
+def _as_it_came(content: Any, message: Message) -> Any:
+    """The content of an answer of this vessel, its tool calls with the ids of the message's."""
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        return content
+    given = cast("list[dict[str, Any]]", content)
+    blocks = [_with_input(block) for block in given if not _blank(block)]
+    calls = [block for block in blocks if block.get("type") == "tool_use"]
+    ids = [call.id for call in message.tool_calls or ()]
+    if len(ids) == len(calls) and {call.get("id") for call in calls} != set(ids):
+        changed = {id(call): new for call, new in zip(calls, ids, strict=True)}
+        blocks = [
+            {**block, "id": changed[id(block)]} if id(block) in changed else block
+            for block in blocks
+        ]
+    return blocks
+
+
+def _blank(block: dict[str, Any]) -> bool:
     """Whether it is a text that the API refuses: without anything, or of white space alone."""
-    if not isinstance(block, dict) or cast("dict[str, Any]", block).get("type") != "text":
-        return False
-    text = cast("dict[str, Any]", block).get("text")
-    return not (isinstance(text, str) and text.strip())
+    return block.get("type") == "text" and not str(block.get("text") or "").strip()
 
 
-def _valid(block: Any) -> Any:
-    """A block as it came, but with an object as its input if it calls a tool."""
-    if not isinstance(block, dict):
+def _with_input(block: dict[str, Any]) -> dict[str, Any]:
+    """A block as it came; one that calls a tool has an object as its input."""
+    if not str(block.get("type")).endswith("tool_use") or isinstance(block.get("input"), dict):
         return block
-    own = cast("dict[str, Any]", block)
-    if not str(own.get("type")).endswith("tool_use") or isinstance(own.get("input"), dict):
-        return own
-    return {**own, "input": input_object(own.get("input"))}
+    return {**block, "input": input_object(block.get("input"))}
 
 
 def _result(message: Message) -> dict[str, Any]:
