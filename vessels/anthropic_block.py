@@ -11,7 +11,6 @@ deltas extend it. One rule does for all kinds of deltas, known or not:
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any, cast
 
 from ..core.jsontext import loads_exact
@@ -38,7 +37,7 @@ class Block:
         self.slot: str | None = None
         self.started = started
         self.ended = False
-        self._texts: dict[str, StringIO] = {}
+        self._texts: dict[str, list[str]] = {}  # in pieces, by the keys
 
     @property
     def kind(self) -> str:
@@ -59,18 +58,18 @@ class Block:
     @property
     def input_text(self) -> str:
         """The JSON text of the input, as far as deltas gave it."""
-        return self._texts[_INPUT_TEXT].getvalue() if _INPUT_TEXT in self._texts else ""
+        return "".join(self._texts.get(_INPUT_TEXT, ()))
 
     def write(self, key: str, piece: str) -> None:
         """Extend a text of the block."""
-        text = self._texts.get(key)
-        if text is None:
-            text = self._texts[key] = StringIO()
+        pieces = self._texts.get(key)
+        if pieces is None:
+            pieces = self._texts[key] = []
             begun = self.content.get(key)
             # A gateway gives a signature at the start, and again in its delta.
             if isinstance(begun, str) and not (key == "signature" and piece.startswith(begun)):
-                text.write(begun)
-        text.write(piece)
+                pieces.append(begun)
+        pieces.append(piece)
 
     def extend(self, kind: Any, key: str, value: Any) -> None:
         """Extend the block by what a delta of this kind has under `key`."""
@@ -89,7 +88,7 @@ class Block:
 
     def build(self) -> dict[str, Any]:
         """The block as a whole answer has it; an input that is no JSON object is wrapped."""
-        texts = {key: text.getvalue() for key, text in self._texts.items() if key != _INPUT_TEXT}
+        texts = {key: "".join(text) for key, text in self._texts.items() if key != _INPUT_TEXT}
         built = {**self.content, **texts}
         if self.input_text or self.kind.endswith("tool_use"):
             built["input"] = input_object(self.input_text or built.get("input"))

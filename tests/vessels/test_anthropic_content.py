@@ -202,7 +202,7 @@ def test_a_cut_answer_has_what_can_go_back() -> None:
 
 
 def test_thinking_that_the_length_ended_is_left_out() -> None:
-    """It has no signature, without which the API refuses it; servers that never sign keep theirs."""
+    """The API refuses it without a signature. Servers that never sign keep theirs."""
     thinking = {"type": "thinking", "thinking": "", "signature": ""}
     frames = [start(), *block(0, thinking, {"type": "thinking_delta", "thinking": "Hm"})]
     assert content_of([*frames, *end("max_tokens")]) == []

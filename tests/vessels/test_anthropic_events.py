@@ -38,11 +38,9 @@ def test_a_ping_in_any_dress_is_nothing(ping: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["null", "7", "true", '"queued"', "ping", "[]", "[null]", "{}", '{"message": "queued"}']
-    + [
-        '{"status": "processing"}',
-        '{"type": "keep_alive"}',
-        '{"type": "", "at": 1}',
+    [
+        *("null", "7", "true", '"queued"', "ping", "[]", "[null]", "{}", '{"message": "queued"}'),
+        *('{"status": "processing"}', '{"type": "keep_alive"}', '{"type": "", "at": 1}'),
         '{"type": 7}',
     ],
 )
