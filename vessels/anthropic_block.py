@@ -111,7 +111,7 @@ class Block:
 
 def input_object(value: Any) -> dict[str, Any]:
     """The input of a tool as an object; what is none goes under INVALID_JSON, as its text."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return {}
     read = value
     if isinstance(value, str):
