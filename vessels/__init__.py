@@ -32,7 +32,7 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
-        ".openai_messages",
+        ".openai_history",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -96,7 +96,7 @@ if TYPE_CHECKING:
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
     from .ollama import Ollama
     from .openai import OpenAI
-    from .openai_messages import MessageRules
+    from .openai_history import MessageRules
     from .presets import (
         VLLM,
         XAI,

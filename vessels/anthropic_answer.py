@@ -42,7 +42,6 @@ _IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type"
 _IN_MESSAGE_DELTA = frozenset({"delta", "type", "usage"})
 _TYPE = frozenset({"type"})
 _DELTA = "content_block_delta"
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 class AnthropicDecoder(Decoder):
@@ -53,7 +52,7 @@ class AnthropicDecoder(Decoder):
         self._repeats = RepeatFilter()
         self._usage = AnthropicUsage(self._repeats)
         self._content = AnthropicContent()
-        self._begun = self._over = False
+        self._begun = self._over = self._counted = False
         self._role = "assistant"
         self._container: Any = None
         self._finish: FinishReason | None = None
@@ -93,10 +92,13 @@ class AnthropicDecoder(Decoder):
                 yield from self._message(message, frame)
                 # A reason without any content is no end: the content follows.
                 if self._content:
+                    self._counted = bool(message.get("usage"))
                     yield from self._end(message, {}, frame)
             case "message_delta":
                 fields = self._kept(event, _IN_MESSAGE_DELTA)
-                self._usage.add(object_of(event.get("usage"), frame), fields)
+                usage = object_of(event.get("usage"), frame)
+                self._counted = self._counted or bool(usage)
+                self._usage.add(usage, fields)
                 yield from self._end(object_of(event.get("delta"), frame), fields, frame)
             case "message_stop":
                 self._terminate(frame)
@@ -153,10 +155,12 @@ class AnthropicDecoder(Decoder):
             frame.repair("missing-finish-reason")
         self.progress = Progress.TERMINATED
 
-    def flush(self) -> Iterable[ChunkFields]:
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:
         """The blocks of a complete answer that were never ended."""
         if self.progress is Progress.OPEN:
             return ()
+        if self.progress is Progress.FINISHED and not self._counted:
+            frame.repair("usage-missing")
         return filter(None, self._content.stop_all())
 
     def native(self) -> NativeMessages:
@@ -170,9 +174,5 @@ class AnthropicDecoder(Decoder):
     def _kept(self, given: Event, known: frozenset[str] = frozenset()) -> ChunkFields:
         """A chunk of fields that the universal chunk does not have."""
         self._container = given.get("container") or self._container
-        extra = {
-            key: value
-            for key, value in given.items()
-            if key not in known and value not in _EMPTY and self._repeats.is_new(key, value)
-        }
-        return cast("ChunkFields", {"extra": extra} if extra else {})
+        extra = self._repeats.unknown_fields(given, known)
+        return {"extra": extra} if extra else {}

@@ -45,7 +45,7 @@ class AnthropicContent:
     def whole(self, blocks: Any, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a whole message's content."""
         if isinstance(blocks, str):
-            frame.repair("field-of-another-type")
+            frame.repair("unexpected-type")
             blocks = [{"type": "text", "text": blocks}]
         if not isinstance(blocks, list):
             return
@@ -54,7 +54,7 @@ class AnthropicContent:
                 yield from self._begin(index, cast("Event", block), frame)
                 yield self._finish(self._latest[index])
             else:
-                frame.repair("field-of-another-type")
+                frame.repair("unexpected-type")
 
     def start(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a start event."""
@@ -63,7 +63,7 @@ class AnthropicContent:
             index = self._index(event, frame, new=True)
             yield from self._begin(index, cast("Event", content), frame)
         else:  # its deltas say what it is
-            frame.repair("field-of-another-type")
+            frame.repair("unexpected-type")
 
     def delta(self, event: Event, frame: Frame) -> ChunkFields:
         """The chunk of a delta, empty if it says nothing."""
@@ -148,7 +148,8 @@ class AnthropicContent:
                 frame.repair("tool-id-not-unique")
             else:
                 frame.repair("tool-id-made")
-            identifier = made_id(f"{block.slot} {frame.text}")
+            # The end of a large frame is enough, which may have many such calls.
+            identifier = made_id(f"{block.slot} {len(frame.text)} {frame.text[-512:]}")
         content["id"] = identifier
         self._ids.add(identifier)
         call: ToolCallDeltaFields = {"slot": block.slot, "index": block.index, "id": identifier}

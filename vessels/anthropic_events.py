@@ -117,7 +117,7 @@ def text_in(place: Event, name: str, frame: Frame) -> str:
         return value
     if value is None or value is False:
         return ""
-    frame.repair("field-of-another-type")
+    frame.repair("unexpected-type")
     return dumps(mend_value(value)).decode()
 
 
@@ -126,5 +126,5 @@ def object_of(value: Any, frame: Frame) -> Event:
     if isinstance(value, dict):
         return cast("Event", value)
     if value is not None:
-        frame.repair("field-of-another-type")
+        frame.repair("unexpected-type")
     return {}

@@ -135,12 +135,16 @@ class _Calls:
     def answered(self, message: Message) -> Message:
         """A tool's result with the id of its call."""
         given = message.tool_call_id or ""
-        tool = message.name or (message.model_extra or {}).get("tool_name")
-        for index, call in enumerate(self._waiting):
-            if (call.given == given) if given else (tool in {None, call.tool}):
-                del self._waiting[index]
-                self._answered[given] = call.sent
-                return message.model_copy(update={"tool_call_id": call.sent or None})
+        if given:
+            fitting = [call for call in self._waiting if call.given == given]
+        else:
+            tool = message.name or (message.model_extra or {}).get("tool_name")
+            fitting = [call for call in self._waiting if tool in {None, call.tool}]
+            fitting = [call for call in fitting if not call.given] or fitting
+        if fitting:
+            self._waiting.remove(fitting[0])
+            self._answered[given] = fitting[0].sent
+            return message.model_copy(update={"tool_call_id": fitting[0].sent or None})
         # A second result for a call goes where the first went.
         again = self._answered.get(given) if given else None
         return message.model_copy(update={"tool_call_id": again}) if again else message

@@ -7,7 +7,7 @@ top, `extra_body` last.
 OpenAI's own API (api.openai.com and what is below it) is stricter than other servers of its
 dialect, so two things depend on the address. Its chat route wants `max_completion_tokens`, which
 every model there takes and the current ones require; other servers get `max_tokens`, which every
-one of them knows. And it refuses keys that it does not know in a message (openai_messages.py).
+one of them knows. And it refuses keys that it does not know in a message (openai_history.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
-from .openai_messages import OPENAI_RULES, MessageRules, openai_messages
+from .openai_history import OPENAI_RULES, MessageRules, openai_messages
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
 
@@ -148,9 +148,16 @@ class OpenAI(Vessel):
         )
 
     def decoder(self, request: WireRequest) -> OpenAIDecoder:
-        """A decoder that knows how many choices were asked for."""
-        asked = (request.body or {}).get("n")
-        return OpenAIDecoder(self.name, asked if isinstance(asked, int) else 1)
+        """A decoder that knows how many choices were asked for, and whether token counts were."""
+        body = request.body or {}
+        asked = body.get("n")
+        options = body.get("stream_options")
+        return OpenAIDecoder(
+            self.name,
+            asked if isinstance(asked, int) else 1,
+            asked_usage=isinstance(options, dict)
+            and cast("dict[str, Any]", options).get("include_usage") is True,
+        )
 
     def failure(self, status: int, text: str) -> ProviderError:
         """The error of a status and its body, whatever its shape."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from .openai import OpenAI
-from .openai_messages import MessageRules
+from .openai_history import MessageRules
 
 __all__ = ["Preset", "looked_for", "strict"]
 

@@ -261,7 +261,7 @@ def test_a_field_of_another_type_never_kills_a_good_answer(path: str, value: Any
 def test_a_text_that_is_a_number_is_its_json() -> None:
     delta = {"type": "text_delta", "text": [1]}
     found = answer(start(), *block(0, {"type": "text", "text": ""}, delta), *end())
-    assert (found.completion.text, found.repairs) == ("[1]", ["field-of-another-type"])
+    assert (found.completion.text, found.repairs) == ("[1]", ["unexpected-type"])
 
 
 def test_a_stop_before_anything_began_is_no_answer() -> None:
