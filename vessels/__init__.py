@@ -32,6 +32,7 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".joined_pieces",
         ".openai_history",
         ".provider_errors",
         ".repeated_fields",
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .joined_pieces import JoinedObject
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_history import MessageRules
@@ -178,6 +180,7 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",
