@@ -21,7 +21,7 @@ from ..core.frame import Frame
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .anthropic_content import AnthropicContent
-from .anthropic_events import Event, events_in, object_of, text_in
+from .anthropic_events import Event, events_in, object_of, text_under
 from .anthropic_usage import AnthropicUsage
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
@@ -119,11 +119,11 @@ class AnthropicDecoder(Decoder):
             raise ValueError("a second message began inside the first")
         self._begun = True
         fields = self._kept(message, _IN_MESSAGE)
-        if role := text_in(message, "role", frame):
+        if role := text_under(message, "role", frame):
             self._role = fields["role"] = role
-        if identifier := text_in(message, "id", frame):
+        if identifier := text_under(message, "id", frame):
             fields["response_id"] = identifier
-        if model := text_in(message, "model", frame):
+        if model := text_under(message, "model", frame):
             fields["model"] = model
         self._usage.add(object_of(message.get("usage"), frame), fields)
         yield fields
@@ -133,7 +133,7 @@ class AnthropicDecoder(Decoder):
         """The chunk of these fields with the stop reason, if one is given."""
         if kept := self._kept(delta, _IN_MESSAGE).get("extra"):
             fields["extra"] = {**fields.get("extra", {}), **kept}
-        reason = text_in(delta, "stop_reason", frame)
+        reason = text_under(delta, "stop_reason", frame)
         if reason:
             finish = _FINISH.get(reason, "other")
             if reason not in _FINISH and not self._content:

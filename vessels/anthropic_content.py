@@ -14,7 +14,7 @@ from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.mending import mend_value
 from .anthropic_block import Block
-from .anthropic_events import Event, text_in
+from .anthropic_events import Event, text_under
 from .call_arguments import arguments_text, made_id
 
 __all__ = ["AnthropicContent"]
@@ -86,7 +86,7 @@ class AnthropicContent:
                 if key == "citation":
                     fields["extra"] = {"citations": [value]}
                 continue
-            text = value if isinstance(value, str) else text_in(delta, key, frame)
+            text = value if isinstance(value, str) else text_under(delta, key, frame)
             block.write(key, text)
             if not text:
                 continue
@@ -124,12 +124,12 @@ class AnthropicContent:
         self._blocks.append(block)
         match block.kind:
             case "text":
-                if text := text_in(content, "text", frame):
+                if text := text_under(content, "text", frame):
                     yield {"text": text}
                 if isinstance(cited := content.get("citations"), list):
                     yield {"extra": {"citations": list(cast("list[Any]", cited))}}
             case "thinking":
-                if thinking := text_in(content, "thinking", frame):
+                if thinking := text_under(content, "thinking", frame):
                     yield {"reasoning": thinking}
             case "tool_use":
                 yield self._call(block, frame)
@@ -142,7 +142,7 @@ class AnthropicContent:
         if "input" in content:
             content["input"] = mend_value(content["input"], frame)
         block.slot = str(len(self._ids))
-        identifier = text_in(content, "id", frame)
+        identifier = text_under(content, "id", frame)
         if not identifier or identifier in self._ids:
             if identifier:
                 frame.repair("tool-id-not-unique")
@@ -153,7 +153,7 @@ class AnthropicContent:
         content["id"] = identifier
         self._ids.add(identifier)
         call: ToolCallDeltaFields = {"slot": block.slot, "index": block.index, "id": identifier}
-        call["name"] = text_in(content, "name", frame)
+        call["name"] = text_under(content, "name", frame)
         return {"tool_calls": [call]}
 
     def _finish(self, block: Block) -> ChunkFields:

@@ -18,7 +18,7 @@ from ..core.mending import mend_value
 from .concatenated_json import DONE, json_values
 from .provider_errors import error_in_band, error_in_event
 
-__all__ = ["Event", "events_in", "object_of", "text_in"]
+__all__ = ["Event", "events_in", "object_of", "text_under"]
 
 Event = dict[str, Any]
 
@@ -110,7 +110,7 @@ def _event(event: Event, frame: Frame, vessel: str) -> Iterator[Event]:
         frame.repair("unknown-event")
 
 
-def text_in(place: Event, name: str, frame: Frame) -> str:
+def text_under(place: Event, name: str, frame: Frame) -> str:
     """The text under `name`: of any other value its JSON text; "" for null and false."""
     value = place.get(name)
     if isinstance(value, str):

@@ -98,7 +98,9 @@ class OpenAIChoice:
         calls = self._tool_calls.close(frame)
         if not calls:
             return None
-        return {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
+        return (
+            {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
+        )
 
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool

@@ -148,7 +148,12 @@ class ToolCalls:
         return self._begin(index, frame)
 
     def _delta(
-        self, call: ToolCallState, identifier: str | None, name: str | None, arguments: str, frame: Frame
+        self,
+        call: ToolCallState,
+        identifier: str | None,
+        name: str | None,
+        arguments: str,
+        frame: Frame,
     ) -> ToolCallDeltaFields:
         delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.size or call.arguments):

@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["check_anthropic"]
+from anthropic_bodies import events_of, whole
+from strict_provider import StrictProvider
+from vesselog.vessels import Anthropic
+
+__all__ = ["ANTHROPIC_PROVIDERS", "check_anthropic"]
 
 # The keys that each kind of block may have; other kinds are the API's own and not looked into.
 _KEYS = {
@@ -140,3 +144,34 @@ def _answers(
 
 def _of_the_model(blocks: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [block for block in blocks if block["type"] != "text"]
+
+
+def _turn(thought: str, *blocks: dict[str, Any]) -> dict[str, Any]:
+    thinking = {"type": "thinking", "thinking": thought, "signature": f"S {thought}"}
+    return {"role": "assistant", "content": [thinking, *blocks]}
+
+
+def _call(number: int, city: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_{number}", "name": "weather", "input": {"city": city}}
+
+
+def _reason(turn: dict[str, Any]) -> str:
+    return "tool_use" if turn["content"][-1]["type"] == "tool_use" else "end_turn"
+
+
+ANTHROPIC_PROVIDERS = {
+    "anthropic": StrictProvider(
+        vessel=lambda url: Anthropic(base_url=url, max_tokens=500),
+        turns=(
+            _turn("Two cities.", _call(1, "Bremen"), _call(2, "Rostock")),
+            _turn("Two more.", _call(3, "Kiel"), _call(4, "Zürich")),
+            _turn("Kiel is sunny.", {"type": "text", "text": "In Kiel."}),
+            _turn("That is all.", {"type": "text", "text": "Ahoy!"}),
+        ),
+        check=check_anthropic,
+        wanted=lambda message: message["content"],
+        whole=lambda turn: whole(turn["content"], _reason(turn)),
+        frames=lambda turn: events_of(turn["content"], _reason(turn)),
+    )
+}
+"""By the name of the vessel."""

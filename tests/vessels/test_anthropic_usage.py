@@ -73,3 +73,11 @@ def test_counts_of_another_type_are_left_out(usage: Any) -> None:
     assert (found.outcome, found.completion.text) == ("complete", "a")
     assert found.completion.usage is not None
     assert found.completion.usage.input_tokens == 25
+
+
+def test_a_stream_that_ends_before_its_counts_says_so() -> None:
+    final = frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    found = answer(start(), *text(0, "a"), final)
+    assert (found.outcome, found.repairs) == ("complete", ["usage-missing"])
+    assert answer(start(), *text(0, "a"), final, frame({"type": "message_stop"})).repairs == []
+    assert answer(*HELLO[:-1]).repairs == []
