@@ -122,7 +122,7 @@ class AnthropicDecoder(Decoder):
         if role := text_under(message, "role", frame):
             self._role = fields["role"] = role
         if identifier := text_under(message, "id", frame):
-            fields["response_id"] = identifier
+            self._content.seed = fields["response_id"] = identifier
         if model := text_under(message, "model", frame):
             fields["model"] = model
         self._usage.add(object_of(message.get("usage"), frame), fields)

@@ -90,8 +90,9 @@ class Block:
         """The block as a whole answer has it; an input that is no JSON object is wrapped."""
         texts = {key: "".join(text) for key, text in self._texts.items() if key != _INPUT_TEXT}
         built = {**self.content, **texts}
-        if self.input_text or self.kind.endswith("tool_use"):
-            built["input"] = input_object(self.input_text or built.get("input"))
+        text = "" if self.kind in {"text", "thinking"} else self.input_text
+        if text or self.kind.endswith("tool_use"):
+            built["input"] = input_object(text or built.get("input"))
         return built
 
     def goes_back(self, *, cut: bool) -> bool:

@@ -27,9 +27,13 @@ _KINDS = {
 
 
 class AnthropicContent:
-    """The blocks of one answer, in the order in which they began."""
+    """The blocks of one answer, in the order in which they began.
+
+    seed: what the ids of calls are made of that have none: the answer's id.
+    """
 
     def __init__(self) -> None:
+        self.seed = ""
         self._blocks: list[Block] = []
         self._latest: dict[int, Block] = {}  # by its index
         self._ids: set[str] = set()
@@ -50,20 +54,15 @@ class AnthropicContent:
         if not isinstance(blocks, list):
             return
         for index, block in enumerate(cast("list[Any]", blocks)):
-            if isinstance(block, dict):
-                yield from self._begin(index, cast("Event", block), frame)
+            if (content := _typed(block, frame)) is not None:
+                yield from self._begin(index, content, frame)
                 yield self._finish(self._latest[index])
-            else:
-                frame.repair("unexpected-type")
 
     def start(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a start event."""
-        content = event.get("content_block")
-        if isinstance(content, dict):
-            index = self._index(event, frame, new=True)
-            yield from self._begin(index, cast("Event", content), frame)
-        else:  # its deltas say what it is
-            frame.repair("unexpected-type")
+        content = _typed(event.get("content_block"), frame)
+        if content is not None:
+            yield from self._begin(self._index(event, frame, new=True), content, frame)
 
     def delta(self, event: Event, frame: Frame) -> ChunkFields:
         """The chunk of a delta, empty if it says nothing."""
@@ -77,6 +76,9 @@ class AnthropicContent:
         kind = delta.get("type")
         if block is None:
             block = self._without_start(self._index(event, frame), kind, frame)
+        if block.ended:
+            frame.repair("delta-after-block-stop")
+            block.ended = False
         fields: ChunkFields = {}
         for key, value in delta.items():
             if key == "type":
@@ -124,13 +126,15 @@ class AnthropicContent:
         self._blocks.append(block)
         match block.kind:
             case "text":
-                if text := text_under(content, "text", frame):
-                    yield {"text": text}
+                content["text"] = text_under(content, "text", frame)
+                if content["text"]:
+                    yield {"text": content["text"]}
                 if isinstance(cited := content.get("citations"), list):
                     yield {"extra": {"citations": list(cast("list[Any]", cited))}}
             case "thinking":
-                if thinking := text_under(content, "thinking", frame):
-                    yield {"reasoning": thinking}
+                content["thinking"] = text_under(content, "thinking", frame)
+                if content["thinking"]:
+                    yield {"reasoning": content["thinking"]}
             case "tool_use":
                 yield self._call(block, frame)
             case _:
@@ -142,18 +146,21 @@ class AnthropicContent:
         if "input" in content:
             content["input"] = mend_value(content["input"], frame)
         block.slot = str(len(self._ids))
-        identifier = text_under(content, "id", frame)
+        identifier, name = (text_under(content, key, frame) for key in ("id", "name"))
         if not identifier or identifier in self._ids:
             if identifier:
                 frame.repair("tool-id-not-unique")
             else:
                 frame.repair("tool-id-made")
-            # The end of a large frame is enough, which may have many such calls.
-            identifier = made_id(f"{block.slot} {len(frame.text)} {frame.text[-512:]}")
+            identifier = made_id(f"{self.seed} {block.slot} {name}")
         content["id"] = identifier
         self._ids.add(identifier)
-        call: ToolCallDeltaFields = {"slot": block.slot, "index": block.index, "id": identifier}
-        call["name"] = text_under(content, "name", frame)
+        call: ToolCallDeltaFields = {
+            "slot": block.slot,
+            "index": block.index,
+            "id": identifier,
+            "name": name,
+        }
         return {"tool_calls": [call]}
 
     def _finish(self, block: Block) -> ChunkFields:
@@ -167,9 +174,11 @@ class AnthropicContent:
             if block.input_text or not given:
                 return {}
             return {"tool_calls": [{"slot": block.slot, "arguments": arguments_text(given)}]}
-        if block.kind in {"text", "thinking"}:
-            return {}
-        return {"extra": {f"block_{block.index}": block.build()}}
+        if block.kind not in {"text", "thinking"}:
+            return {"extra": {f"block_{block.index}": block.build()}}
+        if text := block.input_text:  # which no call is there for
+            return {"extra": {f"block_{block.index}": {"input": text}}}
+        return {}
 
     def _without_start(self, index: int, kind: Any, frame: Frame) -> Block:
         """The block of a delta that has no block, or no index."""
@@ -187,3 +196,15 @@ class AnthropicContent:
             return index
         frame.repair("missing-block-index")
         return self._blocks[-1].index + new if self._blocks else 0
+
+
+def _typed(block: Any, frame: Frame) -> Event | None:
+    """A block with its type, which its other keys may tell; None if only its deltas can."""
+    content = cast("Event", block) if isinstance(block, dict) else {}
+    if content.get("type") and isinstance(content["type"], str):
+        return content
+    frame.repair("unexpected-type")
+    told = [key for key in ("text", "thinking") if key in content]
+    if not told and {"id", "name", "input"} <= content.keys():
+        told.append("tool_use")
+    return {**content, "type": told[0]} if told else None

@@ -30,7 +30,7 @@ def events_in(frame: Frame, vessel: str) -> Iterator[Event]:
     """The events of a frame, each with its `type`. Raises ProviderError for an error in band."""
     data, text = frame.data, frame.text.strip("\ufeff \t\r\n")
     lines = _bare_lines(text) if frame.ignored else []
-    if frame.event == "ping":
+    if frame.event == "ping" and (data is None or _says_nothing(data)):
         return _events(lines, frame, vessel)
     if data is not None:
         return _events([*_values(data, frame, vessel), *lines], frame, vessel)
@@ -44,6 +44,17 @@ def events_in(frame: Frame, vessel: str) -> Iterator[Event]:
     if frame.event == "error":
         raise error_in_band(vessel, next(iter(lines), None))
     return iter(())
+
+
+def _says_nothing(data: str) -> bool:
+    """Whether the data of a ping has no event in it, nor half of one."""
+    value = _value_or_text(data)
+    if isinstance(value, str):
+        return not _OF_JSON.search(value)
+    return not (
+        isinstance(value, list)
+        or (isinstance(value, dict) and ("type" in value or "error" in value))
+    )
 
 
 def _bare_lines(text: str) -> list[Any]:
@@ -87,8 +98,8 @@ def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
 
 def _events(values: Iterable[Any], frame: Frame, vessel: str) -> Iterator[Event]:
     for value in values:
-        several = cast("list[Any]", value) if isinstance(value, list) and value else [value]
-        for each in several:
+        several = cast("list[Any]", value) if isinstance(value, list) else []
+        for each in several or [value]:
             if isinstance(each, dict):
                 yield from _event(cast("Event", each), frame, vessel)
             else:

@@ -87,9 +87,10 @@ def _answer(message: Message) -> dict[str, Any]:
 
 def _as_it_came(content: Any, message: Message) -> Any:
     """The content of an answer of this vessel, its tool calls with the ids of the message's."""
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+    if isinstance(content, str):
         return content
-    given = cast("list[dict[str, Any]]", content)
+    listed = cast("list[Any]", content) if isinstance(content, list) else []
+    given = [cast("dict[str, Any]", block) for block in listed if isinstance(block, dict)]
     blocks = [_with_input(block) for block in given if not _blank(block)]
     calls = [block for block in blocks if block.get("type") == "tool_use"]
     ids = [call.id for call in message.tool_calls or ()]

@@ -263,6 +263,17 @@ def test_blocks_that_are_never_ended() -> None:
     assert completion_of(frames).extra == completion_of(events_of(EVERY_KIND)).extra
 
 
+def test_a_delta_after_the_stop_of_its_block_extends_it() -> None:
+    for each in (EVERY_KIND[0], CALL, THOUGHT, EVERY_KIND[-2]):
+        frames = events_of([each])
+        (stop,) = [frame for frame in frames if b"content_block_stop" in frame]
+        frames.remove(stop)
+        swapped = [*frames[:-3], stop, *frames[-3:]]
+        assert content_of(swapped) == [each]
+        assert completion_of(swapped).extra == completion_of(events_of([each])).extra
+        assert answer(*swapped).repairs == ["delta-after-block-stop"]
+
+
 def test_all_blocks_at_one_index() -> None:
     """Some gateways do not count."""
     frames = [start()]
@@ -299,6 +310,14 @@ def test_a_start_that_is_null() -> None:
     frames = [start(), frame(begun), delta(0, type="text_delta", text="a"), *end()]
     assert content_of(frames) == [{"type": "text", "text": "a"}]
     assert answer(*frames).outcome == "complete"
+
+
+def test_a_block_without_its_type_has_the_one_that_it_shows() -> None:
+    for each in (THOUGHT, CALL, {"type": "text", "text": "Hi"}):
+        untyped = {key: value for key, value in each.items() if key != "type"}
+        for body in ([start(), *block(0, untyped), *end()], whole([untyped, {}])):
+            assert content_of(body) == [each]
+            assert completion_of(body).finish_reason == ("tool_calls" if each is CALL else "stop")
 
 
 @pytest.mark.parametrize("gap", [None, "x", [1]])

@@ -84,7 +84,7 @@ def test_several_events_in_one_frame() -> None:
     ]
     glued = "".join(json.dumps(each) for each in events).encode()
     for data, repairs in ((glued, ["glued-events"]), (json.dumps(events).encode(), [])):
-        found = answer(*BEFORE, b"data: " + data + b"\n\n", *AFTER)
+        found = answer(*BEFORE[:-1], b"data: " + data + b"\n\n", *AFTER)
         assert (found.outcome, found.completion.text) == ("complete", "Habi")
         assert found.repairs == repairs
 
