@@ -101,7 +101,7 @@ class Exchange:
         try:
             return mended(self._decoder.native())
         except Exception:  # noqa: BLE001 - a decoder may be anyone's; all it read is recorded
-            _LOGGER.warning("%s: its decoder made no native message", self._vessel.name)
+            _LOGGER.warning("%r made no native message", self._decoder)
             return {}
 
     @property

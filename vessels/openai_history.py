@@ -71,12 +71,29 @@ def _own(native: dict[str, Any], message: Message) -> dict[str, Any]:
     universal = message.tool_calls or ()
     ids = [call.id for call in universal] if len(universal) == len(calls) else [None] * len(calls)
     valid: list[dict[str, Any]] = []
+    changed: dict[str, str] = {}
     for call, identifier in zip(calls, ids, strict=True):
-        sent = {**call, "id": identifier} if identifier else dict(call)
+        sent = dict(call)
+        if identifier and identifier != (given := call.get("id")):
+            sent["id"] = identifier
+            changed[str(given)] = identifier
         if isinstance(function := call.get("function"), dict):
             sent["function"] = _with_valid_arguments(cast("dict[str, Any]", function))
         valid.append(sent)
-    return {**native, "tool_calls": valid}
+    message_sent = {**native, "tool_calls": valid}
+    if changed and isinstance(details := native.get("reasoning_details"), list):
+        found = [_refiled(detail, changed) for detail in cast("list[Any]", details)]
+        message_sent["reasoning_details"] = found
+    return message_sent
+
+
+def _refiled(detail: Any, changed: Mapping[str, str]) -> Any:
+    """OpenRouter files the signature of a call under the call's id."""
+    if not isinstance(detail, dict):
+        return detail
+    filed = cast("dict[str, Any]", detail)
+    identifier = changed.get(str(filed.get("id")))
+    return {**filed, "id": identifier} if identifier else filed
 
 
 def _with_valid_arguments(function: dict[str, Any]) -> dict[str, Any]:

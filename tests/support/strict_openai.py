@@ -101,7 +101,7 @@ def check_deepseek(body: Body) -> str | None:
     for message in said_in(body):
         if message.get("tool_calls") and not message.get("reasoning_content"):
             return "The `reasoning_content` in the thinking mode must be passed back to the API."
-    return check_openai(body, own=("reasoning_content",))
+    return check_openai(body, own=("reasoning_content",), ids=".+")
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class _OwnOpenAI(OpenAI):
 
 
 def _check_openrouter(body: Body) -> str | None:
-    return check_openai(body, own=("reasoning", "reasoning_details"))
+    return check_openai(body, own=("reasoning", "reasoning_details"), ids=".+")
 
 
 def _check_mistral(body: Body) -> str | None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strict_openai import check_deepseek, check_openai
+from corpus import MISSING, WIRE, decoded, wire_body
+from strict_openai import OPENAI_PROVIDERS, check_deepseek, check_openai
 from vesselog.core.errors import InvalidRequestError
 from vesselog.core.request import chat_request
 from vesselog.vessels import (
@@ -145,6 +146,56 @@ def test_an_empty_answer_is_left_out() -> None:
     for native in ({}, {"role": "assistant", "content": None, "tool_calls": []}):
         empty = {"role": "assistant", "content": "", "native": {"openai": native}}
         assert messages_of(OpenAI(), question, empty, question) == [question, question]
+
+
+def test_a_signature_follows_the_id_of_its_call() -> None:
+    """OpenRouter gives some models' calls the same ids in each turn."""
+    details: list[Any] = [
+        {"type": "reasoning.text", "text": "r", "index": 0},
+        {"type": "reasoning.encrypted", "data": "E", "id": "tool_0_f"},
+        "odd",
+    ]
+    native = {"role": "assistant", "tool_calls": [call("tool_0_f")], "reasoning_details": details}
+    turn = [
+        told(OpenRouter(), native, call("tool_0_f")),
+        {"role": "tool", "tool_call_id": "tool_0_f"},
+    ]
+    first, _, second, _ = messages_of(OpenRouter(), *turn, *turn)
+    assert first == native
+    made = second["tool_calls"][0]["id"]
+    assert made != "tool_0_f"
+    assert second["reasoning_details"] == [
+        details[0],
+        {"type": "reasoning.encrypted", "data": "E", "id": made},
+        "odd",
+    ]
+
+
+# Captured answers.
+
+
+@pytest.mark.parametrize("name", OPENAI_PROVIDERS)
+def test_every_captured_answer_is_valid_in_the_next_request(name: str) -> None:
+    """Twice, with its results in the other order; and its own server gets it as it came."""
+    if MISSING:
+        pytest.skip(MISSING)
+    provider = OPENAI_PROVIDERS[name]
+    vessel = provider.vessel("http://h")
+    question = {"role": "user", "content": "u"}
+    for file in WIRE:
+        for choice in decoded(wire_body(file)).completion.choices:
+            message = choice.to_message()
+            results = [
+                {"role": "tool", "tool_call_id": called.id, "content": "1"}
+                for called in reversed(choice.tool_calls)
+            ]
+            conversation = [question, *[message, *results, question] * 2]
+            body = vessel.request(chat_request("m", conversation)).body
+            assert body is not None
+            assert (file, provider.check(body)) == (file, None)
+            _, back, *_ = messages_of(LAB, *conversation)
+            if choice.native and back["role"] == "assistant":
+                assert (file, back) == (file, choice.native)
 
 
 # What a server refuses.
