@@ -33,6 +33,7 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".joined_pieces",
         ".mended_values",
         ".openai_history",
         ".provider_errors",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
     from .openai import OpenAI
@@ -184,6 +186,7 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",

@@ -81,11 +81,11 @@ class JoinedObject:
 
     def put(self, key: str, value: Any) -> bool:
         """Add a piece of one of its values."""
-        known = self._values.get(key)
         if value is None:
             return False
+        known = self._values.get(key)
         if isinstance(value, str):
-            if not isinstance(known, _Text):
+            if known.__class__ is not _Text:
                 known = self._values[key] = _Text(key)
             return known.add(value)
         if isinstance(value, list) and self._depth < _DEEPEST:
@@ -118,7 +118,8 @@ class _Entry(JoinedObject):
 
     def add(self, fields: Mapping[str, Any]) -> bool:
         self.id = self.id or fields.get("id")
-        self.is_signed = self.is_signed or bool(fields.get("signature"))
+        if "signature" in fields and fields["signature"]:
+            self.is_signed = True
         return super().add(fields)
 
     def goes_on_with(self, piece: Mapping[str, Any]) -> bool:
@@ -142,13 +143,14 @@ class JoinedList:
 
     def add(self, entries: list[Any]) -> bool:
         """Add a piece. Returns whether it says anything that those before it did not."""
-        if not any(map(_is_piece, entries)):
+        are_pieces = [_is_piece(entry) for entry in entries]
+        if True not in are_pieces:
             new = self._so_far.new_in(entries)
             self._entries += new
             return bool(new)
         may_go_on = True
-        for entry in entries:
-            if not _is_piece(entry):
+        for entry, is_piece in zip(entries, are_pieces, strict=True):
+            if not is_piece:
                 self._entries.append(entry)
                 continue
             known = self._known(entry, may_go_on=may_go_on)

@@ -11,6 +11,7 @@ nothing the dialect knows (a ping, a place in a queue) is left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -27,6 +28,9 @@ from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
 
 __all__ = ["OpenAIDecoder"]
+
+# What a server says to stay connected (ping, keep-alive): no piece of JSON, no page, no sentence.
+_WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 class OpenAIDecoder(Decoder):
@@ -108,7 +112,7 @@ class OpenAIDecoder(Decoder):
             return ()
         if frame.event == "error":
             return self._error_text(data)
-        if not _is_bare(frame) and "{" not in data and "[" not in data:
+        if not _is_bare(frame) and _WORD.fullmatch(data.strip()):
             frame.repair("unknown-event")
             return ()
         return self._values(data, frame)
@@ -154,8 +158,11 @@ class OpenAIDecoder(Decoder):
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
         for position, choice in enumerate(cast("list[Any]", choices)):
+            if choice is None:
+                frame.repair("null-choice")
+                continue
             if not isinstance(choice, dict):
-                frame.repair("null-choice" if choice is None else "unexpected-type")
+                frame.repair("unexpected-type")
                 continue
             fields, failed = self._choice(cast("dict[str, Any]", choice), position, event, frame)
             error = error or failed

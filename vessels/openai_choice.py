@@ -16,6 +16,7 @@ __all__ = ["OpenAIChoice"]
 
 _SAID = ("content", *REASONING, "reasoning_details", "refusal", "audio")
 _SPEECH = (*_SAID, "tool_calls")
+_REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
     {
         *("delta", "error", "finishReason", "finish_reason", "index", "logprobs", "message"),
@@ -63,7 +64,9 @@ class OpenAIChoice:
             fields["role"] = role
         content = source.get("content")
         text, reasoning = (content, "") if type(content) is str else content_of(content, frame)
-        if reasoning := reasoning + reasoning_of(source, frame):
+        if not _REASONING.isdisjoint(source):
+            reasoning += reasoning_of(source, frame)
+        if reasoning:
             fields["reasoning"] = reasoning
         if "text" in choice:
             text += self._legacy_text(choice, text, reasoning, frame)
@@ -71,11 +74,13 @@ class OpenAIChoice:
             fields["text"] = text
         if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
             fields["refusal"] = refusal
-        if calls := self._calls(source, frame, whole=whole):
+        calls = self._calls(source, frame, whole=whole)
+        if calls:
             fields["tool_calls"] = calls
         if choice.get("logprobs") is not None:
             fields["logprobs"] = choice["logprobs"]
-        self.said = self.said or bool(text or calls) or any(source.get(key) for key in _SAID)
+        if not self.said:
+            self.said = bool(text or calls) or any(source.get(key) for key in _SAID)
         self._finish(choice, fields, frame, whole=whole)
         extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if source.get("audio"):

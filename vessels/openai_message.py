@@ -14,7 +14,6 @@ the id.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import StringIO
 from typing import Any, cast
 
 from ..core.jsontext import dumps
@@ -40,8 +39,8 @@ class OpenAIMessage:
     def __init__(self, calls: ToolCalls) -> None:
         self._calls = calls
         self._role = "assistant"
-        self._texts: dict[str, StringIO] = {}
-        # Parts of the content that are no text, each list with where it is in the text.
+        self._texts: dict[str, list[str]] = {}  # in pieces
+        # Parts of the content that are no text, each list with how many pieces of text precede it.
         self._parts: list[tuple[int, JoinedList]] = []
         self._in_parts = False
         self._others = JoinedObject()
@@ -53,8 +52,8 @@ class OpenAIMessage:
         """What takes further pieces of the text under `key`."""
         text = self._texts.get(key)
         if text is None:
-            text = self._texts[key] = StringIO()
-        return text.write
+            text = self._texts[key] = []
+        return text.append
 
     def add(self, delta: Mapping[str, Any]) -> None:
         """Take a piece."""
@@ -63,7 +62,9 @@ class OpenAIMessage:
             if value is None or key in _ELSEWHERE:
                 continue
             if key in _TEXTS and isinstance(value, str):
-                self.writer(key)(value)
+                write = self.writer(key)
+                if value:
+                    write(value)
             elif key != "content":
                 # A truth value in place of a text (`refusal: false`) says nothing.
                 if key not in _TEXTS or not isinstance(value, bool):
@@ -73,7 +74,7 @@ class OpenAIMessage:
                 self._add_parts(cast("list[Any]", value))
             else:
                 self.writer(key)(dumps(value).decode())
-        if isinstance(role := delta.get("role"), str) and role:
+        if "role" in delta and isinstance(role := delta["role"], str) and role:
             self._role = role
         self.is_steady = not new
 
@@ -103,7 +104,7 @@ class OpenAIMessage:
     def _put_parts(self, parts: list[Any]) -> None:
         if not parts:
             return
-        at = self._texts["content"].tell()
+        at = len(self._texts["content"])
         if not self._parts or self._parts[-1][0] != at:
             self._parts.append((at, JoinedList()))
         self._parts[-1][1].add(parts)
@@ -117,7 +118,7 @@ class OpenAIMessage:
         audio = others.get("audio")
         if isinstance(audio, dict) and cast("dict[str, Any]", audio).get("id"):
             cast("dict[str, Any]", audio).pop("data", None)
-        texts = {key: text.getvalue() for key, text in self._texts.items() if key != "content"}
+        texts = {key: "".join(text) for key, text in self._texts.items() if key != "content"}
         said = {key: text for key, text in texts.items() if text}
         if not (self._texts or others or calls):
             return None
@@ -132,14 +133,14 @@ class OpenAIMessage:
     def _content(self) -> Any:
         if "content" not in self._texts:
             return None
-        text = self._texts["content"].getvalue()
+        pieces = self._texts["content"]
         if not self._in_parts:
-            return text
+            return "".join(pieces)
         content: list[Any] = []
         begin = 0
-        for end, parts in [*self._parts, (len(text), JoinedList())]:
-            if end > begin:
-                content.append({"type": "text", "text": text[begin:end]})
+        for end, parts in [*self._parts, (len(pieces), JoinedList())]:
+            if text := "".join(pieces[begin:end]):
+                content.append({"type": "text", "text": text})
             content += parts.build()
             begin = end
         return content

@@ -57,11 +57,11 @@ def find_usage(event: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     usage = event.get("usage")
     if isinstance(usage, dict):
         return cast("dict[str, Any]", usage), False
-    choices = event.get("choices")
-    places = cast("list[Any]", choices) if isinstance(choices, list) else []
-    for place in (event.get("x_groq"), *places):
-        if isinstance(place, dict) and isinstance(cast("dict[str, Any]", place).get("usage"), dict):
-            return cast("dict[str, Any]", place["usage"]), True
+    for name in ("x_groq", "choices"):
+        found = event.get(name)
+        for place in cast("list[Any]", found) if isinstance(found, list) else (found,):
+            if isinstance(place, dict) and "usage" in place and isinstance(place["usage"], dict):
+                return cast("dict[str, Any]", place["usage"]), True
     return None, False
 
 

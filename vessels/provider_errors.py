@@ -115,9 +115,10 @@ def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
     groq = event.get("x_groq")
     if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
         return error
-    minimax = event.get("base_resp")
-    if isinstance(minimax, dict) and cast("dict[str, Any]", minimax).get("status_code"):
-        return minimax
+    if "base_resp" in event:  # MiniMax
+        outcome = event["base_resp"]
+        if isinstance(outcome, dict) and cast("dict[str, Any]", outcome).get("status_code"):
+            return outcome
     if event.get("object") == "error":
         return event
     if event.get("choices") is None and any(event.get(key) for key in _WORDS):
