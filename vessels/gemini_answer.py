@@ -88,7 +88,7 @@ class GeminiDecoder(Decoder):
         if text[:1] in {"{", "["}:
             frame.repair("data-without-field-name")
             return self._not_json(text, frame)
-        for line in text.splitlines():
+        for line in text.replace("\r", "\n").split("\n"):
             if line.startswith("error:"):
                 frame.repair("error-as-field")
                 return self._failed(line[6:].strip())
@@ -97,6 +97,9 @@ class GeminiDecoder(Decoder):
     def _not_json(self, data: str, frame: Frame) -> Iterable[ChunkFields]:
         if data.strip() == DONE:
             frame.repair("done-marker")
+            return ()
+        if data.startswith(":"):
+            frame.repair("comment-as-data")
             return ()
         if is_word(data):
             frame.repair("unknown-event")
@@ -200,7 +203,7 @@ class GeminiDecoder(Decoder):
 
     def _finish(self, reason: str, state: _Candidate, fields: ChunkFields, frame: Frame) -> None:
         if reason:
-            if reason not in FINISH:
+            if reason not in FINISH and not state.said:
                 frame.repair("unknown-finish-reason")
             fields["finish_reason"] = FINISH.get(reason, "other")
             fields["raw_finish_reason"] = reason

@@ -14,8 +14,8 @@ from ..core.jsontext import dumps
 
 __all__ = ["is_word", "mended_object", "mended_objects", "mended_text"]
 
-# A keep-alive ("ping", ": keep-alive", "queued"): no piece of JSON, no page, no sentence.
-_WORD = re.compile(r"[\w:.\- ]{1,40}")
+# A keep-alive ("ping", "queued"): no piece of JSON, no page, no sentence.
+_WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 def is_word(data: str) -> bool:

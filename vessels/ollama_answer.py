@@ -163,7 +163,7 @@ class OllamaDecoder(Decoder):
             reason = line.get("done_reason")
             # Old servers give none; whether the answer was cut by its length is then unknown.
             if reason and isinstance(reason, str):
-                if reason not in _FINISH:
+                if reason not in _FINISH and not self._message.said:
                     frame.repair("unknown-finish-reason")
                 fields["finish_reason"] = _FINISH.get(reason, "other")
                 fields["raw_finish_reason"] = reason

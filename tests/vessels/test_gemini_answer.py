@@ -70,11 +70,12 @@ def test_finish_reasons_by_name_and_number(reason: Any, finish: str, name: str) 
 
 
 @pytest.mark.parametrize("reason", ["SOMETHING_NEW", 99, -1])
-def test_an_unknown_reason_is_named_as_a_repair(reason: Any) -> None:
-    found = answer(event(), {"candidates": [{"finishReason": reason}]})
-    assert found.completion.finish_reason == "other"
-    assert found.completion.raw_finish_reason == str(reason)
-    assert found.repairs == ["unknown-finish-reason"]
+def test_an_unknown_reason_without_content_is_named_as_a_repair(reason: Any) -> None:
+    for text, repairs in ((None, ["unknown-finish-reason"]), ("a", [])):
+        found = answer(event(text), {"candidates": [{"finishReason": reason}]})
+        assert found.completion.finish_reason == "other"
+        assert found.completion.raw_finish_reason == str(reason)
+        assert found.repairs == repairs
 
 
 @pytest.mark.parametrize("reason", ["FINISH_REASON_UNSPECIFIED", 0, "", False, None])
@@ -143,7 +144,6 @@ def test_a_delay_that_cannot_be_read_is_none(delay: Any) -> None:
     [
         b"data: null\n\n",
         b"data: ping\n\n",
-        b"data: : keep-alive\n\n",
         b"data: {}\n\n",
         b"data: true\n\n",
         b'data: {"message": "queued"}\n\n',
@@ -154,6 +154,11 @@ def test_a_frame_that_says_nothing_is_kept_and_skipped(nothing: bytes) -> None:
     assert (found.outcome, found.completion.text) == ("complete", "AB")
     assert found.repairs == ["unknown-event"] * 2
     assert nothing in found.raw
+
+
+def test_a_comment_as_data_is_skipped() -> None:
+    found = answer(event("a"), b"data: : keep-alive\n\n", LAST)
+    assert (found.outcome, found.repairs) == ("complete", ["comment-as-data"])
 
 
 def test_the_end_of_another_dialect_is_ignored() -> None:

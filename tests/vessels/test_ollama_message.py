@@ -228,10 +228,12 @@ def test_a_line_that_says_nothing_is_kept_and_skipped(nothing: bytes) -> None:
     assert (found.repairs, found.raw) == (["unknown-event"], body)
 
 
-@pytest.mark.parametrize("content", ["a", ""])
-def test_an_unknown_reason_is_named_as_a_repair(content: str) -> None:
+@pytest.mark.parametrize(("content", "repairs"), [("a", []), ("", ["unknown-finish-reason"])])
+def test_an_unknown_reason_without_content_is_named_as_a_repair(
+    content: str, repairs: list[str]
+) -> None:
     found = ollama({"message": {"content": content}, "done": False}, {**END, "done_reason": "new"})
-    assert (found.completion.finish_reason, found.repairs) == ("other", ["unknown-finish-reason"])
+    assert (found.completion.finish_reason, found.repairs) == ("other", repairs)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
