@@ -92,9 +92,10 @@ class StreamedCall:
     def native(self) -> dict[str, Any]:
         """The part with the whole call; `willContinue` tells that its end never came."""
         try:
-            call = {**self._call, "args": self.arguments}
+            arguments = self.arguments
         except ValueError:  # a path that leads nowhere, for which the answer failed
-            call = {"args": {}, **self._call}
+            arguments = {}
+        call = {**self._call, "args": arguments}
         if self.open:
             call["willContinue"] = True
         return {**self._part, "functionCall": call}
@@ -105,7 +106,7 @@ def _place(root: dict[str, Any], path: str, value: Any) -> None:
     steps = _steps(path)
     place: Any = root
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        new = value if following is None else [] if isinstance(following, int) else {}
+        new: Any = value if following is None else [] if isinstance(following, int) else {}
         if isinstance(place, list) and isinstance(step, int):
             items = cast("list[Any]", place)
             # Values come in order: an index behind the next one would be a gap of unknown values.
@@ -147,7 +148,8 @@ def _unquoted(key: str) -> str:
     """A name in quotation marks without its escapes: those of JSON, and that of an apostrophe."""
     if "\\" not in key:
         return key
-    return loads('"' + _ESCAPED.sub(lambda sign: _IN_JSON.get(sign[0], sign[0]), key) + '"')
+    written = _ESCAPED.sub(lambda sign: _IN_JSON.get(sign[0], sign[0]), key)
+    return str(loads(f'"{written}"'))
 
 
 _ESCAPED = re.compile(r"\\.|\"", re.DOTALL)

@@ -57,8 +57,8 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
             if content["parts"]:
                 written.append(content)
         elif message.role == "user":
-            own = message.model_extra or {}
-            written.append({"role": "user", "parts": message_parts(message), **own})
+            extra = message.model_extra or {}
+            written.append({"role": "user", "parts": message_parts(message), **extra})
         else:
             results = calls.in_order(turn)
             parts = [part for each in results for part in _result(each, calls, old=old)]
@@ -126,8 +126,8 @@ def _result(message: Message, calls: CalledTools, *, old: bool) -> list[dict[str
     identifier = call.id if call else message.tool_call_id
     response: dict[str, Any] = {"id": identifier} if identifier else {}
     response |= {"name": name, "response": _value(message.text)}
-    others = [] if isinstance(message.content, str) else message.content or ()
-    media = [_part(part) for part in others if not isinstance(part, TextPart)]
+    content = () if isinstance(message.content, str) else message.content or ()
+    media = [_part(part) for part in content if not isinstance(part, TextPart)]
     nested = [] if old else [part for part in media if "inlineData" in part]
     if nested:
         response["parts"] = nested

@@ -7,7 +7,7 @@ kind may be joined where none of them has a signature; all other parts are kept 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
@@ -45,13 +45,12 @@ class GeminiParts:
         thoughts: list[str] = []
         calls: list[ToolCallDeltaFields] = []
         parts = content.get("parts")
-        if parts.__class__ is not list:
+        if not isinstance(parts, list):
             parts = mended_objects(parts, frame)
-        for part in parts:
-            if part.__class__ is not dict:
-                part = _mended_part(part, frame)  # noqa: PLW2901 - it takes its place
+        for each in cast("list[Any]", parts):
+            part = cast("dict[str, Any]", each) if isinstance(each, dict) else _mended(each, frame)
             text, thought = part.get("text"), part.get("thought")
-            if text.__class__ is str and len(part) == 1 + ("thought" in part):
+            if isinstance(text, str) and len(part) == 1 + ("thought" in part):
                 self._say(text, thought)
             else:
                 text = self._keep(part, calls, frame)
@@ -124,12 +123,11 @@ class GeminiParts:
         return begun if streamed.open else [*begun, *self.close()]
 
     def _begin(self, call: dict[str, Any], frame: Frame) -> ToolCallDeltaFields | None:
-        arguments = call.get("args")
-        if arguments is not None and not isinstance(arguments, dict):
+        function = {"name": call.get("name"), "arguments": call.get("args")}
+        if not isinstance(function["arguments"], dict | None):
             frame.repair("unexpected-type")
         if call.get("willContinue") or "partialArgs" in call:
-            arguments = None
-        function = {"name": call.get("name"), "arguments": arguments}
+            function["arguments"] = None
         return self._calls.add({"id": call.get("id"), "function": function}, frame, whole=True)
 
     def finish(self, frame: Frame) -> list[ToolCallDeltaFields]:
@@ -154,7 +152,7 @@ class GeminiParts:
         return {"role": "model", "parts": parts, **self._others}
 
 
-def _mended_part(part: Any, frame: Frame) -> dict[str, Any]:
+def _mended(part: Any, frame: Frame) -> dict[str, Any]:
     """A part that is no object: a text, or nothing."""
     frame.repair("unexpected-type")
     return {"text": part} if isinstance(part, str) else {}

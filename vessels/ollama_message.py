@@ -84,11 +84,14 @@ class OllamaMessage:
         if call.get("id") in self._made_ids:
             call = {key: value for key, value in call.items() if key != "id"}
         function = call.get("function")
-        arguments = cast("dict[str, Any]", function).get("arguments") if function else None
-        if not isinstance(function, dict) or not isinstance(arguments, str):
+        if not isinstance(function, dict):
+            return call
+        known = cast("dict[str, Any]", function)
+        text = known.get("arguments")
+        if not isinstance(text, str):
             return call
         try:
-            arguments = loads_exact(arguments) if arguments.strip() else {}
+            arguments: Any = loads_exact(text) if text.strip() else {}
         except ValueError:
             return call
-        return {**call, "function": {**cast("dict[str, Any]", function), "arguments": arguments}}
+        return {**call, "function": {**known, "arguments": arguments}}

@@ -105,9 +105,12 @@ def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
 
 def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
     function = call.get("function")
-    arguments = cast("dict[str, Any]", function).get("arguments") if function else None
-    if isinstance(arguments, dict) or not isinstance(function, dict):
+    if not isinstance(function, dict):
+        return call
+    known = cast("dict[str, Any]", function)
+    arguments = known.get("arguments")
+    if isinstance(arguments, dict):
         return call
     valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
     valid = valid if isinstance(valid, dict) else loads(valid if valid.strip() else "{}")
-    return {**call, "function": {**cast("dict[str, Any]", function), "arguments": valid}}
+    return {**call, "function": {**known, "arguments": valid}}
