@@ -25,7 +25,7 @@ from ..core.jsontext import loads
 from ..core.request import Message, TextPart, ToolCallRequest
 from .call_arguments import made_id
 
-__all__ = ["INVALID_JSON", "history", "native_of", "valid_arguments", "valid_history"]
+__all__ = ["INVALID_JSON", "native_of", "valid_arguments", "valid_history"]
 
 INVALID_JSON = "INVALID_JSON"
 """The key under which arguments are sent that are no JSON object.
@@ -78,9 +78,6 @@ def valid_history(
         else:
             valid.append(message)
     return valid
-
-
-history = valid_history
 
 
 def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:

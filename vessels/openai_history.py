@@ -34,6 +34,7 @@ class MessageRules(NamedTuple):
     custom_tools: bool = True
 
 
+_SAYS_NOTHING = {"name", "prefix", "role"}
 OPENAI_RULES = MessageRules(
     ids=r"(?s).{1,40}",
     keys=frozenset(
@@ -57,6 +58,8 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
         sent = _universal(message, vessel, rules) if native is None else _own(native, message)
         if native is not None and rules.keys is not None:
             sent = _limited(sent, rules.keys)
+            if not any(value for key, value in sent.items() if key not in _SAYS_NOTHING):
+                continue  # it was thinking alone, which this server does not take back
         if message.role == "assistant" and sent.get("tool_calls"):
             sent |= {key: value for key, value in needed.items() if not sent.get(key)}
         written.append(sent)

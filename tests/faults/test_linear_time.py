@@ -203,7 +203,7 @@ def part_of_call(path: str, value: str) -> bytes:
 
 
 @case("gemini")
-def arguments_in_pieces(size: int) -> list[bytes]:
+def arguments_in_pieces_with_their_path(size: int) -> list[bytes]:
     return [part_of_call("$.a", "a" * 50)] * size + [gemini({"functionCall": {}})]
 
 

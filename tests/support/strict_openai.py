@@ -61,7 +61,7 @@ def _openai_faults(body: Body, own: set[str], ids: str, *, name: bool) -> Iterat
             yield from _call_faults(at, call, ids, seen)
             seen.add(call["id"])
             waiting.append(call["id"])
-        if not calls and not message.get("content") and not message.get("refusal"):
+        if not calls and not any(message.get(key) for key in ("content", "refusal", "audio")):
             yield f"{at} has no content"
     if waiting:
         yield f"no results for the calls {waiting}"
