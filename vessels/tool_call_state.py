@@ -8,7 +8,10 @@ from ..core.jsontext import dumps, loads
 from .joined_pieces import JoinedObject
 from .json_nesting import JsonNesting
 
-__all__ = ["ToolCallState"]
+__all__ = ["ToolCallState", "has_unknown"]
+
+_KNOWN = frozenset({"custom", "function", "id", "index", "type"})
+_KNOWN_IN_FUNCTION = frozenset({"arguments", "index", "input", "name"})
 
 # What a value that can be told whole again begins with; behind a number there may be digits.
 _OPENING = frozenset({"{", "[", '"'})
@@ -17,8 +20,8 @@ _OPENING = frozenset({"{", "[", '"'})
 class ToolCallState:
     """What is known of a call.
 
-    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON value and cannot become
-    one. sent: the whole call, where it came in one piece. others, inner:
+    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON
+    value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
     the keys that only the provider knows, of the call and of the function in it.
     """
 
@@ -66,6 +69,14 @@ class ToolCallState:
             return False
         return True
 
+    def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
+        """Keep the keys that only the provider knows."""
+        if not piece.keys() <= _KNOWN:
+            self.others.add({key: value for key, value in piece.items() if key not in _KNOWN})
+        if not function.keys() <= _KNOWN_IN_FUNCTION:
+            known = _KNOWN_IN_FUNCTION
+            self.inner.add({key: value for key, value in function.items() if key not in known})
+
     def repeats(self, arguments: str) -> bool:
         """Whether a piece says the whole of the arguments again, which were whole before it."""
         if self.is_custom or arguments.lstrip()[:1] not in _OPENING or not self.is_whole:
@@ -87,3 +98,10 @@ class ToolCallState:
         kind, inside = ("custom", "input") if self.is_custom else ("function", "arguments")
         body = {"name": "".join(self.names), inside: text, **self.inner.build()}
         return {**identifier, "type": kind, kind: body, **self.others.build()}
+
+
+def has_unknown(piece: dict[str, Any]) -> bool:
+    """Whether a piece of a call says anything under a key that only the provider knows."""
+    if piece.keys() <= _KNOWN:
+        return False
+    return any(value is not None for key, value in piece.items() if key not in _KNOWN)
