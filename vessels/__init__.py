@@ -29,10 +29,12 @@ _HOMES = (
     *(
         ".base_urls",
         ".call_arguments",
+        ".called_tools",
         ".concatenated_json",
         ".fast_path",
         ".history",
         ".joined_pieces",
+        ".mended_values",
         ".openai_history",
         ".provider_errors",
         ".repeated_fields",
@@ -91,11 +93,13 @@ if TYPE_CHECKING:
     from .base_urls import ollama_base_url, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
+    from .called_tools import CalledTool, CalledTools
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
     from .joined_pieces import JoinedObject
+    from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_history import MessageRules
@@ -156,6 +160,8 @@ __all__ = [
     "ZAI",
     "Anthropic",
     "Azure",
+    "CalledTool",
+    "CalledTools",
     "Cerebras",
     "ChatRequest",
     "ChunkFields",
@@ -232,12 +238,16 @@ __all__ = [
     "function_of",
     "inline_image",
     "is_retryable",
+    "is_word",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
     "made_id",
     "mend_value",
+    "mended_object",
+    "mended_objects",
+    "mended_text",
     "names_by_call_id",
     "native_of",
     "object_in",
