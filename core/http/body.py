@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,16 +13,23 @@ __all__ = ["HttpxBody", "has_bytes_behind"]
 class HttpxBody:
     """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again.
 
-    read: the next bytes, or `end`: None or b"". A transport may give a body of its own, with the
-    same attributes, as the response's `body` extension.
+    A transport may give a body of its own, with the same methods, as the response's `body`
+    extension.
     """
-
-    end: bytes | None = None
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
-        self.read: Callable[[], Awaitable[Any]] = partial(anext, self._pieces, None)
+
+    async def deliver(self, receive: Callable[[bytes], bool]) -> bool:
+        """Call `receive` with the bytes of each read until it returns False.
+
+        Returns whether the body has ended. Raises what reading and `receive` raise.
+        """
+        async for data in self._pieces:
+            if not receive(data):
+                return False
+        return True
 
     def use_no_more(self) -> None:
         """The connection is not to be used again, also where the body is read to its end.
