@@ -287,8 +287,8 @@ class Driver:
         call = self.facts.current
         if call is not None and call.outcome is None:
             steps = self.facts.stopped(call, reason)
-            self._put(steps)
             self.facts.settle(retry=False)
+            self._put(steps)  # last: the caller may run meanwhile
         self._hand_over.end()
 
     async def _send(self, call: Call) -> httpx.Response:
