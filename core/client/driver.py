@@ -34,9 +34,6 @@ __all__ = ["Driver"]
 
 _LOGGER = logging.getLogger("vesselog")
 
-# Steps after which the loop has a turn, though more data is there: the caller gets the first ones.
-_TURN = 64
-
 
 class Driver:
     """One stream's owner; belongs to one event loop.
@@ -67,7 +64,6 @@ class Driver:
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
         self._pieces: Iterable[bytes] = ()
-        self._unseen = 0
         self._full = False
         self._releasing: asyncio.Task[None] | None = None
         self._put: Callable[[list[Step]], bool] = self._keep
@@ -193,11 +189,15 @@ class Driver:
             ended = await body.deliver(receive)
             pieces, self._pieces = self._pieces, ()
             for piece in pieces:
-                if not self._receive(call, piece):
-                    await self._give_way(call)
+                self._receive(call, piece)
+                if self._full:
+                    await self._wait_for_room(call)
+                else:
+                    await asyncio.sleep(0)
                 if self._is_enough(call):
                     return
-            await self._give_way(call)
+            if self._full:
+                await self._wait_for_room(call)
 
     def _receive(self, call: Call, data: bytes) -> bool:
         """Record what arrived and hand it over. False where the owner has to act before more."""
@@ -208,9 +208,8 @@ class Driver:
         steps = call.receive(data)
         if deadlines.phase is not phase:
             self._timer.watch()
-        self._unseen += len(steps)
         self._full = self._put(steps)
-        return not (self._full or self._unseen > _TURN or self._is_enough(call))
+        return not (self._full or self._is_enough(call))
 
     def _set_aside(self, call: Call, data: bytes) -> bool:
         """Leave what is too much for one iteration of the loop to the owner."""
@@ -219,14 +218,6 @@ class Driver:
 
     def _is_enough(self, call: Call) -> bool:
         return call.enough or call.outcome is not None or self._gate.reason is not None
-
-    async def _give_way(self, call: Call) -> None:
-        """Wait for a caller that is far behind, and give the loop a turn after many steps."""
-        if self._full:
-            await self._wait_for_room(call)
-        elif self._unseen > _TURN:
-            await asyncio.sleep(0)
-            self._unseen = 0
 
     def _end(self, call: Call) -> None:
         """The body has been read as far as it is: the last steps, and the verdict."""
@@ -272,6 +263,7 @@ class Driver:
         return True
 
     async def _wait_for_room(self, call: Call) -> None:
+        self._full = False
         call.pause()
         try:
             with self._gate.allowed():

@@ -22,6 +22,7 @@ from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from ..settings import Limits
+from .body import TURN_BYTES
 from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class _Body:
     def __init__(self, content: aiohttp.StreamReader, protocol: Any) -> None:
         self._content = content
         self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
         self._receive: Callable[[bytes], bool] | None = None
         self._stopped: asyncio.Future[bool] | None = None
         if not content.is_eof():  # else the connection may be another request's by now
@@ -131,24 +133,23 @@ class _Body:
 
         Returns whether the body has ended. Raises what reading and `receive` raise.
         """
-        while data := self._content.read_nowait():
-            if not receive(data):
-                return False
-        if self._content.is_eof():
-            return True
         self._receive = receive
-        self._stopped = asyncio.get_running_loop().create_future()
+        self._stopped = self._loop.create_future()
+        self.received()
         return await self._stopped
 
     def received(self) -> None:
         """Something has come: bytes, the end, or a failure."""
         stopped = self._stopped
         if stopped is None or self._receive is None or stopped.done():
-            return  # nobody waits: `deliver` will look first at what is there
+            return  # `deliver` will look first at what is there
         try:
-            data = self._content.read_nowait()
+            data = self._content.read_nowait(TURN_BYTES)
             if data and not self._receive(data):
                 ended = False
+            elif len(data) == TURN_BYTES:
+                self._loop.call_soon(self.received)
+                return
             elif self._content.is_eof():
                 ended = True
             else:
