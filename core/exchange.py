@@ -123,8 +123,12 @@ class Exchange:
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
-        self.feed(data, t)
         waiting = self._waiting
+        if self._splitter is None:
+            self.feed(data, t)
+        else:  # as `feed`, without the call
+            self._t = t
+            waiting += self._splitter.split(data)
         steps: list[Step] = []
         while waiting and self.error is None:
             steps.append(self._decode(waiting.popleft()))
@@ -223,7 +227,11 @@ class Exchange:
         try:
             if self._thinking is not None or self._mender.held or need_mending(decoded):
                 decoded = list(self._transform(decoded, frame))
-            self._number(decoded, frame, chunks, fields)
+            for each in decoded:  # as `_number`, without the call
+                numbered = {"seq": self._seq, **each}
+                chunks.append(make_chunk(numbered, self._t, frame.text))
+                fields.append(numbered)
+                self._seq += 1
         except Exception as problem:  # noqa: BLE001 - as above
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
         if frame.ignored and not frame.repairs:
