@@ -216,7 +216,7 @@ class ThreadHandOver(_HandOver):
                 return []
             steps = self._queue.get()
         with suppress(Empty):
-            while True:
+            while not self._queue.empty():  # looked at first: an exception is dear
                 steps = steps + self._queue.get_nowait()
         self._taken += len(steps)
         if self._owner is not None and self._put - self._taken <= ENOUGH:
