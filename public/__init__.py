@@ -44,6 +44,8 @@ _HOMES = {
     "vesselog.core.frame": ("Frame",),
     "vesselog.core.request": (
         "ChatRequest",
+        "CustomCall",
+        "CustomTool",
         "FunctionCall",
         "ImagePart",
         "ImageURL",
@@ -100,6 +102,8 @@ if TYPE_CHECKING:
     from vesselog.core.frame import Frame
     from vesselog.core.request import (
         ChatRequest,
+        CustomCall,
+        CustomTool,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -148,6 +152,8 @@ __all__ = [
     "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
+    "CustomCall",
+    "CustomTool",
     "Difference",
     "Durability",
     "Finding",

@@ -22,13 +22,18 @@ _HOMES = (
         "..core.framing",
         "..core.jsontext",
         "..core.mending",
+        "..core.native",
         "..core.request",
         "..core.vessel",
     ),
     *(
         ".base_urls",
+        ".call_arguments",
         ".concatenated_json",
         ".fast_path",
+        ".history",
+        ".joined_pieces",
+        ".openai_history",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -62,8 +67,11 @@ if TYPE_CHECKING:
     from ..core.framing import Framing
     from ..core.jsontext import dumps, loads, loads_exact
     from ..core.mending import mend_value
+    from ..core.native import NativeMessages
     from ..core.request import (
         ChatRequest,
+        CustomCall,
+        CustomTool,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -80,13 +88,17 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url
+    from .base_urls import ollama_base_url, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
+    from .call_arguments import arguments_object, arguments_text, function_of, made_id
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
+    from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .joined_pieces import JoinedObject
     from .ollama import Ollama
     from .openai import OpenAI
+    from .openai_history import MessageRules
     from .presets import (
         VLLM,
         XAI,
@@ -113,10 +125,11 @@ if TYPE_CHECKING:
         conversation,
         inline_image,
         names_by_call_id,
+        refuse_custom_tools,
         requested_format,
         stop_list,
     )
-    from .tool_calls import ToolCalls, arguments_object, arguments_text
+    from .tool_calls import ToolCalls
     from .wire_values import list_in, object_in, sum_of_counts, text_of
 else:
 
@@ -136,6 +149,7 @@ else:
 __all__ = [
     "BUILT_IN",
     "DONE",
+    "INVALID_JSON",
     "PRESETS",
     "VLLM",
     "XAI",
@@ -149,6 +163,8 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailedError",
     "Conversation",
+    "CustomCall",
+    "CustomTool",
     "Decoder",
     "DeepSeek",
     "FastPath",
@@ -164,11 +180,14 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",
+    "MessageRules",
     "Mistral",
     "ModelInfo",
+    "NativeMessages",
     "Ollama",
     "OllamaV1",
     "OpenAI",
@@ -210,20 +229,27 @@ __all__ = [
     "error_in_band",
     "error_in_event",
     "error_of_status",
+    "function_of",
     "inline_image",
     "is_retryable",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
+    "made_id",
     "mend_value",
     "names_by_call_id",
+    "native_of",
     "object_in",
     "ollama_base_url",
+    "refuse_custom_tools",
     "requested_format",
     "route_url",
     "split_base_url",
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "valid_arguments",
+    "valid_history",
+    "with_root",
 ]

@@ -7,13 +7,15 @@ own pace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
+from ..native import NativeMessages, natives_of
 from ..truth.answer_index import AnswerIndex
 from ..truth.recording import RecordedCall, outcome_of
 from .plan import Plan
@@ -29,6 +31,9 @@ class RecordedFacts:
     path: Path | None = None
     call: int | None = None
     metrics: Metrics | None = None
+    vessel: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
     outcome: Outcome | None = None
     error: VesselogError | None = None
 
@@ -49,6 +54,8 @@ class RecordedSource:
         self._recorded = recorded
         self.facts.session, self.facts.path = recorded.session, recorded.path
         self.facts.call, self.facts.metrics = recorded.number, recorded.metrics
+        self.facts.vessel, self.facts.natives = recorded.vessel, natives_of(recorded.end)
+        self.facts.headers = recorded.headers
         self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:
