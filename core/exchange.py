@@ -240,11 +240,7 @@ class Exchange:
         try:
             if self._thinking is not None or self._mender.held or need_mending(decoded):
                 decoded = list(self._transform(decoded, frame))
-            for each in decoded:  # as `_number`, without the call
-                numbered = {"seq": self._seq, **each}
-                chunks.append(make_chunk(numbered, self._t, frame.text))
-                fields.append(numbered)
-                self._seq += 1
+            self._number(decoded, frame, chunks, fields)
         except Exception as problem:  # noqa: BLE001 - as above
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
         if frame.ignored and not frame.repairs:
