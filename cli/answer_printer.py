@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .output import DIM, print_json, print_note, write, write_to
+from .output import DIM, print_json, print_line, print_note, write, write_to
 
 if TYPE_CHECKING:
     from ..core.chunk import StreamChunk
@@ -104,7 +104,7 @@ class TextPrinter:
     def _end_reasoning(self) -> None:
         if self._reasoning:
             self._reasoning = False
-            print_note(self._line_end)
+            write_to(sys.stderr, self._line_end + "\n")
 
 
 class JsonPrinter:
@@ -180,7 +180,7 @@ def _rate(metrics: Metrics) -> str:
 
 def _print_tool_calls(choice: Choice) -> None:
     for call in choice.tool_calls:
-        write(_tool_call(call) + "\n")
+        print_line(_tool_call(call))
 
 
 def _tool_call(call: ToolCall) -> str:

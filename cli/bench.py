@@ -27,6 +27,7 @@ from .arguments import (
 from .bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
 from .exit_status import EPILOG, ExitStatus, status_of
 from .output import DIM, is_terminal, print_error, print_json, print_note
+from .terminal_text import safe_line
 
 if TYPE_CHECKING:
     from .bench_results import ResourceUse
@@ -259,7 +260,7 @@ def _run_client(
 def _progress(text: str) -> None:
     """Overwrite the progress line on stderr; does nothing if stderr is not a terminal."""
     if is_terminal(sys.stderr):
-        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.write(f"\r\x1b[K{safe_line(text)}")
         sys.stderr.flush()
 
 
