@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url
+    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url
     from .built_in import BUILT_IN, PRESETS
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
@@ -220,6 +220,7 @@ __all__ = [
     "names_by_call_id",
     "object_in",
     "ollama_base_url",
+    "path_segment",
     "requested_format",
     "route_url",
     "split_base_url",
