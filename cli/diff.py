@@ -56,7 +56,7 @@ def _print_difference(difference: Difference) -> None:
     place = "" if at is None else f", from character {at}"
     print_line(f"call {difference.call}{choice}: {difference.subject}{place}", BOLD)
     values = difference.a, difference.b
-    if isinstance(difference.a, dict):  # then b is one too
+    if all(isinstance(value, dict) for value in values):
         values = _unequal_numbers(*cast("tuple[dict[str, Any], dict[str, Any]]", values))
     for sign, value in zip("-+", values, strict=True):
         print_line(f"  {sign} {_excerpt(value, at)}")
