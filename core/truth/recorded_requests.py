@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -67,20 +68,26 @@ def recordings_in(folder: Path) -> list[Path]:
 
 
 def recorded_requests(
-    files: Iterable[Path], others: Iterable[Path], *, each_attempt: bool
-) -> Iterator[RecordedRequest]:
-    """The requests in `files`, and in those of `others` that can be read; the rest is logged.
+    paths: Iterable[Path], *, each_attempt: bool
+) -> Iterator[RecordedRequest | None]:
+    """The requests in files, and in those in folders that can be read; the others are logged.
 
-    each_attempt: a retry is a request of its own. Raises RecordingError for what cannot be read in
-    `files`.
+    None: there is more to read before the next one; each step takes a moment. each_attempt: a retry
+    is a request of its own. Raises RecordingError if a file that is named cannot be read.
     """
-    unread = [(_begins(path), path, False) for path in files]
-    for path in others:
-        try:
-            unread.append((_begins(path), path, True))
-        except RecordingError as error:
-            _LOGGER.warning(_SKIPPED, error)
-    unread.sort(reverse=True)
+    unread: list[tuple[int, Path, bool]] = []
+    for named in paths:
+        lenient = named.is_dir()
+        for path in recordings_in(named) if lenient else (named,):
+            try:
+                unread.append((_begins(path), path, lenient))
+            except RecordingError as error:
+                if not lenient:
+                    raise
+                _LOGGER.warning(_SKIPPED, error)
+            yield None
+    unread.reverse()
+    unread.sort(key=itemgetter(0), reverse=True)  # with equal times, the first path is last
     found: list[tuple[int, int, RecordedRequest]] = []
     order = count()  # requests of the same microsecond stay in the order of their files
     while unread:
@@ -94,6 +101,7 @@ def recorded_requests(
             _LOGGER.warning(_SKIPPED, error)
         while found and (not unread or found[0][0] <= unread[-1][0]):
             yield heappop(found)[2]
+        yield None
 
 
 def method_of(request: Mapping[str, Any]) -> str:

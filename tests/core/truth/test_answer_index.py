@@ -20,6 +20,7 @@ from vesselog.core.truth.answer_index import AnswerIndex
 from vesselog.core.truth.compare_requests import request_key
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
+from vesselog.core.truth.session_names import new_session_name
 
 KEY = request_key("/api/chat", BODY)
 
@@ -166,3 +167,45 @@ def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(got, key=int) == [str(number) for number in range(40)]
+
+
+def test_recordings_are_used_in_the_order_of_their_beginnings_whatever_their_names(
+    tmp_path: Path,
+) -> None:
+    """Generated names have the time; of others it is in the `open` line."""
+    hour = 3_600_000_000
+    named = {"a": 5, "zz": 1, "chat-42": 3}
+    for name, hours in named.items():
+        session = Session.open(tmp_path, name, clock=ManualClock(NOON + hours * hour))
+        answer(session, str(hours))
+        session.close()
+    for hours in (4, 0, 2):
+        clock = ManualClock(NOON + hours * hour)
+        session = Session.open(tmp_path, new_session_name(clock.wall()), clock=clock)
+        answer(session, str(hours))
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 6) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_of_recordings_that_began_at_once_the_first_name_is_first(tmp_path: Path) -> None:
+    for name in ("c", "a", "b"):
+        session = Session.open(tmp_path, name, clock=ManualClock())
+        answer(session, name)
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 3) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_looking_for_an_answer_ends_when_nobody_wants_it(tmp_path: Path, steps: int) -> None:
+    for number in range(10):
+        session = Session.open(tmp_path, f"s{number}", clock=ManualClock(NOON + number))
+        answer(session, str(number), {**BODY, "seed": number})
+        session.close()
+    library = AnswerIndex(tmp_path)
+    asked = iter([True] * steps)
+    library.look_for(KEY, request(), lambda: next(asked, False))
+    assert next(asked, None) is None
+    last = {**BODY, "seed": 9}
+    key = request_key("/api/chat", last)
+    library.look_for(key, request(last), lambda: True)
+    assert library.answer(key, request(last)).call.completion().text == "9"
