@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from ..clock import parse_timestamp
@@ -31,13 +31,9 @@ _LOGGER = logging.getLogger("vesselog")
 _SKIPPED = "not used for replay: %s"
 
 
-class _Place(NamedTuple):
-    """Where a call's request line is."""
-
-    path: Path
-    call: int
-    offset: int
-    line: int
+# Where a call's request line is: its file, its call, its first byte, its number. There may be very
+# many, and the garbage collector passes over a plain tuple of plain values.
+_Place = tuple[str, int, int, int]
 
 
 @dataclass(slots=True)
@@ -75,12 +71,12 @@ def recorded_requests(
     None: there is more to read before the next one; each step takes a moment. each_attempt: a retry
     is a request of its own. Raises RecordingError if a file that is named cannot be read.
     """
-    unread: list[tuple[int, Path, bool]] = []
+    unread: list[tuple[int, str, bool]] = []
     for named in paths:
         lenient = named.is_dir()
         for path in recordings_in(named) if lenient else (named,):
             try:
-                unread.append((_begins(path), path, lenient))
+                unread.append((_begins(path), str(path), lenient))
             except RecordingError as error:
                 if not lenient:
                     raise
@@ -91,9 +87,9 @@ def recorded_requests(
     found: list[tuple[int, int, RecordedRequest]] = []
     order = count()  # requests of the same microsecond stay in the order of their files
     while unread:
-        _, path, lenient = unread.pop()
+        _, name, lenient = unread.pop()
         try:
-            for request in _requests_in(path, each_attempt=each_attempt):
+            for request in _requests_in(Path(name), each_attempt=each_attempt):
                 heappush(found, (request.wall, next(order), request))
         except RecordingError as error:
             if not lenient:
@@ -151,7 +147,7 @@ def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
                 if request is None:
                     request = _request(line, begun or 0)
                     requests.append(request)
-                request.attempts.append(_Place(path, line.call, line.offset, line.number))
+                request.attempts.append((str(path), line.call, line.offset, line.number))
                 running[call] = request
     return requests
 
@@ -173,8 +169,9 @@ def _request(line: ScannedLine, begun: int) -> RecordedRequest:
 
 
 def _call_at(place: _Place) -> RecordedCall:
-    recording = Recording(place.path)
-    line = next(recording.scanned(place.offset, place.line - 1), None)
-    if line is None or line.fields.get("call") != place.call:
-        raise RecordingError(f"{place.path} was changed while answers were taken from it")
+    path, call, offset, number = place
+    recording = Recording(path)
+    line = next(recording.scanned(offset, number - 1), None)
+    if line is None or line.fields.get("call") != call:
+        raise RecordingError(f"{path} was changed while answers were taken from it")
     return RecordedCall(recording, line)

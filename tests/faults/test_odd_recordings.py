@@ -183,3 +183,35 @@ def test_one_bad_file_does_not_end_the_listing(
     assert main(["ls", ".", "--json"]) in {0, 1}
     listed = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
     assert "whole.jsonl" in listed
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("model",), {"a": 1}),
+        (("headers",), ["content-type"]),
+        (("headers",), "content-type"),
+        (("type",), "of a later version"),
+        (("t",), 10**400),
+        (("chunks", 0, "logprobs"), {"content": DEEP}),
+        (("chunks", 0, "extra"), {"a": DEEP}),
+        (("repairs",), [{"a": 1}]),
+    ],
+)
+def test_values_that_once_failed(
+    path: tuple[Any, ...], value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rich(tmp_path / "whole")
+    good = read(whole)
+    for number, line in enumerate(good):
+        if path[0] == "chunks" and "chunks" not in line:
+            continue
+        file = tmp_path / "file.jsonl"
+        for count, command in enumerate(COMMANDS):
+            file.write_bytes(odd(good, number, path, value))
+            words = {"F": str(file), "W": str(whole), "D": str(tmp_path)}
+            into = ["-o", str(tmp_path / f"new{number}-{count}.jsonl")]
+            run(
+                [words.get(word, word) for word in command] + into * (command[0] in WRITING),
+                monkeypatch,
+            )
