@@ -166,8 +166,7 @@ def _deep(value: Any) -> Any:
     """
     if isinstance(value, tuple):
         return [_deep(each) for each in cast("tuple[Any, ...]", value)]
-    fields: Any = getattr(type(value), "model_fields", None)
-    if fields is None:
+    if not hasattr(value, "model_fields_set"):
         return value
     return {name: _deep(each) for name, each in value if each is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .answer_printer import completion_record, summary
 from .arguments import Commands, add_call, add_recording
@@ -91,8 +91,8 @@ def _payload(line: dict[str, Any]) -> dict[str, Any]:
 def _print_call(call: RecordedCall, *, first: bool) -> None:
     request, response = call.request, call.response or {}
     status = response.get("status", "no response")
-    headers = response.get("headers")
-    content_type = headers.get("content-type", "") if isinstance(headers, dict) else ""
+    given = response.get("headers")
+    headers = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     if not first:
         print_line()
     print_line(f"call {call.number}", BOLD, end="")
@@ -102,7 +102,7 @@ def _print_call(call: RecordedCall, *, first: bool) -> None:
         _print_field("retry of", f"call {call.retry_of}")
     if prompt := prompt_excerpt(call, _LONGEST_PROMPT):
         _print_field("prompt", prompt)
-    _print_field("response", f"{status} {content_type}".rstrip())
+    _print_field("response", f"{status} {headers.get('content-type', '')}".rstrip())
     completion = call.completion()
     for choice in completion.choices:
         label = "" if choice.index == 0 else f" {choice.index}"

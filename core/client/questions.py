@@ -37,9 +37,7 @@ def question_plan(planner: Planner, name: str, subject: Literal["models", "versi
     vessel = planner.vessel(name)
     request = vessel.models_request() if subject == "models" else vessel.version_request()
     if request is None:
-        raise ConfigurationError(
-            f"a server of the vessel {name!r} cannot be asked for its {subject}"
-        )
+        raise ConfigurationError(f"a server of {name!r} cannot be asked for its {subject}")
     plan = planner.wire(name, replace(request, stream=False))
     return replace(plan, vessel=_AnyBody(plan.vessel))
 

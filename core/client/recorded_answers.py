@@ -39,7 +39,7 @@ class RecordedSource:
     def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
         self._answers = answers
         self._plan = plan
-        self._recorded: RecordedCall | None = None
+        self._recorded: RecordedCall  # once it is open
         self._steps: Iterator[Step] = iter(())
         self.facts = RecordedFacts()
 
@@ -50,7 +50,7 @@ class RecordedSource:
             self._answers.look_for(*asked, lambda: facts.outcome is None)
             if facts.outcome is not None:
                 return
-            recorded = self._answers.answer(*asked).call
+            recorded = self._answers.answer(*asked)
             facts.metrics = recorded.metrics
         except VesselogError as error:
             facts.outcome, facts.error = "error", error
@@ -67,9 +67,8 @@ class RecordedSource:
         step = next(self._steps, None)
         if step is not None:
             return [step]
-        if self._recorded is not None:
-            facts.error = self._recorded.error
-            facts.outcome = outcome_of(self._recorded.end) or "truncated"
+        facts.error = self._recorded.error
+        facts.outcome = outcome_of(self._recorded.end) or "truncated"
         return []
 
     def leave(self) -> None:

@@ -2,8 +2,7 @@
 
 httpx logs URLs at INFO, httpcore the headers of responses at DEBUG, hpack those of requests too: a
 key in a query would stand there, and one that a server repeats. Their records pass a filter that
-masks the secrets of all requests that are in use, however many, and remembers no others. It costs
-nothing while nothing is logged.
+masks the secrets of all requests in use, and no others. Where nothing is logged it costs nothing.
 """
 
 from __future__ import annotations
@@ -16,15 +15,12 @@ from ..masking import MASK, Masker
 
 __all__ = ["keep_out_of_logs"]
 
+_MODULES = ("connection", "http11", "http2", "proxy", "socks")
 # Those that are told of URLs, headers and passwords, httpx2's too, for a client of a caller's own.
 # A logger asks its own filters, not those above it.
 _LOGGERS = (
     *("aiohttp.client", "aiohttp.internal", "hpack.hpack", "hpack.table", "httpx", "httpx2"),
-    *(
-        f"{package}.{module}"
-        for package in ("httpcore", "httpcore2")
-        for module in ("connection", "http11", "http2", "proxy", "socks")
-    ),
+    *(f"{package}.{module}" for package in ("httpcore", "httpcore2") for module in _MODULES),
 )
 
 # A request's masker lives as long as its stream. A plain dict, since any thread may read and write

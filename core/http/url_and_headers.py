@@ -50,10 +50,7 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 @lru_cache
 def parse_url(text: str) -> httpx.URL:
-    """The URL of a request. Raises ConfigurationError.
-
-    Raises InvalidRequestError if `.` or `..` is in its path, which would lead to another one.
-    """
+    """The URL of a request. Raises ConfigurationError, InvalidRequestError for .. in its path."""
     try:
         url = httpx.URL(text)
         host = url.host  # which may be no name of a host, after all

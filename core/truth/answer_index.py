@@ -12,7 +12,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,19 +22,11 @@ from .recorded_requests import RecordedRequest, method_of, recorded_requests, ro
 from .recording import RecordedCall, Recording
 from .session_names import SUFFIX
 
-__all__ = ["AnswerIndex", "Match", "RecordedAnswer"]
+__all__ = ["AnswerIndex", "Match"]
 
 Match = Literal["key", "route"]
 
 _COMPARED_CALLS = 200  # the latest; comparing one takes up to a millisecond
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
-    """A recorded answer. call: the attempt that is the answer. attempts: all of them, in order."""
-
-    call: RecordedCall
-    attempts: tuple[RecordedCall, ...]
 
 
 class AnswerIndex:
@@ -66,7 +57,7 @@ class AnswerIndex:
         self._by_route: dict[tuple[str, str], deque[RecordedRequest]] = {}
         self._given: dict[tuple[str, str], int] = {}
 
-    def answer(self, key: str, request: Mapping[str, Any]) -> RecordedAnswer:
+    def answer(self, key: str, request: Mapping[str, Any]) -> RecordedCall:
         """The next answer to the request with this key. Raises ReplayMissError, RecordingError.
 
         request: what its request line would say: method, url and body.
@@ -77,8 +68,7 @@ class AnswerIndex:
                 found = self._next_of_route(request)
             if found is None:
                 raise self._miss((key, method_of(request)), request)
-        calls = found.calls()
-        return RecordedAnswer(calls[-1], calls)
+        return found.call()
 
     def look_for(self, key: str, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
         """Read on until the answer to this request is found, or nobody wants it any more.
@@ -159,7 +149,7 @@ class AnswerIndex:
             routes = ", ".join(f"{each} {route}" for each, route in sorted(self._by_route))
             return ReplayMissError(f"{asked}; recorded: {routes}")
         latest = self._read[-_COMPARED_CALLS:]
-        nearest = nearest_call((each.calls()[0] for each in latest), request)
+        nearest = nearest_call((each.call() for each in latest), request)
         if nearest is None:
             return ReplayMissError(f"{asked} with this body")
         return ReplayMissError(

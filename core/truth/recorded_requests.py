@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -40,7 +39,8 @@ _Place = tuple[str, int, int, int]
 class RecordedRequest:
     """A request and its retries.
 
-    wall: when it was recorded, in microseconds since 1970. answered: an attempt got a response.
+    wall: when it was recorded, in microseconds since 1970. place: where its last attempt is.
+    answered: an attempt got a response.
     """
 
     wall: int
@@ -48,12 +48,17 @@ class RecordedRequest:
     method: str
     route: str
     model: str | None
-    attempts: list[_Place]
+    place: _Place
     answered: bool = False
 
-    def calls(self) -> tuple[RecordedCall, ...]:
-        """The attempts, in order. Raises RecordingError if they cannot be read any more."""
-        return tuple(map(_call_at, self.attempts))
+    def call(self) -> RecordedCall:
+        """The last attempt, which is the answer. Raises RecordingError if it cannot be read."""
+        path, call, offset, number = self.place
+        recording = Recording(path)
+        line = next(recording.scanned(offset, number - 1), None)
+        if line is None or line.fields.get("call") != call:
+            raise RecordingError(f"{path} was changed while answers were taken from it")
+        return RecordedCall(recording, line)
 
 
 def recordings_in(folder: Path) -> list[Path]:
@@ -83,7 +88,7 @@ def recorded_requests(
                 _LOGGER.warning(_SKIPPED, error)
             yield None
     unread.reverse()
-    unread.sort(key=itemgetter(0), reverse=True)  # with equal times, the first path is last
+    unread.sort(key=lambda each: each[0], reverse=True)  # with equal times, the first path is last
     found: list[tuple[int, int, RecordedRequest]] = []
     order = count()  # requests of the same microsecond stay in the order of their files
     while unread:
@@ -144,15 +149,16 @@ def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
             elif fields["type"] == "request":
                 first = fields.get("retry_of")
                 request = running.get(first) if type(first) is int and not each_attempt else None
+                place = str(path), line.call, line.offset, line.number
                 if request is None:
-                    request = _request(line, begun or 0)
+                    request = _request(line, begun or 0, place)
                     requests.append(request)
-                request.attempts.append((str(path), line.call, line.offset, line.number))
+                request.place = place
                 running[call] = request
     return requests
 
 
-def _request(line: ScannedLine, begun: int) -> RecordedRequest:
+def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
     fields = line.fields
     route, model, key = route_of(fields), fields.get("model"), fields.get("key")
     if not isinstance(key, str):
@@ -164,14 +170,5 @@ def _request(line: ScannedLine, begun: int) -> RecordedRequest:
         method=method_of(fields),
         route=route,
         model=model if isinstance(model, str) else None,
-        attempts=[],
+        place=place,
     )
-
-
-def _call_at(place: _Place) -> RecordedCall:
-    path, call, offset, number = place
-    recording = Recording(path)
-    line = next(recording.scanned(offset, number - 1), None)
-    if line is None or line.fields.get("call") != call:
-        raise RecordingError(f"{path} was changed while answers were taken from it")
-    return RecordedCall(recording, line)
