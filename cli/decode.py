@@ -89,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     error = exchange.error
     status = ExitStatus.OK if error is None else status_of(error)
     outcome = {ExitStatus.OK: "complete", ExitStatus.TRUNCATED: "truncated"}.get(status, "error")
-    printer.end(assembler.completion(), error, outcome=outcome)
+    completion = assembler.completion(vessel=arguments.vessel, natives=exchange.native())
+    printer.end(completion, error, outcome=outcome)
     if error is not None:
         print_error(error.message)
     return status

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from io import StringIO
 from typing import Any, TypeVar, cast
 
@@ -10,6 +12,7 @@ from .completion import Choice, Completion, Metrics, Outcome, ToolCall
 from .jsontext import loads_exact
 from .make_chunk import REASONING_ALONE, TEXT_ALONE
 from .mending import mend_value
+from .native import NativeMessages
 
 __all__ = ["Assembler", "merge"]
 
@@ -19,11 +22,13 @@ Reported = TypeVar("Reported", Usage, Timings)
 class _ToolCall:
     def __init__(self) -> None:
         self.id: str | None = None
+        self.type = "function"
         self.name = StringIO()
         self.arguments = StringIO()
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id
+        self.type = delta.type or self.type
         if delta.name:
             self.name.write(delta.name)
         if delta.arguments:
@@ -31,14 +36,18 @@ class _ToolCall:
 
     def build(self) -> ToolCall:
         text = self.arguments.getvalue()
+        name = self.name.getvalue()
+        if self.type == "custom":
+            return ToolCall(id=self.id, type=self.type, name=name, arguments_text=text)
         try:
             # Exact, since a tool may be called with an integer of any size. No text means no
             # arguments.
             arguments: Any = mend_value(loads_exact(text)) if text.strip() else {}
         except ValueError:
             arguments = None
-        name = self.name.getvalue()
-        return ToolCall(id=self.id, name=name, arguments=arguments, arguments_text=text)
+        return ToolCall(
+            id=self.id, type=self.type, name=name, arguments=arguments, arguments_text=text
+        )
 
 
 class _Choice:
@@ -76,7 +85,10 @@ class _Choice:
             "refusal": self.refusal.getvalue(),
             "tool_calls": tuple(call.build() for call in self.tool_calls.values()),
             "logprobs": self.logprobs,
-            "finish_reason": self.finish_reason,
+            # Calls may come behind the finish reason.
+            "finish_reason": "tool_calls"
+            if self.tool_calls and self.finish_reason in {"stop", "other"}
+            else self.finish_reason,
             "raw_finish_reason": self.raw_finish_reason,
         }
 
@@ -110,9 +122,16 @@ class Assembler:
         metrics: Metrics | None = None,
         session: str | None = None,
         call: int | None = None,
+        vessel: str | None = None,
+        natives: NativeMessages | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Completion:
-        """The answer so far."""
-        built = {index: choice.build() for index, choice in sorted(self._choices.items())}
+        """The answer so far. natives: the messages in the provider's form, made by `vessel`."""
+        found = natives or {}
+        built = {
+            index: {**choice.build(), "native": found.get(index), "vessel": vessel}
+            for index, choice in sorted(self._choices.items())
+        }
         return Completion(
             **built[0],
             choices=tuple(Choice(index=index, **made) for index, made in built.items()),
@@ -120,7 +139,8 @@ class Assembler:
             timings=self._timings,
             response_id=self._response_id,
             model=self._model,
-            extra=dict(self._extra),
+            extra=deepcopy(self._extra),
+            headers=dict(headers or {}),
             outcome=outcome,
             metrics=metrics or Metrics(),
             session=session,
@@ -137,7 +157,8 @@ class Assembler:
         if chunk.timings is not None:
             self._timings = merge(self._timings, chunk.timings)
         if chunk.extra:
-            self._extra.update(chunk.extra)
+            for key, value in chunk.extra.items():
+                self._extra[key] = _joined(self._extra.get(key), value)
         # Servers send empty ones too.
         self._response_id = self._response_id or chunk.response_id or None
         self._model = self._model or chunk.model or None
@@ -151,7 +172,7 @@ def merge(old: Reported | None, new: Reported) -> Reported:
 
 
 def _joined(old: Any, new: Any) -> Any:
-    """The log probabilities of two chunks as one value: lists are joined, keys are kept.
+    """Two chunks' values of a field as one: lists are joined, keys are kept, else the later wins.
 
     The first list or object is copied, so that the chunk's own stays unchanged.
     """

@@ -34,10 +34,12 @@ class ToolCallDelta(_Value):
 
     `slot` is given by the decoder; `index` and `id` are what the provider sent. `name` and
     `arguments` (JSON text) may be fragments, which are joined in order; the decoder leaves out what
-    a provider repeats.
+    a provider repeats. `type` is "custom" for a tool that takes free text, which is then in
+    `arguments`.
     """
 
     slot: str
+    type: str | None = None
     index: int | None = None
     id: str | None = None
     name: str | None = None
@@ -45,13 +47,19 @@ class ToolCallDelta(_Value):
 
 
 class Usage(_Value):
-    """Token counts as the provider reports them; a count it does not report is None."""
+    """Token counts as the provider reports them; a count it does not report is None.
+
+    details: the provider's further counts (audio, video, tools …) under its own names, nested as
+    it sent them.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
     cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    details: dict[str, Any] | None = None
 
 
 class Timings(_Value):
@@ -98,6 +106,7 @@ class ToolCallDeltaFields(TypedDict, total=False):
     """The fields of a `ToolCallDelta`, as a decoder gives them."""
 
     slot: str
+    type: str | None
     index: int | None
     id: str | None
     name: str | None
@@ -120,7 +129,7 @@ class ChunkFields(TypedDict, total=False):
     logprobs: Any
     finish_reason: FinishReason
     raw_finish_reason: str
-    usage: dict[str, int | None]
+    usage: dict[str, Any]
     timings: dict[str, float | None]
     response_id: str
     model: str

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
 from .openai_shape import choice_to_message, completion_to_openai
+from .response_headers import request_id_of
 
 __all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
 
@@ -30,15 +31,22 @@ class _Value(BaseModel):
 class ToolCall(_Value):
     """One tool call, assembled.
 
-    `arguments` is the parsed JSON value (nearly always a dict); it is None when `arguments_text`,
-    the text as the provider sent it, is not JSON. Half a surrogate pair in it is U+FFFD, and a
-    number that is not finite is None.
+    `type` is "function", or "custom" for a tool that takes free text: its `input` is that text.
+    A function's `arguments` are the parsed JSON value (nearly always a dict), None when
+    `arguments_text`, the text as the provider sent it, is not JSON. Half a surrogate pair in them
+    is U+FFFD, and a number that is not finite is None.
     """
 
     id: str | None = None
+    type: str = "function"
     name: str = ""
     arguments: Any = None
     arguments_text: str = ""
+
+    @property
+    def input(self) -> str | None:
+        """The text for a custom tool; None for a function."""
+        return self.arguments_text if self.type == "custom" else None
 
 
 class Metrics(_Value):
@@ -61,7 +69,11 @@ class Metrics(_Value):
 
 
 class Choice(_Value):
-    """One of the answers to a request."""
+    """One of the answers to a request.
+
+    `native` is the assistant's message in the provider's own form, whole and in order, once the
+    answer has ended. `vessel` is the vessel that made it, and sends it back.
+    """
 
     index: int = 0
     text: str = ""
@@ -71,13 +83,27 @@ class Choice(_Value):
     finish_reason: FinishReason | None = None
     raw_finish_reason: str | None = None
     logprobs: Any = None
+    native: dict[str, Any] | None = None
+    vessel: str | None = None
+
+    def to_message(self) -> dict[str, Any]:
+        """The answer as an assistant message, for the messages of the next request.
+
+        It has the provider's own form too, under `native` and the vessel's name. That vessel sends
+        it back as it came; any other uses the rest of the message.
+        """
+        message = choice_to_message(self)
+        if self.native is not None and self.vessel is not None:
+            message["native"] = {self.vessel: self.native}
+        return message
 
 
 class Completion(Choice):
     """An answer, whole or as far as it arrived.
 
     `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
-    None while the call runs.
+    None while the call runs. `headers` are those of the answer that are kept (rate limits, ids;
+    names in lower case).
     """
 
     choices: tuple[Choice, ...] = ()
@@ -88,8 +114,14 @@ class Completion(Choice):
     response_id: str | None = None
     model: str | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
     session: str | None = None
     call: int | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request, which its support asks for; None if it gave none."""
+        return request_id_of(self.headers)
 
     def parse(self, model: type[ParsedModel]) -> ParsedModel:
         """The answer's text as an instance of `model`, as asked for by `response_format=model`.
@@ -97,10 +129,6 @@ class Completion(Choice):
         Raises pydantic.ValidationError if the text is not such JSON.
         """
         return model.model_validate_json(self.text)
-
-    def to_message(self) -> dict[str, Any]:
-        """The answer as an assistant message, for the messages of the next request."""
-        return choice_to_message(self)
 
     def to_openai(self) -> dict[str, Any]:
         """This answer as a `chat.completion` object of the OpenAI API."""

@@ -22,7 +22,11 @@ An error never holds a secret. It can be pickled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from .response_headers import request_id_of
 
 if TYPE_CHECKING:
     from .completion import Completion
@@ -56,8 +60,9 @@ class VesselogError(Exception):
     phase: what was being done: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
     setting: the name of the setting that would change it, for deadlines and limits. status: the
     HTTP status. code: the provider's own error code. retryable: whether the same request may
-    succeed later. retry_after: seconds that the server asks to wait. completion: what had arrived.
-    session, call, seq: where it is on disk (seq: of the last chunk).
+    succeed later. retry_after: seconds that the server asks to wait. headers: those of the answer
+    that are kept (rate limits, ids; names in lower case), empty if none came. completion: what had
+    arrived. session, call, seq: where it is on disk (seq: of the last chunk).
     """
 
     retryable = False
@@ -72,6 +77,7 @@ class VesselogError(Exception):
         code: str | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
         completion: Completion | None = None,
         session: str | None = None,
         call: int | None = None,
@@ -86,10 +92,16 @@ class VesselogError(Exception):
         if retryable is not None:
             self.retryable = retryable
         self.retry_after = retry_after
+        self.headers: dict[str, str] = dict(headers)
         self.completion = completion
         self.session = session
         self.call = call
         self.seq = seq
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request, which its support asks for; None if it gave none."""
+        return request_id_of(self.headers)
 
     def to_record(self) -> dict[str, Any]:
         """What a recording's `end` line keeps of this error."""
@@ -174,7 +186,7 @@ def error_from_record(record: dict[str, Any]) -> VesselogError:
     return kind(**given)
 
 
-_RECORDED = ("phase", "status", "code", "message", "retryable")
+_RECORDED = ("phase", "status", "code", "message", "retryable", "retry_after")
 _TYPES = {
     name: kind
     for name, kind in tuple(globals().items())

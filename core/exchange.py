@@ -6,6 +6,7 @@ one at a time, and a bad frame is an error only when it is reached, after all fr
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -17,11 +18,14 @@ from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, de
 from .make_chunk import make_chunk
 from .masking import Masker
 from .mending import Mender, need_mending
+from .native import NativeMessages, mended
 from .think_tags import ThinkSplitter
 from .validation import explain
 from .vessel import Progress, Vessel, WireRequest
 
 __all__ = ["Exchange", "Step"]
+
+_LOGGER = logging.getLogger("vesselog")
 
 
 class Step(NamedTuple):
@@ -81,6 +85,7 @@ class Exchange:
         self._head = bytearray()
         self._looked_at = 0
         self._waiting: deque[bytes] = deque()
+        self._calling: set[int] = set()  # the choices that call tools
         self._first = True
         self._seq = 0
         self._t = 0.0
@@ -90,6 +95,14 @@ class Exchange:
     def progress(self) -> Progress:
         """How much of the answer has arrived, by the rules of its dialect."""
         return self._decoder.progress
+
+    def native(self) -> NativeMessages:
+        """The assistant's message of each choice in the provider's own form, as far as it came."""
+        try:
+            return mended(self._decoder.native())
+        except Exception:  # noqa: BLE001 - a decoder may be anyone's; all it read is recorded
+            _LOGGER.warning("%r made no native message", self._decoder)
+            return {}
 
     @property
     def whole(self) -> bool:
@@ -247,10 +260,20 @@ class Exchange:
         """Add each chunk with its number and time: for the caller, and as fields for the file."""
         t, raw = self._t, frame.text
         for each in decoded:
+            if "finish_reason" in each or "tool_calls" in each:
+                self._finish_with_calls(each)
             numbered = {"seq": self._seq, **each}
             chunks.append(make_chunk(numbered, t, raw))
             fields.append(numbered)
             self._seq += 1
+
+    def _finish_with_calls(self, fields: ChunkFields) -> None:
+        """An answer that calls tools ends with `tool_calls`, whatever the provider says."""
+        choice = fields.get("choice", 0)
+        if fields.get("tool_calls"):
+            self._calling.add(choice)
+        if fields.get("finish_reason") in {"stop", "other"} and choice in self._calling:
+            fields["finish_reason"] = "tool_calls"
 
     def _transform(
         self, fields: Iterable[ChunkFields], frame: Frame, *, last: bool = False

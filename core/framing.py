@@ -27,7 +27,7 @@ WHITE_SPACE = b" \t\r\n"
 
 # A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of
 # whole answers, below 1 MiB. The bound keeps one endless line from taking the process down.
-DEFAULT_MAX_FRAME_BYTES = 8 * 1024 * 1024
+DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 _CARRIAGE_RETURN = 13  # bytes look for a number ten times as fast as for bytes
 

@@ -25,6 +25,7 @@ from .validation import explain
 
 __all__ = [
     "ChatRequest",
+    "CustomCall",
     "FunctionCall",
     "ImagePart",
     "ImageURL",
@@ -100,12 +101,35 @@ class FunctionCall(_Value):
     arguments: str | dict[str, Any] = ""
 
 
+class CustomCall(_Value):
+    """A custom tool's name and the text that it is called with."""
+
+    name: str
+    input: str = ""
+
+
 class ToolCallRequest(_Value):
-    """A tool call that the assistant made earlier in the conversation."""
+    """A tool call that the assistant made earlier in the conversation.
+
+    `type` is "function", or "custom" for a tool that takes free text.
+    """
 
     id: str | None = None
     type: str = "function"
-    function: FunctionCall
+    function: FunctionCall | None = None
+    custom: CustomCall | None = None
+
+    @model_validator(mode="after")
+    def _called(self) -> ToolCallRequest:
+        if (self.function is None) == (self.custom is None):
+            raise ValueError("a tool call needs either function or custom")
+        return self
+
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+        called = self.function or self.custom
+        return called.name if called else ""
 
 
 _MEANT = {"message": "content", "text": "content"}
@@ -115,13 +139,18 @@ _NEAR = 0.75
 
 
 class Message(_Value):
-    """One message of the conversation."""
+    """One message of the conversation.
+
+    `native` has the message in a provider's own form, by the vessel's name, as
+    `Completion.to_message` gives it. That vessel sends it in place of all other fields.
+    """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | tuple[Part, ...] | None = None
     tool_calls: tuple[ToolCallRequest, ...] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+    native: dict[str, dict[str, Any]] | None = None
 
     @model_validator(mode="after")
     def _known_keys(self) -> Message:

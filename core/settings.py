@@ -58,8 +58,9 @@ class Timeouts(_Settings):
     connect: until the connection stands, TLS included. write: between two parts of the request
     sent. pool: for a free connection, when all `max_connections` are in use. first_chunk: from the
     request to the first data; a cold model may load for minutes. idle: between data; keep-alive
-    comments do not count. total: for the whole call, without its retries. grace: after the answer's
-    end, for the usage and the dialect's terminator. drain: after that terminator, for the end of
+    comments do not count; also after a finish reason, until the usage or the dialect's terminator
+    has come. total: for the whole call, without its retries. grace: after the finish reason and the
+    usage, for the terminator. drain: after that terminator, for the end of
     the body, so that the connection can be used again.
 
     Given to a single call, the fields left out keep the client's values.
@@ -86,13 +87,13 @@ class Limits(_Settings):
 
     max_connections: open at once, over all servers. max_keepalive: of them idle ones kept for
     reuse, for `keepalive_expiry` seconds; with `fast`, all idle ones are kept that long.
-    max_frame_bytes: the largest frame that is read.
+    max_frame_bytes: the largest frame that is read; an image in an answer is one frame.
     """
 
     max_connections: _AtLeastOne = 1000
     max_keepalive: _Count = 20
     keepalive_expiry: _Seconds = 30.0
-    max_frame_bytes: _AtLeastOne = 8 * 1024 * 1024
+    max_frame_bytes: _AtLeastOne = 32 * 1024 * 1024
 
 
 class Retries(_Settings):
@@ -111,6 +112,14 @@ class Retries(_Settings):
 _Kind = TypeVar("_Kind", bound=_Settings)
 
 
+# What a bare number in place of these settings most likely means.
+_MEANT: dict[type[_Settings], str] = {
+    Timeouts: "total",
+    Limits: "max_connections",
+    Retries: "count",
+}
+
+
 def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
     """The value of a client's setting, or its default for None.
 
@@ -119,7 +128,7 @@ def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        field = next(iter(kind.model_fields))
+        field = _MEANT[kind]
         raise ConfigurationError(
             f"{name}={value!r} must be a {kind.__name__}: write "
             f"{name}=vesselog.{kind.__name__}({field}={value!r})",

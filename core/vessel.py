@@ -19,6 +19,7 @@ from .errors import ConfigurationError, ProviderError
 from .frame import Frame
 from .framing import Framing
 from .jsontext import dumps
+from .native import NativeMessages
 from .request import ChatRequest, SplitThink
 
 __all__ = ["Decoder", "ModelInfo", "Progress", "Unpicklable", "Vessel", "WireRequest"]
@@ -115,6 +116,15 @@ class Decoder(ABC):
     def flush(self) -> Iterable[ChunkFields]:
         """The chunks that the decoder still held back when the body ended."""
         return ()
+
+    def native(self) -> NativeMessages:
+        """The assistant's message of each choice so far, in the provider's own form.
+
+        Whole and in order, with every key that the decoder did not know: the next request's
+        message, as this vessel's `request` sends it back. Asked for when the answer ended, also
+        where it was cut. None for a choice of which nothing came.
+        """
+        return {}
 
 
 class Vessel(Unpicklable, ABC):

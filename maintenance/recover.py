@@ -1,7 +1,7 @@
 """Repairs on demand what the next writer of a session would repair.
 
-A torn tail is put aside, and calls without an end get `crashed`. A file that needs neither is not
-touched.
+A torn tail is put aside, and calls without an end get `crashed`, with the assistant's message in
+the provider's own form as far as it came. A file that needs neither is not touched.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.clock import SYSTEM_CLOCK, Clock
-from ..core.errors import RecordingError
+from ..core.errors import RecordingError, VesselogError
+from ..core.native import NativeMessages
 from ..core.truth.files import open_regular, sync_file, sync_folder
+from ..core.truth.recording import RecordedCall, Recording
 from ..core.truth.reopen import examine, torn_path
 from ..core.truth.session import Session
+from .redecoding import Redecoding
 
 __all__ = ["RecoverReport", "recover"]
 
@@ -61,7 +64,12 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
     before = examine(path)
     if not before.torn and not before.unfinished:
         return RecoverReport(path)
-    session = Session.reopen(path, durability="power", clock=clock)
+    natives = {
+        call.number: _natives(call)
+        for call in Recording(path).calls()
+        if call.number in before.unfinished
+    }
+    session = Session.reopen(path, durability="power", clock=clock, natives=natives)
     try:
         found, gate = session.found, session.open_appender.gate
         if found.size == 0:
@@ -81,6 +89,18 @@ def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> Rec
         crashed=tuple(found.unfinished),
         emptied=found.size == 0,
     )
+
+
+def _natives(call: RecordedCall) -> NativeMessages:
+    """The call's messages; none where its answer cannot be decoded again."""
+    try:
+        again = Redecoding(call.request)
+        again.respond(call.response or {})
+        for frame in call.frames():
+            again.feed(frame)
+    except VesselogError:
+        return {}
+    return again.native()
 
 
 def _sync(aside: Path) -> None:

@@ -20,6 +20,7 @@ from ..core.errors import (
     VesselogError,
 )
 from ..core.exchange import Exchange, Step
+from ..core.native import NativeMessages
 from ..core.registry import find_vessel
 from ..core.truth.recorded_frame import RecordedFrame
 from ..core.truth.recording import ending_error
@@ -74,6 +75,10 @@ class Redecoding:
         """The last steps of a call with this end line; None if it has none."""
         self._judging = end is not None and _was_decoded_to_its_end(end)
         return list(self._exchange.finish(self._t)) if self._judging else []
+
+    def native(self) -> NativeMessages:
+        """The assistant's message of each choice in the provider's own form."""
+        return self._exchange.native()
 
     def verdict(self, end: Mapping[str, Any]) -> tuple[Outcome, VesselogError | None] | None:
         """Outcome and error by the vessel's rules, after `finish`; None if it does not decide them.

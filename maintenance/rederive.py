@@ -18,6 +18,7 @@ from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import RecordingCorruptError, VesselogError
 from ..core.exchange import Step
 from ..core.metrics import Meter
+from ..core.native import NativeMessages, natives_record
 from ..core.truth.call_state import PayloadTally
 from ..core.truth.line_types import frame_line
 from ..core.truth.recorded_frame import RecordedFrame
@@ -30,7 +31,10 @@ from .verify import verify
 __all__ = ["ChangedOutcome", "KeptCall", "RederiveReport", "rederive"]
 
 _OF_THE_END = frozenset(
-    {"type", "n", "call", "t", "outcome", "error", "frames", "bytes", "sha256", "usage", "metrics"}
+    {
+        *("type", "n", "call", "t", "outcome", "error", "frames", "bytes", "sha256", "usage"),
+        *("metrics", "message", "other_messages"),
+    }
 )
 
 
@@ -153,7 +157,7 @@ class _Plan:
 
     refusal: why it cannot. last: the steps that come with the end. places: the numbers of the
     lines whose bytes they are. ending: outcome and error by today's rules, empty where they stay;
-    then, now: the outcomes.
+    then, now: the outcomes. natives: the messages in the provider's own form.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -161,6 +165,7 @@ class _Plan:
         self.last: list[Step] = []
         self.places: list[int] = []
         self.ending: dict[str, Any] = {}
+        self.natives: NativeMessages = {}
         self.then: str | None = None
         self.now: str | None = None
         self._started: int = request["t"]
@@ -184,6 +189,7 @@ class _Plan:
         elif line["type"] == "end":
             self.last = again.finish(line)
             self._count(self.last)
+            self.natives = again.native()
             self.then = self.now = str(line.get("outcome"))
             verdict = again.verdict(line)
             if verdict is not None:
@@ -270,4 +276,5 @@ class _Call:
         if before is not None:
             metrics = self._meter.metrics(round(before.duration * 1e6))
             fields["metrics"] = metrics.model_dump(exclude_none=True)
+        fields |= natives_record(self._plan.natives)
         return {**fields, **{k: v for k, v in line.items() if k not in _OF_THE_END}}

@@ -44,6 +44,7 @@ _HOMES = {
     "vesselog.core.frame": ("Frame",),
     "vesselog.core.request": (
         "ChatRequest",
+        "CustomCall",
         "FunctionCall",
         "ImagePart",
         "ImageURL",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from vesselog.core.frame import Frame
     from vesselog.core.request import (
         ChatRequest,
+        CustomCall,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -148,6 +150,7 @@ __all__ = [
     "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
+    "CustomCall",
     "Difference",
     "Durability",
     "Finding",

@@ -22,13 +22,16 @@ _HOMES = (
         "..core.framing",
         "..core.jsontext",
         "..core.mending",
+        "..core.native",
         "..core.request",
         "..core.vessel",
     ),
     *(
         ".base_urls",
+        ".call_arguments",
         ".concatenated_json",
         ".fast_path",
+        ".history",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -62,8 +65,10 @@ if TYPE_CHECKING:
     from ..core.framing import Framing
     from ..core.jsontext import dumps, loads, loads_exact
     from ..core.mending import mend_value
+    from ..core.native import NativeMessages
     from ..core.request import (
         ChatRequest,
+        CustomCall,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -82,9 +87,11 @@ if TYPE_CHECKING:
     from .azure import Azure
     from .base_urls import ollama_base_url, path_segment, route_url, split_base_url
     from .built_in import BUILT_IN, PRESETS
+    from .call_arguments import arguments_object, arguments_text, function_of, made_id
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
+    from .history import INVALID_JSON, history, native_of
     from .ollama import Ollama
     from .openai import OpenAI
     from .presets import (
@@ -116,7 +123,7 @@ if TYPE_CHECKING:
         requested_format,
         stop_list,
     )
-    from .tool_calls import ToolCalls, arguments_object, arguments_text
+    from .tool_calls import ToolCalls
     from .wire_values import list_in, object_in, sum_of_counts, text_of
 else:
 
@@ -136,6 +143,7 @@ else:
 __all__ = [
     "BUILT_IN",
     "DONE",
+    "INVALID_JSON",
     "PRESETS",
     "VLLM",
     "XAI",
@@ -149,6 +157,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailedError",
     "Conversation",
+    "CustomCall",
     "Decoder",
     "DeepSeek",
     "FastPath",
@@ -169,6 +178,7 @@ __all__ = [
     "Message",
     "Mistral",
     "ModelInfo",
+    "NativeMessages",
     "Ollama",
     "OllamaV1",
     "OpenAI",
@@ -210,14 +220,18 @@ __all__ = [
     "error_in_band",
     "error_in_event",
     "error_of_status",
+    "function_of",
+    "history",
     "inline_image",
     "is_retryable",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
+    "made_id",
     "mend_value",
     "names_by_call_id",
+    "native_of",
     "object_in",
     "ollama_base_url",
     "path_segment",

@@ -25,9 +25,9 @@ from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .anthropic_answer import AnthropicDecoder
 from .base_urls import route_url
+from .call_arguments import arguments_object
 from .provider_errors import error_of_status
 from .request_parts import chosen_tool, conversation, inline_image, requested_format, stop_list
-from .tool_calls import arguments_object
 
 __all__ = ["Anthropic"]
 
@@ -154,7 +154,7 @@ def _message(turn: list[Message]) -> dict[str, Any]:
             {
                 "type": "tool_use",
                 "id": call.id,
-                "name": call.function.name,
+                "name": call.tool,
                 "input": arguments_object(call, "anthropic"),
             }
             for call in message.tool_calls or ()

@@ -20,10 +20,10 @@ from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
 from ..core.vessel import Decoder, Progress
 from .anthropic_usage import AnthropicUsage
+from .call_arguments import arguments_text
 from .concatenated_json import DONE
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
-from .tool_calls import arguments_text
 from .wire_values import list_in, object_in, text_of
 
 __all__ = ["AnthropicDecoder"]

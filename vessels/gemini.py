@@ -26,6 +26,7 @@ from ..core.request import ChatRequest, ImagePart, Message, Part, TextPart, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import path_segment, split_base_url
+from .call_arguments import arguments_object
 from .gemini_answer import GeminiDecoder
 from .provider_errors import error_of_status
 from .request_parts import (
@@ -36,7 +37,6 @@ from .request_parts import (
     requested_format,
     stop_list,
 )
-from .tool_calls import arguments_object
 
 __all__ = ["Gemini"]
 
@@ -178,7 +178,7 @@ def _signed(message: Message, signatures: dict[str, str]) -> list[dict[str, Any]
         parts[-1]["thoughtSignature"] = signatures["text"]
     for number, call in enumerate(message.tool_calls or ()):
         function: dict[str, Any] = {
-            "name": call.function.name,
+            "name": call.tool,
             "args": arguments_object(call, "gemini"),
         }
         part: dict[str, Any] = {"functionCall": {"id": call.id} | function if call.id else function}

@@ -16,10 +16,10 @@ from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import ollama_base_url, route_url
+from .call_arguments import arguments_object
 from .ollama_answer import OllamaDecoder
 from .provider_errors import error_of_status
 from .request_parts import inline_image, names_by_call_id, requested_format
-from .tool_calls import arguments_object
 
 __all__ = ["Ollama"]
 
@@ -159,5 +159,5 @@ def _image(url: str) -> str:
 
 def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
     arguments = arguments_object(call, "ollama")
-    function: dict[str, Any] = {"name": call.function.name, "arguments": arguments}
+    function: dict[str, Any] = {"name": call.tool, "arguments": arguments}
     return {"id": call.id, "function": function} if call.id else {"function": function}

@@ -16,9 +16,9 @@ from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
+from .call_arguments import arguments_text
 from .openai_answer import OpenAIDecoder
 from .provider_errors import error_of_status
-from .tool_calls import arguments_text
 
 __all__ = ["OpenAI"]
 

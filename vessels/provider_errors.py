@@ -8,8 +8,9 @@ Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "error": "text"}`, fl
 from __future__ import annotations
 
 import html
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ..core.errors import ProviderError
@@ -32,14 +33,28 @@ _MESSAGES = (
     "error_description",
 )
 _CODES = ("code", "status_code", "type", "status")
+# Codes, in lower case, of failures that pass: servers that are busy or broken.
 _PASSING = frozenset(
     {
         *("api_connection_error", "api_error", "internal_error", "internal_server_error"),
         *("overloaded", "overloaded_error", "rate_limit_error", "rate_limit_exceeded"),
         *("rate_limited", "server_error", "service_unavailable", "timeout", "timeout_error"),
-        "too_many_requests",
+        *("too_many_requests", "engine_overloaded_error", "model_overloaded", "unavailable"),
+        *("resource_exhausted", "deadline_exceeded", "internal", "server_overloaded"),
+        *("service_tier_capacity_exceeded", "capacity_exceeded", "throttlingexception"),
+        *("serviceunavailableexception", "modelnotreadyexception"),
     }
 )
+# Codes of failures that waiting does not cure, though their status is 429: money is missing.
+_LASTING = frozenset(
+    {
+        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),
+        *("insufficient_balance", "insufficient_balance_error", "exceeded_current_quota_error"),
+    }
+)
+_RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+# Errors lie in envelopes, one in another: no known server needs more.
+_DEEPEST_ENVELOPE = 6
 _INVISIBLE = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
@@ -55,28 +70,32 @@ def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
     try:
         value = loads(text)
     except ValueError:
-        message, code = _plain(text), None
-    else:
-        message, code = _read(value)
+        value = text
+    message, code = _read(value)
     said = f": {message}" if message else ""
     return ProviderError(
         f"{vessel} answered {status}{said}",
         phase="response",
         status=status,
         code=code,
-        retryable=is_retryable(status),
+        retryable=is_retryable(status) and _codes(value).isdisjoint(_LASTING),
+        retry_after=_retry_after(value),
     )
 
 
 def error_in_band(vessel: str, error: Any) -> ProviderError:
     """The error that a provider put into an answer which had begun as a success."""
     message, code = _read(error)
-    number = int(code) if code is not None and code.isdecimal() and len(code) == 3 else 0
+    codes = _codes(error)
+    passing = not codes.isdisjoint(_PASSING) or any(
+        is_retryable(int(each)) for each in codes if each.isdecimal() and len(each) == 3
+    )
     return ProviderError(
         f"{vessel} failed while answering: {message or 'no reason was given'}",
         phase="body",
         code=code,
-        retryable=is_retryable(number) or code in _PASSING,
+        retryable=passing and codes.isdisjoint(_LASTING),
+        retry_after=_retry_after(error),
     )
 
 
@@ -93,6 +112,48 @@ def error_in_event(event: Mapping[str, Any]) -> Any:
         isinstance(event.get(key), str) for key in ("message", "detail")
     ):
         return event
+    return None
+
+
+def _envelopes(value: Any) -> Iterator[Mapping[str, Any]]:
+    """An error's object and those in it, as far as errors are nested."""
+    found: list[Any] = [value]
+    for _ in range(_DEEPEST_ENVELOPE):
+        inner: list[Any] = []
+        for each in found:
+            if isinstance(each, list):
+                inner += cast("list[Any]", each)[:3]
+            elif isinstance(each, Mapping):
+                fields = cast("Mapping[str, Any]", each)
+                yield fields
+                inner += [fields.get(key) for key in (*_MESSAGES, "details", "metadata")]
+        found = inner
+
+
+def _codes(value: Any) -> set[str]:
+    """All codes of an error, in lower case."""
+    return {
+        str(fields[key]).lower()
+        for fields in _envelopes(value)
+        for key in _CODES
+        if _is_code(fields.get(key))
+    }
+
+
+def _retry_after(value: Any) -> float | None:
+    """Seconds to wait that an error's body names: Google's RetryInfo, `"retryDelay": "34.07s"`.
+
+    https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
+    """
+    for fields in _envelopes(value):
+        delay = fields.get("retryDelay")
+        if fields.get("@type") == _RETRY_INFO and isinstance(delay, str):
+            try:
+                seconds = float(delay.removesuffix("s"))
+            except ValueError:
+                continue
+            if math.isfinite(seconds):
+                return max(0.0, seconds)
     return None
 
 

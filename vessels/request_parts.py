@@ -99,7 +99,7 @@ def requested_format(asked: dict[str, Any] | str) -> Any:
 def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
     """The functions that were called in a conversation, by the ids of the calls."""
     calls = [call for message in messages for call in message.tool_calls or ()]
-    return {call.id: call.function.name for call in calls if call.id}
+    return {call.id: call.tool for call in calls if call.id}
 
 
 def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:

@@ -12,18 +12,17 @@ import re
 from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
-from ..core.errors import InvalidRequestError
 from ..core.frame import Frame
-from ..core.jsontext import dumps, loads
+from ..core.jsontext import loads
 from ..core.mending import mend_value
-from ..core.request import ToolCallRequest
+from .call_arguments import arguments_text, made_id
 from .wire_values import object_in
 
-__all__ = ["ToolCalls", "arguments_object", "arguments_text"]
+__all__ = ["ToolCalls"]
 
 
 class _Call:
-    """What is known of a call. size: the length of its name."""
+    """What is known of a call. id: as it is told. size: the length of its name."""
 
     __slots__ = ("arguments", "id", "index", "names", "nesting", "scanned", "size", "slot")
 
@@ -92,6 +91,23 @@ class ToolCalls:
         # The latest call of each index, and of each index and id; under None, of any index.
         self._latest: dict[int | None, _Call] = {}
         self._of_id: dict[tuple[int | None, str], _Call] = {}
+        self._ids: set[str] = set()
+        self._without_id: dict[str, _Call] = {}
+
+    def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
+        """The ids of the calls that have none so far, made when the answer ends."""
+        return [self._make_id(call, frame) for call in list(self._without_id.values())]
+
+    def _make_id(self, call: _Call, frame: Frame) -> ToolCallDeltaFields:
+        frame.repair("tool-id-made")
+        return {"slot": call.slot, "id": self._identify(call, "", frame)}
+
+    def _identify(self, call: _Call, sent: str, frame: Frame) -> str:
+        """The id of a call: as it was sent, unless that is empty or another call's."""
+        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {frame.text}")
+        self._ids.add(call.id)
+        self._without_id.pop(call.slot, None)
+        return call.id
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
         """The delta for a piece as it was sent; None if it has nothing new.
@@ -117,10 +133,13 @@ class ToolCalls:
             if arguments and not isinstance(sent_arguments, str):
                 frame.repair("tool-arguments-not-text")
             call = self._find(index, identifier, name, arguments, frame)
-        return self._delta(call, identifier, name, arguments, frame)
+        delta = self._delta(call, identifier, name, arguments, frame)
+        if whole and delta is not None and call.id is None:
+            delta |= self._make_id(call, frame)
+        return delta
 
     def _begin(self, index: int | None) -> _Call:
-        call = _Call(str(self._count), index)
+        call = self._without_id[str(self._count)] = _Call(str(self._count), index)
         self._count += 1
         self._latest[None] = self._latest[index] = call
         return call
@@ -166,7 +185,9 @@ class ToolCalls:
         if call.index is not None and not (call.id or call.size or call.arguments):
             delta["index"] = call.index
         if identifier is not None and call.id is None:
-            delta["id"] = call.id = identifier
+            if identifier in self._ids:
+                frame.repair("tool-id-not-unique")
+            delta["id"] = self._identify(call, identifier, frame)
             self._of_id[None, identifier] = self._of_id[call.index, identifier] = call
         if name is not None and (new := _new_part(call, name, frame)):
             delta["name"] = new
@@ -176,31 +197,6 @@ class ToolCalls:
             delta["arguments"] = arguments
             call.arguments.append(arguments)
         return delta if len(delta) > 1 else None
-
-
-def arguments_text(arguments: Any) -> str:
-    """A call's arguments as JSON text, whether they were sent as text or as the value itself."""
-    if arguments is None:
-        return ""
-    return arguments if isinstance(arguments, str) else dumps(arguments).decode()
-
-
-def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
-    """The arguments of an earlier call as a JSON object, for dialects that have them as one.
-
-    Raises InvalidRequestError if they are not one.
-    """
-    arguments: Any = call.function.arguments
-    if isinstance(arguments, str):
-        try:
-            arguments = loads(arguments) if arguments.strip() else {}
-        except ValueError:
-            arguments = None
-    if not isinstance(arguments, dict):
-        raise InvalidRequestError(
-            f"{vessel} takes arguments only as a JSON object: see those of {call.function.name!r}"
-        )
-    return cast("dict[str, Any]", arguments)
 
 
 def _index(value: Any) -> int | None:

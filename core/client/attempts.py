@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..completion import Metrics, Outcome
 from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from ..http.failures import classify
+from ..native import NativeMessages
 from ..truth.session_pool import Entry
 from .call import Call, SharedSettings
 from .plan import Plan
@@ -67,6 +68,16 @@ class Attempts:
         return self.current.metrics if self.current else None
 
     @property
+    def natives(self) -> NativeMessages:
+        """The messages in the provider's own form, once the answer ended."""
+        return self.current.natives if self.current else {}
+
+    @property
+    def vessel(self) -> str:
+        """The name of the vessel."""
+        return str(self._plan.record["vessel"])
+
+    @property
     def forked(self) -> bool:
         """Whether this is a fork of the process that the stream belongs to."""
         return os.getpid() != self._process
@@ -109,7 +120,12 @@ class Attempts:
         call = self.current
         return (float("inf"), "total") if call is None or call.outcome is not None else call.left()
 
-    def headers(self) -> dict[str, str]:
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers that are kept; empty before they arrived."""
+        return self.current.headers if self.current else {}
+
+    def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""
         origin = self._plan.origin
         return {**self._plan.headers, **self._settings.closing_servers.headers(origin)}

@@ -14,12 +14,14 @@ from ..exchange import Exchange, Step
 from ..http.closing_servers import ClosingServers
 from ..http.inflate import Inflater
 from ..metrics import Meter
+from ..native import NativeMessages
+from ..response_headers import kept_headers
 from ..settings import Limits, Retries, Timeouts
 from ..truth.session_file import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan
-from .retry import parse_retry_after
+from .retry import take_retry_advice
 
 __all__ = ["PART_BYTES", "Call", "SharedSettings"]
 
@@ -45,9 +47,10 @@ class Call:
 
     cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
-    status: the response's, None before it. outcome: None while it runs. error: why it failed, to be
-    raised after all steps were handed out. gate: what has to pass before anything written is shown;
-    None at most durability levels.
+    status, headers: the response's, None and empty before it; only the headers that are kept.
+    outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
+    natives: after the end, the messages in the provider's own form. gate: what has to pass before
+    anything written is shown; None at most durability levels.
     """
 
     def __init__(self, plan: Plan, writer: Writer, settings: SharedSettings) -> None:
@@ -68,7 +71,6 @@ class Call:
         self._meter = Meter()
         self._final: Metrics | None = None
         self._inflater: Inflater | None = None
-        self._retry_after: str | None = None
         self._arrived = self._begun
         self.deadlines = Deadlines(settings.timeouts, self._begun)
         self.gate = writer.gate
@@ -76,8 +78,10 @@ class Call:
         self.drains = True
         self.enough = False
         self.status: int | None = None
+        self.headers: dict[str, str] = {}
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
+        self.natives: NativeMessages = {}
 
     @property
     def number(self) -> int:
@@ -114,10 +118,11 @@ class Call:
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""
         self.status = status
-        self._retry_after = headers.get("retry-after")
         self._exchange.respond(status, headers.get("content-type", ""))
-        shown = {name: self._masker.text(value) for name, value in headers.items()}
-        self._writer.response(status, shown)
+        self.headers = {
+            name: self._masker.text(value) for name, value in kept_headers(headers).items()
+        }
+        self._writer.response(status, self.headers)
         encoding = headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"", "identity"}:
             self._inflater = Inflater(encoding)
@@ -157,7 +162,7 @@ class Call:
             if not exchange.whole:
                 return steps
         progress = exchange.progress
-        self.deadlines.data(arrived, progress)
+        self.deadlines.data(arrived, progress, counted=self._meter.usage is not None)
         self.enough = exchange.error is not None or (progress is _TERMINATED and not self.drains)
         return steps
 
@@ -211,9 +216,10 @@ class Call:
             self._writer.abandon()
 
     def _fail(self, error: VesselogError | None) -> None:
+        if error is not None:
+            error.headers = self.headers
         if isinstance(error, ProviderError):
-            now = datetime.fromtimestamp(self._clock.wall() / 1e6, UTC)
-            error.retry_after = parse_retry_after(self._retry_after, now)
+            take_retry_advice(error, datetime.fromtimestamp(self._clock.wall() / 1e6, UTC))
         self.error = error
         if isinstance(error, RecordingError):
             with suppress(RecordingError):  # a file that takes no more lines takes no end either
@@ -225,9 +231,11 @@ class Call:
         self._final = self.metrics
         self.outcome = outcome
         usage = self._meter.usage
+        self.natives = self._exchange.native()
         self._writer.end(
             outcome,
             error=error,
             usage=usage.model_dump(exclude_none=True) if usage else None,
             metrics=self._final.model_dump(exclude_none=True),
+            natives=self.natives,
         )

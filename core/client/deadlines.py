@@ -25,9 +25,10 @@ _MEANING = {
 
 
 class Deadlines:
-    """The deadlines of one call. A phase of "grace" or "drain" ends the reading, not the answer.
+    """The deadlines of one call.
 
-    phase: what is waited for now. The deadline can only come sooner where this changes.
+    A phase of "usage", "grace" or "drain" ends the reading, but is no error of the answer. phase:
+    what is waited for now; the deadline can only come sooner where this changes.
     """
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
@@ -46,8 +47,11 @@ class Deadlines:
         """All of the request was sent."""
         self._sending = inf
 
-    def data(self, now: float, progress: Progress) -> None:
+    def data(self, now: float, progress: Progress, *, counted: bool) -> None:
         """Data arrived: silence begins anew, with the limit that fits how far the answer is.
+
+        counted: the usage has come. A finish reason before it may not be the last word: some
+        servers pause between two tool calls, each with a finish reason of its own.
 
         The drain is not prolonged: what is still sent after the terminator may never end.
         """
@@ -56,7 +60,8 @@ class Deadlines:
         if progress is _OPEN:
             self.phase, limit = "idle", self._timeouts.idle
         elif progress is Progress.FINISHED:
-            self.phase, limit = "grace", self._timeouts.grace
+            waits = self._timeouts
+            self.phase, limit = ("grace", waits.grace) if counted else ("usage", waits.idle)
         else:
             self.phase, limit = "drain", self._timeouts.drain
         self._silence = inf if limit is None else now + limit

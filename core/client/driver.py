@@ -267,7 +267,7 @@ class Driver:
 
     async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
-        headers, content = self.facts.headers(), request.content
+        headers, content = self.facts.to_send(), request.content
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
         built = self._http.build_request(

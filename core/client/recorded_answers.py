@@ -7,13 +7,15 @@ own pace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
+from ..native import NativeMessages, natives_of
 from ..truth.answer_index import AnswerIndex
 from ..truth.recording import RecordedCall, outcome_of
 from .plan import Plan
@@ -29,6 +31,9 @@ class RecordedFacts:
     path: Path | None = None
     call: int | None = None
     metrics: Metrics | None = None
+    vessel: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
     outcome: Outcome | None = None
     error: VesselogError | None = None
 
@@ -51,12 +56,14 @@ class RecordedSource:
             if facts.outcome is not None:
                 return
             recorded = self._answers.answer(*asked)
-            facts.metrics = recorded.metrics
+            facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
+            facts.headers = recorded.headers
         except VesselogError as error:
             facts.outcome, facts.error = "error", error
             raise
         self._recorded = recorded
         facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
+        facts.vessel = recorded.vessel
         self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:

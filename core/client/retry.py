@@ -1,7 +1,10 @@
 """When a request is sent again: never where the provider may already be working on it.
 
-A connection that could not be made, and the statuses 408, 429, 502, 503 and 504, are worth another
-try. A request that was sent and then lost its connection is not: it may have been paid for.
+A connection that could not be made, a request that an HTTP/2 server refused before it worked on it,
+and the statuses 408, 429, 502, 503, 504 and 529 (Anthropic: overloaded) are worth another try,
+unless the provider says that it is not: by `x-should-retry`, or by an error that waiting does not
+cure, such as a used-up quota. A request that was sent and then lost its connection is not: it may
+have been paid for.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ from email.utils import parsedate_to_datetime
 from ..errors import ConnectionFailedError, ProviderError, StreamTimeoutError, VesselogError
 from ..settings import Retries
 
-__all__ = ["parse_retry_after", "retry_delay"]
+__all__ = ["parse_retry_after", "retry_delay", "take_retry_advice"]
 
-_STATUSES = frozenset({408, 429, 502, 503, 504})
+# "refused": the server says that it did not work on the request.
+_UNSENT = frozenset({"connect", "refused"})
+_STATUSES = frozenset({408, 429, 502, 503, 504, 529})
+_ADVICE = {"true": True, "false": False}
 
 
 def retry_delay(
@@ -36,10 +42,28 @@ def retry_delay(
 
 def _worth_another_try(error: VesselogError) -> bool:
     if isinstance(error, ProviderError):
-        return error.status in _STATUSES
-    return (
-        isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect"
-    )
+        told = _ADVICE.get(error.headers.get("x-should-retry", ""))
+        # A vessel that says nothing of it leaves it to the status.
+        curable = vars(error).get("retryable", True)
+        return curable and (error.status in _STATUSES or told is True)
+    return isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase in _UNSENT
+
+
+def take_retry_advice(error: ProviderError, now: datetime) -> None:
+    """Take what the headers say of another try, which wins over what the body says.
+
+    `retry-after-ms` and `x-should-retry` are OpenAI's and Anthropic's:
+    https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py.
+    """
+    milliseconds = parse_retry_after(error.headers.get("retry-after-ms"), now)
+    seconds = parse_retry_after(error.headers.get("retry-after"), now)
+    if milliseconds is not None:
+        error.retry_after = milliseconds / 1000
+    elif seconds is not None:
+        error.retry_after = seconds
+    told = _ADVICE.get(error.headers.get("x-should-retry", ""))
+    if told is not None and error.status is not None:
+        error.retryable = told
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..assembler import Assembler
@@ -10,6 +11,7 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Outcome
 from ..errors import ClientStateError, VesselogError
 from ..exchange import Step
+from ..response_headers import request_id_of
 from ..vessel import Unpicklable
 from .attempts import Attempts
 from .recorded_answers import RecordedFacts
@@ -40,6 +42,9 @@ class StreamState(Unpicklable):
             metrics=self._facts.metrics,
             session=self.session,
             call=self.call,
+            vessel=self._facts.vessel,
+            natives=self._facts.natives if self.outcome else None,
+            headers=self.headers,
         )
 
     @property
@@ -51,6 +56,19 @@ class StreamState(Unpicklable):
     def error(self) -> VesselogError | None:
         """What went wrong, once it did."""
         return self._facts.error
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers that are kept (rate limits, ids), names in lower case.
+
+        Empty before they arrived.
+        """
+        return self._facts.headers
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id for the request, which its support asks for; None if it gave none."""
+        return request_id_of(self._facts.headers)
 
     @property
     def session(self) -> str | None:

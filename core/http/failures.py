@@ -10,6 +10,7 @@ interface, fails in the same way, and aiohttp need not be installed.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ..errors import ConnectionFailedError, ProtocolError, StreamTimeoutError, VesselogError
 from ..settings import Limits, Timeouts
@@ -19,7 +20,7 @@ __all__ = ["classify"]
 _HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2")
 
 
-def classify(
+def classify(  # noqa: C901 - one kind after the other
     failure: BaseException,
     origin: str,
     timeouts: Timeouts,
@@ -42,6 +43,8 @@ def classify(
             return _connect_timeout(origin, timeouts)
         if name in _AIOHTTP_BROKEN:
             return _broken(origin, answering=answering)
+        if not answering and _is_refusal(cause):
+            return _refused(origin)
     kinds = {kind.__name__ for kind in type(failure).__mro__ if _package(kind) in _HTTPX}
     if "PoolTimeout" in kinds:
         return StreamTimeoutError(
@@ -62,8 +65,8 @@ def classify(
         return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
     if "DecodingError" in kinds:
         return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
-    broken = "TransportError" in kinds or isinstance(failure, (OSError, EOFError))
-    if broken or _name(failure) in _BROKEN:
+    broken = kinds & {"TransportError", "ConnectionNotAvailable"} or _package(type(failure)) == "h2"
+    if broken or isinstance(failure, (OSError, EOFError)) or _name(failure) in _BROKEN:
         return _broken(origin, answering=answering)
     return None
 
@@ -84,8 +87,11 @@ _AIOHTTP_BROKEN = frozenset(
 )
 
 # Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
-# ended. The h2 errors: a server that breaks the rules of HTTP/2.
+# ended. So do h2's errors, of a server that breaks the rules of HTTP/2.
 _BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.ClosedResourceError"})
+
+
+_REFUSED_STREAM = 7  # RFC 9113, 7
 
 
 def _package(kind: type) -> str:
@@ -126,6 +132,28 @@ def _reason(error: OSError) -> str:
         # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.
         return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
     return f" ({os.strerror(error.errno)})" if error.errno else ""
+
+
+def _is_refusal(failure: BaseException) -> bool:
+    """Whether the server says that it did not work on the request (RFC 9113, 8.7).
+
+    It resets the stream with REFUSED_STREAM, leaves it out in its GOAWAY, or takes no streams.
+    httpcore's error holds h2's event; it sends a left out request again itself where it can, and
+    httpx's StreamConsumed says that it could not.
+    """
+    event: Any = failure.args[0] if failure.args else None
+    kind = type(event).__name__
+    return (
+        (kind == "StreamReset" and event.error_code == _REFUSED_STREAM)
+        or (kind == "ConnectionTerminated" and event.last_stream_id == 0)
+        or type(failure).__name__ in {"TooManyStreamsError", "StreamConsumed"}
+    )
+
+
+def _refused(origin: str) -> ConnectionFailedError:
+    return ConnectionFailedError(
+        f"{origin} refused the request before it worked on it", phase="refused"
+    )
 
 
 def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:

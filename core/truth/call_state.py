@@ -85,18 +85,25 @@ class CallEnd:
         ending: Mapping[str, Any],
         figures: Mapping[str, Mapping[str, Any] | None],
         *,
+        messages: Mapping[str, Any] | None = None,
         unattended: bool = False,
     ) -> None:
         self.state = state
         self._ending = ending
         self._figures = {name: dict(value) for name, value in figures.items() if value}
+        self._messages = messages or {}
         self.unattended = unattended
         self.error: RecordingError | None = None
 
     def line(self, n: int, t: int) -> bytes:
         """The line. Raises RecordingError for what JSON cannot hold."""
         fields = {"type": "end", "n": n, "call": self.state.number, "t": t}
-        return build_line({**fields, **self._ending, **self.state.tally(), **self._figures})
+        fields |= {**self._ending, **self.state.tally(), **self._figures}
+        try:
+            return build_line({**fields, **self._messages})
+        except RecordingError:
+            # The messages repeat what the frames hold; an end without them is better than none.
+            return build_line(fields)
 
     def confirm(self) -> None:
         """The line is in the file."""

@@ -35,9 +35,9 @@ __all__ = [
 
 FORMAT_VERSION = 1
 
-# Bytes, the LF included. A frame of 8 MiB in which every byte is written as a six-byte escape, in
-# `raw` and again in `chunks`, makes a line of 100 MiB. What is longer is not read into memory.
-LONGEST_LINE = 1 << 28
+# Bytes, the LF included. A frame of 32 MiB in which every byte is written as a six-byte escape, in
+# `raw` and again in `chunks`, makes a line of 384 MiB. What is longer is not read into memory.
+LONGEST_LINE = 1 << 29
 
 # Levels of JSON. orjson writes 254; what has more than this could overflow the interpreter's stack
 # (1,000 frames) in whatever is done with it.

@@ -16,31 +16,11 @@ import orjson
 from ..clock import timestamp
 from ..errors import ConfigurationError, RecordingError
 from ..exchange import Step
+from ..response_headers import kept_headers
 from ..version import VERSION
 from .line import FORMAT_VERSION, LONGEST_LINE, build_line, refuse_long_line
 
-__all__ = ["frame_line", "header_line", "open_line", "recordable", "request_line", "response_line"]
-
-# The headers that are recorded; any other may be a secret. They explain an answer: its form, the
-# server's ids for it, limits and times.
-_KEPT = frozenset(
-    {
-        # HTTP
-        *("accept", "accept-encoding", "cache-control", "connection", "date", "retry-after"),
-        *("content-encoding", "content-length", "content-type", "transfer-encoding"),
-        *("server", "server-timing", "user-agent", "via"),
-        # Anthropic and OpenAI
-        *("anthropic-beta", "anthropic-version", "request-id", "x-request-id"),
-        *("openai-beta", "openai-model", "openai-processing-ms", "openai-version"),
-        *("retry-after-ms", "x-should-retry"),
-        # Azure
-        *("api-version", "apim-request-id", "x-ms-client-request-id"),
-        *("x-ms-deployment-name", "x-ms-region"),
-        # Proxies and others
-        *("cf-ray", "x-accel-buffering", "x-envoy-upstream-service-time", "x-groq-region"),
-    }
-)
-_KEPT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
+__all__ = ["frame_line", "header_line", "open_line", "request_line", "response_line"]
 
 _OWN_KEYS = frozenset({"type", "n", "call", "t", "crc", "exact"})
 
@@ -75,14 +55,14 @@ def request_line(request: Mapping[str, Any], n: int, call: int, t: int) -> bytes
     fields: dict[str, Any] = {"type": "request", "n": n, "call": call, "t": t}
     fields.update({key: value for key, value in request.items() if key not in _OWN_KEYS})
     if "headers" in request:
-        fields["headers"] = recordable(request["headers"])
+        fields["headers"] = kept_headers(request["headers"])
     return build_line(fields)
 
 
 def response_line(status: int, headers: Mapping[str, str], n: int, call: int, t: int) -> bytes:
     """The response's status, and its headers without those that may be secret."""
     fields = {"type": "response", "n": n, "call": call, "t": t, "status": status}
-    return build_line({**fields, "headers": recordable(headers)})
+    return build_line({**fields, "headers": kept_headers(headers)})
 
 
 def frame_line(step: Step, n: int, call: int, t: int) -> bytes:
@@ -112,11 +92,3 @@ def frame_line(step: Step, n: int, call: int, t: int) -> bytes:
     if len(line) > LONGEST_LINE:
         refuse_long_line(line)
     return line
-
-
-def recordable(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that may be recorded, names in lower case."""
-    lowered = ((name.lower(), value) for name, value in headers.items())
-    return {
-        name: value for name, value in lowered if name in _KEPT or name.startswith(_KEPT_PREFIXES)
-    }

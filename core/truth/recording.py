@@ -25,6 +25,7 @@ from ..errors import (
     VesselogError,
     error_from_record,
 )
+from ..native import natives_of
 from .recorded_frame import RecordedFrame, chunks_of
 from .scan import ScannedLine, Torn, is_whole, open_recording, scan
 
@@ -46,6 +47,7 @@ _ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
     "code": str,
     "message": str,
     "retryable": bool,
+    "retry_after": (int, float),
 }
 
 
@@ -162,6 +164,12 @@ class RecordedCall:
         self.started = line.t
 
     @property
+    def vessel(self) -> str | None:
+        """The name of the vessel that was asked."""
+        name = self.request.get("vessel")
+        return name if isinstance(name, str) else None
+
+    @property
     def retry_of(self) -> int | None:
         """The number of the call that this one repeats."""
         first = self.request.get("retry_of")
@@ -172,6 +180,15 @@ class RecordedCall:
         """The response line, None if there is none (yet)."""
         self._response = self._response or self._first("response")
         return self._response
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers that were recorded; empty if there are none (yet)."""
+        headers = None if self.response is None else self.response.get("headers")
+        if not isinstance(headers, dict):
+            return {}
+        given = cast("dict[str, Any]", headers)
+        return {name: value for name, value in given.items() if isinstance(value, str)}
 
     @property
     def end(self) -> dict[str, Any] | None:
@@ -199,6 +216,7 @@ class RecordedCall:
         error = ending_error(self.end)
         if error is not None:
             error.session, error.call = self.session, self.number
+            error.headers = self.headers
         return error
 
     @property
@@ -232,6 +250,9 @@ class RecordedCall:
             metrics=self.metrics,
             session=self.session,
             call=self.number,
+            vessel=self.vessel,
+            natives=natives_of(self.end),
+            headers=self.headers,
         )
 
     def _first(self, kind: str) -> dict[str, Any] | None:

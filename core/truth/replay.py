@@ -18,8 +18,9 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
+from ..native import natives_of
 from .recorded_frame import chunks_of
-from .recording import Recording, ending_error, metrics_of, outcome_of
+from .recording import RecordedCall, Recording, ending_error, metrics_of, outcome_of
 from .scan import is_whole
 
 __all__ = ["Replay", "replay"]
@@ -69,6 +70,7 @@ class Replay:
         self._last: StreamChunk | None = None
         self._assembler = Assembler()
         self._end: dict[str, Any] | None = None
+        self._played: RecordedCall | None = None
 
     @property
     def completion(self) -> Completion:
@@ -81,6 +83,9 @@ class Replay:
             metrics=metrics_of(self._end),
             session=self.session,
             call=self.call,
+            vessel=self._played.vessel if self._played else None,
+            natives=natives_of(self._end),
+            headers=self._played.headers if self._played else {},
         )
 
     @property
@@ -89,6 +94,7 @@ class Replay:
         error = ending_error(self._end)
         if error is not None:
             error.completion = self.completion
+            error.headers = self._played.headers if self._played else {}
             error.session, error.call = self.session, self.call
             error.seq = None if self._last is None else self._last.seq
         return error
@@ -156,14 +162,15 @@ class Replay:
                         yield chunk, call, due
             elif kind == "request":
                 running[line.call] = t
-                self._begin(line.call)
+                self._begin(RecordedCall(self._recording, line))
             elif kind == "end":
                 running.pop(line.call, None)
                 if call == self.call:
                     self._end = fields
 
-    def _begin(self, call: int) -> None:
-        self.call = call
+    def _begin(self, call: RecordedCall) -> None:
+        self._played = call
+        self.call = call.number
         self._last = None
         self._assembler = Assembler()
         self._end = None

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
+from ..native import NativeMessages, natives_record
 from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
@@ -42,6 +44,7 @@ class Session(SessionFile):
         self._header = header
         self._clock = clock
         self._calls = 0
+        self._natives: Mapping[int, NativeMessages] = {}
         self.found = FileState()
 
     @classmethod
@@ -71,9 +74,20 @@ class Session(SessionFile):
         return session
 
     @classmethod
-    def reopen(cls, path: Path, *, durability: Durability, clock: Clock = SYSTEM_CLOCK) -> Self:
-        """The session in an existing file, whatever its name and owner. Raises as `open`."""
+    def reopen(
+        cls,
+        path: Path,
+        *,
+        durability: Durability,
+        clock: Clock = SYSTEM_CLOCK,
+        natives: Mapping[int, NativeMessages] = MappingProxyType({}),
+    ) -> Self:
+        """The session in an existing file, whatever its name and owner. Raises as `open`.
+
+        natives: for calls without an end, by number: the messages in the provider's own form.
+        """
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
+        session._natives = natives
         with session.write_lock:
             session._continue_file(own=False)
         return session
@@ -146,7 +160,8 @@ class Session(SessionFile):
         for call, tally in found.unfinished.items():
             n += 1
             fields = {"type": "end", "n": n, "call": call, "t": t, "outcome": "crashed"}
-            lines.append(build_line({**fields, **tally.record()}))
+            fields |= {**tally.record(), **natives_record(self._natives.get(call, {}))}
+            lines.append(build_line(fields))
         appender.ready(t)
         appender.append(b"".join(lines), n)
 

@@ -22,6 +22,7 @@ from ..clock import Clock
 from ..completion import Outcome
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
+from ..native import NativeMessages, natives_record
 from .appender import Appender
 from .call_state import CallEnd, CallState
 from .line_types import frame_line, response_line
@@ -176,6 +177,7 @@ class CallWriter:
         error: VesselogError | None = None,
         usage: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
+        natives: NativeMessages | None = None,
     ) -> None:
         """Write how the call ended; only the first end counts. Raises RecordingError."""
         if self._ended:
@@ -185,7 +187,8 @@ class CallWriter:
         ending: dict[str, Any] = {"outcome": outcome}
         if error is not None:
             ending["error"] = error.to_record()
-        end = CallEnd(self._state, ending, {"usage": usage, "metrics": metrics})
+        figures = {"usage": usage, "metrics": metrics}
+        end = CallEnd(self._state, ending, figures, messages=natives_record(natives or {}))
         # Queued before anything else: an interrupt from here on cannot lose it.
         self._file.queue(end)
         self._ended = True

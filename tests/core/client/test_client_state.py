@@ -41,7 +41,7 @@ def answer(conversation: Conversation) -> None:
         ("max_retries", 3, r"retries=vesselog\.Retries\(count="),
         ("temprature", 1, r"help\(vesselog\.Client\)"),
         ("recording", "misspelt", r"help\(vesselog\.Client\)"),
-        ("timeouts", 3, r"write timeouts=vesselog\.Timeouts\(connect=3"),
+        ("timeouts", 3, r"write timeouts=vesselog\.Timeouts\(total=3"),
         ("timeouts", {"idle": 3}, r"must be a Timeouts"),
         ("limits", 10, r"write limits=vesselog\.Limits\(max_connections=10\)"),
         ("retries", 0, r"write retries=vesselog\.Retries\(count=0\)"),

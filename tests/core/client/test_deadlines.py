@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from loopback import (
     ollama_body,
     ollama_lines,
     openai_events,
+    sse,
     unanswering_port,
 )
 from patience import PATIENCE
@@ -38,7 +40,7 @@ class TestDeadlines:
     def test_first_chunk_then_idle(self):
         deadlines = Deadlines(Timeouts(first_chunk=300, idle=20), 1000.0)
         assert deadlines.next() == (1300.0, "first_chunk")
-        deadlines.data(1290.0, OPEN)
+        deadlines.data(1290.0, OPEN, counted=True)
         assert deadlines.next() == (1310.0, "idle")
 
     def test_sixty_seconds_to_the_first_token_are_within_the_default(self):
@@ -49,9 +51,9 @@ class TestDeadlines:
     def test_total_is_never_moved(self):
         deadlines = Deadlines(Timeouts(idle=20, total=30), 0.0)
         assert deadlines.next() == (30.0, "total")
-        deadlines.data(1.0, OPEN)
+        deadlines.data(1.0, OPEN, counted=True)
         assert deadlines.next() == (21.0, "idle")
-        deadlines.data(15.0, OPEN)
+        deadlines.data(15.0, OPEN, counted=True)
         assert deadlines.next() == (30.0, "total")
 
     def test_none_is_for_ever(self):
@@ -59,25 +61,32 @@ class TestDeadlines:
         assert deadlines.next()[0] == inf
         deadlines.sending(1.0)
         assert deadlines.next()[0] == inf
-        deadlines.data(5.0, OPEN)
+        deadlines.data(5.0, OPEN, counted=True)
         assert deadlines.next()[0] == inf
 
     def test_grace_begins_anew_with_data_behind_the_finish(self):
         deadlines = Deadlines(Timeouts(grace=2, drain=0.1), 0.0)
-        deadlines.data(1.0, FINISHED)
+        deadlines.data(1.0, FINISHED, counted=True)
         assert deadlines.next() == (3.0, "grace")
-        deadlines.data(2.5, FINISHED)
+        deadlines.data(2.5, FINISHED, counted=True)
         assert deadlines.next() == (4.5, "grace")
+
+    def test_a_finish_without_usage_may_not_be_the_last_word(self):
+        deadlines = Deadlines(Timeouts(idle=20, grace=2), 0.0)
+        deadlines.data(1.0, FINISHED, counted=False)
+        assert deadlines.next() == (21.0, "usage")
+        deadlines.data(2.0, FINISHED, counted=True)
+        assert deadlines.next() == (4.0, "grace")
 
     def test_drain_is_not_prolonged_by_data_behind_the_last_word(self):
         deadlines = Deadlines(Timeouts(grace=2, drain=0.1), 0.0)
-        deadlines.data(1.0, TERMINATED)
-        deadlines.data(1.09, TERMINATED)
+        deadlines.data(1.0, TERMINATED, counted=True)
+        deadlines.data(1.09, TERMINATED, counted=True)
         assert deadlines.next() == (1.1, "drain")
 
     def test_time_in_which_nobody_reads_is_no_silence(self):
         deadlines = Deadlines(Timeouts(idle=20), 0.0)
-        deadlines.data(1.0, OPEN)
+        deadlines.data(1.0, OPEN, counted=True)
         deadlines.pause(2.0)
         assert deadlines.next() == (inf, "total")
         deadlines.resume(100.0)
@@ -113,8 +122,8 @@ class TestDeadlines:
         assert "7 s" in str(error)
         assert f"Timeouts({phase}=" in str(error)
 
-    @pytest.mark.parametrize("phase", ["grace", "drain"])
-    def test_the_end_of_grace_and_drain_is_no_error(self, phase: str):
+    @pytest.mark.parametrize("phase", ["usage", "grace", "drain"])
+    def test_the_end_of_usage_grace_and_drain_is_no_error(self, phase: str):
         assert Deadlines(Timeouts(), 0.0).expired(phase) is None
 
 
@@ -271,6 +280,25 @@ def test_usage_within_the_grace_is_taken_and_silence_after_it_is_complete(kind: 
         heard.check("complete")
         assert heard.stream.completion.usage.output_tokens == 1
         server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_what_comes_after_a_pause_behind_a_finish_without_usage_is_part_of_the_answer(kind: str):
+    """Some servers pause between two tool calls, each with a finish reason of its own."""
+
+    def pauses(conversation: Conversation) -> None:
+        conversation.begin()
+        piece: dict[str, Any] = {"id": "a", "model": "m", "object": "chat.completion.chunk"}
+        for text in ("Hi", " there"):
+            delta = {"index": 0, "delta": {"content": text}, "finish_reason": "stop"}
+            (frame,) = sse({**piece, "choices": [delta]}, done=False)
+            conversation.chunk(frame)
+            threading.Event().wait(0.3)
+        conversation.end()
+
+    with LoopbackServer([pauses]) as server, talking(kind, server) as talker:
+        heard = talker.hear("open/m", timeouts=Timeouts(grace=0.02))
+        assert heard.check("complete").text == "Hi there"
 
 
 @every_client

@@ -19,19 +19,19 @@ from vesselog import (
     TruncatedError,
     VesselogError,
 )
-from vesselog.core.client.retry import parse_retry_after, retry_delay
+from vesselog.core.client.retry import parse_retry_after, retry_delay, take_retry_advice
 
 CHANCE = random.Random(0)
 NOW = datetime(2026, 11, 21, 7, 17, tzinfo=UTC)
 
 
 class TestRetries:
-    @pytest.mark.parametrize("code", [408, 429, 502, 503, 504])
+    @pytest.mark.parametrize("code", [408, 429, 502, 503, 504, 529])
     def test_of_these_statuses(self, code: int):
         error = ProviderError("no", status=code)
         assert retry_delay(Retries(), 0, error, CHANCE) is not None
 
-    @pytest.mark.parametrize("code", [200, 307, 400, 401, 403, 404, 409, 413, 422, 500, 501, 529])
+    @pytest.mark.parametrize("code", [200, 307, 400, 401, 403, 404, 409, 413, 422, 500, 501])
     def test_of_no_other(self, code: int):
         error = ProviderError("no", status=code, retryable=True)
         assert retry_delay(Retries(), 0, error, CHANCE) is None
@@ -40,6 +40,7 @@ class TestRetries:
         ("error", "again"),
         [
             (ConnectionFailedError("no", phase="connect"), True),
+            (ConnectionFailedError("no", phase="refused"), True),
             (StreamTimeoutError("no", phase="connect"), True),
             (ConnectionFailedError("no", phase="response"), False),
             (ConnectionFailedError("no", phase="body"), False),
@@ -66,6 +67,27 @@ class TestRetries:
         full = backoff * 2.0**attempt
         assert delay is not None
         assert min(longest, full * 0.75) <= delay <= min(longest, full)
+
+    def test_not_of_what_waiting_does_not_cure(self):
+        error = ProviderError("your quota is used up", status=429, retryable=False)
+        assert retry_delay(Retries(), 0, error, CHANCE) is None
+
+    @pytest.mark.parametrize(
+        ("status", "told", "again"),
+        [(500, "true", True), (409, "true", True), (429, "false", False), (503, "odd", True)],
+    )
+    def test_the_server_has_the_last_word(self, status: int, told: str, again: bool):  # noqa: FBT001
+        headers = {"x-should-retry": told}
+        error = ProviderError("no", status=status, retryable=status >= 429, headers=headers)
+        take_retry_advice(error, NOW)
+        assert (retry_delay(Retries(), 0, error, CHANCE) is not None) == again
+        assert error.retryable == again
+
+    def test_never_of_an_error_in_band(self):
+        """The answer had begun: it may have been paid for."""
+        error = ProviderError("no", phase="body", headers={"x-should-retry": "false"})
+        take_retry_advice(error, NOW)
+        assert retry_delay(Retries(), 0, error, CHANCE) is None
 
     def test_as_often_as_told(self):
         error = ConnectionFailedError("no", phase="connect")
@@ -106,3 +128,24 @@ class TestRetryAfter:
     def test_whatever_stands_there(self, value: str):
         seconds = parse_retry_after(value, NOW)
         assert seconds is None or seconds >= 0
+
+
+class TestAdvice:
+    @pytest.mark.parametrize(
+        ("headers", "body", "wait"),
+        [
+            ({"retry-after": "7"}, None, 7.0),
+            ({"retry-after-ms": "250"}, None, 0.25),
+            ({"retry-after-ms": "250", "retry-after": "1"}, None, 0.25),
+            ({"retry-after-ms": "soon", "retry-after": "1"}, None, 1.0),
+            ({"retry-after": "3"}, 34.07, 3.0),
+            ({}, 34.07, 34.07),
+            ({}, None, None),
+        ],
+    )
+    def test_headers_win_over_the_body(
+        self, headers: dict[str, str], body: float | None, wait: float | None
+    ):
+        error = ProviderError("no", status=429, retry_after=body, headers=headers)
+        take_retry_advice(error, NOW)
+        assert error.retry_after == wait

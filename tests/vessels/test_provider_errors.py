@@ -1,0 +1,69 @@
+"""Errors of providers: what their bodies say of another try."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from vesselog.vessels import error_in_band, error_of_status
+
+RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}
+
+
+def google(*details: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "error": {
+            "code": 429,
+            "message": "quota",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [{"@type": "type.googleapis.com/google.rpc.Help"}, *details],
+        }
+    }
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["object", "list"])
+def test_googles_retry_info_is_the_wait(wrapped: bool):  # noqa: FBT001
+    body = google(RETRY_INFO)
+    error = error_of_status("gemini", 429, json.dumps([body] if wrapped else body))
+    assert error.retry_after == 34.07
+    assert error.retryable
+
+
+@pytest.mark.parametrize("delay", ["soon", "", "1e999s", "nans", None, 7, {"seconds": 3}])
+def test_an_odd_delay_is_no_advice(delay: Any):
+    body = google({**RETRY_INFO, "retryDelay": delay})
+    assert error_of_status("gemini", 429, json.dumps(body)).retry_after is None
+
+
+def test_a_delay_in_band():
+    error = error_in_band("gemini", google(RETRY_INFO)["error"])
+    assert (error.retry_after, error.retryable) == (34.07, True)
+
+
+@pytest.mark.parametrize("place", ["code", "type"])
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_not_active"])
+def test_missing_money_is_not_cured_by_waiting(code: str, place: str):
+    fields = {"message": "no", "code": 429, "type": "tokens", place: code}
+    assert not error_of_status("openai", 429, json.dumps({"error": fields})).retryable
+    assert not error_in_band("openai", fields).retryable
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("overloaded_error", "engine_overloaded_error", "RESOURCE_EXHAUSTED", "UNAVAILABLE"),
+        *("service_tier_capacity_exceeded", "rate_limit_exceeded", "ServiceUnavailableException"),
+        *("429", "503", "529", 503),
+    ],
+)
+def test_missing_capacity_in_band_is_worth_another_try(code: str | int):
+    assert error_in_band("openai", {"message": "busy", "code": code}).retryable
+
+
+def test_a_deeply_nested_error_is_read():
+    body: Any = "end"
+    for _ in range(200):
+        body = {"error": [body]}
+    assert error_in_band("openai", body).retry_after is None

@@ -1,0 +1,56 @@
+"""The arguments and ids of tool calls, in the forms that dialects have them."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, cast
+
+from ..core.errors import InvalidRequestError
+from ..core.jsontext import dumps, loads
+from ..core.request import FunctionCall, ToolCallRequest
+
+__all__ = ["arguments_object", "arguments_text", "function_of", "made_id"]
+
+
+def made_id(text: str) -> str:
+    """An id for a call whose provider gave none, or none that can be used.
+
+    The same text gives the same id, so that an answer decoded again has the same ids. Nine letters
+    and digits are an id that every provider takes (Mistral no other).
+    """
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:9]
+
+
+def arguments_text(arguments: Any) -> str:
+    """A call's arguments as JSON text, whether they were sent as text or as the value itself."""
+    if arguments is None:
+        return ""
+    return arguments if isinstance(arguments, str) else dumps(arguments).decode()
+
+
+def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:
+    """The function that was called. Raises InvalidRequestError for a custom tool."""
+    if call.function is None:
+        raise InvalidRequestError(
+            f"{vessel} has no custom tools: it cannot take the call of {call.tool!r}"
+        )
+    return call.function
+
+
+def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
+    """The arguments of an earlier call as a JSON object, for dialects that have them as one.
+
+    Raises InvalidRequestError if they are not one (`history` sees to that), and for a custom tool.
+    """
+    function = function_of(call, vessel)
+    arguments: Any = function.arguments
+    if isinstance(arguments, str):
+        try:
+            arguments = loads(arguments) if arguments.strip() else {}
+        except ValueError:
+            arguments = None
+    if not isinstance(arguments, dict):
+        raise InvalidRequestError(
+            f"{vessel} takes arguments only as a JSON object: see those of {function.name!r}"
+        )
+    return cast("dict[str, Any]", arguments)
