@@ -143,7 +143,7 @@ def test_no_more_recordings_are_read_than_an_answer_needs(
     wanted = {**BODY, "hour": 2}
     for hour, read in ((4, 5), (5, 6)):
         found = index.answer(request_key("/api/chat", wanted), request(wanted))
-        assert found.call.completion().text == str(hour)
+        assert found.completion().text == str(hour)
         assert len(opened) == read
 
 
