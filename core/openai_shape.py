@@ -120,8 +120,11 @@ def _message(choice: Choice) -> dict[str, Any]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments_text or "{}"}
-    written = {"type": "function", "function": function}
+    if call.type == "custom":
+        kind, body = "custom", {"name": call.name, "input": call.arguments_text}
+    else:
+        kind, body = "function", {"name": call.name, "arguments": call.arguments_text or "{}"}
+    written = {"type": kind, kind: body}
     return {"id": call.id, **written} if call.id else written
 
 

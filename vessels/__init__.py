@@ -32,6 +32,8 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".joined_pieces",
+        ".openai_history",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from ..core.request import (
         ChatRequest,
         CustomCall,
+        CustomTool,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -85,15 +88,17 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url
+    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
-    from .history import INVALID_JSON, history, native_of
+    from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .joined_pieces import JoinedObject
     from .ollama import Ollama
     from .openai import OpenAI
+    from .openai_history import MessageRules
     from .presets import (
         VLLM,
         XAI,
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
         conversation,
         inline_image,
         names_by_call_id,
+        refuse_custom_tools,
         requested_format,
         stop_list,
     )
@@ -158,6 +164,7 @@ __all__ = [
     "ConnectionFailedError",
     "Conversation",
     "CustomCall",
+    "CustomTool",
     "Decoder",
     "DeepSeek",
     "FastPath",
@@ -173,9 +180,11 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",
+    "MessageRules",
     "Mistral",
     "ModelInfo",
     "NativeMessages",
@@ -221,7 +230,6 @@ __all__ = [
     "error_in_event",
     "error_of_status",
     "function_of",
-    "history",
     "inline_image",
     "is_retryable",
     "json_values",
@@ -235,10 +243,14 @@ __all__ = [
     "object_in",
     "ollama_base_url",
     "path_segment",
+    "refuse_custom_tools",
     "requested_format",
     "route_url",
     "split_base_url",
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "valid_arguments",
+    "valid_history",
+    "with_root",
 ]

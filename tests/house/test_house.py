@@ -169,7 +169,9 @@ def test_vessels_do_no_io() -> None:
 
 
 def test_vessels_stay_small() -> None:
-    lengths = {path.name: path.read_text("utf-8").count("\n") for path in sources("vessels")}
+    """But for the room's own address, which is a list of names."""
+    vessels = [path for path in sources("vessels") if path.name != "__init__.py"]
+    lengths = {path.name: path.read_text("utf-8").count("\n") for path in vessels}
     assert {name: length for name, length in lengths.items() if length >= 250} == {}
 
 
