@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url, with_root
+    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
     from .called_tools import CalledTool, CalledTools
@@ -252,6 +252,7 @@ __all__ = [
     "native_of",
     "object_in",
     "ollama_base_url",
+    "path_segment",
     "refuse_custom_tools",
     "requested_format",
     "route_url",

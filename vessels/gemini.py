@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
-from urllib.parse import quote, urlunsplit
+from urllib.parse import urlunsplit
 
 from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .base_urls import split_base_url, with_root
+from .base_urls import path_segment, split_base_url, with_root
 from .gemini_answer import GeminiDecoder
 from .gemini_contents import contents, message_parts
 from .history import valid_history
@@ -46,6 +46,7 @@ _SAMPLING = {
     "seed": "seed",
     "n": "candidateCount",
 }
+_COLLECTIONS = {"endpoints", "locations", "models", "projects", "publishers", "tunedModels"}
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
@@ -131,8 +132,11 @@ class Gemini(Vessel):
 
 
 def _path(model: str) -> str:
-    """The path of a model; names with a slash (`tunedModels/…`) are paths already."""
-    return f"/{quote(model if '/' in model else f'models/{model}')}"
+    """The path of a name or resource name (Vertex AI's too). Raises InvalidRequestError."""
+    names = model.split("/") if "/" in model else ("models", model)
+    if len(names) % 2 or not _COLLECTIONS.issuperset(names[::2]):
+        raise InvalidRequestError(f"{model!r} is no model: give a name, or tunedModels/NAME")
+    return "".join(f"/{path_segment(name)}" for name in names)
 
 
 def _config(chat: ChatRequest) -> dict[str, Any]:

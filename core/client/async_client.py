@@ -16,7 +16,7 @@ from .async_stream import AsyncStream, TaskSource
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
-from .questions import models_plan, read_reply, version_plan
+from .questions import question_plan, read_reply
 from .recorded_answers import AsyncRecordedSource
 
 __all__ = ["AsyncClient"]
@@ -57,12 +57,12 @@ class AsyncClient(ClientState[AsyncStream]):
 
     async def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
-        plan = models_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "models")
         return await self._ask(plan, self._planner.vessel(vessel).read_models)
 
     async def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
-        plan = version_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "version")
         return await self._ask(plan, self._planner.vessel(vessel).read_version)
 
     async def aclose(self) -> None:
@@ -89,7 +89,8 @@ class AsyncClient(ClientState[AsyncStream]):
     def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> AsyncStream:
         loop = self._usable_loop()
         if self._answers is not None:
-            return AsyncStream(AsyncRecordedSource(self._answers, plan))
+            turn = vars(self).setdefault("_turn", asyncio.Lock())
+            return AsyncStream(AsyncRecordedSource(self._answers, plan, turn))
         hand_over = TaskHandOver(loop)
         driver = self._driver(plan, session, timeouts, hand_over, loop)
         return AsyncStream(TaskSource(driver, hand_over))
