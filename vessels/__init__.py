@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 _HOMES = (
     *(
         "..core.chunk",
+        "..core.completion",
         "..core.errors",
         "..core.frame",
         "..core.framing",
@@ -32,6 +33,7 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".openai_shape",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -42,7 +44,15 @@ _HOMES = (
 )
 
 if TYPE_CHECKING:
-    from ..core.chunk import ChunkFields, FinishReason, StreamChunk, ToolCallDeltaFields
+    from ..core.chunk import (
+        ChunkFields,
+        FinishReason,
+        StreamChunk,
+        ToolCallDelta,
+        ToolCallDeltaFields,
+        Usage,
+    )
+    from ..core.completion import Choice, Completion
     from ..core.errors import (
         ClientStateError,
         ConfigurationError,
@@ -94,6 +104,7 @@ if TYPE_CHECKING:
     from .history import INVALID_JSON, history, native_of
     from .ollama import Ollama
     from .openai import OpenAI
+    from .openai_shape import chunk_to_openai, completion_to_openai
     from .presets import (
         VLLM,
         XAI,
@@ -152,8 +163,10 @@ __all__ = [
     "Azure",
     "Cerebras",
     "ChatRequest",
+    "Choice",
     "ChunkFields",
     "ClientStateError",
+    "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
     "Conversation",
@@ -201,12 +214,14 @@ __all__ = [
     "TextPart",
     "Together",
     "Tool",
+    "ToolCallDelta",
     "ToolCallDeltaFields",
     "ToolCallRequest",
     "ToolCalls",
     "ToolFunction",
     "TruncatedError",
     "UnknownVesselError",
+    "Usage",
     "UsageError",
     "Vessel",
     "VesselogError",
@@ -215,6 +230,8 @@ __all__ = [
     "arguments_text",
     "chat_request",
     "chosen_tool",
+    "chunk_to_openai",
+    "completion_to_openai",
     "conversation",
     "dumps",
     "error_in_band",
