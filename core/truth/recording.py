@@ -35,15 +35,6 @@ __all__ = [
 
 _LOGGER = logging.getLogger("vesselog")
 _OUTCOMES = frozenset(get_args(Outcome))
-_ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "type": str,
-    "phase": str,
-    "status": int,
-    "code": str,
-    "message": str,
-    "retryable": bool,
-    "retry_after": (int, float),
-}
 
 
 class Recording:
@@ -305,12 +296,7 @@ def ending_error(end: Mapping[str, Any] | None) -> VesselogError | None:
     """
     record = None if end is None else end.get("error")
     if isinstance(record, dict):
-        known = {
-            name: value
-            for name, value in cast("dict[str, Any]", record).items()
-            if isinstance(value, _ERROR_FIELDS.get(name, ()))
-        }
-        return error_from_record(known)
+        return error_from_record(cast("dict[str, Any]", record))
     outcome = recorded_outcome(end)
     if outcome in {"complete", "cancelled", "abandoned"}:
         return None
