@@ -175,8 +175,8 @@ class Exchange:
             yield from self._end(rest)
         # An answer that failed has this too: what was held back is a part of what arrived.
         frame = Frame(b"", self._framing)
-        held = list(self._transform(self._decoder.flush(), frame, last=True))
-        if held:
+        held = list(self._transform(self._decoder.flush(frame), frame, last=True))
+        if held or frame.repairs:
             chunks: list[StreamChunk] = []
             fields: list[dict[str, Any]] = []
             self._number(held, frame, chunks, fields)

@@ -116,8 +116,11 @@ class Decoder(ABC):
         Call `frame.repair(name)` for each deviation that was mended.
         """
 
-    def flush(self) -> Iterable[ChunkFields]:
-        """The chunks that the decoder still held back when the body ended."""
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002 - for subclasses
+        """The chunks that the decoder still held back when the body ended.
+
+        frame: an empty one, for repairs of the answer as a whole.
+        """
         return ()
 
     def native(self) -> NativeMessages:

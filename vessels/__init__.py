@@ -33,6 +33,8 @@ _HOMES = (
         ".concatenated_json",
         ".fast_path",
         ".history",
+        ".joined_pieces",
+        ".openai_history",
         ".openai_shape",
         ".provider_errors",
         ".repeated_fields",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from ..core.request import (
         ChatRequest,
         CustomCall,
+        CustomTool,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -95,15 +98,17 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url
+    from .base_urls import ollama_base_url, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
-    from .history import INVALID_JSON, history, native_of
+    from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .joined_pieces import JoinedObject
     from .ollama import Ollama
     from .openai import OpenAI
+    from .openai_history import MessageRules
     from .openai_shape import chunk_to_openai, completion_to_openai
     from .presets import (
         VLLM,
@@ -131,6 +136,7 @@ if TYPE_CHECKING:
         conversation,
         inline_image,
         names_by_call_id,
+        refuse_custom_tools,
         requested_format,
         stop_list,
     )
@@ -171,6 +177,7 @@ __all__ = [
     "ConnectionFailedError",
     "Conversation",
     "CustomCall",
+    "CustomTool",
     "Decoder",
     "DeepSeek",
     "FastPath",
@@ -186,9 +193,11 @@ __all__ = [
     "ImageURL",
     "InlineImage",
     "InvalidRequestError",
+    "JoinedObject",
     "LMStudio",
     "LlamaCpp",
     "Message",
+    "MessageRules",
     "Mistral",
     "ModelInfo",
     "NativeMessages",
@@ -238,7 +247,6 @@ __all__ = [
     "error_in_event",
     "error_of_status",
     "function_of",
-    "history",
     "inline_image",
     "is_retryable",
     "json_values",
@@ -251,10 +259,14 @@ __all__ = [
     "native_of",
     "object_in",
     "ollama_base_url",
+    "refuse_custom_tools",
     "requested_format",
     "route_url",
     "split_base_url",
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "valid_arguments",
+    "valid_history",
+    "with_root",
 ]

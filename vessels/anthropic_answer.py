@@ -175,7 +175,7 @@ class AnthropicDecoder(Decoder):
                 return self._kept({kind or "delta": delta})
         return {}
 
-    def flush(self) -> Iterable[ChunkFields]:
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002
         """The blocks of a complete answer that were never ended, and lists not given yet."""
         if self.progress is Progress.OPEN:
             return ()

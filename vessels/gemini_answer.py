@@ -26,7 +26,7 @@ from ..core.jsontext import dumps, loads_exact
 from ..core.vessel import Decoder, Progress
 from .gemini_logprobs import read_logprobs
 from .provider_errors import error_in_band
-from .repeated_fields import LARGEST_EXTRA, RepeatFilter
+from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
 from .wire_values import list_in, object_in, sum_of_counts, text_of
 
@@ -199,7 +199,7 @@ class GeminiDecoder(Decoder):
             fields["extra"] = extra
         return fields
 
-    def flush(self) -> Iterator[ChunkFields]:
+    def flush(self, frame: Frame) -> Iterator[ChunkFields]:  # noqa: ARG002
         """The signatures and parts that were not given yet."""
         for index, state in self._candidates.items():
             if state.finished and (extra := state.grown()):
@@ -220,7 +220,7 @@ def _read_parts(parts: list[Any], state: _Candidate, fields: ChunkFields, frame:
             if delta is not None:
                 fields.setdefault("tool_calls", []).append(delta)
                 place = delta.get("slot", place)
-        elif part.keys() - _TEXT and len(dumps(part)) <= LARGEST_EXTRA:
+        elif part.keys() - _TEXT:
             state.parts.append(part)
         if signature := text_of(part.get("thoughtSignature")):
             state.signatures[place] = signature

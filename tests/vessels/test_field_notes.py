@@ -359,7 +359,7 @@ def test_a21_choices_that_are_empty_or_null() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "finish"),
-    [("eos", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("abort", "other")],
+    [("eos", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("abort", "error")],
 )
 def test_a22_finish_reasons_in_other_words(raw: str, finish: str) -> None:
     completion = openai(delta(content="a"), delta(raw), delta(raw)).completion

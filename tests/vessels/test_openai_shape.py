@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from decoding import DONE, delta, ollama, openai
 from vesselog.core.chunk import StreamChunk, Usage
 from vesselog.core.completion import Choice, Completion, ToolCall
-from vesselog.vessels import chunk_to_openai
+from vesselog.core.request import chat_request
+from vesselog.vessels import OpenAI, chunk_to_openai
 
 # Made once: the SDK's types take a while.
 CHUNK = TypeAdapter(ChatCompletionChunk)
@@ -236,3 +237,15 @@ def test_what_was_decoded_decodes_again_from_its_own_shape() -> None:
     found = openai(*events, DONE)
     again = openai(*(chunk.to_openai() for chunk in found.chunks), DONE)
     assert again.completion.model_copy(update={"extra": found.completion.extra}) == found.completion
+
+
+def test_the_call_of_a_custom_tool_is_one_in_the_next_request() -> None:
+    called = ToolCall(id="a", type="custom", name="sql", arguments_text="SELECT 1")
+    message = Completion(tool_calls=(called, ToolCall(name="f"))).to_message()
+    assert message["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}},
+        {"type": "function", "function": {"name": "f", "arguments": "{}"}},
+    ]
+    body = OpenAI().request(chat_request("m", [message])).body
+    assert body is not None
+    assert body["messages"][0]["tool_calls"][0] == message["tool_calls"][0]
