@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 _HOMES = (
     *(
         "..core.chunk",
+        "..core.completion",
         "..core.errors",
         "..core.frame",
         "..core.framing",
@@ -36,6 +37,7 @@ _HOMES = (
         ".joined_pieces",
         ".mended_values",
         ".openai_history",
+        ".openai_shape",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -46,7 +48,15 @@ _HOMES = (
 )
 
 if TYPE_CHECKING:
-    from ..core.chunk import ChunkFields, FinishReason, StreamChunk, ToolCallDeltaFields
+    from ..core.chunk import (
+        ChunkFields,
+        FinishReason,
+        StreamChunk,
+        ToolCallDelta,
+        ToolCallDeltaFields,
+        Usage,
+    )
+    from ..core.completion import Choice, Completion
     from ..core.errors import (
         ClientStateError,
         ConfigurationError,
@@ -103,6 +113,7 @@ if TYPE_CHECKING:
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_history import MessageRules
+    from .openai_shape import chunk_to_openai, completion_to_openai
     from .presets import (
         VLLM,
         XAI,
@@ -164,8 +175,10 @@ __all__ = [
     "CalledTools",
     "Cerebras",
     "ChatRequest",
+    "Choice",
     "ChunkFields",
     "ClientStateError",
+    "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
     "Conversation",
@@ -216,12 +229,14 @@ __all__ = [
     "TextPart",
     "Together",
     "Tool",
+    "ToolCallDelta",
     "ToolCallDeltaFields",
     "ToolCallRequest",
     "ToolCalls",
     "ToolFunction",
     "TruncatedError",
     "UnknownVesselError",
+    "Usage",
     "UsageError",
     "Vessel",
     "VesselogError",
@@ -230,6 +245,8 @@ __all__ = [
     "arguments_text",
     "chat_request",
     "chosen_tool",
+    "chunk_to_openai",
+    "completion_to_openai",
     "conversation",
     "dumps",
     "error_in_band",
