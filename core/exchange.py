@@ -105,7 +105,7 @@ class Exchange:
         try:
             return mended(self._decoder.native())
         except Exception:  # noqa: BLE001 - a decoder may be anyone's; all it read is recorded
-            _LOGGER.warning("%s: its decoder made no native message", self._vessel.name)
+            _LOGGER.warning("%r made no native message", self._decoder)
             return {}
 
     @property
@@ -142,8 +142,12 @@ class Exchange:
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
-        self.feed(data, t)
         waiting = self._waiting
+        if self._splitter is None:
+            self.feed(data, t)
+        else:  # as `feed`, without the call
+            self._t = t
+            waiting += self._splitter.split(data)
         steps: list[Step] = []
         while waiting and self.error is None:
             steps.append(self._decode(waiting.popleft()))
@@ -181,8 +185,8 @@ class Exchange:
             yield from self._end(rest)
         # An answer that failed has this too: what was held back is a part of what arrived.
         frame = Frame(b"", self._framing)
-        held = list(self._transform(self._decoder.flush(), frame, last=True))
-        if held:
+        held = list(self._transform(self._decoder.flush(frame), frame, last=True))
+        if held or frame.repairs:
             chunks: list[StreamChunk] = []
             fields: list[dict[str, Any]] = []
             self._number(held, frame, chunks, fields)

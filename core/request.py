@@ -7,6 +7,7 @@ A field that a dialect cannot express is refused by its vessel before anything i
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict, cast
 
@@ -26,6 +27,7 @@ from .validation import explain
 __all__ = [
     "ChatRequest",
     "CustomCall",
+    "CustomTool",
     "FunctionCall",
     "ImagePart",
     "ImageURL",
@@ -192,11 +194,20 @@ class ToolFunction(_Value):
     parameters: dict[str, Any] | None = None
 
 
+class CustomTool(_Value):
+    """A tool that the model calls with free text; `format` may limit it by a grammar."""
+
+    name: str
+    description: str | None = None
+    format: dict[str, Any] | None = None
+
+
 class Tool(_Value):
-    """A tool that the model may call."""
+    """A tool that the model may call: a function, a custom tool, or one of a provider's own."""
 
     type: str = "function"
     function: ToolFunction | None = None
+    custom: CustomTool | None = None
 
 
 class ChatRequest(BaseModel):
@@ -204,11 +215,11 @@ class ChatRequest(BaseModel):
 
     Either `messages` (the chat route) or `prompt` (Ollama's generate, OpenAI's legacy completions)
     is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
-    model class, which is taken as its schema. `options` and `extra_body` are passed through
-    untouched and win over the named fields: `options` goes where the provider keeps its sampling
-    options, `extra_body` to the body's top. `split_think` moves what is between `<think>` tags
-    in the answer's text to `reasoning`; with "implied", an answer without the opening tag begins
-    inside it.
+    model class, which is taken as its schema. `think` is True or False, an effort or level such as
+    "low", or a number of tokens. `options` and `extra_body` are passed through untouched and win
+    over the named fields: `options` goes where the provider keeps its sampling options,
+    `extra_body` to the body's top. `split_think` moves what is between `<think>` tags in the
+    answer's text to `reasoning`; with "implied", an answer without the opening tag begins in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -229,7 +240,7 @@ class ChatRequest(BaseModel):
     seed: int | None = None
     n: int | None = Field(default=None, ge=1)
     logprobs: bool | int | None = None
-    think: bool | str | None = None
+    think: bool | str | int | None = None
     keep_alive: str | int | float | None = None
     options: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
@@ -239,10 +250,10 @@ class ChatRequest(BaseModel):
     @classmethod
     def _model_as_schema(cls, value: Any) -> Any:
         if isinstance(value, type) and issubclass(value, BaseModel):
-            return {
-                "type": "json_schema",
-                "json_schema": {"name": value.__name__, "schema": value.model_json_schema()},
-            }
+            # A name that every server takes, also for a generic model: Box[int] is Box_int.
+            name = re.sub("[^A-Za-z0-9_-]+", "_", value.__name__)[:64].strip("_") or "answer"
+            schema = {"name": name, "schema": value.model_json_schema()}
+            return {"type": "json_schema", "json_schema": schema}
         return cast("Any", value)
 
     @model_validator(mode="after")
@@ -284,7 +295,7 @@ class RequestFields(TypedDict, total=False):
     seed: int | None
     n: int | None
     logprobs: bool | int | None
-    think: bool | str | None
+    think: bool | str | int | None
     keep_alive: str | float | None
     options: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None

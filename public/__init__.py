@@ -45,6 +45,7 @@ _HOMES = {
     "vesselog.core.request": (
         "ChatRequest",
         "CustomCall",
+        "CustomTool",
         "FunctionCall",
         "ImagePart",
         "ImageURL",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from vesselog.core.request import (
         ChatRequest,
         CustomCall,
+        CustomTool,
         FunctionCall,
         ImagePart,
         ImageURL,
@@ -151,6 +153,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailedError",
     "CustomCall",
+    "CustomTool",
     "Difference",
     "Durability",
     "Finding",

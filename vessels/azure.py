@@ -7,6 +7,9 @@ Three routes, chosen by the base URL's path and the API version:
     /openai/v1/chat/completions                                            none, or `preview`
     /models/chat/completions?api-version=2024-05-01-preview                the URL ends in /models
 
+The first two are OpenAI's API and take its messages; its chat route has max_completion_tokens since
+2024-09-01. The third serves models of many makers, and gets max_tokens.
+
 A base URL may be the resource (https://NAME.openai.azure.com), one of these roots, or a full
 address; an api-version in its query counts. Anything else before /openai (a gateway's path) stays.
 
@@ -20,12 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
 from ..core.vessel import WireRequest
-from .base_urls import split_base_url
+from .base_urls import path_segment, split_base_url
 from .openai import OpenAI
 
 __all__ = ["Azure"]
@@ -33,6 +36,8 @@ __all__ = ["Azure"]
 _ROUTES = ("/chat/completions", "/completions")
 # What the v1 route takes as api-version; every other version is a date.
 _UNDATED = ("latest", "preview", "v1")
+# https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+_COMPLETION_LIMIT_SINCE = "2024-09-01"
 
 
 class Azure(OpenAI):
@@ -106,6 +111,16 @@ class Azure(OpenAI):
             chat = chat.model_copy(update={"model": self._deployment})
         return super().request(chat)
 
+    def _openai_api(self, url: str) -> bool:
+        path = urlsplit(url).path
+        return "/deployments/" in path or "/models/" not in path
+
+    def _limit(self, url: str) -> str:
+        version = dict(parse_qsl(urlsplit(url).query)).get("api-version", "latest")
+        if version.lower() not in _UNDATED and version < _COMPLETION_LIMIT_SINCE:
+            return "max_tokens"
+        return super()._limit(url)
+
     def _url(self, route: str, model: str | None = None) -> str:
         """The address of a route; model: the deployment, None for what is not about one."""
         if not self.base_url:
@@ -119,6 +134,8 @@ class Azure(OpenAI):
             path = path.removesuffix(known)
         query = dict(parse_qsl(parts.query))
         version = query.pop("api-version", None) or self._api_version
+        if version is not None and not version.isprintable():
+            raise ConfigurationError(f"{version!r} is no version of an API", setting="api_version")
         dated = version is not None and version.lower() not in _UNDATED
         root, deployments, _ = path.partition("/deployments/")
         if deployments:
@@ -128,7 +145,7 @@ class Azure(OpenAI):
             if not dated:
                 path += "/v1"
             elif model is not None:
-                path += f"/deployments/{quote(model, safe='')}"
+                path += f"/deployments/{path_segment(model)}"
         if path.endswith("/v1"):
             # A dated version, which the environment may still name, is an error here.
             version = None if dated else version

@@ -1,21 +1,31 @@
 """The URL of a server's route, for every form of a base URL.
 
 A base URL may be the host, the dialect's root, or the full address of one of its routes. Its query
-(an API version, for example) stays.
+(an API version, for example) stays. A path before the root, as gateways have, is read as the
+official SDK reads it:
+
+    OPENAI_BASE_URL=https://gateway/openai           /openai/chat/completions
+    ANTHROPIC_BASE_URL=https://gateway/anthropic     /anthropic/v1/messages
+    GOOGLE_GEMINI_BASE_URL=https://gateway/gemini    /gemini/v1beta/models/…
+
+OpenAI's SDK appends the route alone, so the path is the root; Anthropic's appends /v1/messages and
+Google's /v1beta/models, so the path is before the root, unless it ends in a version itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from ..core.errors import ConfigurationError
+from ..core.errors import ConfigurationError, InvalidRequestError
 
-__all__ = ["ollama_base_url", "route_url", "split_base_url"]
+__all__ = ["ollama_base_url", "path_segment", "route_url", "split_base_url", "with_root"]
 
 # Addresses that a server listens on, not ones to connect to (OLLAMA_HOST serves both).
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - never bound
 _PORT = 11434
+_VERSION = re.compile(r"/v\d+\w*$")
 
 
 def split_base_url(address: str) -> SplitResult:
@@ -34,19 +44,42 @@ def split_base_url(address: str) -> SplitResult:
     return parts
 
 
-def route_url(address: str, route: str, *, routes: Sequence[str], root: str) -> str:
+def with_root(path: str, root: str) -> str:
+    """A base URL's path with the dialect's root behind it (as /v1), unless it ends in a version."""
+    path = path.rstrip("/")
+    return path if _VERSION.search(path) else path + root
+
+
+def route_url(
+    address: str, route: str, *, routes: Sequence[str], root: str, below_path: bool = False
+) -> str:
     """The URL of `route` at `address`.
 
     routes: the dialect's routes, one of which the address may end in. root: what is before
-    them where the address has no path.
+    them where the address has no path. below_path: the root also follows a path that has no
+    version.
     """
     parts = split_base_url(address)
     path = parts.path.rstrip("/")
     ending = next((known for known in routes if path.endswith(known)), "")
     path = path.removesuffix(ending)
-    if not path and not ending:
-        path = root
+    if not ending and (below_path or not path):
+        path = with_root(path, root)
     return urlunsplit(parts._replace(path=path + route, fragment=""))
+
+
+def path_segment(name: str) -> str:
+    """A name from a request, such as a model's, quoted as one segment of a path.
+
+    Raises InvalidRequestError for `.` and `..`, which would lead to another path, for an empty
+    name, and for control characters.
+    """
+    if name in {"", ".", ".."} or not name.isprintable():
+        raise InvalidRequestError(
+            f"{name!r} cannot be a name in the path of a URL: it is empty, . or .., or has a "
+            "control character"
+        )
+    return quote(name, safe="")
 
 
 def ollama_base_url(host: str) -> str:

@@ -11,7 +11,7 @@ One more string may differ if the decoder does not read it: the time of each fra
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -21,6 +21,8 @@ from ..core.frame import Frame
 
 __all__ = ["FastPath"]
 
+Write = Callable[[str], object]
+
 # These are in a chunk once (repeated_fields.py): a frame that brings them may be the first of many
 # that are the same but for their text.
 _ONCE = {"role", "response_id", "model", "extra"}
@@ -28,10 +30,6 @@ _ONCE = {"role", "response_id", "model", "extra"}
 # How many frames are learned without any use. Where each frame differs, as with a number that
 # counts, learning costs more than it saves.
 _ATTEMPTS = 16
-
-# Characters of a frame that is learned. A token's frame has some hundred; to learn costs several
-# times what parsing costs, which pays only where many like it follow.
-_LONGEST = 16 * 1024
 
 
 class FastPath:
@@ -50,7 +48,7 @@ class FastPath:
         """The chunk of a frame with this payload; None if the frame has to be parsed."""
         if self._learned is None:
             return None
-        field, before, between, after, start, stop, text_first, shortest = self._learned
+        field, before, between, after, start, stop, text_first, shortest, write = self._learned
         if not data.startswith(before) or not data.endswith(after) or len(data) < shortest:
             return None
         text = data[start:stop]
@@ -71,16 +69,25 @@ class FastPath:
         if not text:
             return None
         self._used = True
+        if write is not None:
+            write(text)
         return {"text": text} if field == "text" else {"reasoning": text}
 
-    def learn(self, parsed: Any, place: Any, chunks: Sequence[ChunkFields], frame: Frame) -> None:
+    def learn(
+        self,
+        parsed: Any,
+        place: Any,
+        chunks: Sequence[ChunkFields],
+        frame: Frame,
+        writer: Callable[[str], Write | None] | None = None,
+    ) -> None:
         """Learn a frame if it made one chunk, of one text in `place`, and needed no repair.
 
-        parsed: its payload. place: the object in it that has the text.
+        parsed: its payload. place: the object in it that has the text. writer: gives what takes
+        each text that is read, for the key that it was under in `place`; None if frames like this
+        one have to be parsed.
         """
         if len(chunks) != 1 or frame.repairs or frame.data is None:
-            return
-        if len(frame.data) > _LONGEST:
             return
         if not isinstance(parsed, dict) or not isinstance(place, dict):
             return
@@ -99,15 +106,20 @@ class FastPath:
         others = [name for name in self._unread if isinstance(top.get(name), str)]
         if len(keys) != 1 or len(others) > 1:
             return
+        write = None
+        if writer is not None and (write := writer(keys[0])) is None:
+            return
         strings = [(around, keys[0]), *((top, name) for name in others)]
-        self._learned = _learned(frame.data, strings, top, field) or self._learned
+        learned = _learned(frame.data, strings, top, field)
+        if learned is not None:
+            self._learned = learned._replace(write=write)
 
 
 class _Learned(NamedTuple):
     """What is before the text and the string that is not read, between the two, and after them.
 
     between: empty where there is only the text. start: where `before` ends. stop: where `after`
-    begins, from the end. shortest: the length of all that is around.
+    begins, from the end. shortest: the length of all that is around. write: takes each text read.
     """
 
     field: str
@@ -118,6 +130,7 @@ class _Learned(NamedTuple):
     stop: int
     text_first: bool
     shortest: int
+    write: Write | None = None
 
 
 def _learned(

@@ -5,23 +5,27 @@ rule for each case, the same for all vessels:
 
 - A message with this vessel's own form (`native`) is sent in that form, as it came.
 - An assistant's message that says nothing is left out.
+- A refusal is sent as the message's text, where the dialect has no field for it.
 - A call without an id gets one; an id that an earlier call has too is made distinct; an id that the
-  dialect does not allow is replaced. The results of the calls follow.
+  dialect does not allow is replaced. The results of the calls follow: each goes to the call with
+  its id in the latest turn that still waits for it, and without an id to the call of its tool.
 - Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`.
+
+What only the caller can know is not made up: a result without a call, and a call without a result,
+are sent as they are, and the provider says what it thinks of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.jsontext import loads
-from ..core.request import Message, ToolCallRequest
+from ..core.request import Message, TextPart, ToolCallRequest
 from .call_arguments import made_id
 
-__all__ = ["INVALID_JSON", "history", "native_of"]
+__all__ = ["INVALID_JSON", "native_of", "valid_arguments", "valid_history"]
 
 INVALID_JSON = "INVALID_JSON"
 """The key under which arguments are sent that are no JSON object.
@@ -31,54 +35,148 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-
 
 
 def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
-    """The message in the form of this vessel's provider, if it has that."""
-    return (message.native or {}).get(vessel)
+    """The message in the form of this vessel's provider, if it has that and it says anything."""
+    native = (message.native or {}).get(vessel)
+    if native is None or not any(value for key, value in native.items() if key != "role"):
+        return None
+    return native
 
 
-def history(messages: Iterable[Message], vessel: str, ids: str = r"(?s).+") -> list[Message]:
+def valid_history(
+    messages: Iterable[Message],
+    vessel: str,
+    ids: str = r"(?s).+",
+    *,
+    refusals: bool = False,
+    native_ids: bool = False,
+) -> list[Message]:
     """The conversation by the rules above.
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
+    refusals: the dialect has a field for them. native_ids: the vessel writes the ids of the calls
+    into the native form; otherwise a native message keeps its ids, and others make way.
     """
-    allowed = re.compile(ids)
-    used: set[str] = set()
-    # The ids that stand for those of the calls whose results have not come yet.
-    waiting: defaultdict[str, deque[str]] = defaultdict(deque)
+    given = list(messages)
+    calls = _Calls(ids)
+    if not native_ids:
+        calls.used.update(
+            call.id
+            for message in given
+            if native_of(message, vessel) is not None
+            for call in message.tool_calls or ()
+            if call.id
+        )
     valid: list[Message] = []
-    for message in messages:
+    for message in given:
         if message.role == "assistant":
             own = native_of(message, vessel) is not None
-            if not own and not (message.content or message.tool_calls or message.model_extra):
-                continue
-            calls: list[ToolCallRequest] = []
-            for number, call in enumerate(message.tool_calls or ()):
-                sent = call.id or ""
-                found = sent
-                if not own and (sent in used or not allowed.fullmatch(sent)):
-                    found = made_id(f"{sent} {len(used)} {number} {call.tool}")
-                used.add(found)
-                waiting[sent].append(found)
-                calls.append(_valid(call, found))
-            valid.append(message.model_copy(update={"tool_calls": tuple(calls)} if calls else {}))
-        elif message.role == "tool" and (known := waiting.get(message.tool_call_id or "")):
-            valid.append(message.model_copy(update={"tool_call_id": known.popleft()}))
+            told = message if own or refusals else _with_refusal_as_text(message)
+            if own or _says_something(told):
+                valid.append(calls.renamed(told, keep=own and not native_ids))
+        elif message.role == "tool":
+            valid.append(calls.answered(message))
         else:
             valid.append(message)
     return valid
 
 
+def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
+    """A call's arguments by the rule above: a JSON object, or text that is one or is empty."""
+    if isinstance(arguments, dict) or not arguments.strip():
+        return arguments
+    try:
+        if isinstance(loads(arguments), dict):
+            return arguments
+    except ValueError:
+        pass
+    return {INVALID_JSON: arguments}
+
+
+class _Waiting(NamedTuple):
+    """A call whose result has not come. given: its id in the conversation, sent: the valid one."""
+
+    given: str
+    sent: str
+    tool: str
+
+
+class _Calls:
+    """The calls of a conversation, so far, and which of them wait for their results."""
+
+    def __init__(self, ids: str) -> None:
+        self.used: set[str] = set()
+        # Made ids depend on what came before alone: a longer conversation begins with the same
+        # request, which providers have cached.
+        self._count = 0
+        self._allowed = re.compile(ids)
+        self._waiting: list[_Waiting] = []
+        self._answered: dict[str, str] = {}
+
+    def renamed(self, message: Message, *, keep: bool) -> Message:
+        """An assistant's message with valid calls. keep: leave their ids."""
+        if not message.tool_calls:
+            return message
+        found: list[_Waiting] = []
+        calls: list[ToolCallRequest] = []
+        for call in message.tool_calls:
+            given = sent = call.id or ""
+            if not keep and (sent in self.used or not self._allowed.fullmatch(sent)):
+                sent = self._made(f"{given} {self._count} {call.tool}")
+            self._count += 1
+            self.used.update({sent} - {""})
+            found.append(_Waiting(given, sent, call.tool))
+            calls.append(_valid(call, sent))
+        self._waiting = found + self._waiting
+        return message.model_copy(update={"tool_calls": tuple(calls)})
+
+    def answered(self, message: Message) -> Message:
+        """A tool's result with the id of its call."""
+        given = message.tool_call_id or ""
+        if given:
+            fitting = [call for call in self._waiting if call.given == given]
+        else:
+            tool = message.name or (message.model_extra or {}).get("tool_name")
+            fitting = [call for call in self._waiting if tool in {None, call.tool}]
+            fitting = [call for call in fitting if not call.given] or fitting
+        if fitting:
+            self._waiting.remove(fitting[0])
+            self._answered[given] = fitting[0].sent
+            return message.model_copy(update={"tool_call_id": fitting[0].sent or None})
+        # A second result for a call goes where the first went.
+        again = self._answered.get(given) if given else None
+        return message.model_copy(update={"tool_call_id": again}) if again else message
+
+    def _made(self, text: str) -> str:
+        identifier = made_id(text)
+        return self._made(identifier + text) if identifier in self.used else identifier
+
+
+def _says_something(message: Message) -> bool:
+    content = message.content
+    if content and not isinstance(content, str):
+        said = any(not isinstance(part, TextPart) or part.text for part in content)
+    else:
+        said = bool(content)
+    return said or bool(message.tool_calls) or any((message.model_extra or {}).values())
+
+
+def _with_refusal_as_text(message: Message) -> Message:
+    if "refusal" not in (message.model_extra or {}):
+        return message
+    told = message.model_copy()
+    refusal, content = (told.model_extra or {}).pop("refusal"), message.content
+    if not isinstance(refusal, str) or not refusal:
+        return told
+    if content and not isinstance(content, str):
+        content = (*content, TextPart(text=refusal))
+    else:
+        content = f"{content}\n\n{refusal}" if content else refusal
+    return told.model_copy(update={"content": content})
+
+
 def _valid(call: ToolCallRequest, identifier: str) -> ToolCallRequest:
     changed: dict[str, Any] = {"id": identifier or None}
-    if call.function is not None and not _is_object(call.function.arguments):
-        arguments = {INVALID_JSON: call.function.arguments}
+    if call.function is not None:
+        arguments = valid_arguments(call.function.arguments)
         changed["function"] = call.function.model_copy(update={"arguments": arguments})
     return call.model_copy(update=changed)
-
-
-def _is_object(arguments: str | dict[str, Any]) -> bool:
-    if isinstance(arguments, dict) or not arguments.strip():
-        return True
-    try:
-        return isinstance(loads(arguments), dict)
-    except ValueError:
-        return False

@@ -3,6 +3,11 @@
 https://platform.openai.com/docs/api-reference/chat/create and …/completions/create. `messages`
 goes to the chat route, `prompt` to completions. `options` and `extra_body` both go to the body's
 top, `extra_body` last.
+
+OpenAI's own API (api.openai.com and what is below it) is stricter than other servers of its
+dialect, so two things depend on the address. Its chat route wants `max_completion_tokens`, which
+every model there takes and the current ones require; other servers get `max_tokens`, which every
+one of them knows. And it refuses keys that it does not know in a message (openai_history.py).
 """
 
 from __future__ import annotations
@@ -10,21 +15,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, cast
+from urllib.parse import urlsplit
 
+from ..core.chunk import StreamChunk
+from ..core.completion import Completion
 from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
-from .call_arguments import arguments_text
 from .openai_answer import OpenAIDecoder
+from .openai_history import OPENAI_RULES, MessageRules, openai_messages
+from .openai_shape import chunk_to_openai, completion_to_openai
 from .provider_errors import error_of_status
+from .request_parts import refuse_custom_tools
 
 __all__ = ["OpenAI"]
 
 _CHAT, _COMPLETIONS, _MODELS = "/chat/completions", "/completions", "/models"
 _ROUTES = (_CHAT, _COMPLETIONS, _MODELS)
 _SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "seed", "n")
+_LIMITS = {"max_tokens", "max_completion_tokens"}
 _TOOLS = ("tools", "tool_choice", "functions", "function_call")
 # What `type` says in a JSON schema; in a provider's own object it names the kind of format.
 _SCHEMA_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
@@ -35,8 +46,7 @@ class OpenAI(Vessel):
 
     organization, project: sent as OpenAI-Organization and OpenAI-Project. ask_usage: whether a
     stream is asked for its token counts (`stream_options.include_usage`); a few servers refuse
-    that option. max_tokens is sent under that name; newer OpenAI models want
-    `extra_body={"max_completion_tokens": …}`.
+    that option.
 
     A server that differs is a subclass that sets the attributes below (presets.py).
     """
@@ -58,6 +68,12 @@ class OpenAI(Vessel):
     """Fields of a request that have another name on this server."""
     thinking: ClassVar[Mapping[bool, Mapping[str, Any]]] = {}
     """What `think=True` and `think=False` put into the body; refused where it is not here."""
+    effort: ClassVar[tuple[str, ...]] = ("reasoning_effort",)
+    """The path in the body of an effort (`think="low"`)."""
+    budget: ClassVar[tuple[str, ...]] = ()
+    """The path in the body of a thinking budget in tokens (`think=2048`); refused if empty."""
+    message_rules: ClassVar[MessageRules] = MessageRules()
+    """What the server takes in a message."""
     asks_usage: ClassVar[bool] = True
     """Whether a stream is asked for its token counts, unless `ask_usage` says otherwise."""
     quirks: ClassVar[tuple[str, ...]] = ()
@@ -88,22 +104,27 @@ class OpenAI(Vessel):
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`.
 
-        Raises InvalidRequestError for keep_alive, for what is `refused`, and for a boolean `think`
-        that is not in `thinking`.
+        Raises InvalidRequestError for keep_alive, for what is `refused`, for a `think` that the
+        server has no word for, and for what it does not take in a message.
         """
         chat.refuse(self.name, keep_alive="the server decides how long a model stays loaded")
         chat.refuse(
             self.name,
             **{field: why for field, why in self.refused.items() if field != "n" or chat.n != 1},
         )
+        route = _COMPLETIONS if chat.messages is None else _CHAT
+        url = self._url(route, chat.model)
+        rules = OPENAI_RULES if self._openai_api(url) else self.message_rules
+        if not rules.custom_tools:
+            refuse_custom_tools(chat, self.name)
         body: dict[str, Any] = {"model": chat.model}
+        renamed = self.renamed
         if chat.messages is not None:
-            route = _CHAT
-            body["messages"] = _messages(chat)
+            renamed = {"max_tokens": self._limit(url), **renamed}
+            body["messages"] = openai_messages(chat, self.name, rules)
             body |= chat.given(*_SAMPLING, *_TOOLS)
             body |= _chat_logprobs(chat.logprobs)
         else:
-            route = _COMPLETIONS
             reason = "the completions route does not take it; give messages"
             chat.refuse(self.name, **dict.fromkeys(_TOOLS, reason))
             body["prompt"] = chat.prompt
@@ -113,13 +134,16 @@ class OpenAI(Vessel):
         if chat.response_format is not None:
             body["response_format"] = _response_format(chat.response_format)
         body |= self._thinking(chat)
-        body = {self.renamed.get(field, field): value for field, value in body.items()}
+        extra = {**(chat.options or {}), **(chat.extra_body or {})}
+        if extra.keys() & _LIMITS:
+            body.pop("max_tokens", None)
+        body = {renamed.get(field, field): value for field, value in body.items()}
         body["stream"] = chat.stream
         if chat.stream and self._ask_usage:
             body["stream_options"] = {"include_usage": True}
-        body |= {**chat.given("options").get("options", {}), **(chat.extra_body or {})}
+        body |= extra
         return WireRequest(
-            url=self._url(route, chat.model),
+            url=url,
             body=body,
             headers=self._identity(),
             stream=bool(body["stream"]),
@@ -127,13 +151,28 @@ class OpenAI(Vessel):
         )
 
     def decoder(self, request: WireRequest) -> OpenAIDecoder:
-        """A decoder that knows how many choices were asked for."""
-        asked = (request.body or {}).get("n")
-        return OpenAIDecoder(self.name, asked if isinstance(asked, int) else 1)
+        """A decoder that knows how many choices were asked for, and whether token counts were."""
+        body = request.body or {}
+        asked = body.get("n")
+        options = body.get("stream_options")
+        return OpenAIDecoder(
+            self.name,
+            asked if isinstance(asked, int) else 1,
+            asked_usage=isinstance(options, dict)
+            and cast("dict[str, Any]", options).get("include_usage") is True,
+        )
 
     def failure(self, status: int, text: str) -> ProviderError:
         """The error of a status and its body, whatever its shape."""
         return error_of_status(self.name, status, text)
+
+    def chunk_object(self, chunk: StreamChunk) -> dict[str, Any]:
+        """A `chat.completion.chunk`."""
+        return chunk_to_openai(chunk)
+
+    def completion_object(self, completion: Completion) -> dict[str, Any]:
+        """A `chat.completion`."""
+        return completion_to_openai(completion)
 
     def models_request(self) -> WireRequest | None:
         """GET /models."""
@@ -155,31 +194,37 @@ class OpenAI(Vessel):
     def _url(self, route: str, model: str | None = None) -> str:  # noqa: ARG002 - Azure's have it
         return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
 
+    def _openai_api(self, url: str) -> bool:
+        """Whether the URL is of OpenAI's own API."""
+        return f".{urlsplit(url).hostname}".endswith(".api.openai.com")
+
+    def _limit(self, url: str) -> str:
+        """The name of max_tokens in a chat."""
+        return "max_completion_tokens" if self._openai_api(url) else "max_tokens"
+
     def _thinking(self, chat: ChatRequest) -> Mapping[str, Any]:
         think = chat.think
-        if isinstance(think, str):
-            return {"reasoning_effort": think}
         if think is None:
             return {}
-        if think not in self.thinking:
-            raise InvalidRequestError(
-                f"{self.name} takes think as an effort (low, medium, high); put anything else into "
-                "extra_body"
-            )
-        return self.thinking[think]
+        if isinstance(think, bool):
+            if think in self.thinking:
+                return self.thinking[think]
+        elif path := self.effort if isinstance(think, str) else self.budget:
+            value: Any = think
+            for name in reversed(path):
+                value = {name: value}
+            return cast("dict[str, Any]", value)
+        taken = [f"think={on}" for on in sorted(self.thinking)]
+        taken += ["think as an effort (low, medium, high)"] * bool(self.effort)
+        taken += ["think as a number of tokens"] * bool(self.budget)
+        raise InvalidRequestError(
+            f"{self.name} does not take think={think!r}, but {' or '.join(taken) or 'none'}; put "
+            "anything else into extra_body"
+        )
 
     def _identity(self) -> dict[str, str]:
         identity = {"openai-organization": self._organization, "openai-project": self._project}
         return {name: value for name, value in identity.items() if value}
-
-
-def _messages(chat: ChatRequest) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = chat.given("messages")["messages"]
-    for message in messages:
-        for call in message.get("tool_calls", ()):
-            # The dialect has arguments as text; no arguments are an empty object.
-            call["function"]["arguments"] = arguments_text(call["function"]["arguments"]) or "{}"
-    return messages
 
 
 def _chat_logprobs(asked: int | None) -> dict[str, Any]:

@@ -4,51 +4,51 @@ Facts: https://platform.openai.com/docs/api-reference/chat-streaming, and what c
 do.
 
 An answer is whole when each choice (as many as were asked for, and each that began) has a finish
-reason, or when `[DONE]` came after some content. repeated_fields.py says which fields are
-left out where they repeat, and which go to `extra`.
+reason, or when `[DONE]` came after some content. A value of another type than the dialect's never
+ends an answer that is good otherwise: it is mended or left out, and named. An event that says
+nothing the dialect knows (a ping, a place in a queue) is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from ..core.chunk import ChunkFields
 from ..core.errors import ProviderError
 from ..core.frame import Frame
+from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .fast_path import FastPath
 from .openai_choice import OpenAIChoice
-from .openai_usage import find_usage, read_timings, read_usage
+from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent
 from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
 
 __all__ = ["OpenAIDecoder"]
 
-# Fields of random length, which hide the length of a token from observers of the network.
-_PADDING = ("obfuscation", "p")
-_KNOWN = frozenset(
-    {
-        *("choices", "created", "error", "id", "model", "object", "time_info", "timings", "usage"),
-        *("x_groq", *_PADDING),
-    }
-)
+# What a server says to stay connected (ping, keep-alive): no piece of JSON, no page, no sentence.
+_WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 class OpenAIDecoder(Decoder):
     """The decoder of one answer.
 
-    vessel: its name, for errors. expected: how many choices were asked for.
+    vessel: its name, for errors. expected: how many choices were asked for. asked_usage: whether
+    token counts were asked for, which come behind the finish reason.
     """
 
-    def __init__(self, vessel: str, expected: int = 1) -> None:
+    def __init__(self, vessel: str, expected: int = 1, *, asked_usage: bool = False) -> None:
         self._vessel = vessel
         self._expected = expected
+        self._asked_usage = asked_usage
         self._choices: dict[int, OpenAIChoice] = {}
         self._open = 0  # choices without a finish reason
         self._repeats = RepeatFilter()
-        self._fast_path = FastPath(*_PADDING)
+        self._about_all = OpenAIEvent(self._repeats)
+        self._fast_path = FastPath(*PADDING)
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event, or of a whole answer."""
@@ -66,8 +66,28 @@ class OpenAIDecoder(Decoder):
             return self._not_json(data, frame)
         chunks = self._value(value, frame)
         if isinstance(chunks, list):
-            self._fast_path.learn(value, _only_place(value), chunks, frame)
+            self._fast_path.learn(value, _only_place(value), chunks, frame, self._writer)
         return chunks
+
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The ids of tool calls without one, and what was asked for and did not come."""
+        finished = self.progress is Progress.FINISHED
+        if finished and self._asked_usage and not self._about_all.has_usage:
+            whole = any(state.whole for state in self._choices.values())
+            if not whole:
+                frame.repair("usage-missing")
+        closed = [state.close(frame) for state in self._choices.values()]
+        return [fields for fields in closed if fields is not None]
+
+    def native(self) -> NativeMessages:
+        """The assistant's message of each choice, as the provider has it."""
+        built = {index: state.message.build() for index, state in self._choices.items()}
+        return {index: message for index, message in built.items() if message is not None}
+
+    def _writer(self, key: str) -> Callable[[str], object] | None:
+        """Where texts under `key` go that the fast path reads; None if there is more to keep."""
+        message = self._choices[0].message
+        return message.writer("content" if key == "text" else key) if message.is_steady else None
 
     def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
         """A comment, or what a strict parser drops: an `error:` field, or JSON without `data:`."""
@@ -92,6 +112,9 @@ class OpenAIDecoder(Decoder):
             return ()
         if frame.event == "error":
             return self._error_text(data)
+        if not _is_bare(frame) and _WORD.fullmatch(data.strip()):
+            frame.repair("unknown-event")
+            return ()
         return self._values(data, frame)
 
     def _error_text(self, text: str) -> Iterable[ChunkFields]:
@@ -124,26 +147,31 @@ class OpenAIDecoder(Decoder):
                 chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
             ]
         if not isinstance(value, dict):
-            raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
+            _leave_out(frame, f"an event is {type(value).__name__}, not an object")
+            return ()
         event = cast("dict[str, Any]", value)
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
         if not isinstance(choices, list):
-            raise ValueError(f"choices is {type(choices).__name__}")  # noqa: TRY004 - it is the wire's
+            frame.repair("unexpected-type")
+            choices = [choices] if isinstance(choices, dict) else []
         if len(cast("list[Any]", choices)) > 1:
             frame.count(len(cast("list[Any]", choices)))
         chunks: list[ChunkFields] = []
-        error = error_in_event(event)
+        error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
         for position, choice in enumerate(cast("list[Any]", choices)):
             if choice is None:
                 frame.repair("null-choice")
                 continue
-            fields, failed = self._choice(choice, position, event, frame)
+            if not isinstance(choice, dict):
+                frame.repair("unexpected-type")
+                continue
+            fields, failed = self._choice(cast("dict[str, Any]", choice), position, event, frame)
             error = error or failed
             if fields.keys() - {"choice"}:
                 chunks.append(fields)
-        self._whole_event(event, chunks, frame)
+        self._about_all.read(event, chunks, frame)
         if error is not None:
             return _chunks_then(chunks, error_in_band(self._vessel, error))
         states = self._choices.values()
@@ -166,18 +194,20 @@ class OpenAIDecoder(Decoder):
                 frame.repair("answer-in-envelope")
                 return envelope, envelope["choices"]
             return self._without_choices(envelope, frame)
-        elif not error_in_event(event):
+        elif not error_in_event(event, alone=_is_bare(frame)):
             kind = event.get("object")
             if kind and not str(kind).startswith(("chat.completion", "text_completion")):
-                raise ValueError(f"an object of the kind {kind!r} is no answer")
+                _leave_out(frame, f"an object of the kind {kind!r} is no answer")
+                return {}, []
+            if event.keys().isdisjoint(KNOWN_IN_EVENT):
+                # Lists and objects may be pieces of the answer that came alone.
+                frame.repair("unknown-event")
+                event = {key: each for key, each in event.items() if isinstance(each, list | dict)}
         return event, []
 
     def _choice(
-        self, choice: Any, position: int, event: dict[str, Any], frame: Frame
+        self, sent: dict[str, Any], position: int, event: dict[str, Any], frame: Frame
     ) -> tuple[ChunkFields, Any]:
-        if not isinstance(choice, dict):
-            raise ValueError(f"a choice is {type(choice).__name__}")  # noqa: TRY004 - it is the wire's
-        sent = cast("dict[str, Any]", choice)
         index = sent.get("index")
         if type(index) is not int or not 0 <= index < 1 << 32:
             frame.repair("missing-choice-index")
@@ -192,49 +222,17 @@ class OpenAIDecoder(Decoder):
         self._open -= was_open and state.finish is not None
         return read
 
-    def _whole_event(self, event: dict[str, Any], chunks: list[ChunkFields], frame: Frame) -> None:
-        """Add what is not about one choice: to the first chunk, or as a chunk of its own."""
-        fields: ChunkFields = {}
-        repeats = self._repeats
-        identifier = event.get("id")
-        if identifier and isinstance(identifier, str) and repeats.is_new("id", identifier):
-            fields["response_id"] = identifier
-        model = event.get("model")
-        if model and isinstance(model, str) and repeats.is_new("model", model):
-            fields["model"] = model
-        extra = repeats.unknown_fields(event, _KNOWN)
-        created = event.get("created")
-        if created and repeats.last("created") is None and repeats.is_new("created", created):
-            extra["created"] = created
-        self._measures(event, fields, extra, frame)
-        if chunks:
-            extra.update(chunks[0].get("extra", {}))
-        if extra:
-            fields["extra"] = extra
-        if chunks:
-            chunks[0].update(fields)
-        elif fields:
-            chunks.append(fields)
 
-    def _measures(
-        self, event: dict[str, Any], fields: ChunkFields, extra: dict[str, Any], frame: Frame
-    ) -> None:
-        """Add token counts, costs and durations that are new."""
-        repeats = self._repeats
-        usage, misplaced = find_usage(event)
-        if misplaced:
-            frame.repair("usage-elsewhere")
-        if usage:
-            if repeats.last("usage") is not None:
-                frame.repair("usage-cumulative")
-            counts, rest = read_usage(usage)
-            if counts and repeats.is_new("usage", counts):
-                fields["usage"] = counts
-            if rest := repeats.unknown_fields(rest, frozenset(), "usage"):
-                extra["usage"] = rest
-        timings = read_timings(event, usage)
-        if timings and repeats.is_new("timings", timings):
-            fields["timings"] = timings
+def _is_bare(frame: Frame) -> bool:
+    """Whether the frame is a JSON value by itself: a whole body, or a line without `data:`."""
+    return frame.data is None or frame.text.lstrip("\ufeff \t\r\n").startswith(frame.data[:16])
+
+
+def _leave_out(frame: Frame, reason: str) -> None:
+    """Leave out an event that is no piece of an answer. A body that is none cannot be read."""
+    if _is_bare(frame):
+        raise ValueError(reason)
+    frame.repair("unknown-event")
 
 
 def _only_place(value: Any) -> Any:

@@ -4,58 +4,35 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
+from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
+from .openai_finish import finish_reason, read_finish
+from .openai_message import OpenAIMessage
+from .openai_texts import REASONING, content_of, reasoning_of, text_in
 from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
-from .wire_values import text_of
 
 __all__ = ["OpenAIChoice"]
 
-# Reasoning: DeepSeek, Z.AI, xAI, llama.cpp, vLLM · OpenRouter, Groq, Cerebras, Ollama · GitHub ·
-# others.
-_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
-_SPEECH = (
-    "content",
-    *_REASONING,
-    "reasoning_details",
-    "refusal",
-    "tool_calls",
-    "function_call",
-    "audio",
-)
+_SAID = ("content", *REASONING, "reasoning_details", "refusal", "audio")
+_SAID_IN_CHUNK = frozenset({"text", "tool_calls"})
+_SPEECH = (*_SAID, "tool_calls")
+_REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
     {
-        *(
-            "delta",
-            "error",
-            "finishReason",
-            "finish_reason",
-            "index",
-            "logprobs",
-            "message",
-            "text",
-        ),
-        "usage",
+        *("delta", "error", "finishReason", "finish_reason", "index", "logprobs", "message"),
+        *("text", "usage"),
     }
 )
-_KNOWN_IN_DELTA = frozenset({*_SPEECH, "role", "padding"} - {"audio"})
-
-_FINISH: dict[str, FinishReason] = {
-    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence", "STOP"), "stop"),
-    **dict.fromkeys(("length", "max_tokens", "model_length", "MAX_TOKENS"), "length"),
-    **dict.fromkeys(("tool_calls", "tool_call", "tool_use", "function_call"), "tool_calls"),
-    **dict.fromkeys(("content_filter", "safety", "sensitive", "SAFETY"), "content_filter"),
-    # DeepSeek and Z.AI name these failures of their own.
-    **dict.fromkeys(("error", "insufficient_system_resource", "network_error"), "error"),
-}
+_KNOWN_IN_DELTA = frozenset({*_SPEECH, "function_call", "padding", "role"})
 
 
 class OpenAIChoice:
     """The state of one choice.
 
-    said: whether anything of the answer came. whole: whether it came in one piece. finish: its
-    finish reason as sent, "" where a whole answer has none.
+    message: the assistant's message so far. said: whether anything of the answer came. whole:
+    whether it came in one piece. finish: its finish reason as sent, "" where a whole answer has
+    none.
     """
 
     def __init__(self, index: int, repeats: RepeatFilter) -> None:
@@ -63,6 +40,7 @@ class OpenAIChoice:
         self._repeats = repeats
         self._tool_calls = ToolCalls()
         self._called = False
+        self.message = OpenAIMessage(self._tool_calls)
         self.said = False
         self.whole = False
         self.finish: str | None = None
@@ -77,27 +55,25 @@ class OpenAIChoice:
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
         self.whole = self.whole or whole
+        if whole:
+            self.message.take_whole(source)
+        else:
+            self.message.add(source)
         repeats = self._repeats
         role = source.get("role")
         if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
-        content = source.get("content")
-        text, reasoning = (content, "") if type(content) is str else _texts(content, frame)
-        if choice.get("text"):
-            text += text_of(choice["text"])
-        if text:
-            fields["text"] = text
-        if reasoning := reasoning + self._reasoning(source, frame):
-            fields["reasoning"] = reasoning
-        if refusal := text_of(source.get("refusal")):
-            fields["refusal"] = refusal
+        self._texts(choice, source, fields, frame)
         if calls := self._calls(source, frame, whole=whole):
             fields["tool_calls"] = calls
         if choice.get("logprobs") is not None:
             fields["logprobs"] = choice["logprobs"]
-        self.said = self.said or bool(text) or any(source.get(key) for key in _SPEECH)
+        if not self.said:
+            self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
         self._finish(choice, fields, frame, whole=whole)
         extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
+        if source.get("audio"):
+            extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
@@ -105,6 +81,32 @@ class OpenAIChoice:
         if not error and fields.get("finish_reason") == "error":
             error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
         return fields, error
+
+    def _texts(
+        self, choice: dict[str, Any], source: dict[str, Any], fields: ChunkFields, frame: Frame
+    ) -> None:
+        """Add text, reasoning and refusal."""
+        content = source.get("content")
+        text, reasoning = (content, "") if type(content) is str else content_of(content, frame)
+        if not _REASONING.isdisjoint(source):
+            reasoning += reasoning_of(source, frame)
+        if reasoning:
+            fields["reasoning"] = reasoning
+        if "text" in choice:
+            text += self._legacy_text(choice, text, reasoning, frame)
+        if text:
+            fields["text"] = text
+        if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
+            fields["refusal"] = refusal
+
+    def close(self, frame: Frame) -> ChunkFields | None:
+        """The ids of tool calls that still have none, now that the answer has ended."""
+        calls = self._tool_calls.close(frame)
+        if not calls:
+            return None
+        return (
+            {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
+        )
 
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
@@ -114,7 +116,7 @@ class OpenAIChoice:
         Perplexity sends a `message` with all that came so far beside each `delta`, and in a whole
         answer an empty `delta` beside the `message`.
         """
-        delta, message = _object(choice, "delta"), _object(choice, "message")
+        delta, message = _object(choice, "delta", frame), _object(choice, "message", frame)
         if delta is None and message is None:
             if "text" not in choice:
                 frame.repair("missing-delta")
@@ -131,108 +133,83 @@ class OpenAIChoice:
             return delta or {}, False
         return message or {}, not streamed
 
-    def _reasoning(self, source: dict[str, Any], frame: Frame) -> str:
-        """Reasoning under its several names; under two of them it is mostly the same text."""
-        found: list[str] = []
-        for name in _REASONING:
-            value = source.get(name)
-            if value and (text := text_of(value)) not in found:
-                found.append(text)
-        details = source.get("reasoning_details")
-        if isinstance(details, list):
-            parts = cast("list[Any]", details)
-            frame.count_parts(len(parts))
-            detailed = "".join(map(_detail, parts))
-            if not found:
-                return detailed
-            if detailed and detailed != found[0]:
-                frame.repair("reasoning-details-left-out")
-        if len(found) > 1:
-            frame.repair("reasoning-in-several-fields")
-        return "".join(found)
+    def _legacy_text(self, choice: dict[str, Any], text: str, reasoning: str, frame: Frame) -> str:
+        """The text of the choice itself, unless the delta beside it has that too (Together)."""
+        legacy = text_in(choice, "text", frame)
+        if legacy and (text or legacy == reasoning):
+            frame.repair("text-beside-delta")
+            return ""
+        if legacy:
+            self.message.writer("content")(legacy)
+        return legacy
 
     def _calls(
         self, source: dict[str, Any], frame: Frame, *, whole: bool
     ) -> list[ToolCallDeltaFields]:
         sent: Any = source.get("tool_calls")
+        legacy = source.get("function_call")
+        if not sent and not legacy:
+            return []
         if isinstance(sent, dict):
             frame.repair("tool-calls-not-a-list")
             sent = [sent]
-        legacy = source.get("function_call")
+        elif sent and not isinstance(sent, list):
+            frame.repair("unexpected-type")
+            sent = None
         if sent:
-            if not isinstance(sent, list):
-                raise ValueError(f"tool_calls is {type(sent).__name__}")
             self._called = True
             if legacy:
                 frame.repair("function-call-mirrored")
-            pieces = cast("list[Any]", sent)
+            pieces = [piece for piece in cast("list[Any]", sent) if piece]
             frame.count(len(pieces))
         elif legacy and not self._called:
             pieces = [{"index": 0, "function": legacy}]
         else:
             return []
-        made = [self._tool_calls.add(piece, frame, whole=whole) for piece in pieces if piece]
-        return [delta for delta in made if delta is not None]
+        made = [self._tool_calls.add(piece, frame, whole=whole) for piece in pieces]
+        calls = [delta for delta in made if delta is not None]
+        self.message.has_function_call = not self._called
+        return calls
 
     def _finish(
         self, choice: dict[str, Any], fields: ChunkFields, frame: Frame, *, whole: bool
     ) -> None:
-        raw = choice.get("finish_reason")
-        if raw is None and choice.get("finishReason") is not None:
-            frame.repair("finish-reason-renamed")
-            raw = choice["finishReason"]
-        if raw in ("", "null"):
-            frame.repair("empty-finish-reason")
-            raw = None
+        raw = read_finish(choice, frame)
         if raw is None:
             if whole and self.finish is None and not choice.get("error"):
                 # A whole answer ends where it ends; the reason stays unknown.
                 frame.repair("missing-finish-reason")
                 self.finish = ""
             return
-        if not isinstance(raw, str):
-            raise ValueError(f"finish_reason is {type(raw).__name__}")  # noqa: TRY004 - the wire's
         if self.finish:
             frame.repair("repeated-finish-reason")
-        if raw != self.finish:
-            self.finish = raw
-            fields["finish_reason"] = _FINISH.get(raw, "other")
-            fields["raw_finish_reason"] = raw
+        if raw == self.finish:
+            return
+        self.finish = raw
+        reason = finish_reason(raw)
+        if reason is None and not self.said:
+            frame.repair("unknown-finish-reason")
+        fields["finish_reason"] = reason or "other"
+        fields["raw_finish_reason"] = raw
+        if ids := self._tool_calls.close(frame):
+            fields["tool_calls"] = [*fields.get("tool_calls", ()), *ids]
 
 
-def _object(choice: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _object(choice: dict[str, Any], name: str, frame: Frame) -> dict[str, Any] | None:
     value = choice.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{name} is {type(value).__name__}")
-    return cast("dict[str, Any] | None", value)
+    if value is None or isinstance(value, dict):
+        return cast("dict[str, Any] | None", value)
+    frame.repair("unexpected-type")
+    return {"content": value} if isinstance(value, str) else {}
 
 
-def _detail(part: Any) -> str:
-    """The text of an entry of OpenRouter's `reasoning_details`; an encrypted one has none."""
-    if not isinstance(part, dict):
-        return ""
-    fields = cast("dict[str, Any]", part)
-    return text_of(fields.get("text") or fields.get("summary"))
+def _in_pieces(audio: Any) -> Any:
+    """A piece of a sound, with lists of one piece: a completion has all of them in order.
 
-
-def _texts(content: Any, frame: Frame) -> tuple[str, str]:
-    """Text and reasoning of a content: a text, or parts (Mistral: of type text and thinking)."""
-    if not isinstance(content, list):
-        return text_of(content), ""
-    frame.repair("content-in-parts")
-    parts = cast("list[Any]", content)
-    frame.count_parts(len(parts))
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for part in parts:
-        if not isinstance(part, dict):
-            texts.append(text_of(part))
-            continue
-        fields = cast("dict[str, Any]", part)
-        thinking = fields.get("thinking")
-        if isinstance(thinking, list):
-            thoughts += _texts(thinking, frame)
-        elif thinking is not None:
-            thoughts.append(text_of(thinking))
-        texts.append(text_of(fields.get("text")))
-    return "".join(texts), "".join(thoughts)
+    The pieces of `data` are base64, each by itself.
+    """
+    if not isinstance(audio, dict):
+        return audio
+    fields = cast("dict[str, Any]", audio)
+    pieces = {key: [fields[key]] for key in ("data", "transcript") if fields.get(key)}
+    return {**fields, **pieces}

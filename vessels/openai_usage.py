@@ -1,39 +1,55 @@
-"""Token counts and durations of the OpenAI dialect, in all their places, under all their names."""
+"""Token counts and durations of the OpenAI dialect, in all their places, under all their names.
+
+Counts that have no name here stay under the provider's own, nested as it sent them (`details`).
+Costs and the like are no counts: they go to `extra`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ..core.frame import Frame
+
 __all__ = ["find_usage", "read_timings", "read_usage"]
 
-Counts = dict[str, int | None]
 Seconds = dict[str, float | None]
 
+_INPUT = ("prompt_tokens_details", "input_tokens_details")
+_OUTPUT = ("completion_tokens_details", "output_tokens_details")
 # Where each count may be, first the dialect's own place. DeepSeek: prompt_cache_hit_tokens;
 # Together and Moonshot: cached_tokens; Mistral: num_cached_tokens; Perplexity: reasoning_tokens
-# beside the others.
+# beside the others; OpenRouter: cache_write_tokens; Alibaba: cache_creation_input_tokens in the
+# details; gateways to Anthropic: that and cache_read_input_tokens beside the others.
 _COUNTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "input_tokens": (("prompt_tokens",), ("input_tokens",)),
     "output_tokens": (("completion_tokens",), ("output_tokens",)),
     "total_tokens": (("total_tokens",),),
     "cached_input_tokens": (
-        ("prompt_tokens_details", "cached_tokens"),
-        ("input_tokens_details", "cached_tokens"),
+        *((details, "cached_tokens") for details in _INPUT),
         ("prompt_cache_hit_tokens",),
         ("cached_tokens",),
         ("num_cached_tokens",),
+        ("cache_read_input_tokens",),
+    ),
+    "cache_write_tokens": (
+        *((details, "cache_write_tokens") for details in _INPUT),
+        *((details, "cache_creation_tokens") for details in _INPUT),
+        *((details, "cache_creation_input_tokens") for details in _INPUT),
+        ("cache_write_tokens",),
+        ("cache_creation_input_tokens",),
     ),
     "reasoning_tokens": (
-        ("completion_tokens_details", "reasoning_tokens"),
-        ("output_tokens_details", "reasoning_tokens"),
+        *((details, "reasoning_tokens") for details in _OUTPUT),
         ("reasoning_tokens",),
     ),
 }
-_KNOWN = {path[0] for paths in _COUNTS.values() for path in paths}
+_PATHS = {path for paths in _COUNTS.values() for path in paths}
+_DETAILS = (*_INPUT, *_OUTPUT)
 # Groq puts its times into the usage.
 _GROQ = {"total": "total_time", "prompt_eval": "prompt_time", "eval": "completion_time"}
 _LLAMA = {"prompt_eval": "prompt_ms", "eval": "predicted_ms"}
+_KNOWN = {*(path[0] for path in _PATHS), *_DETAILS, *_GROQ.values()}
 
 
 def find_usage(event: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
@@ -41,23 +57,49 @@ def find_usage(event: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     usage = event.get("usage")
     if isinstance(usage, dict):
         return cast("dict[str, Any]", usage), False
-    for place in (event.get("x_groq"), *(event.get("choices") or ())):
-        if isinstance(place, dict) and isinstance(cast("dict[str, Any]", place).get("usage"), dict):
-            return cast("dict[str, Any]", place["usage"]), True
+    for name in ("x_groq", "choices"):
+        found = event.get(name)
+        for place in cast("list[Any]", found) if isinstance(found, list) else (found,):
+            if isinstance(place, dict) and "usage" in place and isinstance(place["usage"], dict):
+                return cast("dict[str, Any]", place["usage"]), True
     return None, False
 
 
-def read_usage(usage: Mapping[str, Any]) -> tuple[Counts, dict[str, Any]]:
+def read_usage(usage: Mapping[str, Any], frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
     """The counts that are given, and the provider's own fields (costs, for example)."""
-    counts: Counts = {}
+    counts: dict[str, Any] = {}
     for name, paths in _COUNTS.items():
         for path in paths:
             count = _count(_at(usage, path))
             if count is not None:
                 counts[name] = count
                 break
-    known = {*_KNOWN, *_GROQ.values()}
-    return counts, {key: value for key, value in usage.items() if key not in known}
+    output, reasoning = counts.get("output_tokens"), counts.get("reasoning_tokens")
+    total = counts.get("total_tokens")
+    if (
+        output is not None
+        and reasoning
+        and total == counts.get("input_tokens", 0) + output + reasoning
+    ):
+        # xAI counts reasoning beside the output: https://docs.x.ai/docs/guides/reasoning
+        frame.repair("reasoning-tokens-apart")
+        counts["output_tokens"] = output + reasoning
+    if details := _details(usage):
+        counts["details"] = details
+    return counts, {key: value for key, value in usage.items() if key not in _KNOWN}
+
+
+def _details(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts that are nested in the usage and have no field of their own."""
+    found: dict[str, Any] = {}
+    for name in _DETAILS:
+        inside = usage.get(name)
+        if isinstance(inside, dict):
+            items = cast("dict[str, Any]", inside).items()
+            rest = {k: v for k, v in items if (name, k) not in _PATHS and v is not None}
+            if rest:
+                found[name] = rest
+    return found
 
 
 def read_timings(event: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Seconds:

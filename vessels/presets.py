@@ -17,10 +17,8 @@ docstring names the page that the facts come from. What a preset refuses can sti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .base_urls import ollama_base_url
-from .openai import OpenAI
+from .preset import Preset, looked_for, strict
 
 __all__ = [
     "VLLM",
@@ -44,27 +42,20 @@ _ONLY_CHAT = {"prompt": "there is no completions route; give messages"}
 _NO_LOGPROBS = {"logprobs": "the server answers 400"}
 _ONE_ANSWER = {"n": "it gives one answer per request"}
 _RANDOM_SEED = {"seed": "random_seed"}
-_BY_TYPE = {
-    True: {"thinking": {"type": "enabled"}},
-    False: {"thinking": {"type": "disabled"}},
-}
+_TYPES = {True: "enabled", False: "disabled"}
+_BY_TYPE = {on: {"thinking": {"type": kind}} for on, kind in _TYPES.items()}
 _BY_EFFORT = {False: {"reasoning_effort": "none"}}
 _BY_SWITCH = {on: {"reasoning": {"enabled": on}} for on in (True, False)}
 _BY_TEMPLATE = {on: {"chat_template_kwargs": {"enable_thinking": on}} for on in (True, False)}
 _TEMPLATE_QUIRK = "think=True/False does nothing if the chat template has no enable_thinking"
 
 
-def _looked_for(*api_key: str, base_url: str | None = None) -> Mapping[str, tuple[str, ...]]:
-    """The variables that hold the key, the first that is set, and the address."""
-    return {"api_key": api_key} | ({"base_url": (base_url,)} if base_url else {})
-
-
-class OllamaV1(OpenAI):
+class OllamaV1(Preset):
     """Ollama's own /v1. https://docs.ollama.com/api/openai-compatibility."""
 
     name = "ollama-v1"
     default_base_url = "http://127.0.0.1:11434/v1"
-    variables = _looked_for("OLLAMA_API_KEY", base_url="OLLAMA_HOST")
+    variables = looked_for("OLLAMA_API_KEY", base_url="OLLAMA_HOST")
     refused = _ONE_ANSWER
     thinking = _BY_EFFORT
     quirks = (
@@ -78,13 +69,14 @@ class OllamaV1(OpenAI):
         return ollama_base_url(super().base_url)
 
 
-class LlamaCpp(OpenAI):
+class LlamaCpp(Preset):
     """llama.cpp's llama-server. https://github.com/ggml-org/llama.cpp/tree/master/tools/server."""
 
     name = "llamacpp"
     default_base_url = "http://127.0.0.1:8080/v1"
-    variables = _looked_for("LLAMA_API_KEY")
+    variables = looked_for("LLAMA_API_KEY")
     thinking = _BY_TEMPLATE
+    effort = ("chat_template_kwargs", "reasoning_effort")
     quirks = (
         _TEMPLATE_QUIRK,
         "the model's name is not looked at where one model is loaded",
@@ -92,32 +84,34 @@ class LlamaCpp(OpenAI):
     )
 
 
-class VLLM(OpenAI):
+class VLLM(Preset):
     """vLLM. https://docs.vllm.ai/en/stable/serving/openai_compatible_server/."""
 
     name = "vllm"
     default_base_url = "http://127.0.0.1:8000/v1"
-    variables = _looked_for("VLLM_API_KEY")
+    variables = looked_for("VLLM_API_KEY")
     thinking = _BY_TEMPLATE
     quirks = (_TEMPLATE_QUIRK,)
 
 
-class LMStudio(OpenAI):
+class LMStudio(Preset):
     """LM Studio. https://lmstudio.ai/docs/developer/openai-compat."""
 
     name = "lmstudio"
     default_base_url = "http://127.0.0.1:1234/v1"
-    variables = _looked_for("LM_API_TOKEN")
+    variables = looked_for("LM_API_TOKEN")
     quirks = ("a model that is not loaded is loaded first: the first chunk may take minutes",)
 
 
-class OpenRouter(OpenAI):
+class OpenRouter(Preset):
     """OpenRouter. https://openrouter.ai/docs/api-reference/overview."""
 
     name = "openrouter"
     default_base_url = "https://openrouter.ai/api/v1"
-    variables = _looked_for("OPENROUTER_API_KEY")
+    variables = looked_for("OPENROUTER_API_KEY")
     thinking = _BY_SWITCH
+    effort = ("reasoning", "effort")
+    budget = ("reasoning", "max_tokens")
     quirks = (
         "comments (`: OPENROUTER PROCESSING`) while the provider is waited for",
         "an error in band has finish_reason `error`; the provider's own words are in its metadata",
@@ -125,13 +119,14 @@ class OpenRouter(OpenAI):
     )
 
 
-class Groq(OpenAI):
-    """Groq. https://console.groq.com/docs/openai."""
+class Groq(Preset):
+    """Groq. https://console.groq.com/docs/openai; strict: musistudio/llms#64, janhq/jan#8136."""
 
     name = "groq"
     default_base_url = "https://api.groq.com/openai/v1"
-    variables = _looked_for("GROQ_API_KEY")
+    variables = looked_for("GROQ_API_KEY")
     refused = _ONLY_CHAT | _ONE_ANSWER | _NO_LOGPROBS
+    message_rules = strict("name", "function_call", "reasoning")
     quirks = (
         "usage is in x_groq too, on several chunks, with durations",
         "an error in band is `event: error`",
@@ -139,14 +134,17 @@ class Groq(OpenAI):
     )
 
 
-class DeepSeek(OpenAI):
+class DeepSeek(Preset):
     """DeepSeek. https://api-docs.deepseek.com/guides/thinking_mode."""
 
     name = "deepseek"
     default_base_url = "https://api.deepseek.com"
-    variables = _looked_for("DEEPSEEK_API_KEY")
+    variables = looked_for("DEEPSEEK_API_KEY")
     root = ""
     thinking = _BY_TYPE
+    # Answered with 400 where it is missing. Other providers' answers have none; an empty text
+    # counts as missing.
+    message_rules = Preset.message_rules._replace(needed={"reasoning_content": " "})
     quirks = (
         "completions (prompt=) are at base_url='https://api.deepseek.com/beta'",
         "thinking ignores temperature and the penalties without a word",
@@ -154,14 +152,15 @@ class DeepSeek(OpenAI):
     )
 
 
-class Mistral(OpenAI):
+class Mistral(Preset):
     """Mistral. https://docs.mistral.ai/api/endpoint/chat."""
 
     name = "mistral"
     default_base_url = "https://api.mistral.ai/v1"
-    variables = _looked_for("MISTRAL_API_KEY")
+    variables = looked_for("MISTRAL_API_KEY")
     refused = _ONLY_CHAT
     renamed = _RANDOM_SEED
+    message_rules = strict("prefix", ids="[a-zA-Z0-9]{9}")
     asks_usage = False
     quirks = (
         "usage comes unasked, beside the last choice; unknown fields are refused (422)",
@@ -169,50 +168,51 @@ class Mistral(OpenAI):
     )
 
 
-class Together(OpenAI):
+class Together(Preset):
     """Together AI. https://docs.together.ai/docs/inference/openai-compatibility."""
 
     name = "together"
     default_base_url = "https://api.together.ai/v1"
-    variables = _looked_for("TOGETHER_API_KEY")
+    variables = looked_for("TOGETHER_API_KEY")
 
 
-class Fireworks(OpenAI):
+class Fireworks(Preset):
     """Fireworks AI. https://docs.fireworks.ai/tools-sdks/openai-compatibility."""
 
     name = "fireworks"
     default_base_url = "https://api.fireworks.ai/inference/v1"
-    variables = _looked_for("FIREWORKS_API_KEY")
+    variables = looked_for("FIREWORKS_API_KEY")
     quirks = ("models are named accounts/fireworks/models/…",)
 
 
-class XAI(OpenAI):
+class XAI(Preset):
     """xAI. https://docs.x.ai/docs/api-reference."""
 
     name = "xai"
     default_base_url = "https://api.x.ai/v1"
-    variables = _looked_for("XAI_API_KEY")
+    variables = looked_for("XAI_API_KEY")
     quirks = ("which models take an effort, and which stop and penalties, differs",)
 
 
-class Cerebras(OpenAI):
-    """Cerebras. https://inference-docs.cerebras.ai/resources/openai."""
+class Cerebras(Preset):
+    """Cerebras. https://inference-docs.cerebras.ai/resources/openai; strict: vercel/ai#15042."""
 
     name = "cerebras"
     default_base_url = "https://api.cerebras.ai/v1"
-    variables = _looked_for("CEREBRAS_API_KEY")
+    variables = looked_for("CEREBRAS_API_KEY")
+    message_rules = strict("name", "reasoning")
     quirks = (
         "never sends [DONE]; durations are in time_info",
         "penalties, logit_bias and service_tier are refused (400)",
     )
 
 
-class Perplexity(OpenAI):
+class Perplexity(Preset):
     """Perplexity Sonar. https://docs.perplexity.ai/docs/sonar/openai-compatibility."""
 
     name = "perplexity"
     default_base_url = "https://api.perplexity.ai"
-    variables = _looked_for("PERPLEXITY_API_KEY", "PPLX_API_KEY")
+    variables = looked_for("PERPLEXITY_API_KEY", "PPLX_API_KEY")
     root = ""
     refused = _ONLY_CHAT
     asks_usage = False
@@ -222,12 +222,12 @@ class Perplexity(OpenAI):
     )
 
 
-class ZAI(OpenAI):
+class ZAI(Preset):
     """Z.AI. https://docs.z.ai/guides/develop/openai/python."""
 
     name = "zai"
     default_base_url = "https://api.z.ai/api/paas/v4"
-    variables = _looked_for("ZAI_API_KEY", base_url="ZAI_BASE_URL")
+    variables = looked_for("ZAI_API_KEY", base_url="ZAI_BASE_URL")
     refused = _ONLY_CHAT
     thinking = _BY_TYPE
     quirks = (
@@ -236,12 +236,12 @@ class ZAI(OpenAI):
     )
 
 
-class HuggingFace(OpenAI):
+class HuggingFace(Preset):
     """Hugging Face's router. https://huggingface.co/docs/inference-providers/index."""
 
     name = "huggingface"
     default_base_url = "https://router.huggingface.co/v1"
-    variables = _looked_for("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+    variables = looked_for("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
     refused = _ONLY_CHAT
     quirks = (
         "a provider is chosen by a suffix: huggingface/ORG/MODEL:PROVIDER",

@@ -31,8 +31,13 @@ _MESSAGES = (
     "description",
     "title",
     "error_description",
+    "error_msg",
+    "status_msg",
 )
-_CODES = ("code", "status_code", "type", "status")
+_CODES = ("code", "status_code", "error_code", "type", "status")
+# What a flat event says its reason under, and codes that are no failure's.
+_WORDS = ("message", "detail", "errors", "msg", "error_msg")
+_SUCCESS = frozenset({"0", "200", "ok", "success"})
 # Codes, in lower case, of failures that pass: servers that are busy or broken.
 _PASSING = frozenset(
     {
@@ -99,20 +104,36 @@ def error_in_band(vessel: str, error: Any) -> ProviderError:
     )
 
 
-def error_in_event(event: Mapping[str, Any]) -> Any:
-    """The error in an event of the OpenAI dialect, None if there is none."""
+def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
+    """The error in an event of the OpenAI dialect, None if there is none.
+
+    alone: it is a whole body, in which a message without an answer is an error. Elsewhere it may be
+    news of a queue, so that a field has to say that it is an error.
+    """
     if error := event.get("error"):
         return error
     groq = event.get("x_groq")
     if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
         return error
+    if "base_resp" in event:  # MiniMax
+        outcome = event["base_resp"]
+        if isinstance(outcome, dict) and cast("dict[str, Any]", outcome).get("status_code"):
+            return outcome
     if event.get("object") == "error":
         return event
-    if "choices" not in event and any(
-        isinstance(event.get(key), str) for key in ("message", "detail")
-    ):
-        return event
+    if event.get("choices") is None and any(event.get(key) for key in _WORDS):
+        return event if alone or _is_error(event) else None
     return None
+
+
+def _is_error(event: Mapping[str, Any]) -> bool:
+    """Whether a field of a flat event says that it is an error; its words do not."""
+    if event.get("detail") or event.get("errors") or event.get("success") is False:
+        return True
+    if "error" in str(event.get("type")).lower() or event.get("status") in {"error", "failed"}:
+        return True
+    codes = (event.get(name) for name in ("code", "status_code", "error_code"))
+    return any(_is_code(code) and str(code).lower() not in _SUCCESS for code in codes)
 
 
 def _envelopes(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -1,25 +1,49 @@
 """Fields that providers send in every frame; a chunk has them where they are new or have changed.
 
 These are the role, the response's id, the model, usage that is sent again, and fields that only the
-provider knows (a fingerprint, citations, filter results …). Of the last, small ones go to `extra`.
+provider knows (a fingerprint, citations, filter results …). The last go to `extra`, whatever their
+size. An assembled completion has the lists of all chunks joined, so a list that grows from frame to
+frame goes there with its new entries alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, cast
 
-from ..core.jsontext import dumps
+__all__ = ["ListSoFar", "RepeatFilter"]
 
-__all__ = ["LARGEST_EXTRA", "MOST_FIELDS", "RepeatFilter"]
+# Objects below this depth are compared as a whole. Known ones have four levels.
+_DEEPEST = 16
 
-# Bytes of JSON. Larger ones (search results, token contexts, audio) are in the frame's raw text.
-LARGEST_EXTRA = 2048
 
-# How many unknown fields one object may have. No provider has a tenth of these; where there are
-# more, all of them are in the frame's raw text alone.
-MOST_FIELDS = 256
+class ListSoFar:
+    """What the lists under one name have said so far."""
+
+    __slots__ = ("_entries", "_last")
+
+    def __init__(self) -> None:
+        self._entries: list[Any] = []
+        self._last: list[Any] = []
+
+    def new_in(self, entries: list[Any]) -> list[Any]:
+        """The entries that are new: all, unless the list repeats the last one or all so far.
+
+        Numbers (token ids) are always new.
+        """
+        size = len(self._entries)
+        if all(type(entry) in {int, float} for entry in entries):
+            new = entries
+        elif entries == self._last:
+            new = []
+        elif len(entries) >= size and entries[:size] == self._entries:
+            new = entries[size:]
+        else:
+            new = entries
+        self._entries += new
+        self._last = entries
+        return new
 
 
 class RepeatFilter:
@@ -27,6 +51,7 @@ class RepeatFilter:
 
     def __init__(self) -> None:
         self._values: dict[Hashable, Any] = {}
+        self._lists: dict[Hashable, ListSoFar] = {}
 
     def is_new(self, key: Hashable, value: Any) -> bool:
         """Whether `value` differs from the last one of `key`; it is the last one then."""
@@ -45,14 +70,32 @@ class RepeatFilter:
         known: AbstractSet[str] = frozenset(),
         place: Hashable = None,
     ) -> dict[str, Any]:
-        """Those of the fields that are not known, are new, and are small. place: where they are."""
-        if fields.keys() <= known or len(fields) > len(known) + MOST_FIELDS:
+        """What is new in those of the fields that are not known. place: where they are."""
+        if fields.keys() <= known:
             return {}
+        return self._new(fields, known, place, 0)
+
+    def _new(
+        self, fields: Mapping[str, Any], known: AbstractSet[str], place: Hashable, depth: int
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in fields.items():
-            if key in known or value in _EMPTY or not self.is_new((place, key), value):
+            if key in known or value in _EMPTY:
                 continue
-            if not isinstance(value, str | list | dict) or len(dumps(value)) <= LARGEST_EXTRA:
+            path = (place, key)
+            if isinstance(value, list):
+                so_far = self._lists.get(path)
+                if so_far is None:
+                    so_far = self._lists[path] = ListSoFar()
+                if new := so_far.new_in(cast("list[Any]", value)):
+                    found[key] = new
+            elif not self.is_new(path, value):
+                continue
+            elif isinstance(value, dict) and depth < _DEEPEST:
+                inside = cast("dict[str, Any]", value)
+                if new_fields := self._new(inside, frozenset(), path, depth + 1):
+                    found[key] = new_fields
+            else:
                 found[key] = value
         return found
 

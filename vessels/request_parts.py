@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.request import Message
+from ..core.request import ChatRequest, Message
 
 __all__ = [
     "Conversation",
@@ -15,6 +15,7 @@ __all__ = [
     "conversation",
     "inline_image",
     "names_by_call_id",
+    "refuse_custom_tools",
     "requested_format",
     "stop_list",
 ]
@@ -107,6 +108,15 @@ def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
     if not isinstance(choice, dict) or choice.get("type") != "function":
         return None
     return cast("str", choice["function"]["name"])
+
+
+def refuse_custom_tools(chat: ChatRequest, vessel: str) -> None:
+    """Raise InvalidRequestError for tools that take free text; calls of them: see `function_of`."""
+    for tool in chat.tools or ():
+        if tool.custom is not None:
+            raise InvalidRequestError(
+                f"{vessel} has no custom tools: give {tool.custom.name!r} as a function"
+            )
 
 
 def stop_list(stop: str | tuple[str, ...] | None) -> list[str] | None:

@@ -8,110 +8,59 @@ mended is named on the frame.
 
 from __future__ import annotations
 
-import re
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
-from ..core.jsontext import loads
 from ..core.mending import mend_value
 from .call_arguments import arguments_text, made_id
-from .wire_values import object_in
+from .tool_call_state import ToolCallState, has_unknown
 
 __all__ = ["ToolCalls"]
 
 
-class _Call:
-    """What is known of a call. id: as it is told. size: the length of its name."""
+class _Piece(NamedTuple):
+    """A piece of a call as it was sent, and what is in it.
 
-    __slots__ = ("arguments", "id", "index", "names", "nesting", "scanned", "size", "slot")
+    is_value: whether the arguments were sent as a value, not as its text.
+    """
 
-    def __init__(self, slot: str, index: int | None) -> None:
-        self.slot = slot
-        self.index = index
-        self.id: str | None = None
-        self.names: list[str] = []
-        self.size = 0
-        self.arguments: list[str] = []
-        self.scanned = 0
-        self.nesting = _Nesting()
-
-    def is_named(self, name: str) -> bool:
-        """Whether this is its name. The pieces are joined only where the length is the same."""
-        return len(name) == self.size and name == "".join(self.names)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether its arguments are a whole JSON value."""
-        for piece in self.arguments[self.scanned :]:
-            self.nesting.read(piece)
-        self.scanned = len(self.arguments)
-        if self.nesting.open:
-            return False
-        try:
-            loads("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
-
-
-class _Nesting:
-    """Whether a JSON value is still open, told from its pieces, each of which is read once."""
-
-    __slots__ = ("depth", "in_string", "rest")
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.in_string = False
-        self.rest = ""
-
-    @property
-    def open(self) -> bool:
-        return self.in_string or self.depth > 0
-
-    def read(self, piece: str) -> None:
-        text = self.rest + piece
-        # A backslash at the end goes with the character that follows it.
-        self.rest = "\\" if (len(text) - len(text.rstrip("\\"))) % 2 else ""
-        for sign in _SIGNS.findall(text.removesuffix(self.rest) if self.rest else text):
-            if sign == '"':
-                self.in_string = not self.in_string
-            elif not self.in_string and len(sign) == 1:
-                self.depth += 1 if sign in "{[" else -1
-
-
-_SIGNS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
-
-
-def _ends(text: str) -> str:
-    """Enough of a frame to make ids of: a large one has many calls, and is not read for each."""
-    return text if len(text) <= 1024 else f"{text[:512]} {len(text)} {text[-512:]}"
+    index: int | None
+    id: str | None
+    name: str | None
+    arguments: str
+    is_value: bool
+    is_custom: bool
+    function: dict[str, Any]
+    sent: dict[str, Any]
 
 
 class ToolCalls:
     """The tool calls of one choice."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._calls: list[ToolCallState] = []
         # The latest call of each index, and of each index and id; under None, of any index.
-        self._latest: dict[int | None, _Call] = {}
-        self._of_id: dict[tuple[int | None, str], _Call] = {}
+        self._latest: dict[int | None, ToolCallState] = {}
+        self._of_id: dict[tuple[int | None, str], ToolCallState] = {}
         self._ids: set[str] = set()
-        self._without_id: dict[str, _Call] = {}
+        self._without_id: dict[str, ToolCallState] = {}
 
     def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
         """The ids of the calls that have none so far, made when the answer ends."""
         return [self._make_id(call, frame) for call in list(self._without_id.values())]
 
-    def _make_id(self, call: _Call, frame: Frame) -> ToolCallDeltaFields:
-        frame.repair("tool-id-made")
-        return {"slot": call.slot, "id": self._identify(call, "", frame)}
+    def native(self) -> list[dict[str, Any]]:
+        """The calls so far, as the provider has them in a message."""
+        return [call.native() for call in self._calls]
 
-    def _identify(self, call: _Call, sent: str, frame: Frame) -> str:
+    def _make_id(self, call: ToolCallState, frame: Frame) -> ToolCallDeltaFields:
+        frame.repair("tool-id-made")
+        return {"slot": call.slot, "id": self._identify(call, "")}
+
+    def _identify(self, call: ToolCallState, sent: str) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = (
-            sent if sent and sent not in self._ids else made_id(f"{call.slot} {_ends(frame.text)}")
-        )
+        call.id = sent if sent and sent not in self._ids else made_id(call.content)
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id
@@ -121,44 +70,39 @@ class ToolCalls:
 
         whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
         """
-        if not isinstance(sent, dict):
-            raise ValueError(f"a tool call is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
-        piece = cast("dict[str, Any]", sent)
-        function = object_in(piece, "function")
-        index = _index(piece.get("index", function.get("index")))
-        identifier = _word(piece.get("id"))
-        name = _word(function.get("name"))
-        sent_arguments = function.get("arguments")
-        if not isinstance(sent_arguments, str):
-            sent_arguments = mend_value(sent_arguments, frame)
-        arguments = arguments_text(sent_arguments)
+        piece = _read(sent, frame)
+        if piece is None:
+            if whole and isinstance(sent, dict):
+                frame.repair("empty-tool-call")
+            return None
         if whole:
-            call = self._begin(index)
+            call = self._begin(piece.index)
+            call.sent = piece.sent
         else:
-            if index is None:
+            if piece.index is None:
                 frame.repair("missing-tool-index")
-            if arguments and not isinstance(sent_arguments, str):
+            if piece.is_value:
                 frame.repair("tool-arguments-not-text")
-            call = self._find(index, identifier, name, arguments, frame)
-        delta = self._delta(call, identifier, name, arguments, frame)
-        if whole and delta is not None and call.id is None:
+            call = self._find(piece, frame)
+            call.add_unknown(piece.sent, piece.function)
+        became_custom = piece.is_custom and not call.is_custom
+        call.is_custom = call.is_custom or piece.is_custom
+        delta = self._delta(call, piece, frame)
+        if became_custom:
+            delta["type"] = "custom"
+        if whole and call.id is None:
             delta |= self._make_id(call, frame)
-        return delta
+        return delta if len(delta) > 1 else None
 
-    def _begin(self, index: int | None) -> _Call:
-        call = self._without_id[str(self._count)] = _Call(str(self._count), index)
-        self._count += 1
+    def _begin(self, index: int | None) -> ToolCallState:
+        call = ToolCallState(str(len(self._calls)), index)
+        self._calls.append(call)
+        self._without_id[call.slot] = call
         self._latest[None] = self._latest[index] = call
         return call
 
-    def _find(
-        self,
-        index: int | None,
-        identifier: str | None,
-        name: str | None,
-        arguments: str,
-        frame: Frame,
-    ) -> _Call:
+    def _find(self, piece: _Piece, frame: Frame) -> ToolCallState:
+        index, identifier, name, arguments = piece[:4]
         known = None if identifier is None else self._of_id.get((index, identifier))
         if known is not None:
             frame.repair("id-repeated")
@@ -176,6 +120,9 @@ class ToolCalls:
             another = name is not None and bool(call.size and call.arguments)
         elif name is not None:
             another = bool(call.arguments) and (not call.is_named(name) or call.is_whole)
+            if another and len(call.arguments) > 1 and call.is_named(name):
+                # Another call would come in pieces too.
+                another = not call.repeats(arguments)
             another = another or (index is None and call.size > 0 and not call.is_named(name))
         else:
             another = False
@@ -185,25 +132,48 @@ class ToolCalls:
             frame.repair("tool-index-repeated")
         return self._begin(index)
 
-    def _delta(
-        self, call: _Call, identifier: str | None, name: str | None, arguments: str, frame: Frame
-    ) -> ToolCallDeltaFields | None:
+    def _delta(self, call: ToolCallState, piece: _Piece, frame: Frame) -> ToolCallDeltaFields:
+        identifier, name, arguments = piece[1:4]
         delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.size or call.arguments):
             delta["index"] = call.index
         if identifier is not None and call.id is None:
             if identifier in self._ids:
                 frame.repair("tool-id-not-unique")
-            delta["id"] = self._identify(call, identifier, frame)
+            delta["id"] = self._identify(call, identifier)
             self._of_id[None, identifier] = self._of_id[call.index, identifier] = call
         if name is not None and (new := _new_part(call, name, frame)):
             delta["name"] = new
             call.names.append(new)
             call.size += len(new)
-        if arguments:
+        if arguments and call.arguments and call.repeats(arguments):
+            frame.repair("tool-arguments-repeated")
+        elif arguments:
             delta["arguments"] = arguments
             call.arguments.append(arguments)
-        return delta if len(delta) > 1 else None
+        return delta
+
+
+def _read(sent: Any, frame: Frame) -> _Piece | None:
+    """A piece of a call; None if it is of another type or says nothing."""
+    if not isinstance(sent, dict):
+        frame.repair("unexpected-type")
+        return None
+    piece = cast("dict[str, Any]", sent)
+    is_custom = isinstance(piece.get("custom"), dict)
+    found = piece.get("custom" if is_custom else "function")
+    if found is not None and not isinstance(found, dict):
+        frame.repair("unexpected-type")
+        found = None
+    function = cast("dict[str, Any]", found or {})
+    told = function.get("input" if is_custom else "arguments")
+    is_value = told is not None and not isinstance(told, str)
+    arguments = arguments_text(mend_value(told, frame) if is_value else told)
+    identifier, name = _word(piece.get("id")), _word(function.get("name"))
+    if not (identifier or name or arguments or has_unknown(piece)):
+        return None
+    index = _index(piece.get("index", function.get("index")))
+    return _Piece(index, identifier, name, arguments, is_value, is_custom, function, piece)
 
 
 def _index(value: Any) -> int | None:
@@ -214,7 +184,7 @@ def _word(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int) and value != "" else None
 
 
-def _new_part(call: _Call, name: str, frame: Frame) -> str:
+def _new_part(call: ToolCallState, name: str, frame: Frame) -> str:
     """What a later name adds to the one that is known."""
     if not call.size:
         return name

@@ -75,7 +75,7 @@ class Attempts:
     @property
     def vessel(self) -> str:
         """The name of the vessel."""
-        return self._plan.vessel.name
+        return str(self._plan.record["vessel"])
 
     @property
     def forked(self) -> bool:

@@ -23,7 +23,7 @@ from .deadlines import Deadlines
 from .plan import Plan
 from .retry import take_retry_advice
 
-__all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings"]
+__all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings", "part_size"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
@@ -43,6 +43,12 @@ class SharedSettings:
     retries: Retries
     clock: Clock
     closing_servers: ClosingServers
+
+
+def part_size(data: bytes) -> int:
+    """How many of these bytes are decoded at once."""
+    lines = data.count(b"\n") + data.count(b"\r")
+    return min(PART_BYTES, max(SMALL_PART_BYTES, len(data) * _PART_LINES // max(lines, 1)))
 
 
 class Call:
@@ -132,14 +138,12 @@ class Call:
             self.cuts = True
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """The data without its content encoding, in pieces of bounded size.
+        """The data without its content encoding, in pieces of the size that `part_size` tells.
 
         Raises ProtocolError.
         """
         for part in (data,) if self._inflater is None else self._inflater.pieces(data):
-            lines = part.count(b"\n") + part.count(b"\r")
-            size = len(part) * _PART_LINES // max(lines, 1)
-            size = min(PART_BYTES, max(SMALL_PART_BYTES, size))
+            size = part_size(part)
             for start in range(0, len(part), size):
                 yield part[start : start + size]
 

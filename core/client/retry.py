@@ -1,9 +1,10 @@
 """When a request is sent again: never where the provider may already be working on it.
 
-A connection that could not be made, and the statuses 408, 429, 502, 503, 504 and 529 (Anthropic:
-overloaded), are worth another try, unless the provider says that it is not: by `x-should-retry`, or
-by an error that waiting does not cure, such as a used-up quota. A request that was sent and then
-lost its connection is not: it may have been paid for.
+A connection that could not be made, a request that an HTTP/2 server refused before it worked on it,
+and the statuses 408, 429, 502, 503, 504 and 529 (Anthropic: overloaded) are worth another try,
+unless the provider says that it is not: by `x-should-retry`, or by an error that waiting does not
+cure, such as a used-up quota. A request that was sent and then lost its connection is not: it may
+have been paid for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ..settings import Retries
 
 __all__ = ["parse_retry_after", "retry_delay", "take_retry_advice"]
 
+# "refused": the server says that it did not work on the request.
+_UNSENT = frozenset({"connect", "refused"})
 _STATUSES = frozenset({408, 429, 502, 503, 504, 529})
 _ADVICE = {"true": True, "false": False}
 
@@ -43,9 +46,7 @@ def _worth_another_try(error: VesselogError) -> bool:
         # A vessel that says nothing of it leaves it to the status.
         curable = vars(error).get("retryable", True)
         return curable and (error.status in _STATUSES or told is True)
-    return (
-        isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect"
-    )
+    return isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase in _UNSENT
 
 
 def take_retry_advice(error: ProviderError, now: datetime) -> None:
@@ -54,12 +55,9 @@ def take_retry_advice(error: ProviderError, now: datetime) -> None:
     `retry-after-ms` and `x-should-retry` are OpenAI's and Anthropic's:
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py.
     """
-    milliseconds = parse_retry_after(error.headers.get("retry-after-ms"), now)
-    seconds = parse_retry_after(error.headers.get("retry-after"), now)
-    if milliseconds is not None:
-        error.retry_after = milliseconds / 1000
-    elif seconds is not None:
-        error.retry_after = seconds
+    for name, parts in (("retry-after", 1), ("retry-after-ms", 1000)):  # the exact one wins
+        if (wait := parse_retry_after(error.headers.get(name), now)) is not None:
+            error.retry_after = wait / parts
     told = _ADVICE.get(error.headers.get("x-should-retry", ""))
     if told is not None and error.status is not None:
         error.retryable = told

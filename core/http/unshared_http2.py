@@ -3,13 +3,17 @@
 httpcore cannot end one stream of a shared connection: it sends no RST_STREAM, so the server goes on
 generating an answer that nobody reads. So a connection carries one stream at a time here, and is
 closed when that stream is left early. A connection whose answer was read to its end is used again.
+
+A server that shuts down gracefully says with GOAWAY which streams it still answers. h2 takes every
+GOAWAY for the end of the connection, so one that covers the running stream is not passed on to it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -35,38 +39,40 @@ class UnsharedHttp2(LimitedTransport):
         self._limits = limits
         self._context = ssl_context
         self._proxy = proxy
-        self._kept: deque[tuple[_Origin, httpx.AsyncHTTPTransport]] = deque()
+        self._kept: deque[_Connection] = deque()
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        origin = (request.url.scheme, request.url.host, request.url.port)
-        transport = self._take(origin)
+        connection = await self._take((request.url.scheme, request.url.host, request.url.port))
         try:
-            response = await transport.handle_async_request(request)
+            response = await connection.send(request)
             body = cast("httpx.AsyncByteStream", response.stream)
-            response.stream = _Body(body, self, origin, transport)
+            response.stream = _Body(body, self, connection)
         except BaseException:
-            await transport.aclose()
+            await connection.aclose()
             raise
         return response
 
     async def aclose(self) -> None:
         """Close the connections that wait to be used again."""
         while self._kept:
-            await self._kept.pop()[1].aclose()
+            await self._kept.pop().aclose()
 
-    async def keep(self, origin: _Origin, transport: httpx.AsyncHTTPTransport) -> None:
+    async def keep(self, connection: _Connection) -> None:
         """Keep a connection whose answer was read to its end."""
-        self._kept.append((origin, transport))
+        self._kept.append(connection)
         if len(self._kept) > self._limits.max_keepalive:
-            await self._kept.popleft()[1].aclose()
+            await self._kept.popleft().aclose()
 
-    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport:
-        """A transport for one stream; httpcore makes a new connection where the kept one is old."""
-        for kept in reversed(self._kept):
-            if kept[0] == origin:
-                self._kept.remove(kept)
-                return kept[1]
-        return httpx.AsyncHTTPTransport(
+    async def _take(self, origin: _Origin) -> _Connection:
+        """A connection for one stream; httpcore makes a new one where the kept one is old."""
+        while kept := next((each for each in reversed(self._kept) if each.origin == origin), None):
+            self._kept.remove(kept)
+            # Mostly its end is what arrives while a connection is idle.
+            if not kept.network.get_extra_info("is_readable"):
+                return kept
+            await kept.aclose()
+        return _Connection(
+            origin,
             verify=self._context,
             trust_env=False,
             http2=True,
@@ -75,20 +81,79 @@ class UnsharedHttp2(LimitedTransport):
         )
 
 
+class _Connection(httpx.AsyncHTTPTransport):
+    """A transport with one connection, for one stream at a time.
+
+    going_away: the server takes no stream after the running one. network: httpcore's stream of
+    bytes.
+    """
+
+    def __init__(self, origin: _Origin, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.origin = origin
+        self.going_away = False
+        self._stream = 0
+        self.network: Any = None
+        self._go_away: Any = None
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, and wait for the response's headers."""
+        told, sent = request.extensions.get("trace"), False
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            nonlocal sent
+            if event == "http2.send_request_headers.started":
+                self._outlive_go_away(info["stream_id"])
+            elif event == "http2.send_request_headers.complete":
+                sent = True
+            if told is not None:
+                await told(event, info)
+
+        request.extensions = {**request.extensions, "trace": trace}
+        try:
+            response = await self.handle_async_request(request)
+        except (httpx.LocalProtocolError, ValueError) as failure:
+            if not sent:
+                raise
+            # httpcore takes what h2 cannot read for a mistake of the client, and reads any status.
+            raise httpx.RemoteProtocolError("the server breaks the rules of HTTP/2") from failure
+        self.network = response.extensions["network_stream"]
+        return response
+
+    def _outlive_go_away(self, stream: int) -> None:
+        """Receive the connection's GOAWAY frames before h2 does.
+
+        h2 shows its table of frames in no public way: tests/faults/test_hostile_http2.py tells if
+        these names change. Where they have, a GOAWAY ends the running stream.
+        """
+        self._stream = stream
+        try:
+            (connection,) = attrgetter("_pool.connections")(self)
+            table = attrgetter("_connection._h2_state._frame_dispatch_table")(connection)
+        except (AttributeError, ValueError):
+            return
+        for kind, receive in table.items():
+            if kind.__name__ == "GoAwayFrame" and receive != self._receive_go_away:
+                table[kind], self._go_away = self._receive_go_away, receive
+
+    def _receive_go_away(self, frame: Any) -> Any:
+        if frame.last_stream_id < self._stream:
+            frame.last_stream_id = 0  # else httpcore sends the request again, which nobody records
+        elif frame.error_code == 0:
+            self.going_away = True
+            return [], []
+        return self._go_away(frame)
+
+
 class _Body(httpx.AsyncByteStream):
     """The body of one response; its connection is kept if the body was read to its end."""
 
     def __init__(
-        self,
-        inner: httpx.AsyncByteStream,
-        pool: UnsharedHttp2,
-        origin: _Origin,
-        transport: httpx.AsyncHTTPTransport,
+        self, inner: httpx.AsyncByteStream, pool: UnsharedHttp2, connection: _Connection
     ) -> None:
         self._inner = inner
         self._pool = pool
-        self._origin = origin
-        self._transport = transport
+        self._connection = connection
         self._whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -97,9 +162,10 @@ class _Body(httpx.AsyncByteStream):
         self._whole = True
 
     async def aclose(self) -> None:
-        """Close the body, and its connection too if the body was not read to its end."""
-        if self._whole and not has_bytes_behind(self._inner):
+        """Close the body, and its connection too if it cannot be used again."""
+        connection = self._connection
+        if self._whole and not connection.going_away and not has_bytes_behind(self._inner):
             await self._inner.aclose()
-            await self._pool.keep(self._origin, self._transport)
+            await self._pool.keep(connection)
         else:
-            await self._transport.aclose()
+            await connection.aclose()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Generic, TypeVar
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from vesselog.core.errors import InvalidRequestError, UsageError
 from vesselog.core.request import (
     ChatRequest,
+    CustomTool,
     FunctionCall,
     ImagePart,
     Message,
@@ -20,6 +22,7 @@ from vesselog.core.request import (
     chat_request,
 )
 
+Content = TypeVar("Content")
 PRIVATE = "a private word"
 
 
@@ -108,6 +111,46 @@ def test_a_model_class_is_its_schema() -> None:
         "type": "json_schema",
         "json_schema": {"name": "City", "schema": City.model_json_schema()},
     }
+
+
+class Box(BaseModel, Generic[Content]):
+    content: Content
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (Box[int], "Box_int"),
+        (Box[Box[str]], "Box_Box_str"),
+        (Box[dict[str, list[int]]], "Box_dict_str_list_int"),
+        (create_model("Größe"), "Gr_e"),
+        (create_model("日本"), "answer"),
+        (create_model("A" * 70), "A" * 64),
+        (create_model("with-dash_1"), "with-dash_1"),
+    ],
+)
+def test_the_name_of_a_schema_is_one_that_servers_take(model: type[BaseModel], name: str) -> None:
+    chat = chat_request("m", "x", response_format=model)
+    assert isinstance(chat.response_format, dict)
+    assert chat.response_format["json_schema"]["name"] == name
+    assert re.fullmatch("[A-Za-z0-9_-]{1,64}", name)
+
+
+@pytest.mark.parametrize("think", [True, False, "low", "", 0, 1, 2048])
+def test_think_is_a_switch_a_level_or_a_number(think: Any) -> None:
+    found = chat_request("m", "x", think=think).think
+    assert (found, type(found)) == (think, type(think))
+
+
+def test_a_custom_tool_has_a_name_and_may_have_a_format() -> None:
+    tool = {"type": "custom", "custom": {"name": "sql", "format": {"type": "text"}, "x": 1}}
+    chat = chat_request("m", "x", tools=[tool])
+    assert chat.given("tools") == {"tools": [tool]}
+    made = Tool(type="custom", custom=CustomTool(name="sql", format={"type": "text"}))
+    assert made.custom
+    assert made.custom.name == "sql"
+    with pytest.raises(InvalidRequestError, match=r"tools\.0\.custom\.name"):
+        chat_request("m", "x", tools=[{"type": "custom", "custom": {}}])
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,17 @@ def model(conversation: Conversation) -> None:
         conversation.wait_for_hangup()
     elif "format" in asked:
         conversation.answer('{"name": "Rostock", "ships": 3}')
+    elif "tools" in asked and asked["tools"][0]["type"] == "custom":
+        custom = {"name": "sql", "input": "SELECT count(*) FROM ships"}
+        call = {"id": "call_1", "type": "custom", "custom": custom}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        conversation.whole(json.dumps({"id": "c-1", "choices": [choice]}).encode())
     elif "tools" in asked and asked["messages"][-1]["role"] != "tool":
-        call = {"function": {"name": "get_weather", "arguments": {"city": "Zürich"}}}
-        message = {"role": "assistant", "content": "", "tool_calls": [call]}
+        cities = [city for city in ("Zürich", "Bremen") if city in asked["messages"][0]["content"]]
+        functions = [{"name": "get_weather", "arguments": {"city": city}} for city in cities]
+        calls = [{"function": function} for function in functions]
+        message = {"role": "assistant", "content": "", "tool_calls": calls}
         answer = {"model": "m", "message": message, "done": True, "done_reason": "stop"}
         conversation.whole(json.dumps(answer).encode())
     else:

@@ -150,6 +150,30 @@ def test_openai_objects_send_functions_and_read_function_calls() -> None:
         assert (body["temperature"], body["top_p"], body["max_tokens"]) == (1, 0, 2048)
 
 
+def test_agent_loop_runs_the_calls_and_tells_what_was_wrong() -> None:
+    def calls(*functions: dict[str, Any]) -> Callable[[Conversation], None]:
+        message = {"role": "assistant", "content": ""}
+        message |= {"tool_calls": [{"function": function} for function in functions]}
+        lines = [{"model": "m", "message": message, "done": False}]
+        lines.append({"model": "m", "message": {}, "done": True, "done_reason": "stop"})
+        frames = [json.dumps(line).encode() + b"\n" for line in lines]
+        return lambda conversation: conversation.stream(frames)
+
+    rostock, kiel = (
+        {"name": "get_weather", "arguments": {"city": city}} for city in ("Rostock", "Kiel")
+    )
+    wrong = [{"name": "get_tide", "arguments": {}}, {"name": "get_weather", "arguments": {"x": 1}}]
+    with LoopbackServer([calls(rostock, kiel), calls(*wrong), ollama]) as server:
+        printed = run("agent_loop.py", "ollama/m", OLLAMA_HOST=server.url).splitlines()
+    assert printed[0] == 'get_weather({"city":"Rostock"}) -> Rostock: sunny, 22 degrees'
+    assert printed[1] == 'get_weather({"city":"Kiel"}) -> Kiel: sunny, 19 degrees'
+    assert printed[2] == "get_tide({}) -> The call failed: KeyError('get_tide')"
+    assert printed[3].startswith('get_weather({"x":1}) -> The call failed: TypeError(')
+    assert printed[4:] == ["".join(TEXTS)]
+    roles = [message["role"] for message in server.requests[-1].json["messages"]]
+    assert roles == ["user", *["assistant", "tool", "tool"] * 2]
+
+
 def test_generate_timing_tells_first_chunk_and_total() -> None:
     with LoopbackServer([ollama_generate]) as server:
         printed = run("generate_timing.py", OLLAMA_HOST=server.url)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import h2.config
-import h2.connection
 import h2.errors
-import h2.events
-import h2.exceptions
 import pytest
-import trustme
 
-from dialects import VESSELS, Dialect, dialect_of
+from dialects import VESSELS
 from http_faults import PATIENT, SILENCE, TEXTS, TIMEOUTS
 from invariants import check, yielded_by
 from lateness import MOST_LATE, Lateness
-from loopback import Request
 from patience import PATIENCE
 from reporting import Figure
+from scripted_http2 import Answer, ScriptedHttp2, certificates
 from talking import talking
 from vesselog import (
     AsyncClient,
@@ -40,140 +29,9 @@ from vesselog import (
 BROKEN = (ConnectionFailedError,)
 
 
-@dataclass
-class Answer:
-    """One stream of one connection; a script answers it and returns."""
-
-    connection: h2.connection.H2Connection
-    socket: ssl.SSLSocket
-    stream: int
-    dialect: Dialect
-
-    @property
-    def frames(self) -> list[bytes]:
-        return self.dialect.frames(*TEXTS)
-
-    def flush(self) -> None:
-        self.socket.sendall(self.connection.data_to_send())
-
-    def head(self, *, end: bool = False) -> None:
-        headers = [(":status", "200"), ("content-type", self.dialect.content_type)]
-        self.connection.send_headers(self.stream, headers, end_stream=end)
-        self.flush()
-
-    def data(self, data: bytes, *, end: bool = False) -> None:
-        self.connection.send_data(self.stream, data, end_stream=end)
-        self.flush()
-
-    def some(self, count: int) -> None:
-        self.head()
-        for frame in self.frames[:count]:
-            self.data(frame)
-
-    def whole(self) -> None:
-        self.some(len(self.frames))
-        self.connection.end_stream(self.stream)
-        self.flush()
-
-    def reset(self, code: int) -> None:
-        self.connection.reset_stream(self.stream, code)
-        self.flush()
-
-    def go_away(self, code: int = 0, *, last: int | None = None) -> None:
-        self.connection.close_connection(code, last_stream_id=last)
-        self.flush()
-
-    def cut(self) -> None:
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-
-
-@dataclass
-class Http2Server:
-    """Answers every stream by `script`."""
-
-    context: ssl.SSLContext
-    script: Callable[[Answer], None] = Answer.whole
-    failures: list[BaseException] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-        self._sockets: list[ssl.SSLSocket] = []
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        assert not self.failures, self.failures
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(plain,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, plain: socket.socket) -> None:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            with self.context.wrap_socket(plain, server_side=True) as connection:
-                self._sockets.append(connection)
-                self._speak(connection)
-        except (OSError, h2.exceptions.ProtocolError):
-            pass  # the client, or the script, ended it
-        except BaseException as failure:  # noqa: BLE001 - told by __exit__
-            self.failures.append(failure)
-
-    def _speak(self, connection: ssl.SSLSocket) -> None:
-        state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
-        state.initiate_connection()
-        connection.sendall(state.data_to_send())
-        paths: dict[int, str] = {}
-        while data := connection.recv(65536):
-            for event in state.receive_data(data):
-                if isinstance(event, h2.events.RequestReceived):
-                    headers = {bytes(name): bytes(value) for name, value in event.headers}
-                    paths[event.stream_id] = headers[b":path"].decode()
-                elif isinstance(event, h2.events.DataReceived):
-                    state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded):
-                    dialect = dialect_of(Request("POST", paths[event.stream_id], {}, b""))
-                    with suppress(h2.exceptions.ProtocolError):  # the connection is closed already
-                        self.script(Answer(state, connection, event.stream_id, dialect))
-            connection.sendall(state.data_to_send())
-
-
-@pytest.fixture(scope="module")
-def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For the server, and for its clients."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    server.set_alpn_protocols(["h2"])
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
-
-
 @pytest.fixture
-def server(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> Iterator[Http2Server]:
-    with Http2Server(certificates[0]) as running:
+def server() -> Iterator[ScriptedHttp2]:
+    with ScriptedHttp2(certificates()[0]) as running:
         yield running
 
 
@@ -265,9 +123,7 @@ WEDGED = {"garbage", "too-large-a-frame"}
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_fault(
-    name: str, server: Http2Server, certificates: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
+def test_fault(name: str, server: ScriptedHttp2) -> None:
     """All vessels at once, over one connection; the client then goes on as if nothing had been."""
     script, verdicts = FAULTS[name]
     server.script = script
@@ -277,7 +133,7 @@ def test_fault(
         "timeouts": TIMEOUTS if StreamTimeoutError in verdicts else PATIENT,
         "retries": Retries(count=0),
         "http2": True,
-        "ssl_context": certificates[1],
+        "ssl_context": certificates()[1],
     }
     with talking("async", **settings) as talker:
         assert isinstance(talker.client, AsyncClient)

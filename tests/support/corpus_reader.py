@@ -45,12 +45,17 @@ class Answer:
 
 @dataclass
 class Expected:
-    """What a body holds. error: a part of the error's message, lower case."""
+    """What a body holds.
+
+    error: a part of the error's message, lower case. messages: those of a whole answer, as the
+    provider has them.
+    """
 
     outcome: str = COMPLETE
     answers: dict[int, Answer] = field(default_factory=dict)
     usage: tuple[int | None, int | None] | None = None
     error: str = ""
+    messages: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def answer(self, index: int = 0) -> Answer:
         return self.answers.setdefault(index, Answer())
@@ -73,12 +78,15 @@ def read_openai(body: bytes, status: int, asked: int = 1) -> Expected:
             audio = audio or bool(part.get("audio"))
             failure = failure or (json.dumps(choice["error"]) if choice.get("error") else "")
         if isinstance(usage := event.get("usage"), dict):
-            expected.usage = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+            expected.usage = read_counts(usage)
         if event.get("error"):
             failure = json.dumps(event["error"])
             break
     for index, pieces in calls.items():
         expected.answer(index).calls = join_calls(pieces)
+        finish_with_calls(expected.answer(index))
+    if whole:
+        expected.messages = whole_messages(events)
     answers = expected.answers.values()
     said = audio or any(answer != Answer() for answer in answers)
     ended = len(answers) >= asked and all(answer.finish for answer in answers)
@@ -87,6 +95,15 @@ def read_openai(body: bytes, status: int, asked: int = 1) -> Expected:
     elif not (ended or (done and said) or (whole and answers)):
         expected.outcome = TRUNCATED
     return expected
+
+
+def read_counts(usage: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Input and output; xAI counts reasoning beside the output, as its total shows."""
+    asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    if said is not None and usage.get("total_tokens") == (asked or 0) + said + thought:
+        said += thought
+    return asked, said
 
 
 def out_of_envelope(event: Any) -> dict[str, Any]:
@@ -103,7 +120,7 @@ def read_choice(choice: dict[str, Any], answer: Answer) -> dict[str, Any]:
     if not any(value for key, value in part.items() if key != "role") and answer == Answer():
         part = choice.get("message") or part
     words, thoughts = content(part.get("content"))
-    answer.text += words + (choice.get("text") or "")
+    answer.text += words or choice.get("text") or ""
     answer.reasoning += thoughts + reasoning(part)
     answer.refusal += part.get("refusal") or ""
     if choice.get("finish_reason"):
@@ -137,7 +154,24 @@ def read_ollama(body: bytes, status: int) -> Expected:
                 answer.finish = FINISH.get(answer.raw_finish, "other")
             if "eval_count" in value or "prompt_eval_count" in value:
                 expected.usage = (value.get("prompt_eval_count"), value.get("eval_count"))
+    finish_with_calls(answer)
     return expected
+
+
+def finish_with_calls(answer: Answer) -> None:
+    """An answer that calls tools has that for its reason, whatever the provider says."""
+    if answer.calls and answer.finish in {"stop", "other"}:
+        answer.finish = "tool_calls"
+
+
+def whole_messages(events: list[Any]) -> dict[int, dict[str, Any]]:
+    """The messages as the provider has them, but for padding."""
+    return {
+        choice.get("index") or 0: {k: v for k, v in choice["message"].items() if k != "padding"}
+        for event in map(out_of_envelope, events)
+        for choice in event.get("choices") or []
+        if choice.get("message")
+    }
 
 
 def is_json(text: str) -> bool:

@@ -13,6 +13,7 @@ from vesselog.core.errors import VesselogError
 from vesselog.core.exchange import Exchange, Step
 from vesselog.core.jsontext import dumps
 from vesselog.core.masking import Masker
+from vesselog.core.native import NativeMessages
 from vesselog.core.vessel import Progress, Vessel, WireRequest
 from vesselog.vessels import Ollama, OpenAI
 
@@ -28,6 +29,7 @@ class Decoded:
     steps: list[Step]
     error: VesselogError | None
     progress: Progress
+    natives: NativeMessages
     chunks: list[StreamChunk] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +52,7 @@ class Decoded:
         assembler = Assembler()
         for chunk in self.chunks:
             assembler.add(chunk)
-        return assembler.completion()
+        return assembler.completion(natives=self.natives)
 
     @property
     def said(self) -> list[dict[str, Any]]:
@@ -65,15 +67,21 @@ def decode(
     *,
     status: int = 200,
     n: int | None = None,
+    usage: bool = False,
     stream: bool = True,
     split_think: bool = False,
     masker: Masker | None = None,
     max_frame_bytes: int = 1 << 23,
 ) -> Decoded:
-    """The answer `body`, fed in the pieces given, as decoded by the vessel."""
+    """The answer `body`, fed in the pieces given, as decoded by the vessel.
+
+    usage: token counts are asked for.
+    """
     asked: dict[str, Any] = {"model": "m", "stream": stream}
     if n is not None:
         asked["n"] = n
+    if usage:
+        asked["stream_options"] = {"include_usage": True}
     request = WireRequest(url="http://x", body=asked, stream=stream, split_think=split_think)
     exchange = Exchange(vessel, request, masker=masker, max_frame_bytes=max_frame_bytes)
     exchange.respond(status, content_type)
@@ -81,7 +89,7 @@ def decode(
     for piece in [body] if isinstance(body, bytes) else body:
         steps += exchange.take(piece, 0.5)
     steps.extend(exchange.finish(1.0))
-    return Decoded(steps, exchange.error, exchange.progress)
+    return Decoded(steps, exchange.error, exchange.progress, exchange.native())
 
 
 def openai(*events: Any, **settings: Any) -> Decoded:

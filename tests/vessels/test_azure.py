@@ -279,7 +279,7 @@ def test_a_filtered_answer_is_whole_and_says_so() -> None:
     last = {**said("content_filter"), "content_filter_results": caught}
     found = answer(*SYNCHRONOUS[:3], chunk(last))
     assert (found.outcome, found.completion.finish_reason) == ("complete", "content_filter")
-    assert found.completion.extra["content_filter_results"] == caught
+    assert found.completion.extra["content_filter_results"] == {**SAFE, **caught}
 
 
 def test_a_refused_prompt() -> None:
@@ -356,3 +356,30 @@ def test_an_address_without_a_model_needs_a_configured_one() -> None:
         pytest.raises(InvalidRequestError, match="names no model"),
     ):
         client.stream("azure", "hi")
+
+
+@pytest.mark.parametrize(
+    ("base", "version", "name"),
+    [
+        ("https://n.openai.azure.com", None, "max_completion_tokens"),
+        ("https://n.openai.azure.com", "preview", "max_completion_tokens"),
+        ("https://n.openai.azure.com", "2024-09-01-preview", "max_completion_tokens"),
+        ("https://n.openai.azure.com", "2024-10-21", "max_completion_tokens"),
+        ("https://n.openai.azure.com", "2024-06-01", "max_tokens"),
+        ("https://n.openai.azure.com/?api-version=2024-06-01", None, "max_tokens"),
+        ("https://n.openai.azure.com/openai/v1", "2024-06-01", "max_completion_tokens"),
+        ("https://n.services.ai.azure.com/models", "2024-05-01-preview", "max_tokens"),
+        (
+            "https://n.openai.azure.com/openai/deployments/models",
+            "2025-01-01",
+            "max_completion_tokens",
+        ),
+    ],
+)
+def test_a_limit_of_tokens_has_the_name_that_the_route_knows(
+    base: str, version: str | None, name: str
+) -> None:
+    vessel = Azure(base_url=base, api_version=version)
+    body = vessel.request(chat_request("m", "x", max_tokens=9)).body
+    assert body is not None
+    assert {key: value for key, value in body.items() if value == 9} == {name: 9}

@@ -9,7 +9,9 @@ Debatable, and decided:
 - Audio without text, ended by [DONE] without a finish reason (OpenAI): complete, as something was
   said.
 - A content filter that answers 200 with an error object (Azure): an error, not an empty answer.
-- `stop` where tools were called (Ollama's own API): kept, as the provider says it.
+- `stop` where tools were called (Ollama's own API): `tool_calls`; what the provider says is in
+  `raw_finish_reason`.
+- Reasoning tokens beside the output tokens (xAI): a part of them, as the total shows.
 - A reason of a provider's own (Ollama's `load`, `custom` …): `other`, the raw one beside it.
 - Arguments that are no JSON (cut by the length; several calls glued by OpenRouter's own joining):
   the text is kept, the parsed value is None.
@@ -24,6 +26,7 @@ Debatable, and decided:
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,11 +61,53 @@ def compare(found: Decoded, expected: Expected) -> None:
         assert [(call.name, call.arguments) for call in choice.tool_calls] == answer.calls
         assert choice.finish_reason == answer.finish
         assert choice.raw_finish_reason == answer.raw_finish
+        ids = [call.id for call in choice.tool_calls]
+        assert all(ids)
+        assert len(set(ids)) == len(ids)
+    for number, message in expected.messages.items():
+        assert choices[number].native == with_ids(message, choices[number])
     # Providers that fail send a usage of zeros behind the error, where nothing is read any more.
     if expected.outcome != PROVIDER:
         usage = completion.usage
         counts = (usage.input_tokens, usage.output_tokens) if usage else None
         assert counts == expected.usage
+
+
+def with_ids(message: dict[str, Any], choice: Choice) -> dict[str, Any]:
+    """The provider's message with the ids that the completion shows."""
+    if not message.get("tool_calls"):
+        return message
+    calls = zip(message["tool_calls"], choice.tool_calls, strict=True)
+    return {**message, "tool_calls": [{**sent, "id": call.id} for sent, call in calls]}
+
+
+def same_words(native: dict[str, Any], choice: Choice) -> None:
+    """What goes back to the provider is what the chunks said."""
+    content = native.get("content")
+    if not isinstance(content, list):
+        assert (content or "") == choice.text
+    assert (native.get("refusal") or "") == choice.refusal
+    said = [
+        (call["id"], call["function"]["name"], call["function"]["arguments"] or "")
+        for call in native.get("tool_calls") or []
+    ]
+    assert said == [(call.id, call.name, call.arguments_text) for call in choice.tool_calls]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WIRE if ".ollama" not in name], ids=lambda name: name[-60:]
+)
+def test_the_message_that_goes_back_says_what_the_chunks_say(name: str) -> None:
+    for choice in decoded(wire_body(name)).completion.choices:
+        if choice.native is not None:
+            same_words(choice.native, choice)
+        else:
+            assert choice == Choice(
+                index=choice.index,
+                finish_reason=choice.finish_reason,
+                raw_finish_reason=choice.raw_finish_reason,
+                logprobs=choice.logprobs,
+            )
 
 
 def test_the_corpus_is_there() -> None:

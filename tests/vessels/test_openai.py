@@ -47,9 +47,43 @@ def test_stream_is_always_sent_and_usage_asked_for_only_in_a_stream() -> None:
 
 
 def test_named_fields_go_where_they_belong() -> None:
-    fields = {"temperature": 0, "top_p": 0, "max_tokens": 9, "stop": "x", "seed": 0, "n": 2}
+    fields = {"temperature": 0, "top_p": 0, "stop": "x", "seed": 0, "n": 2}
     body = sent(**fields)
     assert {name: body[name] for name in fields} == fields
+
+
+LIMITS = {"max_tokens", "max_completion_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://us.api.openai.com", "max_completion_tokens"),
+        ("https://api.openai.com.example/v1", "max_tokens"),
+        ("https://notapi.openai.com/v1", "max_tokens"),
+        ("http://127.0.0.1:8000", "max_tokens"),
+        ("http://[::1]:8000", "max_tokens"),
+    ],
+)
+def test_a_limit_of_tokens_has_the_name_that_the_server_knows(base: str | None, name: str) -> None:
+    vessel = OpenAI(base_url=base)
+    for limit in (9, 0):
+        body = sent(vessel, max_tokens=limit)
+        assert {key: body[key] for key in LIMITS & body.keys()} == {name: limit}
+    # The legacy route has the old name alone.
+    body = sent(vessel, prompt="x", max_tokens=9)
+    assert {key: body[key] for key in LIMITS & body.keys()} == {"max_tokens": 9}
+
+
+@pytest.mark.parametrize("vessel", [OpenAI(), OpenAI(base_url="http://lab")])
+@pytest.mark.parametrize("name", sorted(LIMITS))
+@pytest.mark.parametrize("field", ["options", "extra_body"])
+def test_a_limit_in_the_providers_own_words_wins(vessel: OpenAI, name: str, field: str) -> None:
+    """Both names in one request are an error of the API."""
+    body = sent(vessel, max_tokens=9, **{field: {name: 5}})
+    assert {key: body[key] for key in LIMITS & body.keys()} == {name: 5}
 
 
 def test_options_and_extra_body_win_and_pass_untouched() -> None:
@@ -130,17 +164,6 @@ def test_tools_and_the_legacy_functions() -> None:
     assert (body["functions"], body["function_call"]) == ([{"name": "f"}], "auto")
 
 
-def test_arguments_in_the_history_are_text() -> None:
-    def history(arguments: Any) -> Any:
-        function = {"name": "f", "arguments": arguments}
-        message = {"role": "assistant", "tool_calls": [{"id": "1", "function": function}]}
-        return sent(messages=[message])["messages"][0]["tool_calls"][0]["function"]["arguments"]
-
-    assert history('{"a": 1}') == '{"a": 1}'
-    assert history({"a": 1}) == '{"a":1}'
-    assert history("") == "{}"
-
-
 def test_a_prompt_goes_to_completions() -> None:
     request = OpenAI().request(chat_request("m", prompt="once", max_tokens=3))
     assert request.url == "https://api.openai.com/v1/completions"
@@ -153,6 +176,8 @@ def test_a_prompt_goes_to_completions() -> None:
     [
         {"keep_alive": 5},
         {"think": True},
+        {"think": False},
+        {"think": 2048},
         {"prompt": "x", "tools": [{"type": "function"}]},
         {"prompt": "x", "tool_choice": "auto"},
     ],

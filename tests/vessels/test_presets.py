@@ -21,9 +21,11 @@ from vesselog.core.vessel import Vessel
 from vesselog.vessels import (
     BUILT_IN,
     PRESETS,
+    ZAI,
     DeepSeek,
     Groq,
     LlamaCpp,
+    MessageRules,
     Mistral,
     OllamaV1,
     OpenAI,
@@ -139,24 +141,47 @@ def test_usage_is_asked_for_where_that_is_no_error() -> None:
         (DeepSeek(), True, "thinking", {"type": "enabled"}),
         (DeepSeek(), False, "thinking", {"type": "disabled"}),
         (DeepSeek(), "high", "reasoning_effort", "high"),
+        (ZAI(), True, "thinking", {"type": "enabled"}),
+        (ZAI(), "max", "reasoning_effort", "max"),
         (OpenRouter(), True, "reasoning", {"enabled": True}),
+        (OpenRouter(), False, "reasoning", {"enabled": False}),
+        (OpenRouter(), "high", "reasoning", {"effort": "high"}),
+        (OpenRouter(), 2000, "reasoning", {"max_tokens": 2000}),
+        (LlamaCpp(), "high", "chat_template_kwargs", {"reasoning_effort": "high"}),
         (LlamaCpp(), False, "chat_template_kwargs", {"enable_thinking": False}),
         (OllamaV1(), False, "reasoning_effort", "none"),
     ],
 )
 def test_thinking_in_each_servers_words(
     vessel: OpenAI,
-    think: bool | str,  # noqa: FBT001 - a parameter of the test
+    think: bool | str | int,  # noqa: FBT001 - a parameter of the test
     field: str,
     value: Any,
 ) -> None:
     assert sent(vessel, think=think)[field] == value
 
 
-@pytest.mark.parametrize(("vessel", "think"), [(OllamaV1(), True), (Groq(), False)])
-def test_thinking_that_a_server_has_no_word_for(vessel: OpenAI, think: bool) -> None:  # noqa: FBT001 - the same
-    with pytest.raises(InvalidRequestError, match="think as an effort"):
+@pytest.mark.parametrize(
+    ("vessel", "think", "said"),
+    [
+        (OllamaV1(), True, "think=True, but think=False or think as an effort"),
+        (Groq(), False, "think=False, but think as an effort"),
+        (Groq(), 2048, "think=2048, but think as an effort"),
+        (DeepSeek(), 0, "think=0, but think=False or think=True or think as an effort"),
+    ],
+)
+def test_thinking_that_a_server_has_no_word_for(
+    vessel: OpenAI,
+    think: bool | int,  # noqa: FBT001 - the same
+    said: str,
+) -> None:
+    with pytest.raises(InvalidRequestError, match=f"does not take {said}"):
         sent(vessel, think=think)
+
+
+def test_a_limit_of_tokens_has_the_name_that_every_server_knows() -> None:
+    for preset in PRESETS:
+        assert sent(preset(), max_tokens=9)["max_tokens"] == 9
 
 
 @pytest.mark.parametrize(
@@ -259,6 +284,15 @@ def accepted(preset: type[OpenAI]) -> str:
     said += [
         f"`think={on}` sends `{json.dumps(body)}`" for on, body in sorted(preset.thinking.items())
     ]
+    path, budget = ".".join(preset.effort), ".".join(preset.budget)
+    said += [f"an effort is sent as `{path}`"] * (path != "reasoning_effort")
+    said += [f"a budget is sent as `{budget}`"] * bool(budget)
+    rules = preset.message_rules
+    if rules.keys is not None:
+        kept = ", ".join(f"`{key}`" for key in sorted(rules.keys - {"role"}))
+        said += [f"of an answer, only {kept} go back: it refuses other keys"]
+    said += [f"ids of calls are `{rules.ids}`"] * (rules.ids != MessageRules().ids)
+    said += [f"messages with calls have `{key}`" for key in rules.needed]
     said += ["usage is not asked for"] * (not preset.asks_usage)
     return f"| `{preset.name}` | {'; '.join(said) or '–'} | {'; '.join(preset.quirks) or '–'} |"
 

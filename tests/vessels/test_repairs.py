@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,11 @@ from vesselog.vessels import BUILT_IN, OpenAI
 
 PAGE = ROOT / "docs/repairs.md"
 # What the page says is asked for, and what is raised.
-ASKED = {"think-tags": {"split_think": True}, "fewer-choices": {"n": 2}}
+ASKED: dict[str, dict[str, Any]] = {
+    "think-tags": {"split_think": True},
+    "fewer-choices": {"n": 2},
+    "usage-missing": {"usage": True},
+}
 RAISED = {"error-as-field": "ProviderError"}
 
 

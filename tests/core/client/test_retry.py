@@ -40,6 +40,7 @@ class TestRetries:
         ("error", "again"),
         [
             (ConnectionFailedError("no", phase="connect"), True),
+            (ConnectionFailedError("no", phase="refused"), True),
             (StreamTimeoutError("no", phase="connect"), True),
             (ConnectionFailedError("no", phase="response"), False),
             (ConnectionFailedError("no", phase="body"), False),

@@ -12,8 +12,12 @@ from typing import Any
 
 import aiohttp
 import anyio
+import h2.connection
+import h2.errors
+import h2.exceptions
 import httpcore
 import httpx
+import hyperframe.frame
 import pytest
 import trustme
 from aiohttp.client_reqrep import ConnectionKey
@@ -57,6 +61,28 @@ def within(failure: BaseException, context: BaseException) -> BaseException:
     return failure
 
 
+def remote(event: Any) -> BaseException:
+    """As httpx raises what httpcore raises for an event of h2's."""
+    return caused(httpx.RemoteProtocolError("x"), httpcore.RemoteProtocolError(event))
+
+
+def event_of(frame: hyperframe.frame.Frame) -> Any:
+    """h2's event for a frame that a client with one open stream receives."""
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    ask = [(":method", "GET"), (":path", "/"), (":scheme", "https"), (":authority", "a")]
+    client.send_headers(1, ask)
+    return client.receive_data(frame.serialize())[-1]
+
+
+def reset(code: int) -> Any:
+    return event_of(hyperframe.frame.RstStreamFrame(1, error_code=code))
+
+
+def go_away(last: int) -> Any:
+    return event_of(hyperframe.frame.GoAwayFrame(0, last_stream_id=last))
+
+
 UNSENT = [
     caused(httpx.ConnectError("x"), REFUSED),
     httpx.ConnectError("x"),
@@ -81,6 +107,19 @@ BROKEN = [
     # TLS, through httpcore
     anyio.EndOfStream(),
     asyncio.IncompleteReadError(b"", 1),
+    # HTTP/2: what the server sent is none, or leaves the running stream out
+    h2.exceptions.FlowControlError("x"),
+    h2.exceptions.NoSuchStreamError(2),
+    httpcore.ConnectionNotAvailable(),
+    remote(reset(h2.errors.ErrorCodes.CANCEL)),
+    remote(go_away(1)),
+]
+# The server says that it did not work on the request (RFC 9113, 8.7).
+REFUSALS = [
+    remote(reset(h2.errors.ErrorCodes.REFUSED_STREAM)),
+    remote(go_away(0)),
+    within(httpx.LocalProtocolError("x"), h2.exceptions.TooManyStreamsError("x")),
+    httpx.StreamConsumed(),
 ]
 
 
@@ -98,6 +137,20 @@ def test_what_was_sent_may_not(failure: BaseException, answering: bool):  # noqa
     error = told(failure, answering=answering)
     assert isinstance(error, ConnectionFailedError)
     assert error.phase == ("body" if answering else "response")
+
+
+@pytest.mark.parametrize("failure", REFUSALS, ids=repr)
+def test_what_the_server_refused_may_be_tried_again(failure: BaseException):
+    error = told(failure)
+    assert isinstance(error, ConnectionFailedError)
+    assert error.phase == "refused"
+
+
+@pytest.mark.parametrize("failure", REFUSALS[:2], ids=repr)
+def test_an_answer_that_had_begun_was_not_refused(failure: BaseException):
+    error = told(failure, answering=True)
+    assert isinstance(error, ConnectionFailedError)
+    assert error.phase == "body"
 
 
 @pytest.mark.parametrize(

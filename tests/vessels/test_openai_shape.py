@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from decoding import DONE, delta, ollama, openai
 from vesselog.core.chunk import StreamChunk, Usage
 from vesselog.core.completion import Choice, Completion, ToolCall
-from vesselog.core.openai_shape import chunk_to_openai
+from vesselog.core.request import chat_request
+from vesselog.vessels import OpenAI, chunk_to_openai
 
 # Made once: the SDK's types take a while.
 CHUNK = TypeAdapter(ChatCompletionChunk)
@@ -181,6 +182,17 @@ def test_an_answer_as_the_next_message() -> None:
     }
 
 
+def test_a_custom_tool_has_its_text() -> None:
+    call = ToolCall(id="a", type="custom", name="sql", arguments_text="select 1")
+    said = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    completion = Completion(tool_calls=(call,), native={"role": "assistant"}, vessel="openai")
+    assert completion.to_message()["tool_calls"] == [said]
+    message = sdk_completion(completion).choices[0].message
+    assert message.tool_calls
+    assert [each.to_dict() for each in message.tool_calls] == [said]
+    assert "native" not in message.to_dict()
+
+
 def test_an_ollama_answer_is_an_openai_one() -> None:
     found = ollama(
         {"model": "m", "message": {"role": "assistant", "content": "Hi", "thinking": "t"}},
@@ -225,3 +237,15 @@ def test_what_was_decoded_decodes_again_from_its_own_shape() -> None:
     found = openai(*events, DONE)
     again = openai(*(chunk.to_openai() for chunk in found.chunks), DONE)
     assert again.completion.model_copy(update={"extra": found.completion.extra}) == found.completion
+
+
+def test_the_call_of_a_custom_tool_is_one_in_the_next_request() -> None:
+    called = ToolCall(id="a", type="custom", name="sql", arguments_text="SELECT 1")
+    message = Completion(tool_calls=(called, ToolCall(name="f"))).to_message()
+    assert message["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}},
+        {"type": "function", "function": {"name": "f", "arguments": "{}"}},
+    ]
+    body = OpenAI().request(chat_request("m", [message])).body
+    assert body is not None
+    assert body["messages"][0]["tool_calls"][0] == message["tool_calls"][0]

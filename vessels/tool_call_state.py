@@ -1,0 +1,107 @@
+"""What is known of one tool call of the OpenAI dialect, while its pieces come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.jsontext import dumps, loads
+from .joined_pieces import JoinedObject
+from .json_nesting import JsonNesting
+
+__all__ = ["ToolCallState", "has_unknown"]
+
+_KNOWN = frozenset({"custom", "function", "id", "index", "type"})
+_KNOWN_IN_FUNCTION = frozenset({"arguments", "index", "input", "name"})
+
+# What a value that can be told whole again begins with; behind a number there may be digits.
+_OPENING = frozenset({"{", "[", '"'})
+
+
+class ToolCallState:
+    """What is known of a call.
+
+    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON
+    value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
+    the keys that only the provider knows, of the call and of the function in it.
+    """
+
+    __slots__ = (
+        *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
+        *("overfull", "scanned", "sent", "size", "slot"),
+    )
+
+    def __init__(self, slot: str, index: int | None) -> None:
+        self.slot = slot
+        self.index = index
+        self.sent: dict[str, Any] | None = None
+        self.is_custom = False
+        self.others = JoinedObject()
+        self.inner = JoinedObject()
+        self.overfull = False
+        self.id: str | None = None
+        self.names: list[str] = []
+        self.size = 0
+        self.arguments: list[str] = []
+        self.scanned = 0
+        self.nesting = JsonNesting()
+
+    def is_named(self, name: str) -> bool:
+        """Whether this is its name. The pieces are joined only where the length is the same."""
+        return len(name) == self.size and name == "".join(self.names)
+
+    @property
+    def content(self) -> str:
+        """What an id is made of: it stays the same however the frames are dressed."""
+        return f"{self.slot} {''.join(self.names)} {''.join(self.arguments)}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are a whole JSON value."""
+        for piece in self.arguments[self.scanned :]:
+            self.nesting.read(piece)
+        self.scanned = len(self.arguments)
+        if self.nesting.is_open or self.overfull:
+            return False
+        try:
+            loads("".join(self.arguments))
+        except ValueError:
+            self.overfull = self.nesting.begun
+            return False
+        return True
+
+    def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
+        """Keep the keys that only the provider knows."""
+        if not piece.keys() <= _KNOWN:
+            self.others.add({key: value for key, value in piece.items() if key not in _KNOWN})
+        if not function.keys() <= _KNOWN_IN_FUNCTION:
+            known = _KNOWN_IN_FUNCTION
+            self.inner.add({key: value for key, value in function.items() if key not in known})
+
+    def repeats(self, arguments: str) -> bool:
+        """Whether a piece says the whole of the arguments again, which were whole before it."""
+        if self.is_custom or arguments.lstrip()[:1] not in _OPENING or not self.is_whole:
+            return False
+        try:
+            again = dumps(loads(arguments)) == dumps(loads("".join(self.arguments)))
+        except ValueError:
+            again = False
+        # It is added then, and nothing belongs behind a whole value.
+        self.overfull = not again
+        return again
+
+    def native(self) -> dict[str, Any]:
+        """The call as the provider has it in a message."""
+        identifier = {"id": self.id} if self.id is not None else {}
+        if self.sent is not None:
+            return {**self.sent, **identifier}
+        text = "".join(self.arguments)
+        kind, inside = ("custom", "input") if self.is_custom else ("function", "arguments")
+        body = {"name": "".join(self.names), inside: text, **self.inner.build()}
+        return {**identifier, "type": kind, kind: body, **self.others.build()}
+
+
+def has_unknown(piece: dict[str, Any]) -> bool:
+    """Whether a piece of a call says anything under a key that only the provider knows."""
+    if piece.keys() <= _KNOWN:
+        return False
+    return any(value is not None for key, value in piece.items() if key not in _KNOWN)
