@@ -128,17 +128,23 @@ class Splitter:
                     phase="body",
                     setting="max_frame_bytes",
                 )
-            elif self._sse and length > MOST_LINES:
-                if _count_lines(data[start : start + length]) > MOST_LINES:
-                    self.error = ProtocolError(
-                        f"an event has more than {MOST_LINES} lines", phase="body"
-                    )
+            elif self._has_too_many_lines(data, start, length):
+                self.error = ProtocolError(
+                    f"an event has more than {MOST_LINES} lines", phase="body"
+                )
             if end < 0 or self.error is not None:
                 self._keep(data[start:])
                 break
             frames.append(data[start:end])
             start = end
         return frames
+
+    def _has_too_many_lines(self, data: bytes, start: int, length: int) -> bool:
+        return (
+            self._sse
+            and length > MOST_LINES
+            and _count_lines(data[start : start + length]) > MOST_LINES
+        )
 
     def rest(self) -> bytes:
         """What came after the last complete frame; the splitter is empty afterwards."""

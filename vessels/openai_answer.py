@@ -142,10 +142,8 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
-            frame.count(len(cast("list[Any]", value)))
-            return [
-                chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
-            ]
+            items = _counted(cast("list[Any]", value), frame)
+            return [chunk for item in items for chunk in self._value(item, frame)]
         if not isinstance(value, dict):
             _leave_out(frame, f"an event is {type(value).__name__}, not an object")
             return ()
@@ -156,11 +154,9 @@ class OpenAIDecoder(Decoder):
         if not isinstance(choices, list):
             frame.repair("unexpected-type")
             choices = [choices] if isinstance(choices, dict) else []
-        if len(cast("list[Any]", choices)) > 1:
-            frame.count(len(cast("list[Any]", choices)))
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
-        for position, choice in enumerate(cast("list[Any]", choices)):
+        for position, choice in enumerate(_counted(cast("list[Any]", choices), frame)):
             if choice is None:
                 frame.repair("null-choice")
                 continue
@@ -221,6 +217,12 @@ class OpenAIDecoder(Decoder):
         read = state.read(sent, frame, streamed=streamed)
         self._open -= was_open and state.finish is not None
         return read
+
+
+def _counted(values: list[Any], frame: Frame) -> list[Any]:
+    if len(values) > 1:
+        frame.count(len(values))
+    return values
 
 
 def _is_bare(frame: Frame) -> bool:
