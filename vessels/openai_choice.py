@@ -15,6 +15,7 @@ from .tool_calls import ToolCalls
 __all__ = ["OpenAIChoice"]
 
 _SAID = ("content", *REASONING, "reasoning_details", "refusal", "audio")
+_SAID_IN_CHUNK = frozenset({"text", "tool_calls"})
 _SPEECH = (*_SAID, "tool_calls")
 _REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
@@ -62,6 +63,29 @@ class OpenAIChoice:
         role = source.get("role")
         if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
+        self._texts(choice, source, fields, frame)
+        if calls := self._calls(source, frame, whole=whole):
+            fields["tool_calls"] = calls
+        if choice.get("logprobs") is not None:
+            fields["logprobs"] = choice["logprobs"]
+        if not self.said:
+            self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
+        self._finish(choice, fields, frame, whole=whole)
+        extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
+        if source.get("audio"):
+            extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
+        extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
+        if extra:
+            fields["extra"] = extra
+        error = choice.get("error")
+        if not error and fields.get("finish_reason") == "error":
+            error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
+        return fields, error
+
+    def _texts(
+        self, choice: dict[str, Any], source: dict[str, Any], fields: ChunkFields, frame: Frame
+    ) -> None:
+        """Add text, reasoning and refusal."""
         content = source.get("content")
         text, reasoning = (content, "") if type(content) is str else content_of(content, frame)
         if not _REASONING.isdisjoint(source):
@@ -74,24 +98,6 @@ class OpenAIChoice:
             fields["text"] = text
         if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
             fields["refusal"] = refusal
-        calls = self._calls(source, frame, whole=whole)
-        if calls:
-            fields["tool_calls"] = calls
-        if choice.get("logprobs") is not None:
-            fields["logprobs"] = choice["logprobs"]
-        if not self.said:
-            self.said = bool(text or calls) or any(source.get(key) for key in _SAID)
-        self._finish(choice, fields, frame, whole=whole)
-        extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
-        if source.get("audio"):
-            extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
-        extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
-        if extra:
-            fields["extra"] = extra
-        error = choice.get("error")
-        if not error and fields.get("finish_reason") == "error":
-            error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
-        return fields, error
 
     def close(self, frame: Frame) -> ChunkFields | None:
         """The ids of tool calls that still have none, now that the answer has ended."""
