@@ -118,7 +118,7 @@ def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
     if "base_resp" in event:  # MiniMax
         outcome = event["base_resp"]
         if isinstance(outcome, dict) and cast("dict[str, Any]", outcome).get("status_code"):
-            return outcome
+            return cast("dict[str, Any]", outcome)
     if event.get("object") == "error":
         return event
     if event.get("choices") is None and any(event.get(key) for key in _WORDS):

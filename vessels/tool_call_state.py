@@ -20,21 +20,19 @@ _OPENING = frozenset({"{", "[", '"'})
 class ToolCallState:
     """What is known of a call.
 
-    id: as it is told. seed: what its id is made of where it has none: the frame that it began in.
-    size: the length of its name. overfull: whether its arguments are no JSON value and cannot
-    become one. sent: the whole call, where it came in one piece. others, inner: the keys that only
-    the provider knows, of the call and of the function in it.
+    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON
+    value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
+    the keys that only the provider knows, of the call and of the function in it.
     """
 
     __slots__ = (
         *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("overfull", "scanned", "seed", "sent", "size", "slot"),
+        *("overfull", "scanned", "sent", "size", "slot"),
     )
 
-    def __init__(self, slot: str, index: int | None, seed: str) -> None:
+    def __init__(self, slot: str, index: int | None) -> None:
         self.slot = slot
         self.index = index
-        self.seed = seed
         self.sent: dict[str, Any] | None = None
         self.is_custom = False
         self.others = JoinedObject()
@@ -50,6 +48,11 @@ class ToolCallState:
     def is_named(self, name: str) -> bool:
         """Whether this is its name. The pieces are joined only where the length is the same."""
         return len(name) == self.size and name == "".join(self.names)
+
+    @property
+    def content(self) -> str:
+        """What an id is made of: it stays the same however the frames are dressed."""
+        return f"{self.slot} {''.join(self.names)} {''.join(self.arguments)}"
 
     @property
     def is_whole(self) -> bool:

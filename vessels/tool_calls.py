@@ -25,7 +25,7 @@ class _Piece(NamedTuple):
     is_value: whether the arguments were sent as a value, not as its text.
     """
 
-    index: int | None
+    number: int | None
     id: str | None
     name: str | None
     arguments: str
@@ -60,7 +60,7 @@ class ToolCalls:
 
     def _identify(self, call: ToolCallState, sent: str) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {call.seed}")
+        call.id = sent if sent and sent not in self._ids else made_id(sent + call.content)
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id
@@ -76,10 +76,10 @@ class ToolCalls:
                 frame.repair("empty-tool-call")
             return None
         if whole:
-            call = self._begin(piece.index, frame)
+            call = self._begin(piece.number)
             call.sent = piece.sent
         else:
-            if piece.index is None:
+            if piece.number is None:
                 frame.repair("missing-tool-index")
             if piece.is_value:
                 frame.repair("tool-arguments-not-text")
@@ -94,8 +94,8 @@ class ToolCalls:
             delta |= self._make_id(call, frame)
         return delta if len(delta) > 1 else None
 
-    def _begin(self, index: int | None, frame: Frame) -> ToolCallState:
-        call = ToolCallState(str(len(self._calls)), index, frame.text)
+    def _begin(self, index: int | None) -> ToolCallState:
+        call = ToolCallState(str(len(self._calls)), index)
         self._calls.append(call)
         self._without_id[call.slot] = call
         self._latest[None] = self._latest[index] = call
@@ -109,7 +109,7 @@ class ToolCalls:
             return known
         call = self._latest.get(index)
         if call is None:
-            return self._begin(index, frame)
+            return self._begin(index)
         if identifier is not None and call.id is not None:
             # A piece that only carries arguments on is no new call, whatever its id.
             if name is None and arguments:
@@ -130,7 +130,7 @@ class ToolCalls:
             return call
         if index is not None:
             frame.repair("tool-index-repeated")
-        return self._begin(index, frame)
+        return self._begin(index)
 
     def _delta(self, call: ToolCallState, piece: _Piece, frame: Frame) -> ToolCallDeltaFields:
         identifier, name, arguments = piece[1:4]
