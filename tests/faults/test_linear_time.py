@@ -197,6 +197,29 @@ def function_calls_with_signatures(size: int) -> list[bytes]:
     ]
 
 
+def part_of_call(path: str, value: str) -> bytes:
+    piece = {"jsonPath": path, "stringValue": value, "willContinue": True}
+    return gemini({"functionCall": {"name": "f", "partialArgs": [piece], "willContinue": True}})
+
+
+@case("gemini")
+def arguments_in_pieces_with_their_path(size: int) -> list[bytes]:
+    return [part_of_call("$.a", "a" * 50)] * size + [gemini({"functionCall": {}})]
+
+
+@case("gemini")
+def arguments_in_ever_new_places(size: int) -> list[bytes]:
+    pieces = [part_of_call(f"$.a[{each}].b", "a") for each in range(size)]
+    return [*pieces, gemini({"functionCall": {}})]
+
+
+@case("ollama")
+def calls_in_pieces_of_text(size: int) -> list[bytes]:
+    begun = ollama({"tool_calls": [call(0, arguments='{"a": "')]})
+    more = {"index": 0, "id": "", "function": {"name": "", "arguments": "a" * 50}}
+    return [begun, *[ollama({"tool_calls": [more]})] * size]
+
+
 @case("anthropic")
 def tool_use_blocks(size: int) -> list[bytes]:
     piece = {"type": "input_json_delta", "partial_json": "{}"}
