@@ -154,7 +154,7 @@ class OpenAIDecoder(Decoder):
             event, choices = self._without_choices(event, frame)
         if not isinstance(choices, list):
             frame.repair("unexpected-type")
-            choices = [choices] if isinstance(choices, dict) else []
+            choices = [cast("Any", choices)] if isinstance(choices, dict) else []
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
         for position, choice in enumerate(cast("list[Any]", choices)):
