@@ -136,8 +136,12 @@ class Exchange:
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
-        self.feed(data, t)
         waiting = self._waiting
+        if self._splitter is None:
+            self.feed(data, t)
+        else:  # as `feed`, without the call
+            self._t = t
+            waiting += self._splitter.split(data)
         steps: list[Step] = []
         while waiting and self.error is None:
             steps.append(self._decode(waiting.popleft()))

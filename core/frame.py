@@ -64,9 +64,9 @@ class Frame:
         if framing is not _SSE:
             self.data = text.strip("\r\n \t") or None
             return
-        line, _, rest = text.partition("\n")
-        if rest == "\n" and line.startswith("data: ") and "\r" not in line:
-            self.data = line[6:] or None
+        one_line = text.find("\n") == len(text) - 2 and text[-1] == "\n" and "\r" not in text
+        if one_line and text.startswith("data: "):
+            self.data = text[6:-2] or None
         else:
             self.event, self.data = _parse_event(text)
             self.ignored = _NO_FIELD.search(text) is not None

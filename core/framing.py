@@ -81,7 +81,8 @@ class Splitter:
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
         self._sse = framing is Framing.SSE
         self._limit = max_frame_bytes
-        self._find = _line_end if framing is Framing.NDJSON else _no_end
+        self._end = _ENDS[framing]
+        self._find = _FINDS[framing]
         self._pieces: list[bytes] = []
         self._pending = 0
         self._tail = b""
@@ -89,37 +90,41 @@ class Splitter:
 
     def split(self, data: bytes) -> list[bytes]:
         """The frames that the next bytes of the body complete."""
+        if self._pieces:
+            too_large = self._pending + len(data) > self._limit
+            ends = too_large or self._find(self._tail + data, 0) >= 0
+            if self.error is not None or not ends:
+                self._keep(data)
+                return []
+            data = self.rest() + data
+        end = self._end
+        if end and len(data) <= self._limit and not (self._sse and _CARRIAGE_RETURN in data):
+            if data.find(end) == len(data) - len(end) >= 0:
+                return [data]  # the most frequent case
+            *frames, last = data.split(end)
+            if last:
+                self._keep(last)
+            return [frame + end for frame in frames]
+        return self._split(data)
+
+    def _split(self, data: bytes) -> list[bytes]:
+        """As `split`, where a frame may be too large or a line may end with CR."""
         frames: list[bytes] = []
-        find = self._find
-        if self._sse:
-            carriage_returns = _CARRIAGE_RETURN in data or _CARRIAGE_RETURN in self._tail
-            find = _blank_line_end if carriage_returns else _two_line_feeds_end
         start, size = 0, len(data)
         while start < size and self.error is None:
-            if self._pieces:
-                end = find(self._tail + data, 0)
-                if end >= 0:
-                    end -= len(self._tail)
-            else:
-                end = find(data, start)
-            if self._pending + (end if end >= 0 else size) - start > self._limit:
+            end = self._find(data, start)
+            if (size if end < 0 else end) - start > self._limit:
                 self.error = ProtocolError(
                     f"a frame is larger than {self._limit} bytes; if that is intended, raise "
                     "Limits(max_frame_bytes=…)",
                     phase="body",
                     setting="max_frame_bytes",
                 )
+            if end < 0 or self.error is not None:
+                self._keep(data[start:])
                 break
-            if end < 0:
-                break
-            frame = data[start:end]
-            if self._pieces:
-                frame = b"".join((*self._pieces, frame))
-                self._forget()
-            frames.append(frame)
+            frames.append(data[start:end])
             start = end
-        if start < size:
-            self._keep(data[start:])
         return frames
 
     def rest(self) -> bytes:
@@ -155,13 +160,10 @@ def _blank_line_end(data: bytes, start: int) -> int:
     return match.end() if match else -1
 
 
-def _two_line_feeds_end(data: bytes, start: int) -> int:
-    # One byte is found four times as fast as two, and most events are one line.
-    end = data.find(b"\n", start) + 1
-    while end and data[end : end + 1] != b"\n":
-        end = data.find(b"\n", end) + 1
-    return end + 1 if end else -1
-
-
 def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like the others
     return -1
+
+
+_FINDS = {Framing.NDJSON: _line_end, Framing.SSE: _blank_line_end, Framing.BODY: _no_end}
+# Where no line ends with CR.
+_ENDS = {Framing.NDJSON: b"\n", Framing.SSE: b"\n\n", Framing.BODY: b""}

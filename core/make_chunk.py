@@ -23,11 +23,12 @@ _validate: Callable[[dict[str, Any]], StreamChunk] = (
 
 # What a pydantic instance consists of; `__setattr__` of a frozen model sets none of these.
 _new = cast("Callable[[type[StreamChunk]], StreamChunk]", object.__new__)
+_set_values = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
-_BLANK = dict(StreamChunk.model_construct())
+_BLANK: dict[str, Any] = dict(StreamChunk.model_construct())
 # The sets of given fields, shared by all such chunks: pydantic copies a set before it changes it.
 _ALONE = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
 TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
@@ -40,13 +41,13 @@ def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
     if len(fields) != 2 or type(seq) is not int or type(text) is not str:
         return _validate({**fields, "t": t, "raw": raw})
     chunk = _new(StreamChunk)
-    values: dict[str, Any] = vars(chunk)
-    values |= _BLANK
+    values = _BLANK.copy()
     values["seq"] = seq
     values["t"] = t
     values[name] = text
     values["extra"] = {}
     values["raw"] = raw
+    _set_values(chunk, values)
     _set_fields_set(chunk, _ALONE[name])
     _set_extra(chunk, None)
     _set_private(chunk, None)

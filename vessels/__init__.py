@@ -30,10 +30,12 @@ _HOMES = (
     *(
         ".base_urls",
         ".call_arguments",
+        ".called_tools",
         ".concatenated_json",
         ".fast_path",
         ".history",
         ".joined_pieces",
+        ".mended_values",
         ".openai_history",
         ".openai_shape",
         ".provider_errors",
@@ -98,14 +100,16 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url, with_root
+    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
+    from .called_tools import CalledTool, CalledTools
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
     from .joined_pieces import JoinedObject
+    from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_history import MessageRules
@@ -167,6 +171,8 @@ __all__ = [
     "ZAI",
     "Anthropic",
     "Azure",
+    "CalledTool",
+    "CalledTools",
     "Cerebras",
     "ChatRequest",
     "Choice",
@@ -249,16 +255,21 @@ __all__ = [
     "function_of",
     "inline_image",
     "is_retryable",
+    "is_word",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
     "made_id",
     "mend_value",
+    "mended_object",
+    "mended_objects",
+    "mended_text",
     "names_by_call_id",
     "native_of",
     "object_in",
     "ollama_base_url",
+    "path_segment",
     "refuse_custom_tools",
     "requested_format",
     "route_url",

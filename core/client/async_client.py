@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
@@ -18,7 +19,7 @@ from .call import SharedSettings
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
-from .questions import models_plan, read_reply, version_plan
+from .questions import question_plan, read_reply
 from .recorded_answers import AsyncRecordedSource
 
 __all__ = ["AsyncClient"]
@@ -59,12 +60,12 @@ class AsyncClient(ClientState[AsyncStream]):
 
     async def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
-        plan = models_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "models")
         return await self._ask(plan, self._planner.vessel(vessel).read_models)
 
     async def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
-        plan = version_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "version")
         return await self._ask(plan, self._planner.vessel(vessel).read_version)
 
     async def aclose(self) -> None:
@@ -83,9 +84,14 @@ class AsyncClient(ClientState[AsyncStream]):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        """Held while a recorded answer is looked for: the first to ask gets the first answer."""
+        return asyncio.Lock()
+
     def _replayed(self, answers: AnswerIndex, plan: Plan) -> AsyncStream:
         self._usable_loop()
-        return AsyncStream(AsyncRecordedSource(answers, plan))
+        return AsyncStream(AsyncRecordedSource(answers, plan, self._turn))
 
     def _driven(
         self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings

@@ -16,7 +16,7 @@ from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
-from .questions import models_plan, read_reply, version_plan
+from .questions import question_plan, read_reply
 from .recorded_answers import RecordedSource
 from .stream import Stream, ThreadSource
 
@@ -59,12 +59,12 @@ class Client(ClientState[Stream]):
 
     def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
-        plan = models_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "models")
         return self._ask(plan, self._planner.vessel(vessel).read_models)
 
     def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
-        plan = version_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "version")
         return self._ask(plan, self._planner.vessel(vessel).read_version)
 
     def close(self) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import httpx
@@ -32,9 +33,6 @@ from .plan import Plan
 __all__ = ["Driver"]
 
 _LOGGER = logging.getLogger("vesselog")
-
-# Steps after which the loop has a turn, though more data is there: the caller gets the first ones.
-_TURN = 64
 
 
 class Driver:
@@ -65,6 +63,8 @@ class Driver:
         self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
+        self._pieces: Iterable[bytes] = ()
+        self._full = False
         self._releasing: asyncio.Task[None] | None = None
         self._put: Callable[[list[Step]], bool] = self._keep
         # What the caller handled when the loop began to run, a context of all that is raised in it.
@@ -183,24 +183,41 @@ class Driver:
 
     async def _read(self, call: Call, body: HttpxBody) -> None:
         """Record what arrives and hand it over, until it is enough."""
-        read, end, put = body.read, body.end, self._put
-        deadlines, gate = call.deadlines, self._gate
-        unseen = 0
-        enough = call.outcome is not None or gate.reason is not None
-        while not enough and (data := await read()) != end:
-            for piece in call.pieces(data) if call.cuts or len(data) > PART_BYTES else (data,):
-                phase = deadlines.phase
-                steps = call.receive(piece)
-                if deadlines.phase is not phase:
-                    self._timer.watch()
-                unseen += len(steps)
-                if put(steps):
+        receive = partial(self._set_aside if call.cuts else self._receive, call)
+        ended = False
+        while not (ended or self._is_enough(call)):
+            ended = await body.deliver(receive)
+            pieces, self._pieces = self._pieces, ()
+            for piece in pieces:
+                self._receive(call, piece)
+                if self._full:
                     await self._wait_for_room(call)
-                elif unseen > _TURN:
-                    unseen = await asyncio.sleep(0, 0)
-                enough = call.enough or call.outcome is not None or gate.reason is not None
-                if enough:
-                    break
+                else:
+                    await asyncio.sleep(0)
+                if self._is_enough(call):
+                    return
+            if self._full:
+                await self._wait_for_room(call)
+
+    def _receive(self, call: Call, data: bytes) -> bool:
+        """Record what arrived and hand it over. False where the owner has to act before more."""
+        if len(data) > PART_BYTES:
+            return self._set_aside(call, data)
+        deadlines = call.deadlines
+        phase = deadlines.phase
+        steps = call.receive(data)
+        if deadlines.phase is not phase:
+            self._timer.watch()
+        self._full = self._put(steps)
+        return not (self._full or self._is_enough(call))
+
+    def _set_aside(self, call: Call, data: bytes) -> bool:
+        """Leave what is too much for one iteration of the loop to the owner."""
+        self._pieces = call.pieces(data)
+        return False
+
+    def _is_enough(self, call: Call) -> bool:
+        return call.enough or call.outcome is not None or self._gate.reason is not None
 
     def _end(self, call: Call) -> None:
         """The body has been read as far as it is: the last steps, and the verdict."""
@@ -246,6 +263,7 @@ class Driver:
         return True
 
     async def _wait_for_room(self, call: Call) -> None:
+        self._full = False
         call.pause()
         try:
             with self._gate.allowed():
@@ -261,8 +279,8 @@ class Driver:
         call = self.facts.current
         if call is not None and call.outcome is None:
             steps = self.facts.stopped(call, reason)
-            self._put(steps)
             self.facts.settle(retry=False)
+            self._put(steps)  # last: the caller may run meanwhile
         self._hand_over.end()
 
     async def _send(self, call: Call) -> httpx.Response:

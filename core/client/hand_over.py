@@ -8,8 +8,11 @@ hundred steps ahead.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from contextvars import Context
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from ..errors import ClientStateError
 from ..exchange import Step
@@ -50,22 +53,72 @@ class _HandOver:
         raise NotImplementedError
 
 
+class _Waiting:
+    """What a caller's task awaits; it has what asyncio's tasks use of a future.
+
+    Outside of any task, as in a transport's callback, it resumes its task at once; a future would
+    do so in the event loop's next iteration. resume: continues the task that waits, if one does.
+    cancelled: how its wait was cancelled; it is not awaited again then.
+    """
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._context: Context | None = None
+        self.resume: Callable[[Any], object] | None = None
+        self.cancelled: asyncio.CancelledError | None = None
+
+    def __await__(self) -> Generator[Any]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, resume: Callable[[Any], object], *, context: Context) -> None:
+        self._context = context
+        self.resume = resume
+
+    def result(self) -> None:
+        if self.cancelled is not None:
+            raise self.cancelled
+
+    def cancel(self, msg: object = None) -> bool:
+        """The task is cancelled. Returns False if it was woken before."""
+        if self.resume is None:
+            return False
+        self.cancelled = asyncio.CancelledError(*(() if msg is None else (msg,)))
+        self.wake()
+        return True
+
+    def wake(self, *, at_once: bool = False) -> None:
+        """Resume the task that waits, if one does."""
+        resume, self.resume = self.resume, None
+        if resume is None or self._context is None:
+            return
+        if at_once and asyncio.current_task(self._loop) is None:
+            self._context.run(resume, self)
+        else:
+            self._loop.call_soon(resume, self, context=self._context)
+
+
 class TaskHandOver(_HandOver):
     """Where the caller is a task of the same event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._steps: list[Step] = []
-        self._caller: asyncio.Future[None] | None = None
+        self._caller = _Waiting(loop)
 
     def put(self, steps: list[Step]) -> bool:
-        """Add steps, and wake the caller; tell if there are so many that `room` is due."""
+        """Add steps, and wake the caller; tell if there are so many that `room` is due.
+
+        Outside of any task, the caller runs before this returns.
+        """
         self._steps += steps
-        try:
-            if self._caller is not None:
-                self._caller.set_result(None)
-        except asyncio.InvalidStateError:  # woken before, or cancelled
-            pass
+        if self._caller.resume is not None:
+            self._caller.wake(at_once=True)
         return len(self._steps) > ENOUGH
 
     def clear(self) -> None:
@@ -98,17 +151,15 @@ class TaskHandOver(_HandOver):
             self._check()
         return steps
 
-    def _wait(self) -> asyncio.Future[None]:
-        """A future that the owner resolves."""
-        if self._caller is not None and not self._caller.done():
+    def _wait(self) -> _Waiting:
+        if self._caller.resume is not None:
             raise ClientStateError("another task waits for this stream: one reads it at a time")
-        self._caller = self._loop.create_future()
+        if self._caller.cancelled is not None:
+            self._caller = _Waiting(self._loop)
         return self._caller
 
     def _wake(self) -> None:
-        if self._caller is not None:
-            with suppress(asyncio.InvalidStateError):  # woken before, or cancelled
-                self._caller.set_result(None)
+        self._caller.wake()
 
 
 class ThreadHandOver(_HandOver):
@@ -165,7 +216,7 @@ class ThreadHandOver(_HandOver):
                 return []
             steps = self._queue.get()
         with suppress(Empty):
-            while True:
+            while not self._queue.empty():  # looked at first: an exception is dear
                 steps = steps + self._queue.get_nowait()
         self._taken += len(steps)
         if self._owner is not None and self._put - self._taken <= ENOUGH:

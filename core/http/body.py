@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-__all__ = ["HttpxBody", "has_bytes_behind"]
+__all__ = ["TURN_BYTES", "HttpxBody", "has_bytes_behind"]
+
+# After these the event loop has a turn, though more is there: other streams have theirs. It is some
+# seventy chunks. What is made of them is freed before the garbage collector begins to look at it.
+TURN_BYTES = 24 * 1024
 
 
 class HttpxBody:
     """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again.
 
-    read: the next bytes, or `end`: None or b"". A transport may give a body of its own, with the
-    same attributes, as the response's `body` extension.
+    A transport may give a body of its own, with the same methods, as the response's `body`
+    extension.
     """
-
-    end: bytes | None = None
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
-        self.read: Callable[[], Awaitable[Any]] = partial(anext, self._pieces, None)
+
+    async def deliver(self, receive: Callable[[bytes], bool]) -> bool:
+        """Call `receive` with the bytes of each read until it returns False.
+
+        Returns whether the body has ended. Raises what reading and `receive` raise.
+        """
+        delivered = 0
+        async for data in self._pieces:
+            if not receive(data):
+                return False
+            delivered += len(data)
+            if delivered > TURN_BYTES:
+                delivered = 0
+                await asyncio.sleep(0)
+        return True
 
     def use_no_more(self) -> None:
         """The connection is not to be used again, also where the body is read to its end.

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from httpx_aiohttp import AiohttpTransport
 
 from ..settings import Limits
+from .body import TURN_BYTES
 from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
@@ -82,22 +86,89 @@ class _Response(aiohttp.ClientResponse):
         return started
 
 
+class _Protocol(ResponseHandler):
+    """A connection that tells the body which is being read when something has come."""
+
+    body: _Body | None = None
+    failure: BaseException | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if data and self.body is not None:
+            self.body.received()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Resume a paused connection; aiohttp asks for that at each read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.failure = exc or EOFError()
+        if self.body is not None:
+            self.body.lost(self.failure)
+
+
 class _Body:
     """The body as aiohttp reads it: httpx's own way to the same bytes passes four generators.
 
-    aiohttp does not tell its reader that a body turned out to be no HTTP any more; the end of the
-    connection does.
+    The bytes are delivered within asyncio's call of `data_received`: waking a task for them would
+    take another iteration of the event loop. aiohttp does not tell its reader that a body turned
+    out to be no HTTP any more; the end of the connection does.
     """
-
-    end = b""
 
     def __init__(self, content: aiohttp.StreamReader, protocol: Any) -> None:
         self._content = content
         self._protocol = protocol
-        self._closed: asyncio.Future[None] | None = protocol.closed
-        self.read = content.readany
-        if self._closed is not None:
-            self._closed.add_done_callback(self._lost)
+        self._loop = asyncio.get_running_loop()
+        self._receive: Callable[[bytes], bool] | None = None
+        self._stopped: asyncio.Future[bool] | None = None
+        if not content.is_eof():  # else the connection may be another request's by now
+            protocol.body = self
+            if protocol.failure is not None:
+                self.lost(protocol.failure)
+
+    async def deliver(self, receive: Callable[[bytes], bool]) -> bool:
+        """Call `receive` with the bytes of each read until it returns False.
+
+        Returns whether the body has ended. Raises what reading and `receive` raise.
+        """
+        self._receive = receive
+        self._stopped = self._loop.create_future()
+        self.received()
+        return await self._stopped
+
+    def received(self) -> None:
+        """Something has come: bytes, the end, or a failure."""
+        stopped = self._stopped
+        if stopped is None or self._receive is None or stopped.done():
+            return  # `deliver` will look first at what is there
+        try:
+            data = self._content.read_nowait(TURN_BYTES)
+            if data and not self._receive(data):
+                ended = False
+            elif len(data) == TURN_BYTES:
+                self._loop.call_soon(self.received)
+                return
+            elif self._content.is_eof():
+                ended = True
+            else:
+                return
+            if not stopped.done():  # the receiver may have had the task cancelled
+                stopped.set_result(ended)
+        except BaseException as failure:
+            if not stopped.done():
+                stopped.set_exception(failure)
+            if not isinstance(failure, Exception):
+                raise
+
+    def lost(self, failure: BaseException) -> None:
+        """The connection has ended."""
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(
+                aiohttp.ClientPayloadError("the connection was lost"), failure
+            )
+        self.received()
 
     def use_no_more(self) -> None:
         """The connection is not to be used again; it may be among the kept ones already."""
@@ -108,17 +179,10 @@ class _Body:
 
         A connection that is left early is closed at once: aiohttp would wait for TLS's goodbye.
         """
-        if self._closed is not None:
-            self._closed.remove_done_callback(self._lost)
+        if self._protocol.body is self:
+            self._protocol.body = None
         if not self._content.is_eof():
             self._protocol.abort()
-
-    def _lost(self, closed: asyncio.Future[None]) -> None:
-        failure = None if closed.cancelled() else closed.exception()
-        if not self._content.is_eof() and self._content.exception() is None:
-            self._content.set_exception(
-                aiohttp.ClientPayloadError("the connection was lost"), failure or EOFError()
-            )
 
 
 # Of the request that the present task sends.
@@ -131,6 +195,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType] - aiohttp's
+        self._factory = partial(_Protocol, loop=self._loop)
         self._used: WeakSet[Any] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
@@ -141,18 +206,10 @@ class _Connector(aiohttp.TCPConnector):
             _CONNECTION.set(connection.transport)
             if protocol not in self._used:
                 self._used.add(protocol)
-                if protocol.closed is not None:
-                    protocol.closed.add_done_callback(_retrieve)
                 return connection
             if not (protocol.should_close or _is_readable(connection.transport)):
                 return connection
             connection.close()
-
-
-def _retrieve(closed: asyncio.Future[None]) -> None:
-    """Keep asyncio from logging that nobody asked how the connection was lost."""
-    if not closed.cancelled():
-        closed.exception()
 
 
 def _is_readable(transport: asyncio.Transport | None) -> bool:

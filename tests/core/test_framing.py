@@ -160,6 +160,10 @@ class CountingBytes(bytes):
         CountingBytes.work += (found if found >= 0 else len(self)) - start
         return found
 
+    def split(self, end: bytes) -> list[bytes]:  # type: ignore[override]
+        CountingBytes.work += len(self)
+        return bytes.split(self, end)
+
 
 def work(framing: Framing, size: int, piece: int, line: bytes) -> int:
     CountingBytes.work = 0

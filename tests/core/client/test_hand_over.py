@@ -107,6 +107,70 @@ class TestBetweenTasks:
         hand_over.put(steps(2))
         assert await hand_over.take() == [1, 2]
 
+    async def test_outside_of_any_task_the_caller_runs_before_put_returns(self) -> None:
+        loop = asyncio.get_running_loop()
+        hand_over = TaskHandOver(loop)
+        seen: list[object] = []
+
+        async def take() -> None:
+            seen.append(await hand_over.take())
+            seen.append(asyncio.current_task())
+            seen.append(await hand_over.take())
+
+        taking = asyncio.create_task(take())
+        await turns()
+        put = loop.create_future()
+
+        def outside() -> None:
+            hand_over.put(steps(1))
+            put.set_result(list(seen))
+
+        loop.call_soon(outside)
+        assert await put == [[1], taking]
+        hand_over.put(steps(2))
+        assert len(seen) == 2, "another task runs"
+        await taking
+        assert seen[2] == [2]
+
+    async def test_a_bug_of_the_caller_stays_in_its_task(self) -> None:
+        loop = asyncio.get_running_loop()
+        hand_over = TaskHandOver(loop)
+
+        async def take() -> None:
+            await hand_over.take()
+            raise Bug
+
+        taking = asyncio.create_task(take())
+        await turns()
+        put = loop.create_future()
+        loop.call_soon(lambda: put.set_result(hand_over.put(steps(1))))
+        assert await put is False
+        with pytest.raises(Bug):
+            await taking
+
+    async def test_a_cancelled_caller_gets_the_message_and_the_next_one_the_steps(self) -> None:
+        hand_over = TaskHandOver(asyncio.get_running_loop())
+        first = asyncio.create_task(hand_over.take())
+        await turns()
+        first.cancel("enough")
+        second = asyncio.create_task(hand_over.take())
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            await first
+        await turns()
+        asyncio.get_running_loop().call_soon(hand_over.put, steps(1))
+        assert await second == [1]
+
+    async def test_a_caller_that_is_cancelled_by_whoever_put_is_cancelled(self) -> None:
+        hand_over = TaskHandOver(asyncio.get_running_loop())
+        taking = asyncio.create_task(hand_over.take())
+        await turns()
+        hand_over.put(steps(1))
+        taking.cancel()
+        taking.cancel()
+        await asyncio.wait([taking])
+        assert taking.cancelled()
+        assert await hand_over.take() == [1]
+
     async def test_the_owner_waits_while_too_many_are_ahead(self) -> None:
         hand_over = TaskHandOver(asyncio.get_running_loop())
         assert not hand_over.put(steps(*range(BOUND)))

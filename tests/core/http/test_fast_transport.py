@@ -37,13 +37,25 @@ def request(url: str, **extensions: Any) -> httpx.Request:
     )
 
 
+async def first_of(body: Any) -> bytes:
+    """The bytes of the next read."""
+    read: list[bytes] = []
+    await body.deliver(read.append)  # which returns None
+    return b"".join(read)
+
+
 async def body_of(response: httpx.Response) -> bytes:
     """Read as the driver reads it, and closed."""
     body = response.extensions["body"]
     data = b""
+
+    def receive(piece: bytes) -> bool:
+        nonlocal data
+        data += piece
+        return True
+
     try:
-        while (piece := await body.read()) != body.end:
-            data += piece
+        assert await body.deliver(receive)
     finally:
         await body.aclose()
         await response.aclose()
@@ -140,7 +152,7 @@ async def test_an_answer_that_is_left_closes_its_connection() -> None:
         async with transport_of(max_connections=1) as transport:
             response = await transport.handle_async_request(request(server.url))
             body = response.extensions["body"]
-            assert await body.read() == ollama_lines("Hi")[0]
+            assert await first_of(body) == ollama_lines("Hi")[0]
             await body.aclose()
             await response.aclose()
             await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
@@ -197,10 +209,10 @@ async def test_a_body_that_breaks_off_is_told_at_once(how: str) -> None:
         async with transport_of() as transport, asyncio.timeout(PATIENCE):
             response = await transport.handle_async_request(request(server.url))
             body = response.extensions["body"]
-            assert await body.read() == ollama_lines("Hi")[0]
+            assert await first_of(body) == ollama_lines("Hi")[0]
             read.set()
             with pytest.raises(Exception) as caught:  # noqa: PT011 - of aiohttp, classified later
-                await body.read()
+                await first_of(body)
             assert type(caught.value).__module__.startswith("aiohttp")
             await body.aclose()
             await response.aclose()
@@ -216,7 +228,7 @@ async def test_a_kept_connection_holds_nothing_of_its_answers() -> None:
                 protocol = response.extensions["body"]._protocol
             del response
             gc.collect()
-            assert len(protocol.closed._callbacks or ()) <= 1
+            assert protocol.body is None
         assert server.connections == 1
 
 
@@ -264,7 +276,7 @@ def deaf(conversation: Conversation) -> None:
 async def begun(transport: FastTransport, server: LoopbackServer) -> httpx.Response:
     """An answer whose first bytes have come."""
     response = await transport.handle_async_request(request(server.url))
-    assert await response.extensions["body"].read()
+    assert await first_of(response.extensions["body"])
     return response
 
 
