@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from .output import DIM, print_json, print_note, write, write_to
+from .output import DIM, print_json, print_line, print_note, write, write_to
 
 if TYPE_CHECKING:
     from ..core.chunk import StreamChunk
@@ -104,7 +104,7 @@ class TextPrinter:
     def _end_reasoning(self) -> None:
         if self._reasoning:
             self._reasoning = False
-            print_note(self._line_end)
+            write_to(sys.stderr, self._line_end + "\n")
 
 
 class JsonPrinter:
@@ -135,7 +135,10 @@ class JsonPrinter:
 
 def chunk_record(chunk: StreamChunk) -> dict[str, Any]:
     """A chunk as JSON values: `seq`, `t`, and every other field that is not its default."""
-    fields = chunk.model_dump(mode="json", exclude_defaults=True)
+    try:
+        fields = chunk.model_dump(mode="json", exclude_defaults=True)
+    except ValueError:
+        fields = _deep(chunk)
     return {"type": "chunk", "seq": chunk.seq, "t": chunk.t, **fields}
 
 
@@ -144,12 +147,28 @@ def completion_record(
 ) -> dict[str, Any]:
     """A completion as JSON values, with the error that ended the answer if there was one."""
     left_out = None if completion.metrics.chunks else {"metrics"}  # nothing was measured
-    record = {"type": "completion", **completion.model_dump(mode="json", exclude=left_out)}
+    try:
+        fields = completion.model_dump(mode="json", exclude=left_out)
+    except ValueError:
+        fields = _deep(completion)
+    record = {"type": "completion", **fields}
     if outcome is not None:
         record["outcome"] = outcome
     if error is not None:
         record["error"] = error.to_record()
     return record
+
+
+def _deep(value: Any) -> Any:
+    """What pydantic does not write, since it is nested in more than 255 levels, as JSON values.
+
+    Fields of the answer that are JSON values themselves, which alone are so deep, stay as they are.
+    """
+    if isinstance(value, tuple):
+        return [_deep(each) for each in cast("tuple[Any, ...]", value)]
+    if not hasattr(value, "model_fields_set"):
+        return value
+    return {name: _deep(each) for name, each in value if each is not None}
 
 
 def summary(completion: Completion, outcome: str | None = None) -> str:
@@ -180,7 +199,7 @@ def _rate(metrics: Metrics) -> str:
 
 def _print_tool_calls(choice: Choice) -> None:
     for call in choice.tool_calls:
-        write(_tool_call(call) + "\n")
+        print_line(_tool_call(call))
 
 
 def _tool_call(call: ToolCall) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "add_server",
     "add_timeout",
     "configured_vessel",
+    "count",
     "key_value",
     "speed",
 ]
@@ -164,6 +165,17 @@ def _timeout(text: str) -> tuple[str, float | None]:
             "SECONDS a number (0 or more) or none"
         )
     return name, value
+
+
+def count(text: str) -> int:
+    """Parse a number of things, from 1 on."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
+    return value
 
 
 def speed(text: str) -> float:

@@ -23,10 +23,12 @@ from .arguments import (
     add_recordings,
     add_server,
     configured_vessel,
+    count,
 )
 from .bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
 from .exit_status import EPILOG, ExitStatus, status_of
 from .output import DIM, is_terminal, print_error, print_json, print_note
+from .terminal_text import safe_line
 
 if TYPE_CHECKING:
     from .bench_results import ResourceUse
@@ -62,7 +64,7 @@ def add(commands: Commands) -> None:
         "--streams",
         "-n",
         metavar="N",
-        type=_count,
+        type=count,
         default=4,
         help="the number of streams at the same time (default: 4)",
     )
@@ -70,7 +72,7 @@ def add(commands: Commands) -> None:
         "--rounds",
         "-r",
         metavar="N",
-        type=_count,
+        type=count,
         default=3,
         help="the number of rounds (default: 3)",
     )
@@ -91,7 +93,7 @@ def add(commands: Commands) -> None:
         "completions)",
     )
     parser.add_argument(
-        "--max-tokens", metavar="N", type=_count, help="the most tokens of each answer"
+        "--max-tokens", metavar="N", type=count, help="the most tokens of each answer"
     )
     add_option(parser)
     add_server(parser)
@@ -259,15 +261,5 @@ def _run_client(
 def _progress(text: str) -> None:
     """Overwrite the progress line on stderr; does nothing if stderr is not a terminal."""
     if is_terminal(sys.stderr):
-        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.write(f"\r\x1b[K{safe_line(text)}")
         sys.stderr.flush()
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
-    return value

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from .bench_results import SHARES, ClientResults, percentile
 from .format_bytes import format_bytes
-from .output import DIM, print_note, print_table, write
+from .output import DIM, print_line, print_note, print_table
 
 __all__ = ["print_comparison", "print_one_client"]
 
@@ -26,7 +26,8 @@ def print_one_client(results: ClientResults) -> None:
             (rates, *_rate_columns(results.rates)),
         ],
     )
-    write("\n" + "\n".join([_streams(results), _total(results), _machine(results)]) + "\n")
+    for line in ("", _streams(results), _total(results), _machine(results)):
+        print_line(line)
     _errors({"": results})
 
 
@@ -128,7 +129,7 @@ def _memory(results: ClientResults) -> str:
 def _errors(by_client: Mapping[str, ClientResults]) -> None:
     for client, results in by_client.items():
         for kind, count in results.errors.most_common():
-            write(f"{client + ': ' if client else ''}{count} × {kind}\n")
+            print_line(f"{client + ': ' if client else ''}{count} × {kind}")
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -27,7 +27,7 @@ from .exit_status import EPILOG, ExitStatus
 from .format_bytes import format_bytes
 from .live_text import LiveText
 from .local_ollama import LocalOllama, command_as_started
-from .output import BOLD, DIM, PLAIN, print_error, write
+from .output import BOLD, DIM, print_error, print_line
 from .recording_growth import RecordingGrowth
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
             (vessel, stack.enter_context(as_file(folder / name))) for vessel, name in _SAMPLES
         ]
         ok = _show(samples, arguments)
-        _print_line()
+        print_line()
         for line in local_ollama.suggestion():
-            _print_line(line)
+            print_line(line)
     return ExitStatus.OK if ok else ExitStatus.FAILURE
 
 
@@ -106,13 +106,11 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     from ..core.clock import SYSTEM_CLOCK
     from ..core.truth.session_names import new_session_name
 
-    _print_line("vesselog demo", BOLD)
-    _print_line(
+    print_line("vesselog demo", BOLD)
+    print_line(
         "A server on this machine replays two recorded answers over HTTP. They are streamed,"
     )
-    _print_line(
-        "recorded again, and printed: each chunk is in the file before it is on the screen."
-    )
+    print_line("recorded again, and printed: each chunk is in the file before it is on the screen.")
     moment, _, random = new_session_name(SYSTEM_CLOCK.wall()).partition("-")
     growth = RecordingGrowth(arguments.recordings / f"demo-{moment}-{random[:4]}.jsonl")
     played = [
@@ -121,18 +119,18 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     ]
     growth.read_new_lines()
     _title("The recording", f" {growth.path}")
-    _print_line(f"  {growth.lines} lines, {format_bytes(growth.size)}. One of them:")
+    print_line(f"  {growth.lines} lines, {format_bytes(growth.size)}. One of them:")
     before, chunks, after = growth.example.partition(',"chunks":')
-    _print_line(f"  {before[:_EXCERPT]} …", DIM)
-    _print_line(f"    … {chunks}{after}", DIM)
+    print_line(f"  {before[:_EXCERPT]} …", DIM)
+    print_line(f"    … {chunks}{after}", DIM)
     _title("Replayed and compared")
     ok = True
     for passed, result in _checks(growth.path, played):
-        _print_line(f"  {'ok    ' if passed else 'FAILED'} {result}")
+        print_line(f"  {'ok    ' if passed else 'FAILED'} {result}")
         ok = ok and passed
-    _print_line()
-    _print_line("Replay it:")
-    _print_line(f"  {command_as_started()} replay {shlex.quote(str(growth.path))}")
+    print_line()
+    print_line("Replay it:")
+    print_line(f"  {command_as_started()} replay {shlex.quote(str(growth.path))}")
     return ok
 
 
@@ -152,7 +150,7 @@ def _stream(
         _client(vessel, url, growth.path.parent) as client,
     ):
         _title(title, f" at {url}, {_pace_text(pace)}")
-        _print_line(f"  {address}: {prompt_excerpt(call)}", DIM)
+        print_line(f"  {address}: {prompt_excerpt(call)}", DIM)
         stream = client.stream(
             address,
             session=growth.path.stem,
@@ -161,7 +159,7 @@ def _stream(
         )
         with stream:
             chunks, late = _print_stream(stream, growth)
-    _print_line(f"  {summary(stream.completion)}", DIM)
+    print_line(f"  {summary(stream.completion)}", DIM)
     return Played(call, chunks, stream.call or 0, late)
 
 
@@ -272,12 +270,7 @@ def _no_proxies() -> Generator[None]:
         os.environ.update(proxies)
 
 
-def _print_line(text: str = "", style: str = PLAIN) -> None:
-    write(text, style)
-    write("\n")
-
-
 def _title(text: str, more: str = "") -> None:
-    _print_line()
-    write(text, BOLD)
-    _print_line(more)
+    print_line()
+    print_line(text, BOLD, end="")
+    print_line(more)

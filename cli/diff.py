@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .arguments import Commands
 from .exit_status import EPILOG, ExitStatus
-from .output import BOLD, print_json, write
+from .output import BOLD, print_json, print_line
 
 if TYPE_CHECKING:
     from ..maintenance.diff import Difference
@@ -54,12 +54,12 @@ def _print_difference(difference: Difference) -> None:
     choice = f", choice {difference.choice}" if difference.choice else ""
     at = difference.at
     place = "" if at is None else f", from character {at}"
-    write(f"call {difference.call}{choice}: {difference.subject}{place}\n", BOLD)
+    print_line(f"call {difference.call}{choice}: {difference.subject}{place}", BOLD)
     values = difference.a, difference.b
-    if isinstance(difference.a, dict):  # then b is one too
+    if all(isinstance(value, dict) for value in values):
         values = _unequal_numbers(*cast("tuple[dict[str, Any], dict[str, Any]]", values))
     for sign, value in zip("-+", values, strict=True):
-        write(f"  {sign} {_excerpt(value, at)}\n")
+        print_line(f"  {sign} {_excerpt(value, at)}")
 
 
 def _unequal_numbers(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ..core.version import VERSION
@@ -86,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         arguments = parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        with _logs_made_safe():
+            return int(arguments.run(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.OK
     except KeyboardInterrupt:
@@ -107,6 +109,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         output.print_error(error.message)
         return status_of(error)
+
+
+@contextmanager
+def _logs_made_safe() -> Generator[None]:
+    """Print what libraries log the way the program prints: file names and URLs are in it."""
+    import logging
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for line in self.format(record).split("\n"):
+                output.print_note(line)
+
+    given, logging.lastResort = logging.lastResort, Printer(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.lastResort = given
 
 
 def _prepare_streams() -> None:

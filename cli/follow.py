@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the call until it ends; returns the exit status."""
     from ..core.assembler import Assembler
+    from ..core.errors import RecordingError
     from ..core.truth.follow import follow
     from ..core.truth.recording import RecordedCall, Recording
 
@@ -42,9 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     for chunk in followed:
         assembler.add(chunk)
         printer.chunk(chunk)
-    call: RecordedCall = next(
-        call for call in Recording(arguments.file).calls() if call.number == followed.call
-    )
+    calls = (call for call in Recording(arguments.file).calls() if call.number == followed.call)
+    call: RecordedCall | None = next(calls, None)
+    if call is None:
+        raise RecordingError(f"{arguments.file} has no call {followed.call}")
     completion = assembler.completion(metrics=call.metrics, session=call.session, call=call.number)
     error = followed.error
     printer.end(completion, error, outcome=followed.outcome, path=arguments.file)

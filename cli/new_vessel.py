@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .arguments import Commands
 from .exit_status import ExitStatus
-from .output import print_note, write
+from .output import print_line, print_note
 
 __all__ = ["add"]
 
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         # The files end in .txt in the library, so that they are not modules of the command line.
         text = skeleton.joinpath(f"{source}.txt").read_text("utf-8")
         path.write_text(_renamed(text, name), "utf-8", newline="\n")
-        write(f"{path}\n")
+        print_line(str(path))
     print_note(f"next: cd {folder} && pytest, then pip install --editable . and vesselog vessels")
     return ExitStatus.OK
 

@@ -1,7 +1,8 @@
 """Writes to stdout and stderr: results go to stdout at once, everything else goes to stderr.
 
-Text from a model or a file may contain escape sequences. On a terminal its control characters are
-replaced by visible symbols; a pipe or a file gets the text unchanged.
+Text from a server or a file may contain escape sequences (see terminal_text.py). Names, messages
+and cells of tables are always made safe, and are one line. The text of an answer keeps its lines,
+and is made safe for a terminal only: a pipe or a file gets exactly what the model wrote.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
+from .terminal_text import safe_json, safe_line, safe_text
+
 __all__ = [
     "BOLD",
     "DIM",
@@ -18,6 +21,7 @@ __all__ = [
     "is_terminal",
     "print_error",
     "print_json",
+    "print_line",
     "print_note",
     "print_table",
     "printable",
@@ -29,13 +33,6 @@ __all__ = [
 # SGR parameters of ECMA-48 (8.3.117).
 PLAIN, BOLD, DIM = "", "1", "2"
 
-# Control characters, except tab and line feed, become Unicode's symbols for control characters.
-_VISIBLE_CONTROLS = {
-    **{code: 0x2400 + code for code in range(32) if code not in {9, 10}},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-}
-
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether the stream is a terminal that understands escape sequences."""
@@ -43,26 +40,39 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def printable(text: str, stream: TextIO) -> str:
-    """Replace the control characters in `text` if the stream is a terminal."""
-    return text.translate(_VISIBLE_CONTROLS) if stream.isatty() else text
+    """The text of an answer, made safe if the stream is a terminal."""
+    return safe_text(text) if stream.isatty() else text
 
 
 def write(text: str, style: str = PLAIN) -> None:
-    """Write to stdout and flush."""
+    """Write text of an answer to stdout and flush."""
     write_to(sys.stdout, text, style)
+
+
+def write_to(stream: TextIO, text: str, style: str = PLAIN) -> None:
+    """Write text of an answer to this stream and flush."""
+    stream.write(styled(printable(text, stream), style, stream))
+    stream.flush()
+
+
+def print_line(text: str = "", style: str = PLAIN, *, end: str = "\n") -> None:
+    """Write a line that is no answer's text to stdout and flush."""
+    sys.stdout.write(styled(safe_line(text), style, sys.stdout) + end)
+    sys.stdout.flush()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Write one JSON object as a line to stdout and flush."""
     from ..core.jsontext import dumps
 
-    sys.stdout.write(dumps(value).decode() + "\n")
+    sys.stdout.write(safe_json(dumps(value).decode()) + "\n")
     sys.stdout.flush()
 
 
 def print_note(text: str = "", style: str = PLAIN) -> None:
     """Write a line to stderr."""
-    write_to(sys.stderr, text, style, end="\n")
+    sys.stderr.write(styled(safe_line(text), style, sys.stderr) + "\n")
+    sys.stderr.flush()
 
 
 def print_error(text: str, command: str = "vesselog") -> None:
@@ -79,7 +89,7 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write rows to stdout; each column is as wide as its longest cell."""
-    printed = [[printable(cell, sys.stdout) for cell in row] for row in rows]
+    printed = [[safe_line(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headings, *printed, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -90,9 +100,3 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in printed:
         sys.stdout.write(line(row) + "\n")
     sys.stdout.flush()
-
-
-def write_to(stream: TextIO, text: str, style: str = PLAIN, end: str = "") -> None:
-    """Write to this stream and flush; control characters are replaced before the style is added."""
-    stream.write(styled(printable(text, stream), style, stream) + end)
-    stream.flush()

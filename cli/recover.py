@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json, add_recording
 from .exit_status import EPILOG, ExitStatus
-from .output import print_json, write
+from .output import print_json, print_line
 
 if TYPE_CHECKING:
     from ..maintenance.recover import RecoverReport
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_dict())
     else:
-        write(f"{report.path}: {_description(report)}\n")
+        print_line(f"{report.path}: {_description(report)}")
     return ExitStatus.OK
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from .arguments import Commands, add_json, add_out, add_recording
 from .exit_status import EPILOG, ExitStatus
-from .output import print_json, print_note, write
+from .output import print_json, print_line, print_note
 
 __all__ = ["add"]
 
@@ -43,5 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
     for call, old, new in report.outcomes:
         print_note(f"call {call} was {old} and is now {new}")
     calls = "1 call" if report.decoded == 1 else f"{report.decoded} calls"
-    write(f"{report.out}: {calls} decoded again\n")
+    print_line(f"{report.out}: {calls} decoded again")
     return ExitStatus.OK

@@ -6,7 +6,7 @@ import argparse
 
 from .arguments import Commands, add_json, add_out, add_recording
 from .exit_status import EPILOG, ExitStatus
-from .output import print_json, print_note, write
+from .output import print_json, print_line, print_note
 
 __all__ = ["add"]
 
@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     for changed in report.changed:
         print_note(f"changed: line {changed.line} (byte {changed.offset}): {changed.message}")
     counts = f"{len(report.lost)} lost, {len(report.changed)} changed"
-    write(f"{report.out}: {report.lines} lines; {counts}\n")
+    print_line(f"{report.out}: {report.lines} lines; {counts}")
     return ExitStatus.OK

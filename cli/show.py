@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .answer_printer import completion_record, summary
 from .arguments import Commands, add_call, add_recording
 from .call_heading import model_address, prompt_excerpt
 from .exit_status import ExitStatus
-from .output import BOLD, DIM, print_json, write
+from .output import BOLD, DIM, print_json, print_line, write
 
 if TYPE_CHECKING:
+    from ..core.truth.recorded_frame import RecordedFrame
     from ..core.truth.recording import RecordedCall
 
 __all__ = ["add"]
@@ -34,7 +35,8 @@ def add(commands: Commands) -> None:
     form.add_argument(
         "--raw",
         action="store_true",
-        help="print the exact bytes of the answers instead, for `vesselog decode`",
+        help="print the exact bytes of the answers instead, for `vesselog decode` (on a terminal "
+        "without its control characters)",
     )
     form.add_argument("--json", action="store_true", help="print a JSON line for each call")
     parser.set_defaults(run=run)
@@ -53,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         if arguments.raw:
             for frame in call.frames():
-                sys.stdout.buffer.write(frame.raw)
-            sys.stdout.buffer.flush()
+                _print_raw(frame)
         elif arguments.json:
             print_json(_record(call))
         else:
@@ -90,11 +91,12 @@ def _payload(line: dict[str, Any]) -> dict[str, Any]:
 def _print_call(call: RecordedCall, *, first: bool) -> None:
     request, response = call.request, call.response or {}
     status = response.get("status", "no response")
-    headers: dict[str, Any] = response.get("headers") or {}
+    given = response.get("headers")
+    headers = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     if not first:
-        write("\n")
-    write(f"call {call.number}", BOLD)
-    write(f"  {model_address(call)}\n")
+        print_line()
+    print_line(f"call {call.number}", BOLD, end="")
+    print_line(f"  {model_address(call)}")
     _print_field("request", f"{request.get('method')} {request.get('url')}")
     if call.retry_of is not None:
         _print_field("retry of", f"call {call.retry_of}")
@@ -106,20 +108,34 @@ def _print_call(call: RecordedCall, *, first: bool) -> None:
         label = "" if choice.index == 0 else f" {choice.index}"
         for name in ("reasoning", "refusal", "text"):
             if text := getattr(choice, name):
-                _print_field(name + label, text)
+                _print_text(name + label, text)
         for tool_call in choice.tool_calls:
             _print_field("tool call" + label, f"{tool_call.name}({tool_call.arguments_text})")
     if repairs := _repairs(call):
         _print_field("repaired", ", ".join(f"{name} ({count})" for name, count in repairs.items()))
     _print_field("ended", summary(completion, call.outcome))
-    if call.error is not None:
-        _print_field("error", f"{type(call.error).__name__}: {call.error.message}")
+    if (error := call.error) is not None:
+        _print_field("error", f"{type(error).__name__}: {' '.join(error.message.split())}")
+
+
+def _print_raw(frame: RecordedFrame) -> None:
+    if sys.stdout.isatty():
+        write(frame.text)
+    else:
+        sys.stdout.buffer.write(frame.raw)
+        sys.stdout.buffer.flush()
 
 
 def _print_field(label: str, text: str) -> None:
-    """Write a label and its text; all lines of the text start in the same column."""
+    """Write a label and its value, in one line."""
+    print_line(f"  {label:<12}", DIM, end="")
+    print_line(text)
+
+
+def _print_text(label: str, text: str) -> None:
+    """Write a label and a text of the answer; all its lines start in the same column."""
     first, *more = text.rstrip("\n").split("\n")
-    write(f"  {label:<12}", DIM)
+    print_line(f"  {label:<12}", DIM, end="")
     write(first + "\n")
     for line in more:
         write(" " * 14 + line + "\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json
 from .exit_status import EPILOG, ExitStatus
-from .output import print_error, print_json, write
+from .output import print_error, print_json, print_line
 
 if TYPE_CHECKING:
     from ..maintenance.verify import VerifyReport
@@ -74,7 +74,7 @@ def _print_report(report: VerifyReport) -> None:
     verdict = "ok" if report.ok else f"DAMAGED ({errors})"
     if report.drifting:
         verdict += f", DRIFT ({report.drifting} of {report.decoded} calls decode differently now)"
-    write(f"{report.path}: {verdict}; {counts}\n")
+    print_line(f"{report.path}: {verdict}; {counts}")
     for finding in report.findings:
         place = f"line {finding.line}: " if finding.line is not None else ""
-        write(f"  {finding.severity}: {place}{finding.message}\n")
+        print_line(f"  {finding.severity}: {place}{finding.message}")

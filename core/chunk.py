@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .openai_shape import chunk_to_openai
+from .registry import dialect
 
 __all__ = [
     "ChunkFields",
@@ -99,7 +99,7 @@ class StreamChunk(_Value):
 
     def to_openai(self) -> dict[str, Any]:
         """This chunk as a `chat.completion.chunk` object of the OpenAI API."""
-        return chunk_to_openai(self)
+        return dialect("openai").chunk_object(self)
 
 
 class ToolCallDeltaFields(TypedDict, total=False):

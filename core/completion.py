@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
-from .openai_shape import choice_to_message, completion_to_openai
+from .registry import dialect
 from .response_headers import request_id_of
 
 __all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
@@ -89,10 +89,14 @@ class Choice(_Value):
     def to_message(self) -> dict[str, Any]:
         """The answer as an assistant message, for the messages of the next request.
 
-        It has the provider's own form too, under `native` and the vessel's name. That vessel sends
-        it back as it came; any other uses the rest of the message.
+        Reasoning is not sent back. The provider's own form is there too, under `native` and the
+        vessel's name: that vessel sends it back as it came, and any other uses the rest.
         """
-        message = choice_to_message(self)
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.refusal:
+            message["refusal"] = self.refusal
+        if self.tool_calls:
+            message["tool_calls"] = [_call_in_message(call) for call in self.tool_calls]
         if self.native is not None and self.vessel is not None:
             message["native"] = {self.vessel: self.native}
         return message
@@ -132,4 +136,13 @@ class Completion(Choice):
 
     def to_openai(self) -> dict[str, Any]:
         """This answer as a `chat.completion` object of the OpenAI API."""
-        return completion_to_openai(self)
+        return dialect("openai").completion_object(self)
+
+
+def _call_in_message(call: ToolCall) -> dict[str, Any]:
+    if call.type == "custom":
+        kind, called = "custom", {"name": call.name, "input": call.arguments_text}
+    else:
+        kind, called = "function", {"name": call.name, "arguments": call.arguments_text or "{}"}
+    written = {"type": kind, kind: called}
+    return {"id": call.id, **written} if call.id else written

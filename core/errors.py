@@ -179,14 +179,25 @@ class ReplayMissError(VesselogError):
 
 
 def error_from_record(record: dict[str, Any]) -> VesselogError:
-    """The error that `to_record` stored; an unknown type gives the base class."""
-    kind = _TYPES.get(record.get("type", ""), VesselogError)
-    given: dict[str, Any] = {name: record.get(name) for name in _RECORDED}
-    given["message"] = str(record.get("message", ""))
-    return kind(**given)
+    """The error that `to_record` stored; an unknown type gives the base class.
+
+    What is damaged is left out.
+    """
+    given: dict[str, Any] = {"message": ""}
+    for name, kinds in _RECORDED.items():
+        if isinstance(value := record.get(name), kinds):
+            given[name] = value
+    return _TYPES.get(str(record.get("type")), VesselogError)(**given)
 
 
-_RECORDED = ("phase", "status", "code", "message", "retryable", "retry_after")
+_RECORDED: dict[str, type | tuple[type, ...]] = {
+    "phase": str,
+    "status": int,
+    "code": str,
+    "message": str,
+    "retryable": bool,
+    "retry_after": (int, float),
+}
 _TYPES = {
     name: kind
     for name, kind in tuple(globals().items())

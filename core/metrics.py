@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from .assembler import merge
-from .chunk import StreamChunk, Timings, Usage
+from .chunk import Timings, Usage
 from .completion import Metrics
 from .make_chunk import TEXT_ALONE
 
@@ -41,8 +43,12 @@ class Meter:
         for step in steps:
             for chunk in step.chunks:
                 count += 1
-                if chunk.__pydantic_fields_set__ is not TEXT_ALONE:
-                    self._report(chunk)
+                if chunk.__pydantic_fields_set__ is TEXT_ALONE:
+                    continue
+                if chunk.usage is not None:
+                    self.usage = merge(self.usage, chunk.usage)
+                if chunk.timings is not None:
+                    self.timings = merge(self.timings, chunk.timings)
         if not count:
             return
         if self._first is None:
@@ -57,12 +63,6 @@ class Meter:
         if count > 1:
             self._classes[0] += count - 1
         self._last = t
-
-    def _report(self, chunk: StreamChunk) -> None:
-        if chunk.usage is not None:
-            self.usage = merge(self.usage, chunk.usage)
-        if chunk.timings is not None:
-            self.timings = merge(self.timings, chunk.timings)
 
     def metrics(self, duration: int) -> Metrics:
         """The figures so far, for an answer that took `duration` microseconds."""
@@ -82,13 +82,10 @@ class Meter:
         )
 
     def _percentile(self, share: float) -> float:
-        wanted = share * sum(self._classes.values())
-        seen = 0
-        for index, count in sorted(self._classes.items()):
-            seen += count
-            if seen >= wanted:
-                return min(_middle_of(index), self._longest) / 1e6
-        return self._longest / 1e6
+        indices = sorted(self._classes)
+        seen = list(accumulate(self._classes[index] for index in indices))
+        index = indices[bisect_left(seen, share * seen[-1])]
+        return min(_middle_of(index), self._longest) / 1e6
 
 
 def _middle_of(index: int) -> float:

@@ -27,13 +27,9 @@ def mended(messages: NativeMessages) -> NativeMessages:
 
 def natives_record(messages: NativeMessages) -> dict[str, Any]:
     """The keys of an `end` line: `message` is that of choice 0, `other_messages` has the rest."""
-    record: dict[str, Any] = {}
-    for choice, message in messages.items():
-        if choice == 0:
-            record["message"] = message
-        else:
-            record.setdefault("other_messages", {})[str(choice)] = message
-    return record
+    others = {str(choice): message for choice, message in messages.items() if choice != 0}
+    record: dict[str, Any] = {"message": messages[0]} if 0 in messages else {}
+    return {**record, "other_messages": others} if others else record
 
 
 def natives_of(end: Mapping[str, Any] | None) -> NativeMessages:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError, UnknownVesselError
-from .vessel import Vessel
 
-__all__ = ["find_vessel", "installed_vessels"]
+if TYPE_CHECKING:
+    from .vessel import Vessel
+
+__all__ = ["dialect", "find_vessel", "installed_vessels"]
 
 GROUP = "vesselog.vessels"
 
@@ -44,6 +47,12 @@ def find_vessel(name: str) -> type[Vessel]:
         )
     vessel: type[Vessel] = installed[name].load()
     return vessel
+
+
+@cache
+def dialect(name: str) -> Vessel:
+    """The vessel with this name, without any configuration: for what only needs its dialect."""
+    return find_vessel(name)()
 
 
 def _without_metadata() -> dict[str, EntryPoint]:

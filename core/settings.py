@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from .errors import ConfigurationError
@@ -77,9 +71,7 @@ class Timeouts(_Settings):
 
     def over(self, others: Timeouts) -> Timeouts:
         """These timeouts, with the fields left out taken from `others`."""
-        return others.model_copy(
-            update={name: getattr(self, name) for name in self.model_fields_set}
-        )
+        return others.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class Limits(_Settings):

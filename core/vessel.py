@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Never, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Self, SupportsIndex
 
 from .chunk import ChunkFields, StreamChunk
 from .errors import ConfigurationError, ProviderError
@@ -21,6 +21,9 @@ from .framing import Framing
 from .jsontext import dumps
 from .native import NativeMessages
 from .request import ChatRequest, SplitThink
+
+if TYPE_CHECKING:
+    from .completion import Completion
 
 __all__ = ["Decoder", "ModelInfo", "Progress", "Unpicklable", "Vessel", "WireRequest"]
 
@@ -230,6 +233,14 @@ class Vessel(Unpicklable, ABC):
         dialect cannot express the chunk, and for vessels that only read.
         """
         return None
+
+    def chunk_object(self, chunk: StreamChunk) -> dict[str, Any]:
+        """`chunk` as the JSON value that is in a frame of this dialect."""
+        raise NotImplementedError
+
+    def completion_object(self, completion: Completion) -> dict[str, Any]:
+        """`completion` as the JSON value that answers a request for no stream."""
+        raise NotImplementedError
 
     def models_request(self) -> WireRequest | None:
         """The request that lists the server's models, None where there is no such route."""

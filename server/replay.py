@@ -78,9 +78,7 @@ def replay_app(
             return said({"error": miss.message}, 404) if listed is None else said(listed)
         except RecordingError as error:
             return said({"error": error.message}, 500)
-        played = Playback(
-            answer.call, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep
-        )
+        played = Playback(answer, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep)
         # Starlette asks no more of a response than that it is an ASGI application.
         return cast("Response", played)
 

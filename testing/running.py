@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.assembler import Assembler
-from ..core.completion import Completion
 from ..core.exchange import Exchange, Step
-from ..vessels import Progress, StreamChunk, Vessel, VesselogError, WireRequest
+from ..vessels import Completion, Progress, StreamChunk, Vessel, VesselogError, WireRequest
 from .bodies import Body
 
 __all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "run", "shown"]

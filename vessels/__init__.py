@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 _HOMES = (
     *(
         "..core.chunk",
+        "..core.completion",
         "..core.errors",
         "..core.frame",
         "..core.framing",
@@ -29,11 +30,14 @@ _HOMES = (
     *(
         ".base_urls",
         ".call_arguments",
+        ".called_tools",
         ".concatenated_json",
         ".fast_path",
         ".history",
         ".joined_pieces",
+        ".mended_values",
         ".openai_history",
+        ".openai_shape",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
@@ -44,7 +48,15 @@ _HOMES = (
 )
 
 if TYPE_CHECKING:
-    from ..core.chunk import ChunkFields, FinishReason, StreamChunk, ToolCallDeltaFields
+    from ..core.chunk import (
+        ChunkFields,
+        FinishReason,
+        StreamChunk,
+        ToolCallDelta,
+        ToolCallDeltaFields,
+        Usage,
+    )
+    from ..core.completion import Choice, Completion
     from ..core.errors import (
         ClientStateError,
         ConfigurationError,
@@ -88,17 +100,20 @@ if TYPE_CHECKING:
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
-    from .base_urls import ollama_base_url, route_url, split_base_url, with_root
+    from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import arguments_object, arguments_text, function_of, made_id
+    from .called_tools import CalledTool, CalledTools
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import INVALID_JSON, native_of, valid_arguments, valid_history
     from .joined_pieces import JoinedObject
+    from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_history import MessageRules
+    from .openai_shape import chunk_to_openai, completion_to_openai
     from .presets import (
         VLLM,
         XAI,
@@ -156,10 +171,14 @@ __all__ = [
     "ZAI",
     "Anthropic",
     "Azure",
+    "CalledTool",
+    "CalledTools",
     "Cerebras",
     "ChatRequest",
+    "Choice",
     "ChunkFields",
     "ClientStateError",
+    "Completion",
     "ConfigurationError",
     "ConnectionFailedError",
     "Conversation",
@@ -210,12 +229,14 @@ __all__ = [
     "TextPart",
     "Together",
     "Tool",
+    "ToolCallDelta",
     "ToolCallDeltaFields",
     "ToolCallRequest",
     "ToolCalls",
     "ToolFunction",
     "TruncatedError",
     "UnknownVesselError",
+    "Usage",
     "UsageError",
     "Vessel",
     "VesselogError",
@@ -224,6 +245,8 @@ __all__ = [
     "arguments_text",
     "chat_request",
     "chosen_tool",
+    "chunk_to_openai",
+    "completion_to_openai",
     "conversation",
     "dumps",
     "error_in_band",
@@ -232,16 +255,21 @@ __all__ = [
     "function_of",
     "inline_image",
     "is_retryable",
+    "is_word",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
     "made_id",
     "mend_value",
+    "mended_object",
+    "mended_objects",
+    "mended_text",
     "names_by_call_id",
     "native_of",
     "object_in",
     "ollama_base_url",
+    "path_segment",
     "refuse_custom_tools",
     "requested_format",
     "route_url",

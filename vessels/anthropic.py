@@ -4,12 +4,12 @@ https://docs.claude.com/en/api/messages and …/en/docs/build-with-claude/extend
 request is translated:
 
 - System messages at the beginning become `system`; the API has no others, so later ones are
-  refused. Results of tools become blocks of a user's message, those in a row of one.
+  refused. anthropic_messages.py has the rules for the messages.
 - `max_tokens` is required by the API: give it with the request, or to the vessel for all of them.
-- `think`: an effort goes to `output_config.effort`; True is adaptive thinking, False turns it off.
-  Older models want `extra_body={"thinking": {"type": "enabled", "budget_tokens": …}}`.
-- A model that thinks and calls tools wants its thinking back, signatures and all: put the answer's
-  `extra["thinking_blocks"]` under that name into the assistant's message.
+- `think`: an effort goes to `output_config.effort`; True is adaptive thinking, False or 0 turns it
+  off; a number is the budget in tokens, which older models want.
+- An answer of this vessel goes back as it came, thinking with its signatures in its order, if the
+  message is that of `to_message()`; the container that it used goes to `container`.
 - Parts and tools of the API's own (documents, server tools, `cache_control`) pass through.
 - `options` and `extra_body` both go to the body's top, `extra_body` last.
 """
@@ -20,14 +20,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 from ..core.errors import InvalidRequestError, ProviderError
-from ..core.request import ChatRequest, ImagePart, Message, Part, Tool
+from ..core.request import ChatRequest, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .anthropic_answer import AnthropicDecoder
+from .anthropic_messages import container_of, system_and_messages
 from .base_urls import route_url
-from .call_arguments import arguments_object
 from .provider_errors import error_of_status
-from .request_parts import chosen_tool, conversation, inline_image, requested_format, stop_list
+from .request_parts import chosen_tool, refuse_custom_tools, requested_format, stop_list
 
 __all__ = ["Anthropic"]
 
@@ -82,16 +82,17 @@ class Anthropic(Vessel):
             logprobs="they are not supported",
             keep_alive="it is not supported",
         )
-        system, turns = conversation(chat.messages or (), self.name)
+        refuse_custom_tools(chat, self.name)
+        system, messages = system_and_messages(chat.messages or ())
         body: dict[str, Any] = {"model": chat.model}
         limit = self._max_tokens if chat.max_tokens is None else chat.max_tokens
         if limit is not None:
             body["max_tokens"] = limit
-        if len(system) == 1 and isinstance(system[0].content, str):
-            body["system"] = system[0].content
-        elif system:
-            body["system"] = [block for message in system for block in _blocks(message)]
-        body["messages"] = [_message(turn) for turn in turns]
+        if system is not None:
+            body["system"] = system
+        body["messages"] = messages
+        if (container := container_of(chat.messages or ())) is not None:
+            body["container"] = container
         body |= chat.given("temperature", "top_p")
         if (stop := stop_list(chat.stop)) is not None:
             body["stop_sequences"] = stop
@@ -101,8 +102,8 @@ class Anthropic(Vessel):
             body["tool_choice"] = _tool_choice(chat.tool_choice)
         if output := _output(chat):
             body["output_config"] = output
-        if isinstance(chat.think, bool):
-            body["thinking"] = {"type": "adaptive" if chat.think else "disabled"}
+        if (thinking := _thinking(chat)) is not None:
+            body["thinking"] = thinking
         body["stream"] = chat.stream
         body |= {**(chat.options or {}), **(chat.extra_body or {})}
         if "max_tokens" not in body:
@@ -141,55 +142,6 @@ class Anthropic(Vessel):
         return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
 
 
-def _message(turn: list[Message]) -> dict[str, Any]:
-    message = turn[0]
-    if message.role not in {"user", "assistant"}:
-        return {"role": "user", "content": [_tool_result(result) for result in turn]}
-    own = dict(message.model_extra or {})
-    content: Any = message.content or ""
-    thinking = own.pop("thinking_blocks", None)
-    if thinking or message.tool_calls or not isinstance(content, str):
-        content = [*(thinking or ()), *_blocks(message)]
-        content += [
-            {
-                "type": "tool_use",
-                "id": call.id,
-                "name": call.tool,
-                "input": arguments_object(call, "anthropic"),
-            }
-            for call in message.tool_calls or ()
-        ]
-    return {"role": message.role, "content": content, **own}
-
-
-def _tool_result(message: Message) -> dict[str, Any]:
-    """A result; `is_error` and other fields of the message come along."""
-    if not message.tool_call_id:
-        raise InvalidRequestError("anthropic needs tool_call_id in the result of a tool")
-    content = message.content if isinstance(message.content, str) else _blocks(message)
-    block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
-    return {**block, **(message.model_extra or {})}
-
-
-def _blocks(message: Message) -> list[dict[str, Any]]:
-    if isinstance(message.content, str):
-        return [{"type": "text", "text": message.content}] if message.content else []
-    return [_block(part) for part in message.content or ()]
-
-
-def _block(part: Part) -> dict[str, Any]:
-    if not isinstance(part, ImagePart):
-        return part.model_dump(mode="json")
-    url = part.image_url.url
-    inline = inline_image(url, "anthropic")
-    source = (
-        {"type": "url", "url": url}
-        if inline is None
-        else {"type": "base64", "media_type": inline.media_type, "data": inline.data}
-    )
-    return {"type": "image", "source": source, **(part.model_extra or {})}
-
-
 def _tool(tool: Tool) -> dict[str, Any]:
     if tool.function is None:
         return tool.model_dump(mode="json", exclude_none=True)
@@ -202,10 +154,23 @@ def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
     if (name := chosen_tool(choice)) is not None:
         return {"type": "tool", "name": name}
     if isinstance(choice, dict):
+        if choice.get("type") not in {"auto", "any", "tool", "none"}:
+            raise InvalidRequestError(
+                f"anthropic does not support tool_choice of the type {choice.get('type')!r}"
+            )
         return choice
     if choice not in _TOOL_CHOICES:
         raise InvalidRequestError(f"anthropic does not support tool_choice {choice!r}")
     return {"type": _TOOL_CHOICES[choice]}
+
+
+def _thinking(chat: ChatRequest) -> dict[str, Any] | None:
+    think = chat.think
+    if think is None or isinstance(think, str):
+        return None
+    if isinstance(think, bool) or think == 0:
+        return {"type": "adaptive" if think else "disabled"}
+    return {"type": "enabled", "budget_tokens": think}
 
 
 def _output(chat: ChatRequest) -> dict[str, Any]:

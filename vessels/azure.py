@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
 from ..core.vessel import WireRequest
-from .base_urls import split_base_url
+from .base_urls import path_segment, split_base_url
 from .openai import OpenAI
 
 __all__ = ["Azure"]
@@ -134,6 +134,8 @@ class Azure(OpenAI):
             path = path.removesuffix(known)
         query = dict(parse_qsl(parts.query))
         version = query.pop("api-version", None) or self._api_version
+        if version is not None and not version.isprintable():
+            raise ConfigurationError(f"{version!r} is no version of an API", setting="api_version")
         dated = version is not None and version.lower() not in _UNDATED
         root, deployments, _ = path.partition("/deployments/")
         if deployments:
@@ -143,7 +145,7 @@ class Azure(OpenAI):
             if not dated:
                 path += "/v1"
             elif model is not None:
-                path += f"/deployments/{quote(model, safe='')}"
+                path += f"/deployments/{path_segment(model)}"
         if path.endswith("/v1"):
             # A dated version, which the environment may still name, is an error here.
             version = None if dated else version

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from ..core.errors import ConfigurationError
+from ..core.errors import ConfigurationError, InvalidRequestError
 
-__all__ = ["ollama_base_url", "route_url", "split_base_url", "with_root"]
+__all__ = ["ollama_base_url", "path_segment", "route_url", "split_base_url", "with_root"]
 
 # Addresses that a server listens on, not ones to connect to (OLLAMA_HOST serves both).
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - never bound
@@ -66,6 +66,20 @@ def route_url(
     if not ending and (below_path or not path):
         path = with_root(path, root)
     return urlunsplit(parts._replace(path=path + route, fragment=""))
+
+
+def path_segment(name: str) -> str:
+    """A name from a request, such as a model's, quoted as one segment of a path.
+
+    Raises InvalidRequestError for `.` and `..`, which would lead to another path, for an empty
+    name, and for control characters.
+    """
+    if name in {"", ".", ".."} or not name.isprintable():
+        raise InvalidRequestError(
+            f"{name!r} cannot be a name in the path of a URL: it is empty, . or .., or has a "
+            "control character"
+        )
+    return quote(name, safe="")
 
 
 def ollama_base_url(host: str) -> str:

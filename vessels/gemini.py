@@ -1,39 +1,37 @@
 """The dialect of Google's Gemini API: `models/MODEL:streamGenerateContent`, `:generateContent`.
 
 https://ai.google.dev/api/generate-content, …/gemini-api/docs/thinking and …/docs/function-calling.
-How a request is translated:
+How a request is translated (gemini_contents.py says how messages are):
 
-- System messages at the beginning become `systemInstruction`; later ones are refused. The
-  assistant is called `model`. Results of tools become parts of a user's content, those in a row of
-  one; a result that is no JSON object is wrapped as {"result": …}.
+- System messages at the beginning become `systemInstruction`; later ones are refused.
 - The sampling fields go to `generationConfig`, where those given as `options` win; `extra_body`
   goes to the body's top, its `generationConfig` winning over both.
-- `think`: True asks for thoughts to be shown, an effort is a `thinkingLevel` (with thoughts shown),
-  False sets the budget to 0, which some models refuse.
-- Gemini 3 wants the signatures of its thoughts back where it called a function: put the answer's
-  `extra["thought_signatures"]` under that name into the assistant's message.
+- `think`: True asks for thoughts to be shown, an effort is a `thinkingLevel` and a number a
+  `thinkingBudget` in tokens (with thoughts shown), False sets the budget to 0, which some models
+  refuse.
+- Gemini 3 wants the signatures of its thoughts back where it called a function. They are in the
+  answer's own form, which `to_message()` has and this vessel sends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
-from urllib.parse import quote, urlunsplit
+from urllib.parse import urlunsplit
 
 from ..core.errors import InvalidRequestError, ProviderError
-from ..core.jsontext import loads
-from ..core.request import ChatRequest, ImagePart, Message, Part, TextPart, Tool
+from ..core.request import ChatRequest, Tool
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .base_urls import split_base_url
-from .call_arguments import arguments_object
+from .base_urls import path_segment, split_base_url, with_root
 from .gemini_answer import GeminiDecoder
+from .gemini_contents import contents, message_parts
+from .history import valid_history
 from .provider_errors import error_of_status
 from .request_parts import (
     chosen_tool,
     conversation,
-    inline_image,
-    names_by_call_id,
+    refuse_custom_tools,
     requested_format,
     stop_list,
 )
@@ -48,6 +46,7 @@ _SAMPLING = {
     "seed": "seed",
     "n": "candidateCount",
 }
+_COLLECTIONS = {"endpoints", "locations", "models", "projects", "publishers", "tunedModels"}
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
@@ -75,14 +74,15 @@ class Gemini(Vessel):
             function_call="give tool_choice",
             keep_alive="it is not supported",
         )
-        messages = chat.messages or ()
+        refuse_custom_tools(chat, self.name)
+        # A call may have no id here, nor its result.
+        messages = valid_history(chat.messages or (), self.name, ids=r"(?s).*")
         system, turns = conversation(messages, self.name)
-        called = names_by_call_id(messages)
         body: dict[str, Any] = {}
         if system:
-            parts = [part for message in system for part in _parts(message)]
+            parts = [part for message in system for part in message_parts(message)]
             body["systemInstruction"] = {"parts": parts}
-        body["contents"] = [_content(turn, called) for turn in turns]
+        body["contents"] = contents(turns, chat.model)
         if chat.tools is not None:
             body["tools"] = _tools(chat.tools)
         if chat.tool_choice is not None:
@@ -123,7 +123,7 @@ class Gemini(Vessel):
 
     def _url(self, model: str, method: str) -> str:
         parts = split_base_url(self.base_url)
-        path = parts.path.partition("/models")[0].rstrip("/") or "/v1beta"
+        path = with_root(parts.path.partition("/models")[0], "/v1beta")
         path += _path(model) if model else "/models"
         name, _, query = method.partition("?")
         query = "alt=sse" if method == _STREAM else query
@@ -132,8 +132,11 @@ class Gemini(Vessel):
 
 
 def _path(model: str) -> str:
-    """The path of a model; names with a slash (`tunedModels/…`) are paths already."""
-    return f"/{quote(model if '/' in model else f'models/{model}')}"
+    """The path of a name or resource name (Vertex AI's too). Raises InvalidRequestError."""
+    names = model.split("/") if "/" in model else ("models", model)
+    if len(names) % 2 or not _COLLECTIONS.issuperset(names[::2]):
+        raise InvalidRequestError(f"{model!r} is no model: give a name, or tunedModels/NAME")
+    return "".join(f"/{path_segment(name)}" for name in names)
 
 
 def _config(chat: ChatRequest) -> dict[str, Any]:
@@ -149,74 +152,18 @@ def _config(chat: ChatRequest) -> dict[str, Any]:
         config["responseMimeType"] = "application/json"
         if asked != "json":
             config["responseJsonSchema"] = asked
-    if isinstance(chat.think, str):
-        config["thinkingConfig"] = {"includeThoughts": True, "thinkingLevel": chat.think}
-    elif chat.think is not None:
-        on: dict[str, Any] = {"includeThoughts": True}
-        config["thinkingConfig"] = on if chat.think else {"thinkingBudget": 0}
+    if chat.think is not None:
+        config["thinkingConfig"] = _thinking(chat.think)
     return config
 
 
-def _content(turn: list[Message], called: Mapping[str, str]) -> dict[str, Any]:
-    message = turn[0]
-    if message.role not in {"user", "assistant"}:
-        return {"role": "user", "parts": [_result(result, called) for result in turn]}
-    own = dict(message.model_extra or {})
-    signatures = cast("dict[str, str]", own.pop("thought_signatures", None) or {})
-    role = "model" if message.role == "assistant" else "user"
-    return {"role": role, "parts": _signed(message, signatures), **own}
-
-
-def _signed(message: Message, signatures: dict[str, str]) -> list[dict[str, Any]]:
-    """A message's parts, each with the signature of its thought where there is one."""
-    parts = _parts(message)
-    if parts and "text" in signatures:
-        parts[-1]["thoughtSignature"] = signatures["text"]
-    for number, call in enumerate(message.tool_calls or ()):
-        function: dict[str, Any] = {
-            "name": call.tool,
-            "args": arguments_object(call, "gemini"),
-        }
-        part: dict[str, Any] = {"functionCall": {"id": call.id} | function if call.id else function}
-        if signature := signatures.get(str(number)):
-            part["thoughtSignature"] = signature
-        parts.append(part)
-    return parts
-
-
-def _result(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
-    name = message.name or called.get(message.tool_call_id or "")
-    if not name:
-        raise InvalidRequestError(
-            "gemini needs the function's name in the result of a tool: as name, or by the "
-            "tool_call_id of an earlier call"
-        )
-    try:
-        value: Any = loads(message.text)
-    except ValueError:
-        value = message.text
-    response = cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
-    result: dict[str, Any] = {"name": name, "response": response}
-    identifier = {"id": message.tool_call_id} if message.tool_call_id else {}
-    return {"functionResponse": {**identifier, **result, **(message.model_extra or {})}}
-
-
-def _parts(message: Message) -> list[dict[str, Any]]:
-    if isinstance(message.content, str):
-        return [{"text": message.content}] if message.content else []
-    return [_part(part) for part in message.content or ()]
-
-
-def _part(part: Part) -> dict[str, Any]:
-    own = part.model_extra or {}
-    if isinstance(part, TextPart):
-        return {"text": part.text, **own}
-    if not isinstance(part, ImagePart):
-        return dict(own)
-    inline = inline_image(part.image_url.url, "gemini")
-    if inline is None:
-        return {"fileData": {"fileUri": part.image_url.url}, **own}
-    return {"inlineData": {"mimeType": inline.media_type, "data": inline.data}, **own}
+def _thinking(think: bool | str | int) -> dict[str, Any]:  # noqa: FBT001 - as the field has it
+    if think is False:
+        return {"thinkingBudget": 0}
+    if think is True:
+        return {"includeThoughts": True}
+    name = "thinkingLevel" if isinstance(think, str) else "thinkingBudget"
+    return {"includeThoughts": True, name: think}
 
 
 def _tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:

@@ -4,78 +4,42 @@ https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. Each 
 shape as a whole answer; there is no terminator. An answer is complete when each candidate (as many
 as were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
 finish without any candidate. A finish reason that means a failure (an invalid function call) is an
-error in band. `STOP` stays `stop` where functions were called, as the provider sends it.
+error in band.
 
-Usage is cumulative on each event. The API counts thoughts apart from `candidatesTokenCount`, and
-what tools put in apart from `promptTokenCount`; here, as everywhere, output_tokens and input_tokens
-are all of them. The API's own details are in `extra["usage"]`.
-
-`extra["thought_signatures"]` has the signatures by the number of the tool call, or "text".
-`extra["parts"]` has the small ones of the parts of other kinds (code that was run, images). Both
-come once, when the candidate ends.
+Fields that only the API knows are in `extra`, whatever their size: ratings, citations, grounding.
+Those of a candidate's content are in its native form (gemini_parts.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, cast
 
-from ..core.chunk import ChunkFields, FinishReason
+from ..core.chunk import ChunkFields
 from ..core.frame import Frame
-from ..core.jsontext import dumps, loads_exact
+from ..core.jsontext import loads_exact
+from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
+from .concatenated_json import DONE, json_values
+from .gemini_finish import FINISH, UNSPECIFIED, finish_reason_name
 from .gemini_logprobs import read_logprobs
+from .gemini_parts import GeminiParts
+from .gemini_usage import usage_fields
+from .mended_values import is_word, mended_object, mended_objects, mended_text
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
-from .tool_calls import ToolCalls
-from .wire_values import list_in, object_in, sum_of_counts, text_of
 
 __all__ = ["GeminiDecoder"]
 
-_FILTERS = (
-    *("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
-    *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
-)
-_FAILURES = (
-    *("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"),
-    *("TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"),
-)
-_FINISH: dict[str, FinishReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    **dict.fromkeys(_FILTERS, "content_filter"),
-    **dict.fromkeys(_FAILURES, "error"),
-}
-_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
-_INPUT = ("promptTokenCount", "toolUsePromptTokenCount")
-_OUTPUT = ("candidatesTokenCount", "thoughtsTokenCount")
 _KNOWN = frozenset({"candidates", "modelVersion", "responseId", "usageMetadata"})
-_KNOWN_IN_USAGE = frozenset(
-    {"cachedContentTokenCount", "promptTokenCount", "totalTokenCount", *_OUTPUT}
-)
 _KNOWN_IN_CANDIDATE = frozenset({"content", "finishReason", "index", "logprobsResult"})
-_TEXT = frozenset({"text", "thought", "thoughtSignature"})
 
 
-class _Candidate:
+class _Candidate(GeminiParts):
     """The state of one candidate."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.calls = ToolCalls()
-        self.signatures: dict[str, str] = {}
-        self.parts: list[Any] = []
-        self.given = 0
-        self.finished = False
-
-    def grown(self) -> dict[str, Any]:
-        """For `extra`: the signatures and parts, if more have come since they were given."""
-        size = len(self.signatures) + len(self.parts)
-        if size == self.given:
-            return {}
-        self.given = size
-        found = {"thought_signatures": dict(self.signatures), "parts": list(self.parts)}
-        return {name: value for name, value in found.items() if value}
+    finished = False
 
 
 class GeminiDecoder(Decoder):
@@ -97,24 +61,78 @@ class GeminiDecoder(Decoder):
         """The chunks of an event: one for each candidate, the first with what is about them all."""
         data = frame.data
         if data is None:
+            return self._without_data(frame)
+        if frame.event == "error":
+            return self._failed(data)
+        try:
+            # Arguments are values here, and a function may be called with an integer of any size.
+            value = loads_exact(data) if '"functionCall"' in data else frame.json()
+        except ValueError:
+            return self._not_json(data, frame)
+        return self._values(value, frame)
+
+    def native(self) -> NativeMessages:
+        """The content of each candidate, with role and parts."""
+        found = {index: state.native() for index, state in self._candidates.items()}
+        return {index: content for index, content in found.items() if content is not None}
+
+    def flush(self, frame: Frame) -> Iterator[ChunkFields]:  # noqa: ARG002 - nothing is mended
+        """What came of the arguments of a call whose end never came."""
+        for index, state in self._candidates.items():
+            if calls := state.close():
+                yield _of_choice(index, {"tool_calls": calls})
+
+    def _without_data(self, frame: Frame) -> Iterable[ChunkFields]:
+        """A comment, or JSON or an error without the name of its field."""
+        text = frame.text.strip("\ufeff \t\r\n")
+        if text[:1] in {"{", "["}:
+            frame.repair("data-without-field-name")
+            return self._not_json(text, frame)
+        for line in text.replace("\r", "\n").split("\n"):
+            if line.startswith("error:"):
+                frame.repair("error-as-field")
+                return self._failed(line[6:].strip())
+        return ()
+
+    def _not_json(self, data: str, frame: Frame) -> Iterable[ChunkFields]:
+        if data.strip() == DONE:
+            frame.repair("done-marker")
             return ()
-        # Arguments are values here, and a function may be called with an integer of any size.
-        value = loads_exact(data) if '"functionCall"' in data else frame.json()
+        if data.startswith(":"):
+            frame.repair("comment-as-data")
+            return ()
+        if is_word(data):
+            frame.repair("unknown-event")
+            return ()
+        values = json_values(data)
+        if len(values) > 1:
+            frame.repair("glued-events")
+        return chain.from_iterable(self._values(each, frame) for each in values if each != DONE)
+
+    def _failed(self, text: str) -> Iterable[ChunkFields]:
+        try:
+            (value,) = json_values(text)
+        except ValueError:
+            value = text
+        raise error_in_band(self._vessel, value)
+
+    def _values(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
         # Without alt=sse a stream is one JSON list of the same objects.
-        events = cast("list[Any]", value) if isinstance(value, list) else [value]
-        return (fields for event in events for fields in self._event(event, frame))
+        for event in cast("list[Any]", value) if isinstance(value, list) else [value]:
+            yield from self._event(event, frame)
 
     def _event(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
-        if not isinstance(value, dict):
-            raise ValueError(f"an event is {type(value).__name__}, not an object")  # noqa: TRY004
-        event = cast("dict[str, Any]", value)
+        event = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         if event.get("error"):
             raise error_in_band(self._vessel, event["error"])
+        if "choices" in event:
+            raise ValueError("this is the OpenAI dialect, not Gemini's own")
         if event.keys().isdisjoint({*_KNOWN, "promptFeedback"}):
-            raise ValueError("an object that is no answer")
-        head: ChunkFields | None = self._head(event)
+            frame.repair("unknown-event")
+            return
+        head: ChunkFields | None = self._head(event, frame)
         failure: dict[str, Any] | None = None
-        for position, candidate in enumerate(list_in(event, "candidates")):
+        for position, candidate in enumerate(mended_objects(event.get("candidates"), frame)):
             fields = self._candidate(candidate, position, frame)
             if fields.get("finish_reason") == "error":
                 failure = candidate
@@ -126,108 +144,81 @@ class GeminiDecoder(Decoder):
         if head:
             yield head
         if failure is not None:
-            code = failure["finishReason"]
-            message = text_of(failure.get("finishMessage")) or f"finishReason {code}"
+            code = finish_reason_name(failure["finishReason"])
+            message = mended_text(failure.get("finishMessage"), frame) or f"finishReason {code}"
             raise error_in_band(self._vessel, {"message": message, "code": code})
         if self._finished == len(self._candidates) >= self._expected:
             self.progress = Progress.FINISHED
 
-    def _head(self, event: dict[str, Any]) -> ChunkFields:
+    def _head(self, event: dict[str, Any], frame: Frame) -> ChunkFields:
         """What is about the answer as a whole."""
         repeats = self._repeats
         fields: ChunkFields = {}
-        identifier = text_of(event.get("responseId"))
+        identifier = mended_text(event.get("responseId"), frame)
         if identifier and repeats.is_new("id", identifier):
             fields["response_id"] = identifier
-        model = text_of(event.get("modelVersion"))
+        model = mended_text(event.get("modelVersion"), frame)
         if model and repeats.is_new("model", model):
             fields["model"] = model
-        extra = repeats.unknown_fields(event, _KNOWN)
-        usage = object_in(event, "usageMetadata")
-        counts = {
-            "input_tokens": sum_of_counts(usage, *_INPUT),
-            "output_tokens": sum_of_counts(usage, *_OUTPUT),
-            "total_tokens": sum_of_counts(usage, "totalTokenCount"),
-            "cached_input_tokens": sum_of_counts(usage, "cachedContentTokenCount"),
-            "reasoning_tokens": sum_of_counts(usage, "thoughtsTokenCount"),
-        }
-        counts = {name: count for name, count in counts.items() if count is not None}
-        if counts and repeats.is_new("counts", counts):
-            fields["usage"] = cast("dict[str, int | None]", counts)
-        own = {name: value for name, value in usage.items() if name not in _KNOWN_IN_USAGE}
-        extra.update(repeats.unknown_fields({"usage": own}))
-        if extra:
+        usage = usage_fields(mended_object(event.get("usageMetadata"), frame))
+        if usage and repeats.is_new("usage", usage):
+            fields["usage"] = usage
+        if extra := repeats.unknown_fields(event, _KNOWN):
             fields["extra"] = extra
-        feedback = object_in(event, "promptFeedback")
-        reason = text_of(feedback.get("blockReason"))
-        if reason or feedback.get("blockReasonMessage"):
-            fields["finish_reason"] = "content_filter"
-            fields["raw_finish_reason"] = reason or "promptFeedback"
-            self.progress = Progress.FINISHED
+        if "promptFeedback" in event:
+            feedback = mended_object(event["promptFeedback"], frame)
+            reason = mended_text(feedback.get("blockReason"), frame)
+            if reason or feedback.get("blockReasonMessage"):
+                fields["finish_reason"] = "content_filter"
+                fields["raw_finish_reason"] = reason or "promptFeedback"
+                self.progress = Progress.FINISHED
         return fields
 
     def _candidate(self, candidate: dict[str, Any], position: int, frame: Frame) -> ChunkFields:
         index = candidate.get("index", position)
-        if type(index) is not int:
-            raise ValueError(f"a candidate's index is {type(index).__name__}")
+        if type(index) is not int or not 0 <= index < 1 << 32:
+            frame.repair("missing-choice-index")
+            index = position
         state = self._candidates.get(index)
         if state is None:
-            state = self._candidates[index] = _Candidate(index)
-        fields: ChunkFields = {"choice": index} if index else {}
-        content = object_in(candidate, "content")
+            state = self._candidates[index] = _Candidate()
+        fields = _of_choice(index, {})
+        content = mended_object(candidate.get("content"), frame)
         # The API's name for the assistant.
         if content.get("role") == "model" and self._repeats.is_new((index, "role"), "model"):
             fields["role"] = "assistant"
-        extra = self._repeats.unknown_fields(candidate, _KNOWN_IN_CANDIDATE, index)
-        _read_parts(list_in(content, "parts"), state, fields, frame)
-        if logprobs := read_logprobs(object_in(candidate, "logprobsResult")):
-            fields["logprobs"] = {"content": logprobs}
-        reason = text_of(candidate.get("finishReason"))
-        finished = self._whole
-        if reason and reason != _UNSPECIFIED:
-            finished = True
-            fields["finish_reason"] = _FINISH.get(reason, "other")
-            fields["raw_finish_reason"] = reason
-        elif self._whole:
-            # A whole answer ends where it ends; the reason stays unknown.
-            frame.repair("missing-finish-reason")
-        if finished and not state.finished:
-            state.finished = True
-            self._finished += 1
-            extra.update(state.grown())
-        if extra:
+        state.read(content, fields, frame)
+        if extra := self._repeats.unknown_fields(candidate, _KNOWN_IN_CANDIDATE, index):
             fields["extra"] = extra
+        if "logprobsResult" in candidate:
+            logprobs = read_logprobs(mended_object(candidate["logprobsResult"], frame))
+            if logprobs:
+                fields["logprobs"] = {"content": logprobs}
+        reason = finish_reason_name(candidate.get("finishReason"))
+        if reason == UNSPECIFIED:
+            reason = ""
+        if reason or self._whole:
+            self._finish(reason, state, fields, frame)
         return fields
 
-    def flush(self, frame: Frame) -> Iterator[ChunkFields]:  # noqa: ARG002
-        """The signatures and parts that were not given yet."""
-        for index, state in self._candidates.items():
-            if state.finished and (extra := state.grown()):
-                yield {"choice": index, "extra": extra} if index else {"extra": extra}
+    def _finish(self, reason: str, state: _Candidate, fields: ChunkFields, frame: Frame) -> None:
+        if reason:
+            if reason not in FINISH and not state.said:
+                frame.repair("unknown-finish-reason")
+            fields["finish_reason"] = FINISH.get(reason, "other")
+            fields["raw_finish_reason"] = reason
+        else:
+            # A whole answer ends where it ends; the reason stays unknown.
+            frame.repair("missing-finish-reason")
+        if reason == "STOP" and (calls := state.finish(frame)):
+            fields["tool_calls"] = [*fields.get("tool_calls", ()), *calls]
+        if not state.finished:
+            state.finished = True
+            self._finished += 1
 
 
-def _read_parts(parts: list[Any], state: _Candidate, fields: ChunkFields, frame: Frame) -> None:
-    """Texts, thoughts and function calls go into the chunk, all else into the candidate."""
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for part in parts:
-        place = "text"
-        if text := text_of(part.get("text")):
-            (thoughts if part.get("thought") else texts).append(text)
-        if call := object_in(part, "functionCall"):
-            piece = {"id": call.get("id"), "function": {**call, "arguments": call.get("args")}}
-            delta = state.calls.add(piece, frame, whole=True)
-            if delta is not None:
-                fields.setdefault("tool_calls", []).append(delta)
-                place = delta.get("slot", place)
-        elif part.keys() - _TEXT:
-            state.parts.append(part)
-        if signature := text_of(part.get("thoughtSignature")):
-            state.signatures[place] = signature
-    if thoughts:
-        fields["reasoning"] = "".join(thoughts)
-    if texts:
-        fields["text"] = "".join(texts)
+def _of_choice(index: int, fields: ChunkFields) -> ChunkFields:
+    return {"choice": index, **fields} if index else fields
 
 
 def _join(fields: ChunkFields, head: ChunkFields) -> None:

@@ -123,7 +123,7 @@ class _Calls:
             if not keep and (sent in self.used or not self._allowed.fullmatch(sent)):
                 sent = self._made(f"{given} {self._count} {call.tool}")
             self._count += 1
-            self.used.add(sent)
+            self.used.update({sent} - {""})
             found.append(_Waiting(given, sent, call.tool))
             calls.append(_valid(call, sent))
         self._waiting = found + self._waiting

@@ -118,7 +118,7 @@ class _Entry(JoinedObject):
 
     def add(self, fields: Mapping[str, Any]) -> bool:
         self.id = self.id or fields.get("id")
-        if "signature" in fields and fields["signature"]:
+        if fields.get("signature"):
             self.is_signed = True
         return super().add(fields)
 
@@ -143,7 +143,7 @@ class JoinedList:
 
     def add(self, entries: list[Any]) -> bool:
         """Add a piece. Returns whether it says anything that those before it did not."""
-        are_pieces = [_is_piece(entry) for entry in entries]
+        are_pieces = [_is_piece(entry, self._of_index) for entry in entries]
         if True not in are_pieces:
             new = self._so_far.new_in(entries)
             self._entries += new
@@ -181,15 +181,16 @@ class JoinedList:
         return [_built(entry) for entry in self._entries]
 
 
-def _is_piece(entry: Any) -> bool:
+def _is_piece(entry: Any, begun: Mapping[tuple[Any, int], _Entry]) -> bool:
+    """Whether an entry is one of several pieces; begun: the entries with an index that are."""
     if not isinstance(entry, dict):
         return False
     piece = cast("dict[str, Any]", entry)
     kind = piece.get("type")
     if kind is not None and not isinstance(kind, str):
         return False
-    if type(piece.get("index")) is int:
-        return not piece.keys().isdisjoint(_PIECE_WITH_INDEX)
+    if type(index := piece.get("index")) is int:
+        return not piece.keys().isdisjoint(_PIECE_WITH_INDEX) or (kind, index) in begun
     if kind is None or not (kind in _PIECE_TYPES or kind.startswith("reasoning")):
         return False
     return not piece.keys().isdisjoint(_PIECE)

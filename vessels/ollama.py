@@ -2,7 +2,8 @@
 
 https://github.com/ollama/ollama/blob/main/docs/api.md. The sampling fields go into `options`,
 where those given as `options` win; `extra_body` goes to the body's top, its `options` winning over
-both.
+both. `think` is True, False or a level ("low", "medium", "high"), which only some models know.
+ollama_messages.py says how messages are written.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
-from ..core.errors import InvalidRequestError, ProviderError
+from ..core.errors import ProviderError
 from ..core.framing import Framing
-from ..core.request import ChatRequest, Message, OtherPart, ToolCallRequest
+from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import ollama_base_url, route_url
-from .call_arguments import arguments_object
 from .ollama_answer import OllamaDecoder
+from .ollama_messages import ollama_messages
 from .provider_errors import error_of_status
-from .request_parts import inline_image, names_by_call_id, requested_format
+from .request_parts import refuse_custom_tools, requested_format
 
 __all__ = ["Ollama"]
 
@@ -32,7 +33,6 @@ _SAMPLING = {
     "stop": "stop",
     "max_tokens": "num_predict",
 }
-_ROLES = {"developer": "system", "function": "tool"}
 
 
 class Ollama(Vessel):
@@ -61,12 +61,15 @@ class Ollama(Vessel):
         body: dict[str, Any] = {"model": chat.model}
         if chat.messages is not None:
             route = _CHAT
-            body["messages"] = _messages(chat.messages)
+            body["messages"] = ollama_messages(chat.messages)
+            refuse_custom_tools(chat, self.name)
             body |= chat.given("tools")
         else:
             route = _GENERATE
             chat.refuse(self.name, tools="the generate route does not take tools; give messages")
             body["prompt"] = chat.prompt
+        if isinstance(chat.think, int) and not isinstance(chat.think, bool):
+            chat.refuse(self.name, think="it takes True, False or a level, no number of tokens")
         body |= chat.given("think", "keep_alive")
         if chat.response_format is not None and (wanted := requested_format(chat.response_format)):
             body["format"] = wanted
@@ -119,45 +122,3 @@ class Ollama(Vessel):
 
     def _url(self, route: str) -> str:
         return route_url(ollama_base_url(self.base_url), route, routes=_ROUTES, root="")
-
-
-def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """The conversation. A tool's result names its tool: by itself, or through its call's id."""
-    called = names_by_call_id(messages)
-    written: list[dict[str, Any]] = []
-    for message in messages:
-        own: dict[str, Any] = {
-            "role": _ROLES.get(message.role, message.role),
-            "content": message.text,
-        }
-        if not isinstance(message.content, str) and any(
-            isinstance(part, OtherPart) for part in message.content or ()
-        ):
-            raise InvalidRequestError("ollama takes only text and images as parts of a message")
-        if message.images:
-            own["images"] = [_image(part.image_url.url) for part in message.images]
-        if message.tool_calls:
-            own["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
-        if own["role"] == "tool":
-            name = message.name or called.get(message.tool_call_id or "")
-            own |= {"tool_name": name} if name else {}
-            own |= {"tool_call_id": message.tool_call_id} if message.tool_call_id else {}
-        elif message.name:
-            own["name"] = message.name
-        written.append({**own, **(message.model_extra or {})})
-    return written
-
-
-def _image(url: str) -> str:
-    inline = inline_image(url, "ollama")
-    if inline is None:
-        raise InvalidRequestError(
-            "ollama does not download images: give ImagePart.from_bytes(…), or a data: URL"
-        )
-    return inline.data
-
-
-def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
-    arguments = arguments_object(call, "ollama")
-    function: dict[str, Any] = {"name": call.tool, "arguments": arguments}
-    return {"id": call.id, "function": function} if call.id else {"function": function}

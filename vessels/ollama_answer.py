@@ -1,10 +1,11 @@
 """Reads answers of Ollama's own API: the lines of a stream, or one whole object.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md. An answer is whole at `done: true`.
-Durations are in nanoseconds on the wire. Tool calls come whole, their arguments as objects. A
-model that is loaded or unloaded answers with one object whose `done_reason` says so.
+Durations are in nanoseconds on the wire. A model that is loaded or unloaded answers with one object
+whose `done_reason` says so. ollama_message.py has the message as it grows, and its tool calls.
 
-repeated_fields.py says which fields are left out where they repeat.
+Fields that only the API knows are in `extra`, whatever their size; those of the message are in its
+native form too.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
+from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
+from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import json_values
 from .fast_path import FastPath
+from .mended_values import is_word, mended_object, mended_text
+from .ollama_message import OllamaMessage
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
-from .tool_calls import ToolCalls
-from .wire_values import text_of
 
 __all__ = ["OllamaDecoder"]
 
@@ -33,7 +35,14 @@ _DURATIONS = {
     "eval": "eval_duration",
 }
 _MEASURES = frozenset({*_COUNTS.values(), *_DURATIONS.values()})
-_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    # Not answers: the model was loaded, or unloaded, as the request asked.
+    "load": "other",
+    "unload": "other",
+}
 _KNOWN = frozenset(
     {
         *_MEASURES,
@@ -41,6 +50,8 @@ _KNOWN = frozenset(
         *("thinking", "tool_calls"),
     }
 )
+# What a line of an answer has at least one of.
+_ANSWER = _KNOWN - {"created_at", "error", "model"}
 _KNOWN_IN_MESSAGE = frozenset({"content", "role", "thinking", "tool_calls"})
 
 
@@ -50,7 +61,7 @@ class OllamaDecoder(Decoder):
     def __init__(self, vessel: str) -> None:
         self._vessel = vessel
         self._repeats = RepeatFilter()
-        self._tool_calls = ToolCalls()
+        self._message = OllamaMessage()
         self._fast_path = FastPath("created_at")
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -60,11 +71,12 @@ class OllamaDecoder(Decoder):
             return ()
         fields = self._fast_path.read(data)
         if fields is not None:
+            self._keep(fields)
             return (fields,)
         try:
             value = frame.json()
         except ValueError:
-            return self._glued(data, frame)
+            return self._not_json(data, frame)
         try:
             place = value.get("message", value)
             called = place.get("tool_calls")
@@ -77,6 +89,28 @@ class OllamaDecoder(Decoder):
         self._fast_path.learn(value, place, chunks, frame)
         return chunks
 
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:
+        """The ids of calls that have none, where the answer was cut."""
+        ids = self._message.close(frame)
+        return [{"tool_calls": ids}] if ids else ()
+
+    def native(self) -> NativeMessages:
+        """The message of the chat route; a generated text is one too."""
+        message = self._message.native()
+        return {} if message is None else {0: message}
+
+    def _keep(self, fields: ChunkFields) -> None:
+        if "text" in fields:
+            self._message.content.append(fields["text"])
+        if "reasoning" in fields:
+            self._message.thinking.append(fields["reasoning"])
+
+    def _not_json(self, data: str, frame: Frame) -> Iterable[ChunkFields]:
+        if is_word(data):
+            frame.repair("unknown-event")
+            return ()
+        return self._glued(data, frame)
+
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
         values = json_values(data)
         frame.repair("glued-lines")
@@ -84,58 +118,59 @@ class OllamaDecoder(Decoder):
             yield from self._line(value, frame)
 
     def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
-        if not isinstance(value, dict):
-            raise ValueError(f"a line is {type(value).__name__}, not an object")  # noqa: TRY004
-        line = cast("dict[str, Any]", value)
+        line = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         if line.get("error"):
             raise error_in_band(self._vessel, line)
         if "choices" in line:
             raise ValueError("this is the OpenAI dialect, not Ollama's own")
-        sent: Any = line.get("message") or {}
-        if not isinstance(sent, dict):
-            raise ValueError(f"message is {type(sent).__name__}")  # noqa: TRY004 - it is the wire's
-        message = cast("dict[str, Any]", sent)
+        if line.keys().isdisjoint(_ANSWER):
+            frame.repair("unknown-event")
+            return []
+        message = mended_object(line.get("message"), frame)
         repeats = self._repeats
         fields: ChunkFields = {}
         role = message.get("role")
         if role and isinstance(role, str) and repeats.is_new("role", role):
             fields["role"] = role
-        if text := text_of(message.get("content")) + text_of(line.get("response")):
+        text = mended_text(message.get("content"), frame) + mended_text(line.get("response"), frame)
+        if text:
             fields["text"] = text
-        if reasoning := text_of(message.get("thinking")) + text_of(line.get("thinking")):
+        reasoning = mended_text(message.get("thinking"), frame)
+        reasoning += mended_text(line.get("thinking"), frame)
+        if reasoning:
             fields["reasoning"] = reasoning
-        if calls := self._calls(message.get("tool_calls") or line.get("tool_calls"), frame):
+        self._keep(fields)
+        sent = message.get("tool_calls") or line.get("tool_calls")
+        if sent and (calls := self._message.read_calls(sent, frame)):
             fields["tool_calls"] = calls
         if line.get("logprobs"):
             # A list on this wire; the universal form is that of the OpenAI dialect.
             fields["logprobs"] = {"content": line["logprobs"]}
-        self._end(line, fields)
         model = line.get("model")
         if model and isinstance(model, str) and repeats.is_new("model", model):
             fields["model"] = model
-        extra = repeats.unknown_fields(line, _KNOWN)
-        extra.update(repeats.unknown_fields(message, _KNOWN_IN_MESSAGE, "message"))
-        if extra:
+        own = self._repeats.unknown_fields(message, _KNOWN_IN_MESSAGE, "message")
+        self._message.keep(own)
+        if extra := {**self._repeats.unknown_fields(line, _KNOWN), **own}:
             fields["extra"] = extra
+        self._end(line, fields, frame)
         return [fields] if fields else []
 
-    def _calls(self, calls: Any, frame: Frame) -> list[ToolCallDeltaFields]:
-        if not calls:
-            return []
-        if not isinstance(calls, list):
-            raise ValueError(f"tool_calls is {type(calls).__name__}")  # noqa: TRY004 - the wire's
-        made = [self._tool_calls.add(call, frame, whole=True) for call in cast("list[Any]", calls)]
-        return [delta for delta in made if delta is not None]
-
-    def _end(self, line: dict[str, Any], fields: ChunkFields) -> None:
+    def _end(self, line: dict[str, Any], fields: ChunkFields, frame: Frame) -> None:
         if not _MEASURES.isdisjoint(line):
             _measure(line, fields)
         if line.get("done") is True:
             reason = line.get("done_reason")
             # Old servers give none; whether the answer was cut by its length is then unknown.
             if reason and isinstance(reason, str):
+                if reason not in _FINISH and not self._message.said:
+                    frame.repair("unknown-finish-reason")
                 fields["finish_reason"] = _FINISH.get(reason, "other")
                 fields["raw_finish_reason"] = reason
+            elif self._message.calls_tools:
+                fields["finish_reason"] = "tool_calls"
+            if ids := self._message.close(frame):
+                fields["tool_calls"] = [*fields.get("tool_calls", ()), *ids]
             self.progress = Progress.TERMINATED
 
 

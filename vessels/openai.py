@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
+from ..core.chunk import StreamChunk
+from ..core.completion import Completion
 from ..core.errors import InvalidRequestError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
@@ -24,6 +26,7 @@ from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
 from .openai_history import OPENAI_RULES, MessageRules, openai_messages
+from .openai_shape import chunk_to_openai, completion_to_openai
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
 
@@ -162,6 +165,14 @@ class OpenAI(Vessel):
     def failure(self, status: int, text: str) -> ProviderError:
         """The error of a status and its body, whatever its shape."""
         return error_of_status(self.name, status, text)
+
+    def chunk_object(self, chunk: StreamChunk) -> dict[str, Any]:
+        """A `chat.completion.chunk`."""
+        return chunk_to_openai(chunk)
+
+    def completion_object(self, completion: Completion) -> dict[str, Any]:
+        """A `chat.completion`."""
+        return completion_to_openai(completion)
 
     def models_request(self) -> WireRequest | None:
         """GET /models."""

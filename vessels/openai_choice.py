@@ -15,6 +15,7 @@ from .tool_calls import ToolCalls
 __all__ = ["OpenAIChoice"]
 
 _SAID = ("content", *REASONING, "reasoning_details", "refusal", "audio")
+_SAID_IN_CHUNK = frozenset({"text", "tool_calls"})
 _SPEECH = (*_SAID, "tool_calls")
 _REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
@@ -62,25 +63,13 @@ class OpenAIChoice:
         role = source.get("role")
         if role and isinstance(role, str) and repeats.is_new((self._index, "role"), role):
             fields["role"] = role
-        content = source.get("content")
-        text, reasoning = (content, "") if type(content) is str else content_of(content, frame)
-        if not _REASONING.isdisjoint(source):
-            reasoning += reasoning_of(source, frame)
-        if reasoning:
-            fields["reasoning"] = reasoning
-        if "text" in choice:
-            text += self._legacy_text(choice, text, reasoning, frame)
-        if text:
-            fields["text"] = text
-        if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
-            fields["refusal"] = refusal
-        calls = self._calls(source, frame, whole=whole)
-        if calls:
+        self._texts(choice, source, fields, frame)
+        if calls := self._calls(source, frame, whole=whole):
             fields["tool_calls"] = calls
         if choice.get("logprobs") is not None:
             fields["logprobs"] = choice["logprobs"]
         if not self.said:
-            self.said = bool(text or calls) or any(source.get(key) for key in _SAID)
+            self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
         self._finish(choice, fields, frame, whole=whole)
         extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if source.get("audio"):
@@ -93,12 +82,31 @@ class OpenAIChoice:
             error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
         return fields, error
 
+    def _texts(
+        self, choice: dict[str, Any], source: dict[str, Any], fields: ChunkFields, frame: Frame
+    ) -> None:
+        """Add text, reasoning and refusal."""
+        content = source.get("content")
+        text, reasoning = (content, "") if type(content) is str else content_of(content, frame)
+        if not _REASONING.isdisjoint(source):
+            reasoning += reasoning_of(source, frame)
+        if reasoning:
+            fields["reasoning"] = reasoning
+        if "text" in choice:
+            text += self._legacy_text(choice, text, reasoning, frame)
+        if text:
+            fields["text"] = text
+        if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
+            fields["refusal"] = refusal
+
     def close(self, frame: Frame) -> ChunkFields | None:
         """The ids of tool calls that still have none, now that the answer has ended."""
         calls = self._tool_calls.close(frame)
         if not calls:
             return None
-        return {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
+        return (
+            {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
+        )
 
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool

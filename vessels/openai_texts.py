@@ -24,8 +24,6 @@ _INSIDE = ("text", "summary", "thinking", "content")
 def text_in(place: Mapping[str, Any], name: str, frame: Frame) -> str:
     """The text under a name, "" if there is none."""
     value = place.get(name)
-    if value is None:
-        return ""
     return value if isinstance(value, str) else _mended(value, frame)
 
 
@@ -64,6 +62,8 @@ def reasoning_of(source: Mapping[str, Any], frame: Frame) -> str:
 
 def _mended(value: Any, frame: Frame) -> str:
     """What a value says that is not a text."""
+    if value is None:
+        return ""
     frame.repair("unexpected-type")
     if isinstance(value, bool):
         return ""

@@ -76,7 +76,11 @@ def read_usage(usage: Mapping[str, Any], frame: Frame) -> tuple[dict[str, Any], 
                 break
     output, reasoning = counts.get("output_tokens"), counts.get("reasoning_tokens")
     total = counts.get("total_tokens")
-    if output is not None and reasoning and total == counts.get("input_tokens", 0) + output + reasoning:
+    if (
+        output is not None
+        and reasoning
+        and total == counts.get("input_tokens", 0) + output + reasoning
+    ):
         # xAI counts reasoning beside the output: https://docs.x.ai/docs/guides/reasoning
         frame.repair("reasoning-tokens-apart")
         counts["output_tokens"] = output + reasoning

@@ -8,7 +8,10 @@ from ..core.jsontext import dumps, loads
 from .joined_pieces import JoinedObject
 from .json_nesting import JsonNesting
 
-__all__ = ["ToolCallState"]
+__all__ = ["ToolCallState", "has_unknown"]
+
+_KNOWN = frozenset({"custom", "function", "id", "index", "type"})
+_KNOWN_IN_FUNCTION = frozenset({"arguments", "index", "input", "name"})
 
 # What a value that can be told whole again begins with; behind a number there may be digits.
 _OPENING = frozenset({"{", "[", '"'})
@@ -17,21 +20,19 @@ _OPENING = frozenset({"{", "[", '"'})
 class ToolCallState:
     """What is known of a call.
 
-    id: as it is told. seed: what its id is made of where it has none: the frame that it began in.
-    size: the length of its name. overfull: whether its arguments are no JSON value and cannot become
-    one. sent: the whole call, where it came in one piece. others, inner:
+    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON
+    value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
     the keys that only the provider knows, of the call and of the function in it.
     """
 
     __slots__ = (
         *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("overfull", "scanned", "seed", "sent", "size", "slot"),
+        *("overfull", "scanned", "sent", "size", "slot"),
     )
 
-    def __init__(self, slot: str, index: int | None, seed: str) -> None:
+    def __init__(self, slot: str, index: int | None) -> None:
         self.slot = slot
         self.index = index
-        self.seed = seed
         self.sent: dict[str, Any] | None = None
         self.is_custom = False
         self.others = JoinedObject()
@@ -49,6 +50,11 @@ class ToolCallState:
         return len(name) == self.size and name == "".join(self.names)
 
     @property
+    def content(self) -> str:
+        """What an id is made of: it stays the same however the frames are dressed."""
+        return f"{self.slot} {''.join(self.names)} {''.join(self.arguments)}"
+
+    @property
     def is_whole(self) -> bool:
         """Whether its arguments are a whole JSON value."""
         for piece in self.arguments[self.scanned :]:
@@ -62,6 +68,14 @@ class ToolCallState:
             self.overfull = self.nesting.begun
             return False
         return True
+
+    def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
+        """Keep the keys that only the provider knows."""
+        if not piece.keys() <= _KNOWN:
+            self.others.add({key: value for key, value in piece.items() if key not in _KNOWN})
+        if not function.keys() <= _KNOWN_IN_FUNCTION:
+            known = _KNOWN_IN_FUNCTION
+            self.inner.add({key: value for key, value in function.items() if key not in known})
 
     def repeats(self, arguments: str) -> bool:
         """Whether a piece says the whole of the arguments again, which were whole before it."""
@@ -84,3 +98,10 @@ class ToolCallState:
         kind, inside = ("custom", "input") if self.is_custom else ("function", "arguments")
         body = {"name": "".join(self.names), inside: text, **self.inner.build()}
         return {**identifier, "type": kind, kind: body, **self.others.build()}
+
+
+def has_unknown(piece: dict[str, Any]) -> bool:
+    """Whether a piece of a call says anything under a key that only the provider knows."""
+    if piece.keys() <= _KNOWN:
+        return False
+    return any(value is not None for key, value in piece.items() if key not in _KNOWN)

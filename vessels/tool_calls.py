@@ -8,18 +8,31 @@ mended is named on the frame.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.mending import mend_value
 from .call_arguments import arguments_text, made_id
-from .tool_call_state import ToolCallState
+from .tool_call_state import ToolCallState, has_unknown
 
 __all__ = ["ToolCalls"]
 
-_KNOWN = frozenset({"custom", "function", "id", "index", "type"})
-_KNOWN_IN_FUNCTION = frozenset({"arguments", "index", "input", "name"})
+
+class _Piece(NamedTuple):
+    """A piece of a call as it was sent, and what is in it.
+
+    is_value: whether the arguments were sent as a value, not as its text.
+    """
+
+    index: int | None
+    id: str | None
+    name: str | None
+    arguments: str
+    is_value: bool
+    is_custom: bool
+    function: dict[str, Any]
+    sent: dict[str, Any]
 
 
 class ToolCalls:
@@ -47,7 +60,7 @@ class ToolCalls:
 
     def _identify(self, call: ToolCallState, sent: str) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = sent if sent and sent not in self._ids else made_id(f"{call.slot} {call.seed}")
+        call.id = sent if sent and sent not in self._ids else made_id(call.content)
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id
@@ -57,74 +70,46 @@ class ToolCalls:
 
         whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
         """
-        if not isinstance(sent, dict):
-            frame.repair("unexpected-type")
-            return None
-        piece = cast("dict[str, Any]", sent)
-        custom = piece.get("custom")
-        is_custom = isinstance(custom, dict)
-        function = cast("Any", custom if is_custom else piece.get("function"))
-        if not isinstance(function, dict):
-            if function is not None:
-                frame.repair("unexpected-type")
-            function = {}
-        function = cast("dict[str, Any]", function)
-        index = _index(piece.get("index", function.get("index")))
-        identifier = _word(piece.get("id"))
-        name = _word(function.get("name"))
-        sent_arguments = function.get("input" if is_custom else "arguments")
-        if not isinstance(sent_arguments, str):
-            sent_arguments = mend_value(sent_arguments, frame)
-        arguments = arguments_text(sent_arguments)
-        others = None if piece.keys() <= _KNOWN else _without(piece, _KNOWN)
-        if identifier is None and name is None and not arguments and not others:
-            if whole:
+        piece = _read(sent, frame)
+        if piece is None:
+            if whole and isinstance(sent, dict):
                 frame.repair("empty-tool-call")
             return None
         if whole:
-            call = self._begin(index, frame)
-            call.sent = piece
+            call = self._begin(piece.index)
+            call.sent = piece.sent
         else:
-            if index is None:
+            if piece.index is None:
                 frame.repair("missing-tool-index")
-            if arguments and not isinstance(sent_arguments, str):
+            if piece.is_value:
                 frame.repair("tool-arguments-not-text")
-            call = self._find(index, identifier, name, arguments, frame)
-            if others:
-                call.others.add(others)
-            if not function.keys() <= _KNOWN_IN_FUNCTION:
-                call.inner.add(_without(function, _KNOWN_IN_FUNCTION))
-        became_custom = is_custom and not call.is_custom
-        call.is_custom = call.is_custom or is_custom
-        delta = self._delta(call, identifier, name, arguments, frame)
+            call = self._find(piece, frame)
+            call.add_unknown(piece.sent, piece.function)
+        became_custom = piece.is_custom and not call.is_custom
+        call.is_custom = call.is_custom or piece.is_custom
+        delta = self._delta(call, piece, frame)
         if became_custom:
             delta["type"] = "custom"
         if whole and call.id is None:
             delta |= self._make_id(call, frame)
         return delta if len(delta) > 1 else None
 
-    def _begin(self, index: int | None, frame: Frame) -> ToolCallState:
-        call = ToolCallState(str(len(self._calls)), index, frame.text)
+    def _begin(self, index: int | None) -> ToolCallState:
+        call = ToolCallState(str(len(self._calls)), index)
         self._calls.append(call)
         self._without_id[call.slot] = call
         self._latest[None] = self._latest[index] = call
         return call
 
-    def _find(
-        self,
-        index: int | None,
-        identifier: str | None,
-        name: str | None,
-        arguments: str,
-        frame: Frame,
-    ) -> ToolCallState:
+    def _find(self, piece: _Piece, frame: Frame) -> ToolCallState:
+        index, identifier, name, arguments = piece[:4]
         known = None if identifier is None else self._of_id.get((index, identifier))
         if known is not None:
             frame.repair("id-repeated")
             return known
         call = self._latest.get(index)
         if call is None:
-            return self._begin(index, frame)
+            return self._begin(index)
         if identifier is not None and call.id is not None:
             # A piece that only carries arguments on is no new call, whatever its id.
             if name is None and arguments:
@@ -145,11 +130,10 @@ class ToolCalls:
             return call
         if index is not None:
             frame.repair("tool-index-repeated")
-        return self._begin(index, frame)
+        return self._begin(index)
 
-    def _delta(
-        self, call: ToolCallState, identifier: str | None, name: str | None, arguments: str, frame: Frame
-    ) -> ToolCallDeltaFields:
+    def _delta(self, call: ToolCallState, piece: _Piece, frame: Frame) -> ToolCallDeltaFields:
+        identifier, name, arguments = piece[1:4]
         delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.size or call.arguments):
             delta["index"] = call.index
@@ -170,17 +154,34 @@ class ToolCalls:
         return delta
 
 
+def _read(sent: Any, frame: Frame) -> _Piece | None:
+    """A piece of a call; None if it is of another type or says nothing."""
+    if not isinstance(sent, dict):
+        frame.repair("unexpected-type")
+        return None
+    piece = cast("dict[str, Any]", sent)
+    is_custom = isinstance(piece.get("custom"), dict)
+    found = piece.get("custom" if is_custom else "function")
+    if found is not None and not isinstance(found, dict):
+        frame.repair("unexpected-type")
+        found = None
+    function = cast("dict[str, Any]", found or {})
+    told = function.get("input" if is_custom else "arguments")
+    is_value = told is not None and not isinstance(told, str)
+    arguments = arguments_text(mend_value(told, frame) if is_value else told)
+    identifier, name = _word(piece.get("id")), _word(function.get("name"))
+    if not (identifier or name or arguments or has_unknown(piece)):
+        return None
+    index = _index(piece.get("index", function.get("index")))
+    return _Piece(index, identifier, name, arguments, is_value, is_custom, function, piece)
+
+
 def _index(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
 def _word(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int) and value != "" else None
-
-
-def _without(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The fields that are not known, and say something."""
-    return {key: value for key, value in fields.items() if key not in known and value is not None}
 
 
 def _new_part(call: ToolCallState, name: str, frame: Frame) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from functools import cached_property
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..errors import ClientStateError
 from ..request import RequestFields
 from ..settings import Timeouts
+from ..truth.answer_index import AnswerIndex
+from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .async_stream import AsyncStream, TaskSource
+from .call import SharedSettings
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
-from .questions import models_plan, read_reply, version_plan
+from .questions import question_plan, read_reply
 from .recorded_answers import AsyncRecordedSource
 
 __all__ = ["AsyncClient"]
@@ -57,12 +60,12 @@ class AsyncClient(ClientState[AsyncStream]):
 
     async def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
-        plan = models_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "models")
         return await self._ask(plan, self._planner.vessel(vessel).read_models)
 
     async def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
-        plan = version_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "version")
         return await self._ask(plan, self._planner.vessel(vessel).read_version)
 
     async def aclose(self) -> None:
@@ -78,27 +81,28 @@ class AsyncClient(ClientState[AsyncStream]):
         self._usable_loop()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> AsyncStream:
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        """Held while a recorded answer is looked for: the first to ask gets the first answer."""
+        return asyncio.Lock()
+
+    def _replayed(self, answers: AnswerIndex, plan: Plan) -> AsyncStream:
+        self._usable_loop()
+        return AsyncStream(AsyncRecordedSource(answers, plan, self._turn))
+
+    def _driven(
+        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+    ) -> AsyncStream:
         loop = self._usable_loop()
-        if self._answers is not None:
-            return AsyncStream(AsyncRecordedSource(self._answers, plan))
         hand_over = TaskHandOver(loop)
-        driver = self._driver(plan, session, timeouts, hand_over, loop)
+        driver = self._driver(plan, open_session, settings, hand_over, loop)
         return AsyncStream(TaskSource(driver, hand_over))
 
     async def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-        loop = self._usable_loop()
-        hand_over = TaskHandOver(loop)
-        driver = self._asking_driver(plan, hand_over, loop)
-        async with AsyncStream(TaskSource(driver, hand_over)) as stream:
+        async with self._question(plan) as stream:
             data = [step.frame.data async for step in stream.frames()]
         return read_reply(plan, data, read)
 

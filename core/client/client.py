@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..request import RequestFields
 from ..settings import Timeouts
+from ..truth.answer_index import AnswerIndex
+from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
+from .call import SharedSettings
 from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
-from .questions import models_plan, read_reply, version_plan
+from .questions import question_plan, read_reply
 from .recorded_answers import RecordedSource
 from .stream import Stream, ThreadSource
 
@@ -57,12 +59,12 @@ class Client(ClientState[Stream]):
 
     def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded."""
-        plan = models_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "models")
         return self._ask(plan, self._planner.vessel(vessel).read_models)
 
     def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded."""
-        plan = version_plan(self._planner, vessel)
+        plan = question_plan(self._planner, vessel, "version")
         return self._ask(plan, self._planner.vessel(vessel).read_version)
 
     def close(self) -> None:
@@ -79,28 +81,23 @@ class Client(ClientState[Stream]):
         self._check_usable()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> Stream:
-        if self._answers is not None:
-            return Stream(RecordedSource(self._answers, plan))
+    def _replayed(self, answers: AnswerIndex, plan: Plan) -> Stream:
+        return Stream(RecordedSource(answers, plan))
+
+    def _driven(
+        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+    ) -> Stream:
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)
-        driver = self._driver(plan, session, timeouts, hand_over, thread.loop)
+        driver = self._driver(plan, open_session, settings, hand_over, thread.loop)
         return Stream(ThreadSource(driver, hand_over, thread))
 
     def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
         self._check_usable()
-        thread = self._running_thread()
-        hand_over = ThreadHandOver(thread.loop)
-        driver = self._asking_driver(plan, hand_over, thread.loop)
-        with Stream(ThreadSource(driver, hand_over, thread)) as stream:
+        with self._question(plan) as stream:
             data = [step.frame.data for step in stream.frames()]
         return read_reply(plan, data, read)
 

@@ -21,6 +21,7 @@ from ..http.proxies import ProxyRules
 from ..request import Message, RequestFields
 from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
 from ..truth.answer_index import AnswerIndex
+from ..truth.session_names import check_session_name
 from ..truth.session_pool import Entry, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
@@ -169,32 +170,31 @@ class ClientState(Unpicklable, Generic[_Stream]):
         return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
 
     def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
-        raise NotImplementedError
-
-    def _driver(
-        self,
-        plan: Plan,
-        session: str | None,
-        timeouts: Timeouts | None,
-        hand_over: _HandOver,
-        loop: asyncio.AbstractEventLoop,
-    ) -> Driver:
-        """The driver of a recorded stream. Raises SessionNameError and ConfigurationError."""
-        self._sessions.check(session)
+        """The stream of a call. Raises SessionNameError and ConfigurationError."""
+        if self._answers is not None:
+            return self._replayed(self._answers, plan)
+        if session is not None:
+            check_session_name(session)
         settings = self._settings
         if timeouts is not None:
             given = check_setting("timeouts", timeouts, Timeouts)
             settings = replace(settings, timeouts=given.over(settings.timeouts))
-        return self._make(plan, lambda: self._sessions.open(session), settings, hand_over, loop)
+        return self._driven(plan, partial(self._sessions.open, session), settings)
 
-    def _asking_driver(
-        self, plan: Plan, hand_over: _HandOver, loop: asyncio.AbstractEventLoop
-    ) -> Driver:
-        """The driver of a question, which is not recorded."""
+    def _question(self, plan: Plan) -> _Stream:
+        """The stream of a question, which is not recorded."""
         settings = question_settings(self._settings)
-        return self._make(plan, self._sessions.unrecorded, settings, hand_over, loop)
+        return self._driven(plan, self._sessions.unrecorded, settings)
 
-    def _make(
+    def _replayed(self, answers: AnswerIndex, plan: Plan) -> _Stream:
+        raise NotImplementedError
+
+    def _driven(
+        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+    ) -> _Stream:
+        raise NotImplementedError
+
+    def _driver(
         self,
         plan: Plan,
         open_session: Callable[[], Entry],

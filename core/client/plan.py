@@ -127,7 +127,7 @@ class Planner:
             self._check_path_of_key(name, url)
         fields = [*sent.items(), *url.params.multi_items()]
         masker = Masker([key or "", password or username, *credentials_in(fields), *self._secrets])
-        keep_out_of_logs(masker.secrets)
+        keep_out_of_logs(masker)
         public = masker.text(str(url))
         return Plan(
             name=name,

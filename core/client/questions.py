@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..chunk import ChunkFields
 from ..errors import ConfigurationError, ProtocolError, ProviderError
@@ -20,7 +20,7 @@ from ..vessel import Decoder, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Plan, Planner
 
-__all__ = ["models_plan", "question_settings", "read_reply", "version_plan"]
+__all__ = ["question_plan", "question_settings", "read_reply"]
 
 _Reply = TypeVar("_Reply")
 
@@ -29,20 +29,17 @@ _PATIENCE = 10.0
 _WAITS = ("connect", "write", "pool", "first_chunk", "idle", "total")
 
 
-def models_plan(planner: Planner, vessel: str) -> Plan:
-    """The plan for asking a server for its models.
+def question_plan(planner: Planner, name: str, subject: Literal["models", "version"]) -> Plan:
+    """The plan for asking a vessel's server for its models or its version.
 
     Raises ConfigurationError if it cannot be asked.
     """
-    return _plan(planner, vessel, "models", planner.vessel(vessel).models_request())
-
-
-def version_plan(planner: Planner, vessel: str) -> Plan:
-    """The plan for asking a server for its version.
-
-    Raises ConfigurationError if it cannot be asked.
-    """
-    return _plan(planner, vessel, "version", planner.vessel(vessel).version_request())
+    vessel = planner.vessel(name)
+    request = vessel.models_request() if subject == "models" else vessel.version_request()
+    if request is None:
+        raise ConfigurationError(f"a server of {name!r} cannot be asked for its {subject}")
+    plan = planner.wire(name, replace(request, stream=False))
+    return replace(plan, vessel=_AnyBody(plan.vessel))
 
 
 def question_settings(settings: SharedSettings) -> SharedSettings:
@@ -64,15 +61,6 @@ def read_reply(plan: Plan, data: Iterable[str | None], read: Callable[[Any], _Re
         raise ProtocolError(
             f"{plan.origin} gave an answer that is not of the dialect of {plan.name!r}"
         ) from None
-
-
-def _plan(planner: Planner, vessel: str, subject: str, request: WireRequest | None) -> Plan:
-    if request is None:
-        raise ConfigurationError(
-            f"a server of the vessel {vessel!r} cannot be asked for its {subject}"
-        )
-    plan = planner.wire(vessel, replace(request, stream=False))
-    return replace(plan, vessel=_AnyBody(plan.vessel))
 
 
 class _AnyBody(Vessel):

@@ -44,18 +44,26 @@ class RecordedSource:
     def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
         self._answers = answers
         self._plan = plan
-        self._recorded: RecordedCall | None = None
+        self._recorded: RecordedCall  # once it is open
         self._steps: Iterator[Step] = iter(())
         self.facts = RecordedFacts()
 
     def open(self) -> None:
-        """Find the answer. Raises ReplayMissError."""
-        recorded = self._answers.answer(self._plan.key, self._plan.record).call
+        """Find the answer. Raises ReplayMissError, RecordingError."""
+        facts, asked = self.facts, (self._plan.key, self._plan.record)
+        try:
+            self._answers.look_for(*asked, lambda: facts.outcome is None)
+            if facts.outcome is not None:
+                return
+            recorded = self._answers.answer(*asked)
+            facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
+            facts.headers = recorded.headers
+        except VesselogError as error:
+            facts.outcome, facts.error = "error", error
+            raise
         self._recorded = recorded
-        self.facts.session, self.facts.path = recorded.session, recorded.path
-        self.facts.call, self.facts.metrics = recorded.number, recorded.metrics
-        self.facts.vessel, self.facts.natives = recorded.vessel, natives_of(recorded.end)
-        self.facts.headers = recorded.headers
+        facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
+        facts.vessel = recorded.vessel
         self._steps = (stored.step() for stored in recorded.frames())
 
     def read(self) -> list[Step]:
@@ -66,36 +74,39 @@ class RecordedSource:
         step = next(self._steps, None)
         if step is not None:
             return [step]
-        if self._recorded is not None:
-            facts.error = self._recorded.error
-            facts.outcome = outcome_of(self._recorded.end) or "truncated"
+        facts.error = self._recorded.error
+        facts.outcome = outcome_of(self._recorded.end) or "truncated"
         return []
 
-    def cancel(self) -> None:
-        """End the stream, from any thread."""
-        self.leave()
-
     def leave(self) -> None:
-        """The caller wants no more."""
+        """The caller wants no more. Safe from any thread."""
         self.facts.outcome = self.facts.outcome or "cancelled"
+
+    cancel = leave
 
     def abandon(self) -> None:
         """Nobody holds the stream any more: there is nothing to free."""
 
 
 class AsyncRecordedSource:
-    """One recorded answer, for an async stream."""
+    """One recorded answer, for an async stream. turn: shared by the streams of a client."""
 
-    def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
+    def __init__(self, answers: AnswerIndex, plan: Plan, turn: asyncio.Lock) -> None:
         self._source = RecordedSource(answers, plan)
+        self._turn = turn
         self.facts = self._source.facts
         self.cancel = self._source.cancel
         self.leave = self._source.leave
         self.abandon = self._source.abandon
 
     async def open(self) -> None:
-        """Find the answer. Raises ReplayMissError."""
-        self._source.open()
+        """Find the answer, in a thread. Raises ReplayMissError, RecordingError."""
+        try:
+            async with self._turn:  # equal requests get their answers in the order they asked
+                await asyncio.to_thread(self._source.open)
+        except asyncio.CancelledError:
+            self.leave()  # the thread then ends
+            raise
 
     async def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""

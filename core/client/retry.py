@@ -55,12 +55,9 @@ def take_retry_advice(error: ProviderError, now: datetime) -> None:
     `retry-after-ms` and `x-should-retry` are OpenAI's and Anthropic's:
     https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py.
     """
-    milliseconds = parse_retry_after(error.headers.get("retry-after-ms"), now)
-    seconds = parse_retry_after(error.headers.get("retry-after"), now)
-    if milliseconds is not None:
-        error.retry_after = milliseconds / 1000
-    elif seconds is not None:
-        error.retry_after = seconds
+    for name, parts in (("retry-after", 1), ("retry-after-ms", 1000)):  # the exact one wins
+        if (wait := parse_retry_after(error.headers.get(name), now)) is not None:
+            error.retry_after = wait / parts
     told = _ADVICE.get(error.headers.get("x-should-retry", ""))
     if told is not None and error.status is not None:
         error.retryable = told

@@ -19,8 +19,27 @@ __all__ = ["classify"]
 
 _HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2")
 
+# aiohttp's errors by httpx's names for the same, which those derived from them share.
+_AIOHTTP = {
+    # Refused, unreachable, unknown host, TLS, a proxy that is not there.
+    "ClientConnectorError": "ConnectError",
+    "ClientHttpProxyError": "ConnectError",
+    # No connection in time, name lookup included: waiting for a free one has its own limit
+    # (connection_limit.py).
+    "ConnectionTimeoutError": "ConnectTimeout",
+    "ServerTimeoutError": "TimeoutException",
+    "ClientConnectionError": "TransportError",
+    "ClientPayloadError": "TransportError",
+    "ClientResponseError": "TransportError",
+    "BadHttpMessage": "TransportError",
+}
+# Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
+# ended. So do h2's errors, of a server that breaks the rules of HTTP/2.
+_BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.ClosedResourceError"})
+_REFUSED_STREAM = 7  # RFC 9113, 7
 
-def classify(  # noqa: C901 - one kind after the other
+
+def classify(
     failure: BaseException,
     origin: str,
     timeouts: Timeouts,
@@ -35,17 +54,11 @@ def classify(  # noqa: C901 - one kind after the other
     a context of the failure, but no cause.
     """
     causes = _causes(failure, handled)
-    for cause in causes:
-        name = _name(cause)
-        if name.startswith("aiohttp.") and _AIOHTTP_UNSENT & _names(cause):
-            return _not_connected(origin, causes)
-        if name == _AIOHTTP_LATE:
-            return _connect_timeout(origin, timeouts)
-        if name in _AIOHTTP_BROKEN:
-            return _broken(origin, answering=answering)
-        if not answering and _is_refusal(cause):
-            return _refused(origin)
-    kinds = {kind.__name__ for kind in type(failure).__mro__ if _package(kind) in _HTTPX}
+    if not answering and any(map(_is_refusal, causes)):
+        return ConnectionFailedError(
+            f"{origin} refused the request before it worked on it", phase="refused"
+        )
+    kinds = _kinds(causes)
     if "PoolTimeout" in kinds:
         return StreamTimeoutError(
             f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
@@ -54,52 +67,51 @@ def classify(  # noqa: C901 - one kind after the other
             setting="max_connections",
         )
     if "ConnectTimeout" in kinds:
-        return _connect_timeout(origin, timeouts)
+        return StreamTimeoutError(
+            f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
+            "Timeouts(connect=…)",
+            phase="connect",
+            setting="connect",
+        )
     if "TimeoutException" in kinds:
         return StreamTimeoutError(
             f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
         )
     if kinds & {"ConnectError", "ProxyError"}:
-        return _not_connected(origin, causes)
+        reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
+        reason = next(filter(None, reasons), "")
+        return ConnectionFailedError(
+            f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
+        )
     if kinds & {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
         return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
     if "DecodingError" in kinds:
         return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
     broken = kinds & {"TransportError", "ConnectionNotAvailable"} or _package(type(failure)) == "h2"
-    if broken or isinstance(failure, (OSError, EOFError)) or _name(failure) in _BROKEN:
-        return _broken(origin, answering=answering)
-    return None
-
-
-# ClientConnectorError: refused, unreachable, unknown host, TLS, a proxy that is not there.
-_AIOHTTP_UNSENT = frozenset({"ClientConnectorError", "ClientHttpProxyError"})
-# No connection in time, name lookup included: waiting for a free one has its own limit
-# (connection_limit.py).
-_AIOHTTP_LATE = "aiohttp.ConnectionTimeoutError"
-_AIOHTTP_BROKEN = frozenset(
-    f"aiohttp.{name}"
-    for name in (
-        *("ServerDisconnectedError", "ClientConnectionError", "ClientConnectionResetError"),
-        *("ClientOSError", "ClientPayloadError", "ClientResponseError"),
-        *("TransferEncodingError", "ContentLengthError"),
-        *("BadStatusLine", "BadHttpMessage", "LineTooLong"),
+    if not (broken or isinstance(failure, (OSError, EOFError)) or _name(failure) in _BROKEN):
+        return None
+    if answering:
+        return ConnectionFailedError(
+            f"the connection to {origin} broke in the middle of the answer", phase="body"
+        )
+    return ConnectionFailedError(
+        f"{origin} closed the connection before it answered; the request had been sent, and is not "
+        "sent again",
+        phase="response",
     )
-)
-
-# Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
-# ended. So do h2's errors, of a server that breaks the rules of HTTP/2.
-_BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.ClosedResourceError"})
 
 
-_REFUSED_STREAM = 7  # RFC 9113, 7
+def _kinds(causes: list[BaseException]) -> set[str]:
+    """httpx's names for a failure: of aiohttp's error where that is a cause, else of its types."""
+    for cause in causes:
+        for kind in type(cause).__mro__:
+            if kind.__name__ in _AIOHTTP and _package(kind) == "aiohttp":
+                return {_AIOHTTP[kind.__name__]}
+    return {kind.__name__ for kind in type(causes[0]).__mro__ if _package(kind) in _HTTPX}
 
 
 def _package(kind: type) -> str:
     return kind.__module__.partition(".")[0]
-
-
-def _names(failure: BaseException) -> set[str]:
-    return {kind.__name__ for kind in type(failure).__mro__}
 
 
 def _name(failure: BaseException) -> str:
@@ -116,19 +128,11 @@ def _causes(failure: BaseException, handled: BaseException | None) -> list[BaseE
     return found
 
 
-def _not_connected(origin: str, causes: list[BaseException]) -> ConnectionFailedError:
-    reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
-    reason = next(filter(None, reasons), "")
-    return ConnectionFailedError(
-        f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
-    )
-
-
 def _reason(error: OSError) -> str:
     # The system's own words for the number: the exception's text may hold anything.
     if type(error).__name__ == "gaierror":
         return " (the host name is unknown)"
-    if "SSLError" in _names(error):
+    if any(kind.__name__ == "SSLError" for kind in type(error).__mro__):
         # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.
         return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
     return f" ({os.strerror(error.errno)})" if error.errno else ""
@@ -147,31 +151,4 @@ def _is_refusal(failure: BaseException) -> bool:
         (kind == "StreamReset" and event.error_code == _REFUSED_STREAM)
         or (kind == "ConnectionTerminated" and event.last_stream_id == 0)
         or type(failure).__name__ in {"TooManyStreamsError", "StreamConsumed"}
-    )
-
-
-def _refused(origin: str) -> ConnectionFailedError:
-    return ConnectionFailedError(
-        f"{origin} refused the request before it worked on it", phase="refused"
-    )
-
-
-def _connect_timeout(origin: str, timeouts: Timeouts) -> StreamTimeoutError:
-    return StreamTimeoutError(
-        f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
-        "Timeouts(connect=…)",
-        phase="connect",
-        setting="connect",
-    )
-
-
-def _broken(origin: str, *, answering: bool) -> ConnectionFailedError:
-    if answering:
-        return ConnectionFailedError(
-            f"the connection to {origin} broke in the middle of the answer", phase="body"
-        )
-    return ConnectionFailedError(
-        f"{origin} closed the connection before it answered; the request had been sent, and is not "
-        "sent again",
-        phase="response",
     )

@@ -41,8 +41,11 @@ class Inflater:
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """The decompressed bytes, in bounded pieces."""
         self._allowed += len(data) * _LARGEST_RATIO
-        more = bool(data)
-        while more:
+        piece = b""
+        # A full piece may leave output behind although no input is left.
+        while data or len(piece) == _PIECE:
+            if self._inflate.eof:  # a gzip body may have several members, one behind the other
+                self._inflate = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
             try:
                 piece = self._inflate.decompress(data, _PIECE)
             except zlib.error:
@@ -54,12 +57,4 @@ class Inflater:
                 )
             if piece:
                 yield piece
-            if self._inflate.eof:
-                # A gzip body may have several members, one behind the other.
-                data = self._inflate.unused_data
-                self._inflate = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
-                more = bool(data)
-            else:
-                data = self._inflate.unconsumed_tail
-                # A full piece may leave output behind although no input is left.
-                more = bool(data) or len(piece) == _PIECE
+            data = self._inflate.unused_data or self._inflate.unconsumed_tail

@@ -2,54 +2,56 @@
 
 httpx logs URLs at INFO, httpcore the headers of responses at DEBUG, hpack those of requests too: a
 key in a query would stand there, and one that a server repeats. Their records pass a filter that
-masks the secrets of this process's requests. It costs nothing while nothing is logged.
+masks the secrets of all requests in use, and no others. Where nothing is logged it costs nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
+from weakref import ReferenceType, ref
 
 from ..masking import MASK, Masker
 
 __all__ = ["keep_out_of_logs"]
 
-# Those that are told of URLs and headers. A logger asks its own filters, not those above it.
+_MODULES = ("connection", "http11", "http2", "proxy", "socks")
+# Those that are told of URLs, headers and passwords, httpx2's too, for a client of a caller's own.
+# A logger asks its own filters, not those above it.
 _LOGGERS = (
-    "hpack.hpack",
-    "hpack.table",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpx",
+    *("aiohttp.client", "aiohttp.internal", "hpack.hpack", "hpack.table", "httpx", "httpx2"),
+    *(f"{package}.{module}" for package in ("httpcore", "httpcore2") for module in _MODULES),
 )
 
-# The newest: tokens that are renewed with each request must not add up for ever.
-_SECRETS: deque[str] = deque(maxlen=256)
+# A request's masker lives as long as its stream. A plain dict, since any thread may read and write
+# it at any time, a finaliser among them.
+_LIVING: dict[int, ReferenceType[Masker]] = {}
 
 
-def keep_out_of_logs(secrets: Iterable[str]) -> None:
-    """Mask these from now on. Safe from any thread."""
-    new = [secret for secret in secrets if secret not in _SECRETS]
-    if new:
-        _SECRETS.extend(new)
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(_mask)  # the same one again is not added
+def keep_out_of_logs(masker: Masker) -> None:
+    """Mask this masker's secrets as long as it lives. Safe from any thread."""
+    if not masker.idle:
+        _install()
+        key = id(masker)
+        _LIVING[key] = ref(masker, lambda _: _LIVING.pop(key, None))
+
+
+@cache
+def _install() -> None:
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_mask)
 
 
 def _mask(record: logging.LogRecord) -> bool:
-    if record.name == "hpack.hpack" and record.funcName in {"encode", "decode"}:
-        # A block of headers as on the wire, where a key is Huffman-coded and begins within a byte.
-        record.args = (MASK,)
+    if record.name.startswith("hpack.") and isinstance(record.args, tuple):
+        # Headers as on the wire, where a key is Huffman-coded and begins within a byte; and those
+        # that a connection keeps after their requests are over.
+        record.args = tuple(each if isinstance(each, int) else MASK for each in record.args)
         return True
     message = record.getMessage()
-    masked = _masker(tuple(_SECRETS)).text(message)
-    if masked != message:
-        record.msg, record.args = masked, None
+    living = (each() for each in tuple(_LIVING.values()))
+    found = [each.secrets for each in living if each is not None and each.text(message) != message]
+    if found:  # one masker for all of them: one's secret may begin as another's does
+        record.msg = Masker(frozenset[str]().union(*found)).text(message)
+        record.args = None
     return True
-
-
-@lru_cache(maxsize=1)
-def _masker(secrets: tuple[str, ...]) -> Masker:
-    return Masker(secrets)

@@ -67,7 +67,8 @@ class UnsharedHttp2(LimitedTransport):
         """A connection for one stream; httpcore makes a new one where the kept one is old."""
         while kept := next((each for each in reversed(self._kept) if each.origin == origin), None):
             self._kept.remove(kept)
-            if not kept.disturbed:
+            # Mostly its end is what arrives while a connection is idle.
+            if not kept.network.get_extra_info("is_readable"):
                 return kept
             await kept.aclose()
         return _Connection(
@@ -83,7 +84,8 @@ class UnsharedHttp2(LimitedTransport):
 class _Connection(httpx.AsyncHTTPTransport):
     """A transport with one connection, for one stream at a time.
 
-    going_away: the server takes no stream after the running one.
+    going_away: the server takes no stream after the running one. network: httpcore's stream of
+    bytes.
     """
 
     def __init__(self, origin: _Origin, **settings: Any) -> None:
@@ -91,13 +93,8 @@ class _Connection(httpx.AsyncHTTPTransport):
         self.origin = origin
         self.going_away = False
         self._stream = 0
-        self._network: Any = None
+        self.network: Any = None
         self._go_away: Any = None
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether something, mostly its end, arrived while the connection was idle."""
-        return bool(self._network.get_extra_info("is_readable"))
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and wait for the response's headers."""
@@ -120,7 +117,7 @@ class _Connection(httpx.AsyncHTTPTransport):
                 raise
             # httpcore takes what h2 cannot read for a mistake of the client, and reads any status.
             raise httpx.RemoteProtocolError("the server breaks the rules of HTTP/2") from failure
-        self._network = response.extensions["network_stream"]
+        self.network = response.extensions["network_stream"]
         return response
 
     def _outlive_go_away(self, stream: int) -> None:

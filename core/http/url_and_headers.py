@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidRequestError
 from .proxies import address_of
 
 __all__ = [
@@ -49,10 +50,11 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 @lru_cache
 def parse_url(text: str) -> httpx.URL:
-    """The URL of a request. Raises ConfigurationError."""
+    """The URL of a request. Raises ConfigurationError, InvalidRequestError for .. in its path."""
     try:
         url = httpx.URL(text)
         host = url.host  # which may be no name of a host, after all
+        names = urlsplit(text).path.split("/")
     except (httpx.InvalidURL, TypeError, ValueError):
         raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
     if url.scheme not in {"http", "https"} or not host:
@@ -60,6 +62,8 @@ def parse_url(text: str) -> httpx.URL:
             "the base URL must be http:// or https:// and a host, such as http://127.0.0.1:11434",
             setting="base_url",
         )
+    if any(unquote(name) in {".", ".."} for name in names):
+        raise InvalidRequestError("the path of the URL has . or .. in it: give the path it means")
     return url
 
 

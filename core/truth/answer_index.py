@@ -8,38 +8,25 @@ is an error that says what was recorded.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigurationError, RecordingError, ReplayMissError
 from .compare_requests import differing_places, nearest_call
-from .recorded_requests import (
-    RecordedRequest,
-    method_of,
-    recorded_requests,
-    recordings_in,
-    route_of,
-)
+from .files import explained
+from .recorded_requests import RecordedRequest, method_of, recorded_requests, route_of
 from .recording import RecordedCall, Recording
 from .session_names import SUFFIX
 
-__all__ = ["AnswerIndex", "Match", "RecordedAnswer"]
+__all__ = ["AnswerIndex", "Match"]
 
 Match = Literal["key", "route"]
 
 _COMPARED_CALLS = 200  # the latest; comparing one takes up to a millisecond
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
-    """A recorded answer. call: the attempt that is the answer. attempts: all of them, in order."""
-
-    call: RecordedCall
-    attempts: tuple[RecordedCall, ...]
 
 
 class AnswerIndex:
@@ -62,13 +49,15 @@ class AnswerIndex:
         self._where = str(paths[0]) if len(paths) == 1 else "the recordings"
         self._lock = threading.Lock()
         self._failure: RecordingError | None = None
-        self._unread = recorded_requests(*_files(paths), each_attempt=each_attempt)
+        for path in paths:
+            _check(path)
+        self._unread = recorded_requests(paths, each_attempt=each_attempt)
         self._read: list[RecordedRequest] = []
         self._by_key: dict[tuple[str, str], deque[RecordedRequest]] = {}
         self._by_route: dict[tuple[str, str], deque[RecordedRequest]] = {}
         self._given: dict[tuple[str, str], int] = {}
 
-    def answer(self, key: str, request: Mapping[str, Any]) -> RecordedAnswer:
+    def answer(self, key: str, request: Mapping[str, Any]) -> RecordedCall:
         """The next answer to the request with this key. Raises ReplayMissError, RecordingError.
 
         request: what its request line would say: method, url and body.
@@ -79,8 +68,18 @@ class AnswerIndex:
                 found = self._next_of_route(request)
             if found is None:
                 raise self._miss((key, method_of(request)), request)
-        calls = found.calls()
-        return RecordedAnswer(calls[-1], calls)
+        return found.call()
+
+    def look_for(self, key: str, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
+        """Read on until the answer to this request is found, or nobody wants it any more.
+
+        In a large folder that takes seconds: other threads get answers meanwhile.
+        """
+        place = key, method_of(request)
+        while wanted():
+            with self._lock:
+                if (self._match == "key" and self._by_key.get(place)) or not self._read_next():
+                    return
 
     def models(self) -> dict[str, list[str]]:
         """The models that were asked for, by the path they were asked at. Reads all recordings."""
@@ -118,17 +117,17 @@ class AnswerIndex:
             pass
 
     def _read_next(self) -> bool:
-        """Read on to the next request. False if there is none."""
+        """Read on. False if there is nothing left to read."""
         if self._failure is not None:
             raise self._failure
         try:
-            request = next(self._unread, None)
+            request = next(self._unread)
+        except StopIteration:
+            return False
         except RecordingError as error:
             self._failure = error
             raise
-        if request is None:
-            return False
-        if request.answered or not self._each_attempt:
+        if request is not None and (request.answered or not self._each_attempt):
             self._read.append(request)
             self._by_key.setdefault((request.key, request.method), deque()).append(request)
             route = request.method, request.route
@@ -150,7 +149,7 @@ class AnswerIndex:
             routes = ", ".join(f"{each} {route}" for each, route in sorted(self._by_route))
             return ReplayMissError(f"{asked}; recorded: {routes}")
         latest = self._read[-_COMPARED_CALLS:]
-        nearest = nearest_call((each.calls()[0] for each in latest), request)
+        nearest = nearest_call((each.call() for each in latest), request)
         if nearest is None:
             return ReplayMissError(f"{asked} with this body")
         return ReplayMissError(
@@ -161,15 +160,11 @@ class AnswerIndex:
         )
 
 
-def _files(paths: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
-    """The files that were named, which must be recordings, and those of the folders."""
-    named = [path for path in paths if not path.is_dir()]
-    for path in named:
+def _check(path: Path) -> None:
+    """Raise RecordingError unless this is a recording, or a folder of files named like one."""
+    if not path.is_dir():
         Recording(path)
-    in_folders: list[Path] = []
-    for folder in (path for path in paths if path.is_dir()):
-        found = recordings_in(folder)
-        if not found:
-            raise RecordingError(f"there is no recording (*{SUFFIX}) in {folder}")
-        in_folders += found
-    return named, in_folders
+        return
+    with explained(f"read {path}"), os.scandir(path) as entries:
+        if not any(entry.name.endswith(SUFFIX) for entry in entries):
+            raise RecordingError(f"there is no recording (*{SUFFIX}) in {path}")

@@ -80,17 +80,13 @@ def _text(request: Mapping[str, Any]) -> str:
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        return [
-            found
+        parts = [
+            (before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
             for key in sorted({*before, *after})
-            for found in _differences(before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
         ]
-    if isinstance(old, list) and isinstance(new, list):
-        first, second = cast("list[Any]", old), cast("list[Any]", new)
-        if len(first) == len(second):
-            return [
-                found
-                for index, pair in enumerate(zip(first, second, strict=True))
-                for found in _differences(*pair, f"{place}[{index}]")
-            ]
-    return [] if old == new else [place]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = zip(cast("list[Any]", old), cast("list[Any]", new), strict=True)
+        parts = [(*pair, f"{place}[{index}]") for index, pair in enumerate(pairs)]
+    else:
+        return [] if old == new else [place]
+    return [found for part in parts for found in _differences(*part)]

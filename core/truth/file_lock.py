@@ -63,34 +63,29 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
     return True
 
 
-if sys.platform == "win32":
-    import msvcrt
+def unlock_file(fd: int) -> None:
+    """Release the lock before the file is closed. Raises OSError."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - is there only
 
-    def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001 - there is one kind only
-        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-
-    def unlock_file(fd: int) -> None:
-        """Release the lock before the file is closed. Raises OSError."""
         os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-
-else:
-    try:
-        import fcntl
-    except ImportError:  # a Python built without it can still read recordings
-
-        def _lock_now(fd: int, *, shared: bool) -> None:  # noqa: ARG001
-            raise RecordingError("this Python has no file locks (fcntl), which recording needs")
-
-        def unlock_file(fd: int) -> None:
-            """Do nothing: no lock can have been taken."""
-
     else:
+        import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
-        def _lock_now(fd: int, *, shared: bool) -> None:
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
-        def unlock_file(fd: int) -> None:
-            """Release the lock before the file is closed. Raises OSError."""
-            fcntl.flock(fd, fcntl.LOCK_UN)
+
+def _lock_now(fd: int, *, shared: bool) -> None:
+    if sys.platform == "win32":  # there is one kind of lock only
+        import msvcrt  # noqa: PLC0415
+
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    else:
+        try:
+            import fcntl  # noqa: PLC0415
+        except ImportError:  # a Python built without it can still read recordings
+            message = "this Python has no file locks (fcntl), which recording needs"
+            raise RecordingError(message) from None
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

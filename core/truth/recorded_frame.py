@@ -91,7 +91,7 @@ class RecordedFrame:
                 raw=payload_of(line),
                 partial=line.get("partial") is True,
                 masked=line.get("masked") is True,
-                repairs=tuple(line.get("repairs", ())),
+                repairs=tuple(map(str, line.get("repairs", ()))),
                 fields=tuple(cast("list[dict[str, Any]]", line.get("chunks", ()))),
                 place=place,
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from ..clock import parse_timestamp
@@ -30,20 +30,17 @@ _LOGGER = logging.getLogger("vesselog")
 _SKIPPED = "not used for replay: %s"
 
 
-class _Place(NamedTuple):
-    """Where a call's request line is."""
-
-    path: Path
-    call: int
-    offset: int
-    line: int
+# Where a call's request line is: its file, its call, its first byte, its number. There may be very
+# many, and the garbage collector passes over a plain tuple of plain values.
+_Place = tuple[str, int, int, int]
 
 
 @dataclass(slots=True)
 class RecordedRequest:
     """A request and its retries.
 
-    wall: when it was recorded, in microseconds since 1970. answered: an attempt got a response.
+    wall: when it was recorded, in microseconds since 1970. place: where its last attempt is.
+    answered: an attempt got a response.
     """
 
     wall: int
@@ -51,12 +48,17 @@ class RecordedRequest:
     method: str
     route: str
     model: str | None
-    attempts: list[_Place]
+    place: _Place
     answered: bool = False
 
-    def calls(self) -> tuple[RecordedCall, ...]:
-        """The attempts, in order. Raises RecordingError if they cannot be read any more."""
-        return tuple(map(_call_at, self.attempts))
+    def call(self) -> RecordedCall:
+        """The last attempt, which is the answer. Raises RecordingError if it cannot be read."""
+        path, call, offset, number = self.place
+        recording = Recording(path)
+        line = next(recording.scanned(offset, number - 1), None)
+        if line is None or line.fields.get("call") != call:
+            raise RecordingError(f"{path} was changed while answers were taken from it")
+        return RecordedCall(recording, line)
 
 
 def recordings_in(folder: Path) -> list[Path]:
@@ -67,26 +69,32 @@ def recordings_in(folder: Path) -> list[Path]:
 
 
 def recorded_requests(
-    files: Iterable[Path], others: Iterable[Path], *, each_attempt: bool
-) -> Iterator[RecordedRequest]:
-    """The requests in `files`, and in those of `others` that can be read; the rest is logged.
+    paths: Iterable[Path], *, each_attempt: bool
+) -> Iterator[RecordedRequest | None]:
+    """The requests in files, and in those in folders that can be read; the others are logged.
 
-    each_attempt: a retry is a request of its own. Raises RecordingError for what cannot be read in
-    `files`.
+    None: there is more to read before the next one; each step takes a moment. each_attempt: a retry
+    is a request of its own. Raises RecordingError if a file that is named cannot be read.
     """
-    unread = [(_begins(path), path, False) for path in files]
-    for path in others:
-        try:
-            unread.append((_begins(path), path, True))
-        except RecordingError as error:
-            _LOGGER.warning(_SKIPPED, error)
-    unread.sort(reverse=True)
+    unread: list[tuple[int, str, bool]] = []
+    for named in paths:
+        lenient = named.is_dir()
+        for path in recordings_in(named) if lenient else (named,):
+            try:
+                unread.append((_begins(path), str(path), lenient))
+            except RecordingError as error:
+                if not lenient:
+                    raise
+                _LOGGER.warning(_SKIPPED, error)
+            yield None
+    unread.reverse()
+    unread.sort(key=lambda each: each[0], reverse=True)  # with equal times, the first path is last
     found: list[tuple[int, int, RecordedRequest]] = []
     order = count()  # requests of the same microsecond stay in the order of their files
     while unread:
-        _, path, lenient = unread.pop()
+        _, name, lenient = unread.pop()
         try:
-            for request in _requests_in(path, each_attempt=each_attempt):
+            for request in _requests_in(Path(name), each_attempt=each_attempt):
                 heappush(found, (request.wall, next(order), request))
         except RecordingError as error:
             if not lenient:
@@ -94,6 +102,7 @@ def recorded_requests(
             _LOGGER.warning(_SKIPPED, error)
         while found and (not unread or found[0][0] <= unread[-1][0]):
             yield heappop(found)[2]
+        yield None
 
 
 def method_of(request: Mapping[str, Any]) -> str:
@@ -140,15 +149,16 @@ def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
             elif fields["type"] == "request":
                 first = fields.get("retry_of")
                 request = running.get(first) if type(first) is int and not each_attempt else None
+                place = str(path), line.call, line.offset, line.number
                 if request is None:
-                    request = _request(line, begun or 0)
+                    request = _request(line, begun or 0, place)
                     requests.append(request)
-                request.attempts.append(_Place(path, line.call, line.offset, line.number))
+                request.place = place
                 running[call] = request
     return requests
 
 
-def _request(line: ScannedLine, begun: int) -> RecordedRequest:
+def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
     fields = line.fields
     route, model, key = route_of(fields), fields.get("model"), fields.get("key")
     if not isinstance(key, str):
@@ -160,13 +170,5 @@ def _request(line: ScannedLine, begun: int) -> RecordedRequest:
         method=method_of(fields),
         route=route,
         model=model if isinstance(model, str) else None,
-        attempts=[],
+        place=place,
     )
-
-
-def _call_at(place: _Place) -> RecordedCall:
-    recording = Recording(place.path)
-    line = next(recording.scanned(place.offset, place.line - 1), None)
-    if line is None or line.fields.get("call") != place.call:
-        raise RecordingError(f"{place.path} was changed while answers were taken from it")
-    return RecordedCall(recording, line)

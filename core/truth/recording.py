@@ -19,12 +19,7 @@ from pydantic import ValidationError
 from ..assembler import Assembler
 from ..chunk import StreamChunk
 from ..completion import Completion, Metrics, Outcome
-from ..errors import (
-    RecordingCorruptError,
-    TruncatedError,
-    VesselogError,
-    error_from_record,
-)
+from ..errors import RecordingCorruptError, TruncatedError, VesselogError, error_from_record
 from ..native import natives_of
 from .recorded_frame import RecordedFrame, chunks_of
 from .scan import ScannedLine, Torn, is_whole, open_recording, scan
@@ -40,15 +35,6 @@ __all__ = [
 
 _LOGGER = logging.getLogger("vesselog")
 _OUTCOMES = frozenset(get_args(Outcome))
-_ERROR_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "type": str,
-    "phase": str,
-    "status": int,
-    "code": str,
-    "message": str,
-    "retryable": bool,
-    "retry_after": (int, float),
-}
 
 
 class Recording:
@@ -127,16 +113,14 @@ class Recording:
 
     def _check_line(self, line: ScannedLine, n: object, following: int) -> None:
         """Log a warning for a line that was changed or moved; only once."""
-        if self._warned:
-            return
         if line.check is not True:
-            self._warn(line, "does not match its check: it was edited, or is damaged")
+            what = "does not match its check: it was edited, or is damaged"
         elif following >= 0:
-            self._warn(line, f"has number {n}, not {following}: lines are missing or moved")
-
-    def _warn(self, line: ScannedLine, what: str) -> None:
+            what = f"has number {n}, not {following}: lines are missing or moved"
+        else:
+            return
         checked = self.header if line.number > 1 else line.fields
-        if line.check is False or checked.get("crc32") is True:
+        if not self._warned and (line.check is False or checked.get("crc32") is True):
             self._warned = True
             _LOGGER.warning("%s %s", line.where, what)
 
@@ -213,11 +197,7 @@ class RecordedCall:
 
         An answer whose writer died before its end is a TruncatedError.
         """
-        error = ending_error(self.end)
-        if error is not None:
-            error.session, error.call = self.session, self.number
-            error.headers = self.headers
-        return error
+        return self.error_of(self.end)
 
     @property
     def metrics(self) -> Metrics | None:
@@ -245,15 +225,27 @@ class RecordedCall:
         assembler = Assembler()
         for chunk in self.chunks():
             assembler.add(chunk)
+        return self.assembled(assembler, self.end)
+
+    def assembled(self, assembler: Assembler, end: Mapping[str, Any] | None) -> Completion:
+        """The completion of these chunks of the call; `end` is its end line, once it was read."""
         return assembler.completion(
-            outcome=outcome_of(self.end),
-            metrics=self.metrics,
+            outcome=outcome_of(end),
+            metrics=metrics_of(end),
             session=self.session,
             call=self.number,
             vessel=self.vessel,
-            natives=natives_of(self.end),
+            natives=natives_of(end),
             headers=self.headers,
         )
+
+    def error_of(self, end: Mapping[str, Any] | None) -> VesselogError | None:
+        """The error with which the call ended, by this end line; None without one."""
+        error = ending_error(end)
+        if error is not None:
+            error.session, error.call = self.session, self.number
+            error.headers = self.headers
+        return error
 
     def _first(self, kind: str) -> dict[str, Any] | None:
         return next((line for line in self.lines() if line["type"] == kind), None)
@@ -304,12 +296,7 @@ def ending_error(end: Mapping[str, Any] | None) -> VesselogError | None:
     """
     record = None if end is None else end.get("error")
     if isinstance(record, dict):
-        known = {
-            name: value
-            for name, value in cast("dict[str, Any]", record).items()
-            if isinstance(value, _ERROR_FIELDS.get(name, ()))
-        }
-        return error_from_record(known)
+        return error_from_record(cast("dict[str, Any]", record))
     outcome = recorded_outcome(end)
     if outcome in {"complete", "cancelled", "abandoned"}:
         return None

@@ -18,10 +18,8 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
-from ..native import natives_of
 from .recorded_frame import chunks_of
-from .recording import RecordedCall, Recording, ending_error, metrics_of, outcome_of
-from .scan import is_whole
+from .recording import RecordedCall, Recording
 
 __all__ = ["Replay", "replay"]
 
@@ -78,67 +76,60 @@ class Replay:
 
         Its outcome is None before the end.
         """
-        return self._assembler.completion(
-            outcome=outcome_of(self._end),
-            metrics=metrics_of(self._end),
-            session=self.session,
-            call=self.call,
-            vessel=self._played.vessel if self._played else None,
-            natives=natives_of(self._end),
-            headers=self._played.headers if self._played else {},
-        )
+        if self._played is None:
+            return Completion(session=self.session)
+        return self._played.assembled(self._assembler, self._end)
 
     @property
     def error(self) -> VesselogError | None:
         """The error with which the call ended, None without one; known after the last chunk."""
-        error = ending_error(self._end)
+        error = None if self._played is None else self._played.error_of(self._end)
         if error is not None:
             error.completion = self.completion
-            error.headers = self._played.headers if self._played else {}
-            error.session, error.call = self.session, self.call
             error.seq = None if self._last is None else self._last.seq
         return error
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        paced = self._speed != 0
-        for chunk, call, due in self._play():
-            if paced and (wait := self._wait(due)) > 0:
+        for chunk, call, wait in self._play():
+            if wait > 0:
                 self._sleep(wait)
-            if call == self.call:
-                self._assembler.add(chunk)
-                self._last = chunk
-            yield chunk
+            yield self._take(chunk, call)
         self._finish()
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        paced = self._speed != 0
-        for chunk, call, due in self._play():
+        for chunk, call, wait in self._play():
             # Even without a wait: without a pause the loop cannot notice that its client left.
-            await self._async_sleep(max(self._wait(due), 0.0) if paced else 0.0)
-            if call == self.call:
-                self._assembler.add(chunk)
-                self._last = chunk
-            yield chunk
+            await self._async_sleep(wait)
+            yield self._take(chunk, call)
         self._finish()
 
+    def _take(self, chunk: StreamChunk, call: int) -> StreamChunk:
+        if call == self.call:
+            self._assembler.add(chunk)
+            self._last = chunk
+        return chunk
+
     def _finish(self) -> None:
-        if self.call is None:
-            if self._wanted is not None:
-                raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
-            return
-        error = self.error
-        if error is not None:
+        if self.call is None and self._wanted is not None:
+            raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
+        if (error := self.error) is not None:
             raise error
 
     def _wait(self, due: int) -> float:
         """Seconds until a chunk is due that arrived `due` microseconds after the first request."""
+        if self._speed == 0:
+            return 0.0
         now = self._clock.monotonic()
         if self._begun is None:
             self._begun = now
-        return min((self._begun + due / self._speed - now) / 1e6, _LONGEST_WAIT_SECONDS)
+        wait = (self._begun + due / self._speed - now) / 1e6
+        return min(max(wait, 0.0), _LONGEST_WAIT_SECONDS)
 
-    def _play(self) -> Iterator[tuple[StreamChunk, int, int]]:
-        """The chunks with their calls and times, the time left out in which no call was running."""
+    def _play(self) -> Iterator[tuple[StreamChunk, int, float]]:
+        """The chunks with their calls, and the seconds to wait before each.
+
+        The time in which no call was running is left out.
+        """
         self._begun = self.call = None
         running: dict[int, int] = {}
         skipped = last = 0
@@ -147,9 +138,7 @@ class Replay:
             kind, call = fields["type"], fields.get("call")
             if kind == "session":
                 continue
-            t = fields.get("t")
-            if not is_whole(t):
-                t = line.t  # raises
+            t = line.t
             if not running or kind == "open":
                 skipped += t - last
             last = t
@@ -157,23 +146,18 @@ class Replay:
                 continue
             if kind == "frame":
                 if isinstance(call, int) and (begun := running.get(call)) is not None:
-                    due = t - skipped
                     for chunk in chunks_of(line, t - begun):
-                        yield chunk, call, due
+                        yield chunk, call, self._wait(t - skipped)
             elif kind == "request":
                 running[line.call] = t
-                self._begin(RecordedCall(self._recording, line))
+                self._played = RecordedCall(self._recording, line)
+                self.call = line.call
+                self._last = self._end = None
+                self._assembler = Assembler()
             elif kind == "end":
                 running.pop(line.call, None)
                 if call == self.call:
                     self._end = fields
-
-    def _begin(self, call: RecordedCall) -> None:
-        self._played = call
-        self.call = call.number
-        self._last = None
-        self._assembler = Assembler()
-        self._end = None
 
 
 replay = Replay  # the verb, for where it is called

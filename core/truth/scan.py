@@ -19,14 +19,7 @@ from ..errors import RecordingCorruptError, RecordingError
 from .files import explained
 from .line import FORMAT_VERSION, LONGEST_LINE, check_line, parse_line
 
-__all__ = [
-    "ScannedLine",
-    "Torn",
-    "check_header",
-    "is_whole",
-    "open_recording",
-    "scan",
-]
+__all__ = ["ScannedLine", "Torn", "check_header", "is_whole", "open_recording", "scan"]
 
 # As microseconds 285 years: no writer gets there, and sums and waits beyond it would overflow.
 _LARGEST = 1 << 53

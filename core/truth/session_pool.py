@@ -21,7 +21,6 @@ from ..settings import Durability
 from .fsync_thread import SYNC_THREAD
 from .session import Session
 from .session_file import Unrecorded, Writer
-from .session_names import check_session_name
 
 __all__ = ["Entry", "SessionPool"]
 
@@ -38,12 +37,6 @@ class SessionPool:
         self._lock = threading.Lock()
         self._named: dict[str, tuple[Session, int]] = {}
         self._released: deque[str] = deque()  # the names of sessions that streams are done with
-
-    @staticmethod
-    def check(name: str | None) -> None:
-        """Raise SessionNameError if no session may have this name."""
-        if name is not None:
-            check_session_name(name)
 
     def open(self, name: str | None) -> Entry:
         """A place to write the calls of one stream to.

@@ -8,6 +8,7 @@ import pytest
 
 from commands import json_lines, recording
 from vesselog.cli import main
+from vesselog.maintenance import listing
 
 
 def test_each_recording_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,9 +19,9 @@ def test_each_recording_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["ls"]) == 0
     heading, *rows = capsys.readouterr().out.splitlines()
     assert heading.split() == ["OPENED", "(UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"]
-    assert [row.split()[-1] for row in rows] == ["recordings/one.jsonl", "recordings/two.jsonl"]
-    assert "complete, cancelled, interrupted" in rows[1]
-    assert "ollama/m" in rows[1]
+    assert [row.split()[-1] for row in rows] == ["recordings/two.jsonl", "recordings/one.jsonl"]
+    assert "complete, cancelled, interrupted" in rows[0]
+    assert "ollama/m" in rows[0]
 
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,3 +59,23 @@ def test_a_file_that_is_no_recording_does_not_hide_the_others(
     out, err = capsys.readouterr()
     assert "one.jsonl" in out
     assert "foreign.jsonl is not a recording" in err
+
+
+def test_of_many_recordings_only_the_newest_asked_for_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(10, 20):
+        recording(tmp_path, "a", name=f"20270115T{hour}0000Z-{hour:032x}")
+    read: list[Path] = []
+
+    def summarized(path: Path) -> listing.RecordingSummary:
+        read.append(path)
+        return summarize(path)
+
+    summarize = listing.summarize
+    monkeypatch.setattr(listing, "summarize", summarized)
+    assert main(["ls", str(tmp_path), "-n", "2", "--json"]) == 0
+    lines = json_lines(capsys.readouterr().out)
+    assert [line["session"][9:11] for line in lines] == ["19", "18"]
+    assert len(read) == 2
+    assert main(["ls", str(tmp_path), "--count", "0"]) == 2

@@ -46,7 +46,7 @@ class ToyDecoder(Decoder):
             case _:
                 yield {"text": data[1:]}
 
-    def flush(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002
+    def flush(self, frame: Frame) -> Iterable[ChunkFields]:
         return [{"text": self.held}] if self.held else []
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anthropic_bodies import completion_of
 from decoding import Decoded, decode, delta, openai, sse
 from vesselog.core.chunk import ChunkFields
 from vesselog.core.errors import ProtocolError
@@ -180,7 +181,7 @@ def test_a_half_in_arguments_that_are_sent_as_text() -> None:
 
 
 def test_halves_that_a_decoder_puts_together_in_a_later_frame_are_joined() -> None:
-    """Anthropic's thinking block is told when it ends, in a frame that has no half itself."""
+    """In Anthropic's native form, which is made when the answer has ended."""
     piece = {"type": "content_block_delta", "index": 0}
     events = [
         {"type": "message_start", "message": {"id": "m", "role": "assistant"}},
@@ -194,9 +195,10 @@ def test_halves_that_a_decoder_puts_together_in_a_later_frame_are_joined() -> No
     body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
     found = decode(Anthropic(), body, "text/event-stream")
     assert found.completion.reasoning == "a👍b"
-    (block,) = found.completion.extra["thinking_blocks"]
-    assert block["thinking"] == "a👍b"
     valid(found)
+    native = completion_of([body]).native
+    assert native is not None
+    assert native["content"] == [{"type": "thinking", "thinking": "a👍b"}]
 
 
 class OwnDecoder(Decoder):

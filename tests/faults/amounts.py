@@ -15,6 +15,7 @@ DEFAULTS = {
     "FLIPS": 2000,  # random bits of shipped recordings; of a small one every bit is flipped
     "CANCELS": 1000,  # for each client
     "SCHEDULES": 500,  # of interleaved faults, each from a seed of its own
+    "ODD_VALUES": 400,  # in recordings, each read by everything that reads one
     "FUZZ_SECONDS": 60,  # in which hostile answers are tried, over all clients
     "SEED": 0,  # the first of them, and that of every other random choice
 }

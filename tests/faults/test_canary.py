@@ -14,10 +14,12 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import httpx
 import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
@@ -246,9 +248,37 @@ def told_of(*objects: Any) -> Iterator[str]:
             assert "may hold a key and cannot be pickled" in str(refusal)  # noqa: PT017
         if isinstance(each, BaseException):
             yield "".join(traceback.format_exception(each))
-            yield f"{each.__dict__} {each.args}"
+            yield from told_by_causes(each)
         if isinstance(each, VesselogError):
             yield f"{each.to_record()} {each.completion!r}"
+
+
+def told_by_causes(error: BaseException) -> Iterator[str]:
+    """An exception, and all that hangs on it by its attributes, causes and contexts."""
+    seen: set[int] = set()
+    left: list[Any] = [error]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield f"{each!r} {each!s}"
+        with suppress(TypeError, AttributeError, pickle.PicklingError):
+            yield pickle.dumps(each).decode("latin-1")
+        if isinstance(each, BaseException):
+            left += [*each.args, each.__cause__, each.__context__]
+        if isinstance(each, httpx.Headers):
+            yield str(each.raw)
+        elif isinstance(each, dict):
+            left += [*each, *each.values()]
+        elif isinstance(each, (list, tuple)):
+            left += each
+        elif type(each).__module__.partition(".")[0] in {"vesselog", "httpx", "aiohttp"}:
+            left += vars(each).values() if hasattr(each, "__dict__") else ()
+            # What these libraries document; `request` raises where there is none.
+            for name in ("request", "response", "url", "headers", "request_info", "history"):
+                with suppress(RuntimeError, AttributeError):
+                    left.append(getattr(each, name))
 
 
 def told_by_files(folder: Path) -> Iterator[str]:
@@ -282,9 +312,29 @@ def told_by_all(talker: Talker, name: str) -> Iterator[str]:
     heard = talker.begin(stream).result(PATIENCE)
     assert isinstance(heard.error, VesselogError | None), repr(heard.error)
     yield from told_of(heard.error, stream, stream.completion, *heard.chunks)
+    wire = talker.client._planner.chat(f"{name}/m", "Hi", {}, None).request
+    sent = talker._here(lambda: talker.client.send(name, wire))
+    heard = talker.begin(sent).result(PATIENCE)
+    assert isinstance(heard.error, VesselogError | None), repr(heard.error)
+    yield from told_of(heard.error, sent, sent.completion, *heard.chunks)
     yield from told_by(lambda: talker.complete(f"{name}/m"))
     yield from told_by(lambda: talker.models(name))
     yield from told_by(lambda: talker.server_version(name))
+
+
+def test_a_canary_in_the_request_of_a_hidden_context_is_found() -> None:
+    url = f"http://model.internal/?api_key={quote(CANARIES['query'], safe='')}"
+    request = httpx.Request("GET", url, headers={"x-api-key": CANARIES["vessel-header"]})
+
+    def fail() -> None:
+        try:
+            raise httpx.ConnectError("failed", request=request)
+        except httpx.ConnectError:
+            raise VesselogError("failed") from None
+
+    with pytest.raises(VesselogError) as raised:
+        fail()
+    assert found(" ".join(told_of(raised.value))) == {"query", "vessel-header"}
 
 
 @every_client

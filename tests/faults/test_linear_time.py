@@ -197,6 +197,29 @@ def function_calls_with_signatures(size: int) -> list[bytes]:
     ]
 
 
+def part_of_call(path: str, value: str) -> bytes:
+    piece = {"jsonPath": path, "stringValue": value, "willContinue": True}
+    return gemini({"functionCall": {"name": "f", "partialArgs": [piece], "willContinue": True}})
+
+
+@case("gemini")
+def arguments_in_pieces_with_their_path(size: int) -> list[bytes]:
+    return [part_of_call("$.a", "a" * 50)] * size + [gemini({"functionCall": {}})]
+
+
+@case("gemini")
+def arguments_in_ever_new_places(size: int) -> list[bytes]:
+    pieces = [part_of_call(f"$.a[{each}].b", "a") for each in range(size)]
+    return [*pieces, gemini({"functionCall": {}})]
+
+
+@case("ollama")
+def calls_in_pieces_of_text(size: int) -> list[bytes]:
+    begun = ollama({"tool_calls": [call(0, arguments='{"a": "')]})
+    more = {"index": 0, "id": "", "function": {"name": "", "arguments": "a" * 50}}
+    return [begun, *[ollama({"tool_calls": [more]})] * size]
+
+
 @case("anthropic")
 def tool_use_blocks(size: int) -> list[bytes]:
     piece = {"type": "input_json_delta", "partial_json": "{}"}
@@ -269,6 +292,49 @@ def parts_of_a_kind_of_their_own_in_one_event(size: int) -> list[bytes]:
 @case("gemini", size=4000)
 def texts_in_one_event(size: int) -> list[bytes]:
     return [gemini(*({"text": "abcdefgh" * 8} for _ in range(size)))]
+
+
+@case("openai", size=500)
+def reasoning_details_in_pieces(size: int) -> list[bytes]:
+    detail = {"type": "reasoning.text", "text": "a", "index": 0}
+    return [openai({"reasoning": "a", "reasoning_details": [detail]})] * size
+
+
+@case("openai", size=500)
+def reasoning_details_of_ever_new_indexes(size: int) -> list[bytes]:
+    return [
+        openai({"reasoning_details": [{"type": "reasoning.text", "text": "a", "index": each}]})
+        for each in range(size)
+    ]
+
+
+@case("openai", size=500)
+def annotations_in_pieces(size: int) -> list[bytes]:
+    return [openai({"content": "a", "annotations": [{"url": str(each)}]}) for each in range(size)]
+
+
+@case("openai", size=500)
+def a_sound_in_pieces(size: int) -> list[bytes]:
+    return [openai({"audio": {"id": "s", "data": "AAAA"}})] * size
+
+
+@case("openai", size=500)
+def texts_and_parts_in_turn(size: int) -> list[bytes]:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "a"}]}
+    return [openai({"content": [thought]}), openai({"content": "b"})] * size
+
+
+@case("openai", size=2000)
+def arguments_that_are_whole_again_and_again(size: int) -> list[bytes]:
+    begun = openai({"tool_calls": [call(0, arguments='{"a": "' + "a" * 5000 + '"}')]})
+    more = openai({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
+    return [begun] + [more] * size
+
+
+@case("openai", size=2000)
+def arguments_that_can_never_be_whole(size: int) -> list[bytes]:
+    more = openai({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
+    return [openai({"tool_calls": [call(0, arguments="abc")]})] + [more] * size
 
 
 @case("openai", size=4000)

@@ -85,7 +85,7 @@ def test_sampling_goes_into_options_where_options_win() -> None:
 
 
 @pytest.mark.parametrize("keep_alive", [0, -1, "10m", 1.5])
-@pytest.mark.parametrize("think", [True, False, "low"])
+@pytest.mark.parametrize("think", [True, False, "low", "medium", "high"])
 def test_keep_alive_and_think_are_passed_on(keep_alive: Any, think: Any) -> None:
     body = sent(keep_alive=keep_alive, think=think)
     assert (body["keep_alive"], body["think"]) == (keep_alive, think)
@@ -162,7 +162,15 @@ def test_a_conversation_with_tools() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given"), [("", {}), ("{}", {}), ({"a": 1}, {"a": 1}), ('{"a":1}', {"a": 1})]
+    ("arguments", "given"),
+    [
+        ("", {}),
+        ("{}", {}),
+        ({"a": 1}, {"a": 1}),
+        ('{"a":1}', {"a": 1}),
+        ("[1]", {"INVALID_JSON": "[1]"}),
+        ('{"a"', {"INVALID_JSON": '{"a"'}),
+    ],
 )
 def test_arguments_in_the_history_are_objects(arguments: Any, given: Any) -> None:
     message = {
@@ -183,17 +191,14 @@ def test_arguments_in_the_history_are_objects(arguments: Any, given: Any) -> Non
         {"function_call": "auto"},
         {"prompt": "x", "tools": [{"type": "function"}]},
         {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
+        {"think": 512},
+        {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
         {
             "messages": [
                 {
                     "role": "assistant",
-                    "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}],
+                    "tool_calls": [{"type": "custom", "custom": {"name": "f", "input": "x"}}],
                 }
-            ]
-        },
-        {
-            "messages": [
-                {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
             ]
         },
     ],
@@ -282,7 +287,7 @@ def test_generate() -> None:
     lines = [{"model": "m", "created_at": "t", "response": text, "done": False} for text in "abc"]
     found = ollama(*lines, {**LAST, "message": None, "response": "", "context": [1] * 2000})
     assert (found.outcome, found.completion.text) == ("complete", "abc")
-    assert found.completion.extra == {}, "a context is large: it is in the raw text"
+    assert found.completion.extra == {"context": [1] * 2000}, "a next prompt may need it"
     thinking = [{**each, "response": "", "thinking": each["response"]} for each in lines]
     assert ollama(*thinking, LAST).completion.reasoning == "abc"
 
@@ -330,12 +335,13 @@ def test_tool_calls_are_whole() -> None:
     first = {"function": {"index": 0, "name": "f", "arguments": {"x": 1}}}
     second = {"id": "call_b", "function": {"index": 0, "name": "f", "arguments": {"x": 2}}}
     found = ollama(line(tool_calls=[first]), line(tool_calls=[second]), LAST)
-    assert [(call.id, call.name, call.arguments) for call in found.completion.tool_calls] == [
-        (None, "f", {"x": 1}),
-        ("call_b", "f", {"x": 2}),
-    ]
-    assert found.completion.finish_reason == "stop", "as the provider says it"
-    assert found.repairs == []
+    calls = found.completion.tool_calls
+    assert [(call.name, call.arguments) for call in calls] == [("f", {"x": 1}), ("f", {"x": 2})]
+    assert calls[1].id == "call_b"
+    assert calls[0].id not in {None, "", "call_b"}
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.completion.raw_finish_reason == "stop"
+    assert found.repairs == ["tool-id-made"]
 
 
 def test_large_integers_in_arguments_are_exact() -> None:
@@ -398,12 +404,9 @@ def test_an_error_status() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"nothing",
-        b"5",
-        b'{"message":5}',
-        b'{"message":{"content":5}}',
+        b"<html>busy</html>",
+        b"upstream connect error or disconnect/reset before headers",
         b'{"choices":[]}',
-        b'{"message":{"tool_calls":5}}',
         b'{"message":{"content":"a"}',
     ],
 )

@@ -129,7 +129,7 @@ def test_reasoning_in_all_its_places(fields: Any, text: str, reasoning: str) -> 
     assert (completion.text, completion.reasoning) == (text, reasoning)
 
 
-def test_what_is_the_providers_own_goes_to_extra_if_it_is_small() -> None:
+def test_what_is_the_providers_own_goes_to_extra_whatever_its_size() -> None:
     event = {
         **delta(content="a"),
         "system_fingerprint": "fp",
@@ -147,13 +147,14 @@ def test_what_is_the_providers_own_goes_to_extra_if_it_is_small() -> None:
         "system_fingerprint": "fp",
         "service_tier": "default",
         "citations": ["https://x"],
+        "search_results": [{"snippet": "x" * 5000}],
         "prompt_filter_results": [{"prompt_index": 0}],
         "content_filter_results": {"hate": {"filtered": False}},
         "token_id": 7,
         "created": 1752746251,
     }
     assert found.chunks[1].extra == {}, "told once"
-    assert "x" * 5000 in found.chunks[0].raw
+    assert found.completion.extra == found.chunks[0].extra
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_what_is_the_providers_own_goes_to_extra_if_it_is_small() -> None:
         ("tool_call", "tool_calls"),
         ("function_call", "tool_calls"),
         ("content_filter", "content_filter"),
-        ("abort", "other"),
+        ("load", "other"),
     ],
 )
 def test_finish_reasons(raw: str, reason: str) -> None:
@@ -488,3 +489,87 @@ def test_a_cut_at_every_byte_is_truncated_until_the_finish() -> None:
         found = decode(OpenAI(), REAL[:at], SSE)
         assert found.outcome == ("TruncatedError" if at < end else "complete")
         assert found.raw == REAL[:at]
+
+
+# Events that say nothing of the answer, and errors.
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(b"data: ping\n\n", b"data: keep-alive\n\n", b"event: ping\ndata: ping\n\n"),
+        *(b"data: null\n\n", b"data: 7\n\n", b'data: "queued"\n\n', b"data: true\n\n"),
+        *({}, {"type": "ping"}, {"type": "ping", "data": {}}, {"status": "queued"}),
+        *({"message": "queued"}, {"message": "ok", "code": 0}, {"msg": "x", "status": "queued"}),
+        *({"object": "keepalive"}, {"object": "thread.run", "status": "queued"}),
+    ],
+)
+def test_an_event_that_says_nothing_is_left_out(event: Any) -> None:
+    found = openai(event, delta(content="A"), event, delta(content="B"), event, STOP, DONE)
+    assert (found.outcome, found.completion.text) == ("complete", "AB")
+    assert found.repairs == ["unknown-event"] * 3
+    assert [len(step.chunks) for step in found.steps] == [0, 1, 0, 1, 0, 1, 0]
+    assert found.completion.extra == {"created": 1752746251}
+
+
+def test_lists_that_come_alone_are_kept() -> None:
+    found = openai(delta(content="A"), {"citations": ["u"], "note": "x"}, STOP)
+    assert found.completion.extra["citations"] == ["u"]
+    assert found.repairs == ["unknown-event"]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"message": "too busy", "code": 500}, "too busy"),
+        ({"message": "too busy", "code": "overloaded"}, "too busy"),
+        ({"message": "no", "type": "invalid_request_error", "param": None}, "no"),
+        ({"message": "no", "status": "failed"}, "no"),
+        ({"message": "no", "success": False}, "no"),
+        ({"object": "error", "message": "no"}, "no"),
+        ({"detail": "Invalid API Key"}, "Invalid API Key"),
+        ({"detail": [{"loc": ["body"], "msg": "field required"}]}, "field required"),
+        ({"errors": [{"message": "no"}], "success": False}, "no"),
+        ({"error_code": 336000, "error_msg": "internal"}, "internal"),
+        ({"code": "InvalidParameter", "message": "no", "request_id": "r"}, "no"),
+        ({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "login fail"),
+        (
+            {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+            "login fail",
+        ),
+    ],
+)
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_error_is_told_by_a_field(event: Any, words: str, streamed: bool) -> None:  # noqa: FBT001
+    if streamed:
+        found = openai(delta(content="A"), event)
+        assert found.completion.text == "A"
+    else:
+        found = decode(OpenAI(), json.dumps(event).encode(), JSON)
+    assert found.outcome == "ProviderError"
+    assert found.error is not None
+    assert words in found.error.message
+
+
+def test_a_success_of_minimax_is_no_error() -> None:
+    fine = {"base_resp": {"status_code": 0, "status_msg": ""}}
+    found = openai({**delta(content="A"), **fine}, {**STOP, **fine})
+    assert (found.outcome, found.completion.text) == ("complete", "A")
+
+
+def test_a_body_that_is_only_a_message_is_an_error() -> None:
+    found = decode(OpenAI(), b'{"message": "Unauthorized"}', JSON)
+    assert found.outcome == "ProviderError"
+    assert "Unauthorized" in str(found.error)
+
+
+@pytest.mark.parametrize("body", [b"ping", b"null", b"7", b'{"object": "list", "data": []}'])
+def test_a_body_that_is_no_answer_is_never_left_out(body: bytes) -> None:
+    assert decode(OpenAI(), body, JSON).outcome == "ProtocolError"
+
+
+@pytest.mark.parametrize("broken", [b'{"choices": [{', b"upstream connect error", b"<html>"])
+def test_an_event_that_is_broken_is_never_left_out(broken: bytes) -> None:
+    found = openai(delta(content="A"), b"data: " + broken + b"\n\n", delta(content="B"), STOP)
+    assert found.outcome == "ProtocolError"
+    assert found.completion.text == "A"

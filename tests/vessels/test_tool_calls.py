@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from decoding import JSON, Decoded, decode, delta, openai
+from decoding import DONE, JSON, SSE, Decoded, decode, delta, openai, sse
 from vesselog.vessels import OpenAI
 
 
@@ -20,6 +21,18 @@ def call(index: Any = None, **piece: Any) -> dict[str, Any]:
 
 def calls(found: Decoded) -> list[tuple[str | None, str, Any]]:
     return [(call.id, call.name, call.arguments) for call in found.completion.tool_calls]
+
+
+class _Made:
+    """Equal to any id that was made: nine letters and digits."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and re.fullmatch("[0-9a-z]{9}", other) is not None
+
+    __hash__ = object.__hash__
+
+
+MADE = _Made()
 
 
 def test_a_call_in_pieces() -> None:
@@ -35,6 +48,7 @@ def test_a_call_in_pieces() -> None:
     first = found.chunks[0].tool_calls[0]
     assert first.model_dump() == {
         "slot": "0",
+        "type": None,
         "index": 0,
         "id": "a",
         "name": "f",
@@ -71,7 +85,7 @@ def test_a_call_in_pieces() -> None:
         ),
         pytest.param(
             [call(0, name="f", arguments='{"x":1}'), call(0, name="f", arguments='{"x":2}')],
-            [(None, "f", {"x": 1}), (None, "f", {"x": 2})],
+            [(MADE, "f", {"x": 1}), (MADE, "f", {"x": 2})],
             "tool-index-repeated",
             id="all 0 without ids",
         ),
@@ -153,8 +167,8 @@ def test_a_call_in_pieces() -> None:
                 delta(function_call={"name": "f", "arguments": ""}),
                 delta(function_call={"arguments": "{}"}),
             ],
-            [(None, "f", {})],
-            None,
+            [(MADE, "f", {})],
+            "tool-id-made",
             id="legacy function call",
         ),
     ],
@@ -176,4 +190,170 @@ def test_tool_calls_of_a_whole_answer() -> None:
     message = {"tool_calls": [{"id": "a", "function": function}, {"id": "a", "function": function}]}
     answer = {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
     found = decode(OpenAI(), json.dumps(answer).encode(), JSON, stream=False)
-    assert calls(found) == [("a", "f", {})] * 2
+    assert calls(found) == [("a", "f", {}), (MADE, "f", {})]
+    assert found.repairs == ["missing-choice-index", "tool-id-not-unique"]
+
+
+def test_a_made_id_is_the_same_in_the_message_that_goes_back() -> None:
+    """Also where several calls have none, or one that another has; and in every decoding."""
+    pieces = [
+        call(0, name="f", arguments="{}"),
+        call(1, name="g", arguments="{}"),
+        call(2, id="a", name="h", arguments="{}"),
+        call(3, id="a", name="i", arguments="{}"),
+        delta("tool_calls"),
+    ]
+    found, again = openai(*pieces), openai(*pieces)
+    ids = [made.id for made in found.completion.tool_calls]
+    assert len({*ids, None}) == 5
+    assert [made["id"] for made in found.natives[0]["tool_calls"]] == ids
+    assert again.natives == found.natives
+
+
+@pytest.mark.parametrize("end", [delta("tool_calls"), DONE, b""], ids=["finish", "done", "cut"])
+def test_a_call_without_id_has_one_at_the_end_however_that_came(end: Any) -> None:
+    found = openai(call(0, name="f", arguments="{}"), end)
+    (made,) = found.completion.tool_calls
+    assert made.id
+    assert "tool-id-made" in found.repairs
+
+
+# Custom tools take free text.
+
+CUSTOM = [
+    {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": ""}},
+    {"index": 0, "custom": {"input": "[1]"}},
+    {"index": 0, "custom": {"input": "[1]"}},
+]
+
+
+def test_a_custom_tool_is_called_with_text_in_pieces() -> None:
+    found = openai(*(delta(tool_calls=[piece]) for piece in CUSTOM), delta("tool_calls"))
+    (made,) = found.completion.tool_calls
+    assert (made.type, made.id, made.name, made.input) == ("custom", "a", "sql", "[1][1]")
+    assert found.natives[0]["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "[1][1]"}}
+    ]
+    assert found.repairs == []
+
+
+def test_a_custom_tool_is_called_in_a_whole_answer() -> None:
+    sent = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [sent]}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    found = decode(OpenAI(), json.dumps(answer).encode(), JSON, stream=False)
+    (made,) = found.completion.tool_calls
+    assert (made.type, made.name, made.input) == ("custom", "sql", "SELECT 1")
+    assert found.natives[0] == message
+
+
+# A last piece that says the whole again.
+
+
+@pytest.mark.parametrize(
+    ("again", "fields"),
+    [
+        ('{"x":1}', {"id": "a", "name": "f"}),
+        ('{"x":1}', {"name": "f"}),
+        ('{"x":1}', {}),
+        ('{ "x": 1 }', {}),
+    ],
+)
+def test_arguments_that_are_told_again_whole_are_told_once(again: str, fields: Any) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        call(0, arguments='{"x"'),
+        call(0, arguments=":1}"),
+        call(0, arguments=again, **fields),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert "tool-arguments-repeated" in found.repairs
+    assert found.natives[0]["tool_calls"][0]["function"]["arguments"] == '{"x":1}'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [["1", "1"], ['{"a":', "[1,", "[1", "]]}"], ["[", "[", "]", "]"], ['{"a":"', "{}", '"}']],
+)
+def test_a_piece_that_only_looks_like_the_whole_is_a_piece(pieces: list[str]) -> None:
+    told = [call(0, arguments=piece) for piece in pieces]
+    found = openai(call(0, id="a", name="f"), *told, delta("tool_calls"))
+    (made,) = found.completion.tool_calls
+    assert made.arguments_text == "".join(pieces)
+    assert "tool-arguments-repeated" not in found.repairs
+
+
+def test_what_follows_whole_arguments_and_is_no_repetition_is_kept() -> None:
+    told = [call(0, arguments=piece) for piece in ('{"x":1}', '{"x":2}', '{"x":1}')]
+    found = openai(call(0, id="a", name="f"), *told, delta("tool_calls"))
+    (made,) = found.completion.tool_calls
+    assert (made.arguments, made.arguments_text) == (None, '{"x":1}{"x":2}{"x":1}')
+
+
+# What is no call.
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_calls": None, "function_call": {"name": "", "arguments": ""}},
+        {"tool_calls": [{"index": 0, "type": "function", "function": {"name": ""}}]},
+        {"tool_calls": []},
+    ],
+)
+@pytest.mark.parametrize("place", ["delta", "message"])
+def test_a_call_without_name_and_arguments_is_none(fields: dict[str, Any], place: str) -> None:
+    choice = {"index": 0, place: {"content": "Hi", **fields}, "finish_reason": "stop"}
+    found = decode(OpenAI(), sse({"choices": [choice]}), SSE)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert found.completion.tool_calls == ()
+    assert found.completion.finish_reason == "stop"
+    assert not found.natives[0].get("tool_calls")
+    assert "function_call" not in found.natives[0]
+
+
+@pytest.mark.parametrize("odd", ["x", 7, [7], [["x"]], [{"index": 0, "function": "f"}], True])
+def test_a_call_of_another_type_does_not_end_the_answer(odd: Any) -> None:
+    found = openai(delta(content="A"), delta(tool_calls=odd), delta(content="B"), delta("stop"))
+    assert (found.outcome, found.completion.text) == ("complete", "AB")
+    assert "unexpected-type" in found.repairs
+    assert found.completion.tool_calls == ()
+
+
+# Keys that only the provider knows.
+
+
+def test_unknown_keys_of_a_call_and_its_function_are_joined() -> None:
+    found = openai(
+        delta(
+            tool_calls=[
+                {
+                    "index": 0,
+                    "id": "a",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": "", "strict": True},
+                    "extra_content": {"google": {"thought_signature": "SI"}},
+                }
+            ]
+        ),
+        delta(
+            tool_calls=[
+                {
+                    "index": 0,
+                    "function": {"arguments": "{}"},
+                    "extra_content": {"google": {"thought_signature": "G"}},
+                }
+            ]
+        ),
+        delta("tool_calls"),
+    )
+    assert found.natives[0]["tool_calls"] == [
+        {
+            "id": "a",
+            "type": "function",
+            "function": {"name": "f", "arguments": "{}", "strict": True},
+            "extra_content": {"google": {"thought_signature": "SIG"}},
+        }
+    ]
+    assert found.repairs == []

@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from loopback import LoopbackServer
+from strict_anthropic import ANTHROPIC_PROVIDERS
+from strict_gemini import GEMINI_PROVIDERS
+from strict_ollama import OLLAMA_PROVIDERS
 from strict_openai import OPENAI_PROVIDERS
 from strict_provider import QUESTIONS, TOOL, StrictProvider, scripted
 from talking import Talker, talking
 from vesselog import Retries
 from vesselog.core.request import chat_request
 
-PROVIDERS: dict[str, StrictProvider] = {**OPENAI_PROVIDERS}
+PROVIDERS: dict[str, StrictProvider] = {
+    **ANTHROPIC_PROVIDERS,
+    **GEMINI_PROVIDERS,
+    **OLLAMA_PROVIDERS,
+    **OPENAI_PROVIDERS,
+}
 every_provider = pytest.mark.parametrize("name", PROVIDERS)
 WAYS = pytest.mark.parametrize("way", ["stream", "complete"])
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])

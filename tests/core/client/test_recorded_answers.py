@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
-from talking import Talker, talking
-from vesselog import ClientStateError, ProviderError, ReplayMissError, Retries, TruncatedError
+from talking import Talker, every_client, talking
+from vesselog import (
+    AsyncClient,
+    ClientStateError,
+    ProviderError,
+    RecordingError,
+    ReplayMissError,
+    Retries,
+    StreamChunk,
+    TruncatedError,
+)
+from vesselog.core.truth import recorded_requests, recording
+from vesselog.core.truth.answer_index import AnswerIndex
+from vesselog.core.truth.scan import open_recording
+from vesselog.vessels import Ollama
 
+LAB = {"lab": Ollama(base_url="http://127.0.0.1:9")}
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
 
 
@@ -128,3 +144,98 @@ def test_the_sync_client_needs_no_thread() -> None:
     with replaying("sync") as talker:
         assert talker.hear().text == "Hi there"
         assert talker.client._thread is None
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Reading a recording says that it begins, and waits until it is let go on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> BinaryIO:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return open_recording(path)
+
+    for module in (recorded_requests, recording):
+        monkeypatch.setattr(module, "open_recording", slow)
+    return begun, go_on
+
+
+async def test_the_event_loop_runs_while_an_answer_is_looked_for(
+    held: tuple[threading.Event, threading.Event],
+) -> None:
+    """Reading goes on only because another task runs meanwhile."""
+    begun, go_on = held
+    await asyncio.to_thread(record, "sync", answer)
+    begun.clear()
+    go_on.clear()
+    async with AsyncClient(replay="recorded", vessels=LAB, environment={}) as client:
+        asked = asyncio.create_task(client.complete("lab/m", "hi"))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        assert not asked.done()
+        go_on.set()
+        assert (await asked).text == "Hi there"
+
+
+async def test_equal_requests_get_their_answers_in_the_order_they_asked() -> None:
+    scripts = [lambda talk, text=str(number): talk.answer(text) for number in range(20)]
+    await asyncio.to_thread(record, "sync", *scripts)
+    async with AsyncClient(replay="recorded", vessels=LAB, environment={}) as client:
+        answers = await asyncio.gather(*(client.complete("lab/m", "hi") for _ in scripts))
+    assert [each.text for each in answers] == [str(number) for number in range(20)]
+
+
+@pytest.mark.parametrize("how", ["cancel", "task"])
+async def test_a_stream_that_is_left_stops_looking(
+    how: str, held: tuple[threading.Event, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = held
+    await asyncio.to_thread(record, "sync", answer)
+    begun.clear()
+    go_on.clear()
+    given: list[object] = []
+    monkeypatch.setattr(AnswerIndex, "answer", lambda *asked: given.append(asked))
+    async with AsyncClient(replay="recorded", vessels=LAB, environment={}) as client:
+        stream = client.stream("lab/m", "hi")
+
+        async def read() -> list[StreamChunk]:
+            async with stream:
+                return [chunk async for chunk in stream]
+
+        task = asyncio.create_task(read())
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        if how == "cancel":
+            stream.cancel()
+            go_on.set()
+            assert await task == []
+        else:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+        assert stream.outcome == "cancelled"
+    await asyncio.get_running_loop().shutdown_default_executor()  # waits for the thread
+    assert not given
+
+
+@BOTH
+def test_a_stream_without_an_answer_says_why(kind: str) -> None:
+    record(kind, answer)
+    with replaying(kind) as talker:
+        heard = talker.hear(messages="never asked")
+        assert isinstance(heard.error, ReplayMissError)
+        assert (heard.stream.outcome, heard.stream.error) == ("error", heard.error)
+
+
+@every_client
+def test_a_stream_whose_session_cannot_be_opened_says_why(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with (
+        LoopbackServer([answer]) as server,
+        talking(kind, server, recordings=folder) as talker,
+    ):
+        folder.write_text("in the way")
+        heard = talker.hear()
+        assert isinstance(heard.error, RecordingError)
+        assert (heard.stream.outcome, heard.stream.error) == ("error", heard.error)
+        assert not server.requests

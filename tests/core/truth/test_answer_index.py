@@ -20,6 +20,7 @@ from vesselog.core.truth.answer_index import AnswerIndex
 from vesselog.core.truth.compare_requests import request_key
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
+from vesselog.core.truth.session_names import new_session_name
 
 KEY = request_key("/api/chat", BODY)
 
@@ -31,7 +32,7 @@ def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any
 
 
 def texts(library: AnswerIndex, count: int) -> list[str]:
-    return [library.answer(KEY, request()).call.completion().text for _ in range(count)]
+    return [library.answer(KEY, request()).completion().text for _ in range(count)]
 
 
 def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> None:
@@ -63,8 +64,7 @@ def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
     session.close()
     library = AnswerIndex(tmp_path)
     first = library.answer(KEY, request())
-    assert [call.number for call in first.attempts] == [1, 2, 3]
-    assert first.call.number == 3
+    assert first.number == 3
     assert texts(library, 1) == ["next"]
 
 
@@ -143,7 +143,7 @@ def test_no_more_recordings_are_read_than_an_answer_needs(
     wanted = {**BODY, "hour": 2}
     for hour, read in ((4, 5), (5, 6)):
         found = index.answer(request_key("/api/chat", wanted), request(wanted))
-        assert found.call.completion().text == str(hour)
+        assert found.completion().text == str(hour)
         assert len(opened) == read
 
 
@@ -166,3 +166,45 @@ def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(got, key=int) == [str(number) for number in range(40)]
+
+
+def test_recordings_are_used_in_the_order_of_their_beginnings_whatever_their_names(
+    tmp_path: Path,
+) -> None:
+    """Generated names have the time; of others it is in the `open` line."""
+    hour = 3_600_000_000
+    named = {"a": 5, "zz": 1, "chat-42": 3}
+    for name, hours in named.items():
+        session = Session.open(tmp_path, name, clock=ManualClock(NOON + hours * hour))
+        answer(session, str(hours))
+        session.close()
+    for hours in (4, 0, 2):
+        clock = ManualClock(NOON + hours * hour)
+        session = Session.open(tmp_path, new_session_name(clock.wall()), clock=clock)
+        answer(session, str(hours))
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 6) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_of_recordings_that_began_at_once_the_first_name_is_first(tmp_path: Path) -> None:
+    for name in ("c", "a", "b"):
+        session = Session.open(tmp_path, name, clock=ManualClock())
+        answer(session, name)
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 3) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_looking_for_an_answer_ends_when_nobody_wants_it(tmp_path: Path, steps: int) -> None:
+    for number in range(10):
+        session = Session.open(tmp_path, f"s{number}", clock=ManualClock(NOON + number))
+        answer(session, str(number), {**BODY, "seed": number})
+        session.close()
+    library = AnswerIndex(tmp_path)
+    asked = iter([True] * steps)
+    library.look_for(KEY, request(), lambda: next(asked, False))
+    assert next(asked, None) is None
+    last = {**BODY, "seed": 9}
+    key = request_key("/api/chat", last)
+    library.look_for(key, request(last), lambda: True)
+    assert library.answer(key, request(last)).completion().text == "9"

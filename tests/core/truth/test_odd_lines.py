@@ -6,35 +6,17 @@ writes recordings itself would.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessions import read, record, request
-from vesselog import (
-    Recording,
-    VesselogError,
-    diff,
-    follow,
-    recover,
-    rederive,
-    replay,
-    salvage,
-    verify,
-)
-from vesselog.core.truth.answer_index import AnswerIndex
+from recording_uses import DEEP, uses
+from sessions import read, record
+from vesselog import VesselogError
 from vesselog.core.truth.line import build_line
-from vesselog.server import replay_app
-
-DEEP: list[Any] = []
-for _ in range(260):
-    DEEP = [DEEP]
 
 VALUES: tuple[Any, ...] = (
     *(10**17, 10**400, -(10**17), DEEP),
@@ -74,67 +56,6 @@ def odd(lines: list[dict[str, Any]], chance: random.Random) -> bytes:
         if chance.random() < 0.2:
             lines.insert(place, chance.choice(lines))
     return b"".join(build_line({k: v for k, v in each.items() if k != "crc"}) for each in lines)
-
-
-def read_all(path: Path) -> None:
-    for call in Recording(path).calls():
-        told = (call.outcome, call.error, call.metrics, call.response, call.retry_of)
-        assert told, list(call.frames())
-        assert call.completion().call == call.number
-
-
-def sleep(seconds: float) -> None:
-    """As time.sleep, which takes no more than this."""
-    assert seconds <= 2**63 / 1e9
-
-
-async def async_sleep(seconds: float) -> None:
-    sleep(seconds)
-
-
-async def play(path: Path) -> None:
-    """As the replay server does."""
-    asked: list[bool] = []
-    statuses: list[int] = []
-
-    async def receive() -> dict[str, Any]:
-        if asked:
-            await asyncio.Event().wait()
-        asked.append(True)
-        return {"type": "http.request", "body": b"{}", "more_body": False}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
-
-    app = replay_app([path], match="route", sleep=async_sleep)
-    scope = {"type": "http", "method": "POST", "path": "/api/chat", "query_string": b""}
-    await app({**scope, "headers": [], "http_version": "1.1"}, receive, send)
-    assert all(100 <= status <= 599 for status in statuses)
-
-
-def salvaged(path: Path, out: Path) -> None:
-    json.dumps(salvage(path, out).to_dict())
-    report = verify(out)
-    assert report.ok, report.findings
-
-
-def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
-    """All that is done with recordings, by name."""
-    return {
-        "verify": lambda path, _: json.dumps(verify(path).to_dict()),
-        "read": lambda path, _: read_all(path),
-        "frames": lambda path, _: [*Recording(path).frames(), *Recording(path).chunks()],
-        "replay": lambda path, _: list(replay(path, "max")),
-        "replay at its pace": lambda path, _: list(replay(path, 0.01, sleep=sleep)),
-        "follow": lambda path, _: list(follow(path, sleep=sleep)),
-        "play": lambda path, _: asyncio.run(play(path)),
-        "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
-        "match": lambda path, _: AnswerIndex(path).answer("", request()),
-        "salvage": salvaged,
-        "rederive": rederive,
-        "recover": lambda path, _: recover(path),
-    }
 
 
 @pytest.mark.parametrize("seed", range(0, 160, 16))

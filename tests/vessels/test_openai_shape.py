@@ -13,9 +13,8 @@ from pydantic import TypeAdapter
 from decoding import DONE, delta, ollama, openai
 from vesselog.core.chunk import StreamChunk, Usage
 from vesselog.core.completion import Choice, Completion, ToolCall
-from vesselog.core.openai_shape import chunk_to_openai
 from vesselog.core.request import chat_request
-from vesselog.vessels import OpenAI
+from vesselog.vessels import OpenAI, chunk_to_openai
 
 # Made once: the SDK's types take a while.
 CHUNK = TypeAdapter(ChatCompletionChunk)
@@ -181,6 +180,17 @@ def test_an_answer_as_the_next_message() -> None:
             {"type": "function", "function": {"name": "g", "arguments": "{}"}},
         ],
     }
+
+
+def test_a_custom_tool_has_its_text() -> None:
+    call = ToolCall(id="a", type="custom", name="sql", arguments_text="select 1")
+    said = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    completion = Completion(tool_calls=(call,), native={"role": "assistant"}, vessel="openai")
+    assert completion.to_message()["tool_calls"] == [said]
+    message = sdk_completion(completion).choices[0].message
+    assert message.tool_calls
+    assert [each.to_dict() for each in message.tool_calls] == [said]
+    assert "native" not in message.to_dict()
 
 
 def test_an_ollama_answer_is_an_openai_one() -> None:

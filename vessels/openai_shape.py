@@ -10,13 +10,12 @@ them to each `chunk_to_openai`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    from .chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
-    from .completion import Choice, Completion, ToolCall
+from ..core.chunk import FinishReason, StreamChunk, ToolCallDelta, Usage
+from ..core.completion import Choice, Completion
 
-__all__ = ["choice_to_message", "chunk_to_openai", "completion_to_openai"]
+__all__ = ["chunk_to_openai", "completion_to_openai"]
 
 # The API does not have these reasons. An error ends a stream in another way, without a reason.
 _FINISH: dict[FinishReason, str | None] = {"other": "stop", "error": None}
@@ -95,37 +94,17 @@ def completion_to_openai(completion: Completion) -> dict[str, Any]:
     return answer
 
 
-def choice_to_message(choice: Choice) -> dict[str, Any]:
-    """An answer as the assistant's message in the next request; reasoning is not sent back."""
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text}
-    if choice.refusal:
-        message["refusal"] = choice.refusal
-    if choice.tool_calls:
-        message["tool_calls"] = [_call(call) for call in choice.tool_calls]
-    return message
-
-
 def _message(choice: Choice) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        **choice_to_message(choice),
-        "content": choice.text or (None if choice.tool_calls or choice.refusal else ""),
-        "refusal": choice.refusal or None,
-    }
+    message = choice.to_message()
+    message.pop("native", None)
+    message["content"] = choice.text or (None if choice.tool_calls or choice.refusal else "")
+    message["refusal"] = choice.refusal or None
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
     # The API's calls always have an id; Ollama's need not.
     for number, call in enumerate(message.get("tool_calls", ())):
         call.setdefault("id", f"call_{number}")
     return message
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    if call.type == "custom":
-        kind, body = "custom", {"name": call.name, "input": call.arguments_text}
-    else:
-        kind, body = "function", {"name": call.name, "arguments": call.arguments_text or "{}"}
-    written = {"type": kind, kind: body}
-    return {"id": call.id, **written} if call.id else written
 
 
 def _call_delta(call: ToolCallDelta) -> dict[str, Any]:

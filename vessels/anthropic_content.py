@@ -1,0 +1,214 @@
+"""The content blocks of one answer of Anthropic's Messages API: their chunks, and the blocks again.
+
+A block has a start, deltas and a stop, each with its index. Servers leave some of them out, and
+begin several blocks at one index: a delta belongs to the latest block of its index, which it begins
+where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields, ToolCallDeltaFields
+from ..core.frame import Frame
+from ..core.mending import mend_value
+from .anthropic_block import Block
+from .anthropic_events import Event, text_under
+from .call_arguments import arguments_text, made_id
+
+__all__ = ["AnthropicContent"]
+
+# The kind of block that a delta belongs to whose block has no start.
+_KINDS: dict[str | None, str] = {
+    None: "text",
+    "text_delta": "text",
+    "citations_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
+}
+
+
+class AnthropicContent:
+    """The blocks of one answer, in the order in which they began.
+
+    seed: what the ids of calls are made of that have none: the answer's id.
+    """
+
+    def __init__(self) -> None:
+        self.seed = ""
+        self._blocks: list[Block] = []
+        self._latest: dict[int, Block] = {}  # by its index
+        self._ids: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the caller is to run a tool; the server's own tools are none of those."""
+        return bool(self._ids)
+
+    def whole(self, blocks: Any, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a whole message's content."""
+        if isinstance(blocks, str):
+            frame.repair("unexpected-type")
+            blocks = [{"type": "text", "text": blocks}]
+        if not isinstance(blocks, list):
+            return
+        for index, block in enumerate(cast("list[Any]", blocks)):
+            if (content := _typed(block, frame)) is not None:
+                yield from self._begin(index, content, frame)
+                yield self._finish(self._latest[index])
+
+    def start(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a start event."""
+        content = _typed(event.get("content_block"), frame)
+        if content is not None:
+            yield from self._begin(self._index(event, frame, new=True), content, frame)
+
+    def delta(self, event: Event, frame: Frame) -> ChunkFields:
+        """The chunk of a delta, empty if it says nothing."""
+        sent = event.get("delta")
+        if not isinstance(sent, dict):
+            frame.repair("missing-delta")
+            return {}
+        delta = cast("Event", sent)
+        index = event.get("index")
+        block = self._latest.get(index) if type(index) is int else None
+        kind = delta.get("type")
+        if block is None:
+            block = self._without_start(self._index(event, frame), kind, frame)
+        if block.ended:
+            frame.repair("delta-after-block-stop")
+            block.ended = False
+        fields: ChunkFields = {}
+        for key, value in delta.items():
+            if key == "type":
+                continue
+            if key not in {"text", "thinking", "partial_json"}:
+                block.extend(kind, key, value)
+                if key == "citation":
+                    fields["extra"] = {"citations": [value]}
+                continue
+            text = value if isinstance(value, str) else text_under(delta, key, frame)
+            block.write(key, text)
+            if not text:
+                continue
+            if key == "text":
+                fields["text"] = text
+            elif key == "thinking":
+                fields["reasoning"] = text
+            elif block.slot is not None:
+                fields["tool_calls"] = [{"slot": block.slot, "arguments": text}]
+        return fields
+
+    def stop(self, event: Event, frame: Frame) -> ChunkFields:
+        """The chunk of a stop event."""
+        block = self._latest.get(self._index(event, frame))
+        return {} if block is None else self._finish(block)
+
+    def stop_all(self) -> Iterator[ChunkFields]:
+        """The chunks of the blocks that were never ended."""
+        for block in self._blocks:
+            yield self._finish(block)
+
+    def build(self, *, cut: bool) -> list[dict[str, Any]]:
+        """The blocks in order, for the next request. cut: the answer is not whole."""
+        ordered = sorted(self._blocks, key=lambda block: block.index)
+        return [block.build() for block in ordered if block.goes_back(cut=cut)]
+
+    def _begin(self, index: int, content: Event, frame: Frame) -> Iterator[ChunkFields]:
+        known = self._latest.get(index)
+        if known is not None:
+            frame.repair("block-index-repeated")
+            if known.content == content and not (known.ended or known.grown or known.said):
+                return
+            yield self._finish(known)
+        block = self._latest[index] = Block(index, content)
+        self._blocks.append(block)
+        match block.kind:
+            case "text":
+                content["text"] = text_under(content, "text", frame)
+                if content["text"]:
+                    yield {"text": content["text"]}
+                if isinstance(cited := content.get("citations"), list):
+                    yield {"extra": {"citations": list(cast("list[Any]", cited))}}
+            case "thinking":
+                content["thinking"] = text_under(content, "thinking", frame)
+                if content["thinking"]:
+                    yield {"reasoning": content["thinking"]}
+            case "tool_use":
+                yield self._call(block, frame)
+            case _:
+                pass
+
+    def _call(self, block: Block, frame: Frame) -> ChunkFields:
+        """The beginning of a tool call. Its id is made where it has none, or another call's."""
+        content = block.content
+        if "input" in content:
+            content["input"] = mend_value(content["input"], frame)
+        block.slot = str(len(self._ids))
+        identifier, name = (text_under(content, key, frame) for key in ("id", "name"))
+        if not identifier or identifier in self._ids:
+            if identifier:
+                frame.repair("tool-id-not-unique")
+            else:
+                frame.repair("tool-id-made")
+            identifier = made_id(f"{self.seed} {block.slot} {name}")
+        content["id"] = identifier
+        self._ids.add(identifier)
+        call: ToolCallDeltaFields = {
+            "slot": block.slot,
+            "index": block.index,
+            "id": identifier,
+            "name": name,
+        }
+        return {"tool_calls": [call]}
+
+    def _finish(self, block: Block) -> ChunkFields:
+        """The chunk of a block that has ended."""
+        if block.ended:
+            return {}
+        block.ended = True
+        if block.slot is not None:
+            # Servers that do not stream the input give it at the start.
+            given = block.content.get("input")
+            if block.input_text or not given:
+                return {}
+            return {"tool_calls": [{"slot": block.slot, "arguments": arguments_text(given)}]}
+        if block.kind not in {"text", "thinking"}:
+            return {"extra": {f"block_{block.index}": block.build()}}
+        if text := block.input_text:  # which no call is there for
+            return {"extra": {f"block_{block.index}": {"input": text}}}
+        return {}
+
+    def _without_start(self, index: int, kind: Any, frame: Frame) -> Block:
+        """The block of a delta that has no block, or no index."""
+        block = self._latest.get(index)
+        if block is None:
+            frame.repair("missing-block-start")
+            known = _KINDS.get(kind) if kind is None or isinstance(kind, str) else None
+            content = {"type": known or str(kind).removesuffix("_delta")}
+            block = self._latest[index] = Block(index, content, started=False)
+            self._blocks.append(block)
+        return block
+
+    def _index(self, event: Event, frame: Frame, *, new: bool = False) -> int:
+        """The index of an event's block; without one, it is about the last block, or a new one."""
+        if type(index := event.get("index")) is int:
+            return index
+        frame.repair("missing-block-index")
+        return self._blocks[-1].index + new if self._blocks else 0
+
+
+def _typed(block: Any, frame: Frame) -> Event | None:
+    """A block with its type, which its other keys may tell; None if only its deltas can."""
+    content = cast("Event", block) if isinstance(block, dict) else {}
+    if content.get("type") and isinstance(content["type"], str):
+        return content
+    frame.repair("unexpected-type")
+    kind = next((key for key in ("text", "thinking") if key in content), None)
+    if kind is None and {"id", "name", "input"} <= content.keys():
+        return {**content, "type": "tool_use"}
+    return {**content, "type": kind} if kind is not None else None

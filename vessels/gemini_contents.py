@@ -1,0 +1,160 @@
+"""Writes a conversation as the `contents` of a request to the Gemini API.
+
+https://ai.google.dev/api/caching#Content, …/gemini-api/docs/function-calling, and
+…/gemini-api/docs/thought-signatures.
+
+- The assistant is called `model`. Its message is sent in the API's own form where it has that. A
+  call from elsewhere has no signature, without which Gemini 3 refuses a call; the first one of a
+  message then has the documented text that stands for one.
+- Results of tools in a row are parts of one content of the user, in the order of their calls. One
+  that is no JSON object is wrapped as {"result": …}. It has its call's id if the API gave that.
+- An image in a result goes into the `functionResponse`, as Gemini 3 and later want it. To models
+  before (`gemini-1…`, `gemini-2…`) it is sent as the next part, since they have no such field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ..core.errors import InvalidRequestError
+from ..core.jsontext import dumps, loads
+from ..core.request import ImagePart, Message, Part, TextPart
+from .call_arguments import arguments_object
+from .called_tools import CalledTools
+from .history import INVALID_JSON, native_of, valid_arguments
+from .request_parts import inline_image
+
+__all__ = ["contents", "message_parts"]
+
+_BEFORE_GEMINI_3 = re.compile(r"gemini-[12](\D|$)")
+_NO_SIGNATURE = "skip_thought_signature_validator"
+_PARTS = frozenset(
+    {
+        *("codeExecutionResult", "executableCode", "fileData", "functionCall", "functionResponse"),
+        *("inlineData", "mediaResolution", "partMetadata", "text", "thought", "thoughtSignature"),
+        *("toolCall", "toolResponse", "videoMetadata"),
+    }
+)
+
+
+def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]:
+    """The contents of a conversation, one for each turn (see request_parts.py).
+
+    Raises InvalidRequestError for what the API cannot carry.
+    """
+    calls = CalledTools()
+    old = _BEFORE_GEMINI_3.search(model) is not None
+    written: list[dict[str, Any]] = []
+    for turn in turns:
+        message = turn[0]
+        if message.role == "assistant":
+            native = native_of(message, "gemini")
+            content = _answer(message, old=old) if native is None else _sent_back(native)
+            own = None if native is None else _calls_in(content["parts"])
+            calls.add(message, own)
+            if content["parts"]:
+                written.append(content)
+        elif message.role == "user":
+            extra = message.model_extra or {}
+            written.append({"role": "user", "parts": message_parts(message), **extra})
+        else:
+            results = calls.in_order(turn)
+            parts = [part for each in results for part in _result(each, calls, old=old)]
+            written.append({"role": "user", "parts": parts})
+    return written
+
+
+def message_parts(message: Message) -> list[dict[str, Any]]:
+    """The parts of a message's content."""
+    if isinstance(message.content, str):
+        return [{"text": message.content}] if message.content else []
+    return [_part(part) for part in message.content or ()]
+
+
+def _answer(message: Message, *, old: bool) -> dict[str, Any]:
+    """An assistant's message that another provider made, or a person."""
+    parts = message_parts(message)
+    for number, call in enumerate(message.tool_calls or ()):
+        function = {"name": call.tool, "args": arguments_object(call, "gemini")}
+        part: dict[str, Any] = {"functionCall": {"id": call.id} | function if call.id else function}
+        if not number and not old:
+            part["thoughtSignature"] = _NO_SIGNATURE
+        parts.append(part)
+    return {"role": "model", "parts": parts, **(message.model_extra or {})}
+
+
+def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
+    """The API's own form of a message, with calls that it takes."""
+    parts = [
+        {**part, "functionCall": _valid_call(part["functionCall"])}
+        if isinstance(part.get("functionCall"), dict)
+        else part
+        for part in cast("list[dict[str, Any]]", native.get("parts") or [])
+    ]
+    return {**native, "parts": parts}
+
+
+def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
+    """A call with an object as arguments; those that never came to their end are none."""
+    arguments = call.get("args")
+    if call.get("willContinue"):
+        call = {key: value for key, value in call.items() if key != "willContinue"}
+        return {**call, "args": {INVALID_JSON: dumps(arguments).decode()[:-1]}}
+    if arguments is None or isinstance(arguments, dict):
+        return call
+    valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
+    return {**call, "args": valid if isinstance(valid, dict) else loads(valid or "{}")}
+
+
+def _calls_in(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    calls = [part.get("functionCall") for part in parts]
+    return [cast("dict[str, Any]", call) for call in calls if isinstance(call, dict)]
+
+
+def _result(message: Message, calls: CalledTools, *, old: bool) -> list[dict[str, Any]]:
+    """The part of a tool's result, and those of its images that have no place in it."""
+    call = calls.of(message)
+    own = dict(message.model_extra or {})
+    name = message.name or own.pop("tool_name", None) or (call.name if call else None)
+    if not name:
+        raise InvalidRequestError(
+            "gemini needs the function's name in the result of a tool: as name, or by the "
+            "tool_call_id of an earlier call"
+        )
+    identifier = call.id if call else message.tool_call_id
+    response: dict[str, Any] = {"id": identifier} if identifier else {}
+    response |= {"name": name, "response": _value(message.text)}
+    content = () if isinstance(message.content, str) else message.content or ()
+    media = [_part(part) for part in content if not isinstance(part, TextPart)]
+    nested = [] if old else [part for part in media if "inlineData" in part]
+    if nested:
+        response["parts"] = nested
+    beside = [part for part in media if part not in nested]
+    return [{"functionResponse": {**response, **own}}, *beside]
+
+
+def _value(text: str) -> dict[str, Any]:
+    try:
+        value: Any = loads(text)
+    except ValueError:
+        value = text
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    own = part.model_extra or {}
+    if isinstance(part, TextPart):
+        return {"text": part.text, **own}
+    if not isinstance(part, ImagePart):
+        if own.keys().isdisjoint(_PARTS):
+            raise InvalidRequestError(
+                f"gemini does not take parts of the type {part.type!r}: give text, images, or the "
+                "API's own fields, such as inlineData"
+            )
+        return dict(own)
+    inline = inline_image(part.image_url.url, "gemini")
+    if inline is None:
+        return {"fileData": {"fileUri": part.image_url.url}, **own}
+    return {"inlineData": {"mimeType": inline.media_type, "data": inline.data}, **own}
