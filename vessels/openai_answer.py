@@ -125,7 +125,7 @@ class OpenAIDecoder(Decoder):
         raise error_in_band(self._vessel, value)
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = json_values(text)
+        values = json_values(text, frame)
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:
@@ -142,6 +142,7 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
+            frame.count(len(cast("list[Any]", value)))
             return [
                 chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
             ]
@@ -155,6 +156,8 @@ class OpenAIDecoder(Decoder):
         if not isinstance(choices, list):
             frame.repair("unexpected-type")
             choices = [cast("Any", choices)] if isinstance(choices, dict) else []
+        if len(cast("list[Any]", choices)) > 1:
+            frame.count(len(cast("list[Any]", choices)))
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
         for position, choice in enumerate(cast("list[Any]", choices)):
