@@ -128,11 +128,14 @@ class Splitter:
                     phase="body",
                     setting="max_frame_bytes",
                 )
-            elif self._sse and length > MOST_LINES:
-                if _count_lines(data[start : start + length]) > MOST_LINES:
-                    self.error = ProtocolError(
-                        f"an event has more than {MOST_LINES} lines", phase="body"
-                    )
+            elif (
+                self._sse
+                and length > MOST_LINES
+                and _count_lines(data[start : start + length]) > MOST_LINES
+            ):
+                self.error = ProtocolError(
+                    f"an event has more than {MOST_LINES} lines", phase="body"
+                )
             if end < 0 or self.error is not None:
                 self._keep(data[start:])
                 break
