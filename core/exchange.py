@@ -45,6 +45,10 @@ class Step(NamedTuple):
     error: VesselogError | None = None
 
 
+# Bytes of white space before the first character, which tells the framing. Servers that wait for a
+# model send one a second; after so many, the answer is taken to be what was asked for.
+_LONGEST_HEAD = 4096
+
 # What `Step(…)` does, at half the cost. (The type of `tuple.__new__` is generic and unknown here.)
 _new = cast(
     "Callable[[type[Step], tuple[Any, ...]], Step]",
@@ -127,8 +131,10 @@ class Exchange:
         if self._splitter is None:
             self._head += data
             framing = self._framing_of_head()
-            if framing is not None or len(self._head) > self._limit:
-                splitter = self._begin(framing or Framing.BODY)
+            if framing is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
+                framing = self._vessel.framing if self._stream else Framing.BODY
+            if framing is not None:
+                splitter = self._begin(framing)
                 self._waiting.extend(splitter.split(bytes(self._head)))
                 self._head.clear()
         else:
@@ -301,7 +307,7 @@ class Exchange:
             return
         begin = rest.lstrip(WHITE_SPACE)[:1]
         page = self._framing is Framing.BODY and begin not in b"{["
-        if page or step.chunks or _is_json(step.frame):
+        if page or step.chunks or step.frame.overfull or _is_json(step.frame):
             # It is whole, but not of the dialect.
             yield step
             return

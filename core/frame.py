@@ -14,15 +14,22 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from httpx_sse import EventSource
 
+from .errors import ProtocolError
 from .framing import Framing
 from .jsontext import loads_exact
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Frame"]
+__all__ = ["MOST_PIECES", "Frame"]
 
 BYTE_ORDER_MARK = "\ufeff"
+
+# How many choices, tool calls, content blocks or events one frame may hold; a large frame one for
+# each 512 bytes. Providers give at most 128 choices and 128 calls. Each costs up to 25 us, so that
+# those of 1 MB keep the event loop for less than 50 ms.
+MOST_PIECES = 1024
+_BYTES_A_PIECE = 512
 
 _SSE = Framing.SSE  # looking up a member of an enumeration costs as much as a comparison
 
@@ -38,16 +45,17 @@ class Frame:
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
     false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
     None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
-    not a field, which parsers drop. repairs: the names of the deviations that were mended, in
-    order.
+    not a field, which parsers drop. pieces: those counted so far. repairs: the names of the
+    deviations that were mended, in order.
     """
 
-    __slots__ = ("data", "event", "ignored", "raw", "repairs", "text", "valid")
+    __slots__ = ("data", "event", "ignored", "pieces", "raw", "repairs", "text", "valid")
 
     def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
         self.raw = raw
         self.valid = True
         self.ignored = False
+        self.pieces = 0
         self.repairs: tuple[str, ...] = ()
         self.event = "message"
         self.data: str | None
@@ -80,6 +88,28 @@ class Frame:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
             return loads_exact(data)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether more pieces were counted than a frame may hold."""
+        return self.pieces > max(MOST_PIECES, len(self.raw) // _BYTES_A_PIECE)
+
+    def count(self, pieces: int) -> None:
+        """Add to the choices, tool calls, content blocks or events found in this frame.
+
+        Call it before they are read. Raises ProtocolError if there are more than any answer needs.
+        """
+        self.pieces += pieces
+        if self.overfull:
+            raise ProtocolError(
+                f"a frame of {len(self.raw)} bytes holds {self.pieces} or more choices, tool calls,"
+                " content blocks or events: more than any answer needs",
+                phase="body",
+            )
+
+    def count_parts(self, parts: int) -> None:
+        """As `count`, for parts of a text, 16 of which cost as much as a choice or a tool call."""
+        self.count(parts // 16)
 
     def repair(self, name: str) -> None:
         """Record the name of a deviation that was mended in this frame; each name is kept once."""

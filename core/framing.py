@@ -16,6 +16,7 @@ from .errors import ProtocolError
 __all__ = [
     "BYTE_ORDER_MARK",
     "DEFAULT_MAX_FRAME_BYTES",
+    "MOST_LINES",
     "WHITE_SPACE",
     "Framing",
     "Splitter",
@@ -28,6 +29,9 @@ WHITE_SPACE = b" \t\r\n"
 # A chunk of text is some hundred bytes; the largest frames seen are images and log probabilities of
 # whole answers, below 1 MiB. The bound keeps one endless line from taking the process down.
 DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+# Lines of one event. An answer's event has one or two; each costs about a microsecond.
+MOST_LINES = 8192
 
 _CARRIAGE_RETURN = 13  # bytes look for a number ten times as fast as for bytes
 
@@ -74,8 +78,8 @@ class Splitter:
     """Cuts a body into the exact bytes of its frames.
 
     `split` the bytes as they arrive; at the end take the `rest`: a last frame without its
-    terminator. error: a frame is larger than `max_frame_bytes`. Nothing is split from there on,
-    and everything received is in `rest`.
+    terminator. error: a frame is larger than `max_frame_bytes`, or an event has more than
+    `MOST_LINES` lines. Nothing is split from there on, and everything received is in `rest`.
     """
 
     def __init__(self, framing: Framing, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
@@ -85,20 +89,23 @@ class Splitter:
         self._find = _FINDS[framing]
         self._pieces: list[bytes] = []
         self._pending = 0
+        self._lines = 0
         self._tail = b""
         self.error: ProtocolError | None = None
 
     def split(self, data: bytes) -> list[bytes]:
         """The frames that the next bytes of the body complete."""
         if self._pieces:
-            too_large = self._pending + len(data) > self._limit
+            too_large = self._pending + len(data) > self._limit or (
+                self._sse and self._lines + _count_lines(data) > MOST_LINES
+            )
             ends = too_large or self._find(self._tail + data, 0) >= 0
             if self.error is not None or not ends:
                 self._keep(data)
                 return []
             data = self.rest() + data
         end = self._end
-        if end and len(data) <= self._limit and not (self._sse and _CARRIAGE_RETURN in data):
+        if end and len(data) <= self._limit and not (self._sse and _is_unusual(data)):
             if data.find(end) == len(data) - len(end) >= 0:
                 return [data]  # the most frequent case
             *frames, last = data.split(end)
@@ -113,12 +120,21 @@ class Splitter:
         start, size = 0, len(data)
         while start < size and self.error is None:
             end = self._find(data, start)
-            if (size if end < 0 else end) - start > self._limit:
+            length = (size if end < 0 else end) - start
+            if length > self._limit:
                 self.error = ProtocolError(
                     f"a frame is larger than {self._limit} bytes; if that is intended, raise "
                     "Limits(max_frame_bytes=…)",
                     phase="body",
                     setting="max_frame_bytes",
+                )
+            elif (
+                self._sse
+                and length > MOST_LINES
+                and _count_lines(data[start : start + length]) > MOST_LINES
+            ):
+                self.error = ProtocolError(
+                    f"an event has more than {MOST_LINES} lines", phase="body"
                 )
             if end < 0 or self.error is not None:
                 self._keep(data[start:])
@@ -136,13 +152,27 @@ class Splitter:
     def _forget(self) -> None:
         self._pieces.clear()
         self._pending = 0
+        self._lines = 0
         self._tail = b""
 
     def _keep(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._pending += len(piece)
+        if self._sse:
+            self._lines += _count_lines(piece)
         # No boundary is longer than 3 bytes, the last of which is still to come.
         self._tail = (self._tail + piece[-3:])[-3:]
+
+
+def _count_lines(data: bytes) -> int:
+    return data.count(b"\n") + data.count(b"\r")
+
+
+def _is_unusual(data: bytes) -> bool:
+    """Whether a line of events may end with CR, or an event have too many lines."""
+    if _CARRIAGE_RETURN in data:
+        return True
+    return len(data) > MOST_LINES and data.count(b"\n") > MOST_LINES
 
 
 def _line_end(data: bytes, start: int) -> int:

@@ -9,7 +9,9 @@ Whether a chunk needs mending is decided by its values alone, whichever way the 
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +23,10 @@ from .frame import Frame
 __all__ = ["Mender", "mend_value", "need_mending"]
 
 _TEXTS = ("text", "reasoning", "refusal")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
+# An escape in JSON; its group is half of a surrogate pair.
+_ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
 
 
 def need_mending(chunks: Sequence[ChunkFields]) -> bool:
@@ -52,17 +58,39 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         if frame is not None:
             frame.repair("number-not-finite")
         return None
-    if isinstance(value, dict):
-        items = cast("dict[Any, Any]", value).items()
-        return {mend_value(key, frame): mend_value(item, frame) for key, item in items}
-    if isinstance(value, list | tuple):
-        return [mend_value(item, frame) for item in cast("Sequence[Any]", value)]
-    return value
+    if not isinstance(value, dict | list | tuple):
+        return value
+    try:
+        # orjson writes a number that is not finite as null, and refuses halves.
+        written = orjson.dumps(value)
+    except TypeError:
+        return _mend_text(json.dumps(value), frame)
+    mended = orjson.loads(written) if b"null" in written else value
+    if frame is not None and mended is not value and not _is_finite(value):
+        frame.repair("number-not-finite")
+    return mended
 
 
-def _is_finite(chunk: ChunkFields) -> bool:
+def _mend_text(text: str, frame: Frame | None) -> Any:
+    """The same for a value that the standard module wrote, in ASCII."""
+
+    def mend_escape(escape: re.Match[str]) -> str:
+        if escape[1] is None:
+            return escape[0]
+        if frame is not None:
+            frame.repair("lone-surrogate")
+        return r"\ufffd"
+
+    def mend_number(_name: str) -> None:
+        if frame is not None:
+            frame.repair("number-not-finite")
+
+    return json.loads(_ESCAPE.sub(mend_escape, text), parse_constant=mend_number)
+
+
+def _is_finite(whole: Any) -> bool:
     """Whether all numbers are finite; False where a value of another type may hold one."""
-    values: list[Any] = [chunk]
+    values: list[Any] = [whole]
     for value in values:  # which grows; a function that calls itself costs three times as much
         kind = value.__class__
         if kind is dict:
@@ -157,8 +185,12 @@ def _whole(text: str, frame: Frame | None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if frame is not None and joined.count("\ufffd") > text.count("\ufffd"):
+        mended, lone = _HALF.subn("\ufffd", _HALVES.sub(_join_halves, text))
+        if frame is not None and lone:
             frame.repair("lone-surrogate")
-        return joined
+        return mended
     return text
+
+
+def _join_halves(halves: re.Match[str]) -> str:
+    return halves[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")

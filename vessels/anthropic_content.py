@@ -56,6 +56,7 @@ class AnthropicContent:
             blocks = [{"type": "text", "text": blocks}]
         if not isinstance(blocks, list):
             return
+        frame.count(len(cast("list[Any]", blocks)))
         for index, block in enumerate(cast("list[Any]", blocks)):
             if (content := _typed(block, frame)) is not None:
                 yield from self._begin(index, content, frame)

@@ -84,7 +84,7 @@ def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
         frame.repair("comment-as-data")
         return []
     try:
-        values = json_values(text)
+        values = json_values(text, frame)
     except ValueError:
         if frame.event == "error":
             raise error_in_band(vessel, text) from None

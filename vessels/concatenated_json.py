@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from ..core.frame import Frame
+
 __all__ = ["DONE", "json_values"]
 
 DONE = "[DONE]"
@@ -18,14 +20,17 @@ _BETWEEN = re.compile(r"(?:\s|data:)*")
 _READ = json.JSONDecoder().raw_decode
 
 
-def json_values(text: str) -> list[Any]:
+def json_values(text: str, frame: Frame | None = None) -> list[Any]:
     """The values in order; `DONE` for the terminator of an event stream.
 
-    Raises ValueError if there is anything else between them, or one of them is incomplete.
+    frame: where they are counted. Raises ValueError if there is anything else between them, or one
+    of them is incomplete.
     """
     values: list[Any] = []
     position = _skip(text, 0)
     while position < len(text):
+        if frame is not None:
+            frame.count(1)
         if text.startswith(DONE, position):
             values.append(DONE)
             position += len(DONE)

@@ -104,7 +104,7 @@ class GeminiDecoder(Decoder):
         if is_word(data):
             frame.repair("unknown-event")
             return ()
-        values = json_values(data)
+        values = json_values(data, frame)
         if len(values) > 1:
             frame.repair("glued-events")
         return chain.from_iterable(self._values(each, frame) for each in values if each != DONE)
@@ -118,7 +118,10 @@ class GeminiDecoder(Decoder):
 
     def _values(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
         # Without alt=sse a stream is one JSON list of the same objects.
-        for event in cast("list[Any]", value) if isinstance(value, list) else [value]:
+        events = cast("list[Any]", value) if isinstance(value, list) else [value]
+        if len(events) > 1:
+            frame.count(len(events))
+        for event in events:
             yield from self._event(event, frame)
 
     def _event(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
@@ -132,7 +135,10 @@ class GeminiDecoder(Decoder):
             return
         head: ChunkFields | None = self._head(event, frame)
         failure: dict[str, Any] | None = None
-        for position, candidate in enumerate(mended_objects(event.get("candidates"), frame)):
+        candidates = mended_objects(event.get("candidates"), frame)
+        if len(candidates) > 1:
+            frame.count(len(candidates))
+        for position, candidate in enumerate(candidates):
             fields = self._candidate(candidate, position, frame)
             if fields.get("finish_reason") == "error":
                 failure = candidate

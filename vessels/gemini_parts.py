@@ -47,6 +47,7 @@ class GeminiParts:
         parts = content.get("parts")
         if not isinstance(parts, list):
             parts = mended_objects(parts, frame)
+        frame.count_parts(len(cast("list[Any]", parts)))
         for each in cast("list[Any]", parts):
             part = cast("dict[str, Any]", each) if isinstance(each, dict) else _mended(each, frame)
             text, thought = part.get("text"), part.get("thought")
@@ -92,6 +93,7 @@ class GeminiParts:
                 self._join()
                 self._parts.append(kept)
             return text
+        frame.count(1)
         call = mended_object(part["functionCall"], frame)
         if not call and self._open is None:
             frame.repair("empty-tool-call")

@@ -112,7 +112,7 @@ class OllamaDecoder(Decoder):
         return self._glued(data, frame)
 
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = json_values(data)
+        values = json_values(data, frame)
         frame.repair("glued-lines")
         for value in values:
             yield from self._line(value, frame)

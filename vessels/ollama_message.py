@@ -37,7 +37,9 @@ class OllamaMessage:
     def read_calls(self, calls: Any, frame: Frame) -> list[ToolCallDeltaFields]:
         """The pieces of tool calls for a chunk."""
         deltas: list[ToolCallDeltaFields] = []
-        for sent in mended_objects(calls, frame):
+        pieces = mended_objects(calls, frame)
+        frame.count(len(pieces))
+        for sent in pieces:
             function = mended_object(sent.get("function"), frame)
             whole = not isinstance(function.get("arguments"), str)
             delta = self._tool_calls.add(sent, frame, whole=whole)

@@ -23,7 +23,7 @@ from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .fast_path import FastPath
 from .openai_choice import OpenAIChoice
-from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent
+from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent, choices_in
 from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
 
@@ -125,7 +125,7 @@ class OpenAIDecoder(Decoder):
         raise error_in_band(self._vessel, value)
 
     def _values(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
-        values = json_values(text)
+        values = json_values(text, frame)
         if len(values) > 1:
             frame.repair("glued-events")
         for value in values:
@@ -142,6 +142,7 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
+            frame.count(len(cast("list[Any]", value)))
             return [
                 chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
             ]
@@ -152,19 +153,10 @@ class OpenAIDecoder(Decoder):
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
-        if not isinstance(choices, list):
-            frame.repair("unexpected-type")
-            choices = [choices] if isinstance(choices, dict) else []
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
-        for position, choice in enumerate(cast("list[Any]", choices)):
-            if choice is None:
-                frame.repair("null-choice")
-                continue
-            if not isinstance(choice, dict):
-                frame.repair("unexpected-type")
-                continue
-            fields, failed = self._choice(cast("dict[str, Any]", choice), position, event, frame)
+        for position, choice in choices_in(choices, frame):
+            fields, failed = self._choice(choice, position, event, frame)
             error = error or failed
             if fields.keys() - {"choice"}:
                 chunks.append(fields)

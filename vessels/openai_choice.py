@@ -161,6 +161,7 @@ class OpenAIChoice:
             if legacy:
                 frame.repair("function-call-mirrored")
             pieces = [piece for piece in cast("list[Any]", sent) if piece]
+            frame.count(len(pieces))
         elif legacy and not self._called:
             pieces = [{"index": 0, "function": legacy}]
         else:

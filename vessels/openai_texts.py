@@ -86,6 +86,7 @@ def _inside(fields: Mapping[str, Any], frame: Frame) -> str:
 
 
 def _texts(parts: list[Any], frame: Frame) -> list[str]:
+    frame.count_parts(len(parts))
     return [
         _inside(cast("dict[str, Any]", part), frame)
         if isinstance(part, dict)
@@ -98,6 +99,7 @@ def _texts(parts: list[Any], frame: Frame) -> list[str]:
 
 def _parts(parts: list[Any], frame: Frame) -> tuple[str, str]:
     """Mistral has parts of type text and thinking, Databricks of type reasoning with summaries."""
+    frame.count_parts(len(parts))
     texts: list[str] = []
     thoughts: list[str] = []
     for part in parts:

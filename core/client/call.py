@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +23,15 @@ from .deadlines import Deadlines
 from .plan import Plan
 from .retry import take_retry_advice
 
-__all__ = ["PART_BYTES", "Call", "SharedSettings"]
+__all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings", "part_size"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
 
-# Bytes that are sent or decoded at once: other streams have their time in between.
+# Bytes that are sent or decoded at once, and about as many lines: other streams have their time in
+# between. Parts are not cut smaller than the last, whatever is in them.
 PART_BYTES = 64 * 1024
+_PART_LINES = 512
+SMALL_PART_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,12 @@ class SharedSettings:
     retries: Retries
     clock: Clock
     closing_servers: ClosingServers
+
+
+def part_size(data: bytes) -> int:
+    """How many of these bytes are decoded at once."""
+    lines = data.count(b"\n") + data.count(b"\r")
+    return min(PART_BYTES, max(SMALL_PART_BYTES, len(data) * _PART_LINES // max(lines, 1)))
 
 
 class Call:
@@ -128,16 +137,15 @@ class Call:
             self._inflater = Inflater(encoding)
             self.cuts = True
 
-    def pieces(self, data: bytes) -> Iterable[bytes]:
-        """The data without its content encoding, in pieces of bounded size.
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """The data without its content encoding, in pieces of the size that `part_size` tells.
 
         Raises ProtocolError.
         """
-        if self._inflater is not None:
-            return self._inflater.pieces(data)
-        if len(data) <= PART_BYTES:
-            return (data,)
-        return (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+        for part in (data,) if self._inflater is None else self._inflater.pieces(data):
+            size = part_size(part)
+            for start in range(0, len(part), size):
+                yield part[start : start + size]
 
     def receive(self, data: bytes) -> list[Step]:
         """A piece of the body has arrived: the steps that it completes, recorded.

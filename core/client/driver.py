@@ -25,7 +25,7 @@ from ..http.cancel_gate import CancelGate, Stopped
 from ..settings import Timeouts
 from ..truth.session_pool import Entry
 from .attempts import Attempts
-from .call import PART_BYTES, Call, SharedSettings
+from .call import PART_BYTES, SMALL_PART_BYTES, Call, SharedSettings, part_size
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 from .plan import Plan
@@ -189,7 +189,7 @@ class Driver:
             ended = await body.deliver(receive)
             pieces, self._pieces = self._pieces, ()
             for piece in pieces:
-                self._receive(call, piece)
+                self._take(call, piece)
                 if self._full:
                     await self._wait_for_room(call)
                 else:
@@ -201,8 +201,11 @@ class Driver:
 
     def _receive(self, call: Call, data: bytes) -> bool:
         """Record what arrived and hand it over. False where the owner has to act before more."""
-        if len(data) > PART_BYTES:
+        if len(data) > SMALL_PART_BYTES and len(data) > part_size(data):
             return self._set_aside(call, data)
+        return self._take(call, data)
+
+    def _take(self, call: Call, data: bytes) -> bool:
         deadlines = call.deadlines
         phase = deadlines.phase
         steps = call.receive(data)
