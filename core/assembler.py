@@ -126,11 +126,9 @@ class Assembler:
         headers: Mapping[str, str] | None = None,
     ) -> Completion:
         """The answer so far. natives: the messages in the provider's form, made by `vessel`."""
-        found = natives or {}
-        built = {
-            index: {**choice.build(), "native": found.get(index), "vessel": vessel}
-            for index, choice in sorted(self._choices.items())
-        }
+        built = {index: choice.build() for index, choice in sorted(self._choices.items())}
+        for index, made in built.items():
+            made.update(native=(natives or {}).get(index), vessel=vessel)
         return Completion(
             **built[0],
             choices=tuple(Choice(index=index, **made) for index, made in built.items()),

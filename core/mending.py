@@ -88,9 +88,9 @@ def _mend_text(text: str, frame: Frame | None) -> Any:
     return json.loads(_ESCAPE.sub(mend_escape, text), parse_constant=mend_number)
 
 
-def _is_finite(chunk: ChunkFields) -> bool:
+def _is_finite(whole: Any) -> bool:
     """Whether all numbers are finite; False where a value of another type may hold one."""
-    values: list[Any] = [chunk]
+    values: list[Any] = [whole]
     for value in values:  # which grows; a function that calls itself costs three times as much
         kind = value.__class__
         if kind is dict:

@@ -105,7 +105,11 @@ _Kind = TypeVar("_Kind", bound=_Settings)
 
 
 # What a bare number in place of these settings most likely means.
-_MEANT = {Timeouts: "total", Limits: "max_connections", Retries: "count"}
+_MEANT: dict[type[_Settings], str] = {
+    Timeouts: "total",
+    Limits: "max_connections",
+    Retries: "count",
+}
 
 
 def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:

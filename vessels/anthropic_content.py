@@ -20,9 +20,12 @@ from .call_arguments import arguments_text, made_id
 __all__ = ["AnthropicContent"]
 
 # The kind of block that a delta belongs to whose block has no start.
-_KINDS = {
-    **dict.fromkeys((None, "text_delta", "citations_delta"), "text"),
-    **dict.fromkeys(("thinking_delta", "signature_delta"), "thinking"),
+_KINDS: dict[str | None, str] = {
+    None: "text",
+    "text_delta": "text",
+    "citations_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
 }
 
 
@@ -186,7 +189,8 @@ class AnthropicContent:
         block = self._latest.get(index)
         if block is None:
             frame.repair("missing-block-start")
-            content = {"type": _KINDS[kind] if kind in _KINDS else str(kind).removesuffix("_delta")}
+            known = _KINDS.get(kind) if kind is None or isinstance(kind, str) else None
+            content = {"type": known or str(kind).removesuffix("_delta")}
             block = self._latest[index] = Block(index, content, started=False)
             self._blocks.append(block)
         return block
@@ -205,7 +209,7 @@ def _typed(block: Any, frame: Frame) -> Event | None:
     if content.get("type") and isinstance(content["type"], str):
         return content
     frame.repair("unexpected-type")
-    told = [key for key in ("text", "thinking") if key in content]
-    if not told and {"id", "name", "input"} <= content.keys():
-        told.append("tool_use")
-    return {**content, "type": told[0]} if told else None
+    kind = next((key for key in ("text", "thinking") if key in content), None)
+    if kind is None and {"id", "name", "input"} <= content.keys():
+        return {**content, "type": "tool_use"}
+    return {**content, "type": kind} if kind is not None else None

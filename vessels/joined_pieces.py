@@ -85,9 +85,9 @@ class JoinedObject:
             return False
         known = self._values.get(key)
         if isinstance(value, str):
-            if known.__class__ is not _Text:
-                known = self._values[key] = _Text(key)
-            return known.add(value)
+            text = known if isinstance(known, _Text) else _Text(key)
+            self._values[key] = text
+            return text.add(value)
         if isinstance(value, list) and self._depth < _DEEPEST:
             if not isinstance(known, JoinedList):
                 known = self._values[key] = JoinedList(self._depth + 1)

@@ -23,7 +23,7 @@ from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .fast_path import FastPath
 from .openai_choice import OpenAIChoice
-from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent
+from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent, choices_in
 from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
 
@@ -142,8 +142,10 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
-            items = _counted(cast("list[Any]", value), frame)
-            return [chunk for item in items for chunk in self._value(item, frame)]
+            frame.count(len(cast("list[Any]", value)))
+            return [
+                chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
+            ]
         if not isinstance(value, dict):
             _leave_out(frame, f"an event is {type(value).__name__}, not an object")
             return ()
@@ -151,19 +153,10 @@ class OpenAIDecoder(Decoder):
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
-        if not isinstance(choices, list):
-            frame.repair("unexpected-type")
-            choices = [choices] if isinstance(choices, dict) else []
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
-        for position, choice in enumerate(_counted(cast("list[Any]", choices), frame)):
-            if choice is None:
-                frame.repair("null-choice")
-                continue
-            if not isinstance(choice, dict):
-                frame.repair("unexpected-type")
-                continue
-            fields, failed = self._choice(cast("dict[str, Any]", choice), position, event, frame)
+        for position, choice in choices_in(choices, frame):
+            fields, failed = self._choice(choice, position, event, frame)
             error = error or failed
             if fields.keys() - {"choice"}:
                 chunks.append(fields)
@@ -217,12 +210,6 @@ class OpenAIDecoder(Decoder):
         read = state.read(sent, frame, streamed=streamed)
         self._open -= was_open and state.finish is not None
         return read
-
-
-def _counted(values: list[Any], frame: Frame) -> list[Any]:
-    if len(values) > 1:
-        frame.count(len(values))
-    return values
 
 
 def _is_bare(frame: Frame) -> bool:

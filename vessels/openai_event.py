@@ -5,14 +5,15 @@ repeated_fields.py says which fields are left out where they repeat, and which g
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 from ..core.chunk import ChunkFields
 from ..core.frame import Frame
 from .openai_usage import find_usage, read_timings, read_usage
 from .repeated_fields import RepeatFilter
 
-__all__ = ["KNOWN_IN_EVENT", "PADDING", "OpenAIEvent"]
+__all__ = ["KNOWN_IN_EVENT", "PADDING", "OpenAIEvent", "choices_in"]
 
 # Fields of random length, which hide the length of a token from observers of the network.
 PADDING = ("obfuscation", "p")
@@ -76,3 +77,18 @@ class OpenAIEvent:
         timings = read_timings(event, usage)
         if timings and repeats.is_new("timings", timings):
             fields["timings"] = timings
+
+
+def choices_in(choices: Any, frame: Frame) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The choices that are objects, with their positions in the list."""
+    if not isinstance(choices, list):
+        frame.repair("unexpected-type")
+        choices = [cast("Any", choices)] if isinstance(choices, dict) else []
+    listed = cast("list[Any]", choices)
+    if len(listed) > 1:
+        frame.count(len(listed))
+    for position, choice in enumerate(listed):
+        if isinstance(choice, dict):
+            yield position, cast("dict[str, Any]", choice)
+        else:
+            frame.repair("null-choice" if choice is None else "unexpected-type")

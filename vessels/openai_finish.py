@@ -42,7 +42,9 @@ _REASONS: dict[FinishReason, tuple[str, ...]] = {
     # Ollama loaded the model, or gave it up; vLLM stopped a model that repeated itself; Gemini.
     "other": ("load", "unload", "repetition", "other", "image_stop"),
 }
-_FINISH = {raw: reason for reason, names in _REASONS.items() for raw in names}
+_FINISH: dict[str, FinishReason] = {
+    raw: reason for reason, names in _REASONS.items() for raw in names
+}
 
 
 def finish_reason(raw: str) -> FinishReason | None:

@@ -218,7 +218,7 @@ class Perplexity(Preset):
     asks_usage = False
     quirks = (
         "CRLF; a cumulative message beside each delta, and cumulative usage, unasked",
-        "never sends [DONE]; citations and search results are in extra, or in raw if large",
+        "never sends [DONE]; citations and search results are in extra",
     )
 
 

@@ -116,9 +116,9 @@ def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
     if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
         return error
     if "base_resp" in event:  # MiniMax
-        outcome = event["base_resp"]
+        outcome: Any = event["base_resp"]
         if isinstance(outcome, dict) and cast("dict[str, Any]", outcome).get("status_code"):
-            return outcome
+            return cast("dict[str, Any]", outcome)
     if event.get("object") == "error":
         return event
     if event.get("choices") is None and any(event.get(key) for key in _WORDS):

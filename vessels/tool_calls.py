@@ -25,7 +25,7 @@ class _Piece(NamedTuple):
     is_value: whether the arguments were sent as a value, not as its text.
     """
 
-    index: int | None
+    number: int | None
     id: str | None
     name: str | None
     arguments: str
@@ -60,7 +60,7 @@ class ToolCalls:
 
     def _identify(self, call: ToolCallState, sent: str) -> str:
         """The id of a call: as it was sent, unless that is empty or another call's."""
-        call.id = sent if sent and sent not in self._ids else made_id(call.content)
+        call.id = sent if sent and sent not in self._ids else made_id(sent + call.content)
         self._ids.add(call.id)
         self._without_id.pop(call.slot, None)
         return call.id
@@ -76,10 +76,10 @@ class ToolCalls:
                 frame.repair("empty-tool-call")
             return None
         if whole:
-            call = self._begin(piece.index)
+            call = self._begin(piece.number)
             call.sent = piece.sent
         else:
-            if piece.index is None:
+            if piece.number is None:
                 frame.repair("missing-tool-index")
             if piece.is_value:
                 frame.repair("tool-arguments-not-text")

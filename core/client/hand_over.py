@@ -57,16 +57,16 @@ class _Waiting:
     """What a caller's task awaits; it has what asyncio's tasks use of a future.
 
     Outside of any task, as in a transport's callback, it resumes its task at once; a future would
-    do so in the event loop's next iteration. resume: continues the task that waits, if one does.
-    cancelled: how its wait was cancelled; it is not awaited again then.
+    do so in the event loop's next iteration. tasks: how to resume the task that waits, if one does;
+    it is a list because an interrupt, which may cancel the task, cannot split `pop`. cancelled: how
+    the wait was cancelled; nothing awaits this object again then.
     """
 
     _asyncio_future_blocking = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._context: Context | None = None
-        self.resume: Callable[[Any], object] | None = None
+        self.tasks: list[tuple[Callable[[Any], object], Context]] = []
         self.cancelled: asyncio.CancelledError | None = None
 
     def __await__(self) -> Generator[Any]:
@@ -77,8 +77,7 @@ class _Waiting:
         return self._loop
 
     def add_done_callback(self, resume: Callable[[Any], object], *, context: Context) -> None:
-        self._context = context
-        self.resume = resume
+        self.tasks.append((resume, context))
 
     def result(self) -> None:
         if self.cancelled is not None:
@@ -86,7 +85,7 @@ class _Waiting:
 
     def cancel(self, msg: object = None) -> bool:
         """The task is cancelled. Returns False if it was woken before."""
-        if self.resume is None:
+        if not self.tasks:
             return False
         self.cancelled = asyncio.CancelledError(*(() if msg is None else (msg,)))
         self.wake()
@@ -94,13 +93,14 @@ class _Waiting:
 
     def wake(self, *, at_once: bool = False) -> None:
         """Resume the task that waits, if one does."""
-        resume, self.resume = self.resume, None
-        if resume is None or self._context is None:
+        try:
+            resume, context = self.tasks.pop()
+        except IndexError:
             return
         if at_once and asyncio.current_task(self._loop) is None:
-            self._context.run(resume, self)
+            context.run(resume, self)
         else:
-            self._loop.call_soon(resume, self, context=self._context)
+            self._loop.call_soon(resume, self, context=context)
 
 
 class TaskHandOver(_HandOver):
@@ -117,7 +117,7 @@ class TaskHandOver(_HandOver):
         Outside of any task, the caller runs before this returns.
         """
         self._steps += steps
-        if self._caller.resume is not None:
+        if self._caller.tasks:
             self._caller.wake(at_once=True)
         return len(self._steps) > ENOUGH
 
@@ -152,7 +152,7 @@ class TaskHandOver(_HandOver):
         return steps
 
     def _wait(self) -> _Waiting:
-        if self._caller.resume is not None:
+        if self._caller.tasks:
             raise ClientStateError("another task waits for this stream: one reads it at a time")
         if self._caller.cancelled is not None:
             self._caller = _Waiting(self._loop)

@@ -135,8 +135,11 @@ class _Body:
         """
         self._receive = receive
         self._stopped = self._loop.create_future()
-        self.received()
-        return await self._stopped
+        try:
+            self.received()
+            return await self._stopped
+        finally:  # a context, which may live as long as the connection, holds this object
+            self._receive = self._stopped = None
 
     def received(self) -> None:
         """Something has come: bytes, the end, or a failure."""
@@ -195,7 +198,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType] - aiohttp's
-        self._factory = partial(_Protocol, loop=self._loop)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
         self._used: WeakSet[Any] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
