@@ -128,11 +128,7 @@ class Splitter:
                     phase="body",
                     setting="max_frame_bytes",
                 )
-            elif (
-                self._sse
-                and length > MOST_LINES
-                and _count_lines(data[start : start + length]) > MOST_LINES
-            ):
+            elif self._has_too_many_lines(data, start, length):
                 self.error = ProtocolError(
                     f"an event has more than {MOST_LINES} lines", phase="body"
                 )
@@ -142,6 +138,13 @@ class Splitter:
             frames.append(data[start:end])
             start = end
         return frames
+
+    def _has_too_many_lines(self, data: bytes, start: int, length: int) -> bool:
+        return (
+            self._sse
+            and length > MOST_LINES
+            and _count_lines(data[start : start + length]) > MOST_LINES
+        )
 
     def rest(self) -> bytes:
         """What came after the last complete frame; the splitter is empty afterwards."""
