@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from io import StringIO
 from typing import Any, TypeVar, cast
 
@@ -137,7 +136,7 @@ class Assembler:
             timings=self._timings,
             response_id=self._response_id,
             model=self._model,
-            extra=deepcopy(self._extra),
+            extra=_copied(self._extra),
             headers=dict(headers or {}),
             outcome=outcome,
             metrics=metrics or Metrics(),
@@ -160,6 +159,13 @@ class Assembler:
         # Servers send empty ones too.
         self._response_id = self._response_id or chunk.response_id or None
         self._model = self._model or chunk.model or None
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what `_joined` may still change: lists, and objects that are in no list."""
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in cast("dict[str, Any]", value).items()}
+    return list(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def merge(old: Reported | None, new: Reported) -> Reported:

@@ -31,6 +31,10 @@ _ONCE = {"role", "response_id", "model", "extra"}
 # counts, learning costs more than it saves.
 _ATTEMPTS = 16
 
+# Characters of a frame that is learned. A token's frame has some hundred; to learn costs several
+# times what parsing costs, which pays only where many like it follow.
+_LONGEST = 16 * 1024
+
 
 class FastPath:
     """Learns one frame and reads those that differ from it in their text alone.
@@ -88,6 +92,8 @@ class FastPath:
         one have to be parsed.
         """
         if len(chunks) != 1 or frame.repairs or frame.data is None:
+            return
+        if len(frame.data) > _LONGEST:
             return
         if not isinstance(parsed, dict) or not isinstance(place, dict):
             return

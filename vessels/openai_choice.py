@@ -54,6 +54,9 @@ class OpenAIChoice:
         """
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
+        extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
+        if isinstance(parts := source.get("content"), list):
+            frame.count(len(cast("list[Any]", parts)) // 4)  # which `message` keeps in order
         self.whole = self.whole or whole
         if whole:
             self.message.take_whole(source)
@@ -71,7 +74,6 @@ class OpenAIChoice:
         if not self.said:
             self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
         self._finish(choice, fields, frame, whole=whole)
-        extra = repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if source.get("audio"):
             extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))

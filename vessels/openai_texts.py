@@ -86,7 +86,7 @@ def _inside(fields: Mapping[str, Any], frame: Frame) -> str:
 
 
 def _texts(parts: list[Any], frame: Frame) -> list[str]:
-    frame.count_parts(len(parts))
+    frame.count(1 + len(parts) // 16)
     return [
         _inside(cast("dict[str, Any]", part), frame)
         if isinstance(part, dict)
@@ -99,12 +99,11 @@ def _texts(parts: list[Any], frame: Frame) -> list[str]:
 
 def _parts(parts: list[Any], frame: Frame) -> tuple[str, str]:
     """Mistral has parts of type text and thinking, Databricks of type reasoning with summaries."""
-    frame.count_parts(len(parts))
     texts: list[str] = []
     thoughts: list[str] = []
     for part in parts:
         if not isinstance(part, dict):
-            texts += _texts([part], frame)
+            texts.append(part if isinstance(part, str) else _mended(part, frame))
             continue
         fields = cast("dict[str, Any]", part)
         if "thinking" in fields or str(fields.get("type")).startswith("reasoning"):

@@ -12,10 +12,16 @@ from collections.abc import Hashable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
-__all__ = ["ListSoFar", "RepeatFilter"]
+from ..core.errors import ProtocolError
+
+__all__ = ["MOST_FIELDS", "ListSoFar", "RepeatFilter"]
 
 # Objects below this depth are compared as a whole. Known ones have four levels.
 _DEEPEST = 16
+
+# How many fields of one place are looked at. No provider has a tenth of these. An object with more
+# is compared as a whole; an event with more unknown fields than these is no answer.
+MOST_FIELDS = 2048
 
 
 class ListSoFar:
@@ -33,7 +39,7 @@ class ListSoFar:
         Numbers (token ids) are always new.
         """
         size = len(self._entries)
-        if all(type(entry) in {int, float} for entry in entries):
+        if {int, float}.issuperset(map(type, entries)):
             new = entries
         elif entries == self._last:
             new = []
@@ -52,6 +58,7 @@ class RepeatFilter:
     def __init__(self) -> None:
         self._values: dict[Hashable, Any] = {}
         self._lists: dict[Hashable, ListSoFar] = {}
+        self._looked_at = 0
 
     def is_new(self, key: Hashable, value: Any) -> bool:
         """Whether `value` differs from the last one of `key`; it is the last one then."""
@@ -70,15 +77,26 @@ class RepeatFilter:
         known: AbstractSet[str] = frozenset(),
         place: Hashable = None,
     ) -> dict[str, Any]:
-        """What is new in those of the fields that are not known. place: where they are."""
+        """What is new in those of the fields that are not known. place: where they are.
+
+        Raises ProtocolError for more than `MOST_FIELDS`.
+        """
         if fields.keys() <= known:
             return {}
+        if len(fields) > MOST_FIELDS:
+            raise ProtocolError(
+                f"an object of the answer has {len(fields)} fields: more than {MOST_FIELDS} are no "
+                "answer of any provider",
+                phase="body",
+            )
+        self._looked_at = 0
         return self._new(fields, known, place, 0)
 
     def _new(
         self, fields: Mapping[str, Any], known: AbstractSet[str], place: Hashable, depth: int
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        self._looked_at += len(fields)
         for key, value in fields.items():
             if key in known or value in _EMPTY:
                 continue
@@ -91,13 +109,17 @@ class RepeatFilter:
                     found[key] = new
             elif not self.is_new(path, value):
                 continue
-            elif isinstance(value, dict) and depth < _DEEPEST:
-                inside = cast("dict[str, Any]", value)
+            elif isinstance(value, dict) and self._may_look_into(
+                inside := cast("dict[str, Any]", value), depth
+            ):
                 if new_fields := self._new(inside, frozenset(), path, depth + 1):
                     found[key] = new_fields
             else:
                 found[key] = value
         return found
+
+    def _may_look_into(self, fields: Mapping[str, Any], depth: int) -> bool:
+        return depth < _DEEPEST and self._looked_at + len(fields) <= MOST_FIELDS
 
 
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
