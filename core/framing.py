@@ -96,10 +96,10 @@ class Splitter:
     def split(self, data: bytes) -> list[bytes]:
         """The frames that the next bytes of the body complete."""
         if self._pieces:
-            too_large = self._pending + len(data) > self._limit or (
-                self._sse and self._lines + _count_lines(data) > MOST_LINES
-            )
-            ends = too_large or self._find(self._tail + data, 0) >= 0
+            ends = self._find(self._tail + data, 0) >= 0
+            if not ends:
+                lines = self._lines + _count_lines(data) if self._sse else 0
+                self._bound(self._pending + len(data), lines)
             if self.error is not None or not ends:
                 self._keep(data)
                 return []
@@ -121,27 +121,26 @@ class Splitter:
         while start < size and self.error is None:
             end = self._find(data, start)
             length = (size if end < 0 else end) - start
-            if length > self._limit:
-                self.error = ProtocolError(
-                    f"a frame is larger than {self._limit} bytes; if that is intended, raise "
-                    "Limits(max_frame_bytes=…)",
-                    phase="body",
-                    setting="max_frame_bytes",
-                )
-            elif (
-                self._sse
-                and length > MOST_LINES
-                and _count_lines(data[start : start + length]) > MOST_LINES
-            ):
-                self.error = ProtocolError(
-                    f"an event has more than {MOST_LINES} lines", phase="body"
-                )
+            many = self._sse and length > MOST_LINES
+            self._bound(length, _count_lines(data[start : start + length]) if many else 0)
             if end < 0 or self.error is not None:
                 self._keep(data[start:])
                 break
             frames.append(data[start:end])
             start = end
         return frames
+
+    def _bound(self, size: int, lines: int) -> None:
+        """Set the error if a frame of so many bytes and lines is too large."""
+        if size > self._limit:
+            self.error = ProtocolError(
+                f"a frame is larger than {self._limit} bytes; if that is intended, raise "
+                "Limits(max_frame_bytes=…)",
+                phase="body",
+                setting="max_frame_bytes",
+            )
+        elif lines > MOST_LINES:
+            self.error = ProtocolError(f"an event has more than {MOST_LINES} lines", phase="body")
 
     def rest(self) -> bytes:
         """What came after the last complete frame; the splitter is empty afterwards."""

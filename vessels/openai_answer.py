@@ -142,10 +142,8 @@ class OpenAIDecoder(Decoder):
 
     def _value(self, value: Any, frame: Frame) -> Iterable[ChunkFields]:
         if isinstance(value, list):
-            frame.count(len(cast("list[Any]", value)))
-            return [
-                chunk for item in cast("list[Any]", value) for chunk in self._value(item, frame)
-            ]
+            items = _counted(cast("list[Any]", value), frame)
+            return [chunk for item in items for chunk in self._value(item, frame)]
         if not isinstance(value, dict):
             _leave_out(frame, f"an event is {type(value).__name__}, not an object")
             return ()
@@ -210,6 +208,12 @@ class OpenAIDecoder(Decoder):
         read = state.read(sent, frame, streamed=streamed)
         self._open -= was_open and state.finish is not None
         return read
+
+
+def _counted(values: list[Any], frame: Frame) -> list[Any]:
+    if len(values) > 1:
+        frame.count(len(values))
+    return values
 
 
 def _is_bare(frame: Frame) -> bool:

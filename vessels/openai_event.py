@@ -90,5 +90,7 @@ def choices_in(choices: Any, frame: Frame) -> Iterator[tuple[int, dict[str, Any]
     for position, choice in enumerate(listed):
         if isinstance(choice, dict):
             yield position, cast("dict[str, Any]", choice)
+        elif choice is None:
+            frame.repair("null-choice")
         else:
-            frame.repair("null-choice" if choice is None else "unexpected-type")
+            frame.repair("unexpected-type")

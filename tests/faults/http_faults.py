@@ -300,7 +300,7 @@ def silence_in_a_frame(sending: Sending) -> None:
     sending.conversation.wait_for_hangup()
 
 
-@fault(None)
+@fault(None, seconds=2 * SILENCE, timeouts=TIMEOUTS)
 def silence_after_the_last_frame(sending: Sending) -> None:
     sending.some(len(sending.frames))
     sending.conversation.wait_for_hangup()
