@@ -69,7 +69,9 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
 
 
 def _own(native: dict[str, Any], message: Message, vessel: str) -> dict[str, Any]:
-    """The provider's own message, with the ids of the universal form."""
+    """The provider's own message, with the ids of the universal form, and with a role."""
+    if not native.get("role"):
+        native = {**native, "role": "assistant"}
     if not native.get("tool_calls"):
         return dict(native)
     calls = native_objects(native["tool_calls"], vessel, "tool_calls")
