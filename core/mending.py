@@ -65,7 +65,7 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         written = orjson.dumps(value)
     except TypeError:
         return _mend_text(json.dumps(value), frame)
-    mended = orjson.loads(written) if b"null" in written else value
+    mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
     if frame is not None and mended is not value and not _is_finite(value):
         frame.repair("number-not-finite")
     return mended

@@ -220,7 +220,7 @@ BOUNDED: dict[str, Callable[[int], Any]] = {
     "openai-calls": _many_calls,
     "openai-events": lambda count: [{"choices": []}] * count,
     "openai-parts": lambda count: {
-        "choices": [{"index": 0, "delta": {"content": [{"text": "a"}] * (count * 16)}}]
+        "choices": [{"index": 0, "delta": {"content": [{"text": "a"}] * (count * 4)}}]
     },
     "azure-choices": _many_choices,
     "azure-calls": _many_calls,
