@@ -31,6 +31,7 @@ class _Value(BaseModel):
 class ToolCall(_Value):
     """One tool call, assembled.
 
+    `id` is None only while the answer is streamed: a call without one gets one at its end.
     `type` is "function", or "custom" for a tool that takes free text: its `input` is that text.
     A function's `arguments` are the parsed JSON value (nearly always a dict), None when
     `arguments_text`, the text as the provider sent it, is not JSON. Half a surrogate pair in them

@@ -58,7 +58,7 @@ class VesselogError(Exception):
     Every error has these attributes, None where they do not apply:
 
     phase: what was being done: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
-    setting: the name of the setting that would change it, for deadlines and limits. status: the
+    setting: the deadline or limit that was exceeded, by the name of its setting. status: the
     HTTP status. code: the provider's own error code. retryable: whether the same request may
     succeed later. retry_after: seconds that the server asks to wait. headers: the response headers
     that are recorded (rate limits, ids, retry advice), names in lower case, empty if none came.
