@@ -49,13 +49,14 @@ def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
 
     Raises InvalidRequestError if it is anything else: the message is not one that the vessel made.
     """
-    listed = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if listed is not value or not all(isinstance(each, dict) for each in listed):
-        raise InvalidRequestError(
-            f"native[{vessel!r}][{key!r}] of a message must be a list of objects, as to_message() "
-            "gives it: remove native to send the other fields of the message"
-        )
-    return listed
+    if isinstance(value, list):
+        listed = cast("list[Any]", value)
+        if all(isinstance(each, dict) for each in listed):
+            return cast("list[dict[str, Any]]", listed)
+    raise InvalidRequestError(
+        f"native[{vessel!r}][{key!r}] of a message must be a list of objects, as to_message() "
+        "gives it: remove native to send the other fields of the message"
+    )
 
 
 def valid_history(
