@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .answer_printer import JsonPrinter
+from .answer_printer import JsonPrinter, completion_record
 from .arguments import Commands
 from .exit_status import EPILOG, ExitStatus, status_of
-from .output import print_error
+from .output import print_error, print_json
 
 if TYPE_CHECKING:
     from ..core.exchange import Exchange, Step
@@ -29,7 +29,8 @@ def add(commands: Commands) -> None:
         "decode",
         help="decode a captured response body",
         description="Decode a captured response body with a vessel. Prints a JSON line for each "
-        "chunk, then one for the completion. Nothing is sent and nothing is recorded.",
+        "chunk, then one for the completion, which names the repairs. Nothing is sent and nothing "
+        "is recorded.",
         epilog=EPILOG,
     )
     parser.add_argument(
@@ -82,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     exchange = Exchange(find_vessel(arguments.vessel)(), request)
     exchange.respond(arguments.status, arguments.content_type)
     printer, assembler = JsonPrinter(), Assembler()
+    repairs: dict[str, None] = {}  # each once, in order
     for step in _steps(exchange, arguments.body):
+        repairs |= dict.fromkeys(step.frame.repairs)
         for chunk in step.chunks:
             assembler.add(chunk)
             printer.chunk(chunk)
@@ -90,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     status = ExitStatus.OK if error is None else status_of(error)
     outcome = {ExitStatus.OK: "complete", ExitStatus.TRUNCATED: "truncated"}.get(status, "error")
     completion = assembler.completion(vessel=arguments.vessel, natives=exchange.native())
-    printer.end(completion, error, outcome=outcome)
+    record = completion_record(completion, error, outcome)
+    print_json({**record, "repairs": list(repairs)} if repairs else record)
     if error is not None:
         print_error(error.message)
     return status

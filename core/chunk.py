@@ -74,7 +74,7 @@ class Timings(_Value):
 class StreamChunk(_Value):
     """The content of one frame of a provider's stream, or a part of it.
 
-    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, on
+    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, in
     whole microseconds, and is the same live and replayed. `raw` is the exact text of the frame that
     the chunk came from; it is not part of the serialised chunk.
     """

@@ -31,6 +31,7 @@ class _Value(BaseModel):
 class ToolCall(_Value):
     """One tool call, assembled.
 
+    `id` is None only while the answer is streamed: a call without one gets one at its end.
     `type` is "function", or "custom" for a tool that takes free text: its `input` is that text.
     A function's `arguments` are the parsed JSON value (nearly always a dict), None when
     `arguments_text`, the text as the provider sent it, is not JSON. Half a surrogate pair in them
@@ -72,7 +73,7 @@ class Choice(_Value):
     """One of the answers to a request.
 
     `native` is the assistant's message in the provider's own form, whole and in order, once the
-    answer has ended. `vessel` is the vessel that made it, and sends it back.
+    answer has ended. `vessel` is the name of the vessel that decoded it.
     """
 
     index: int = 0
@@ -89,8 +90,9 @@ class Choice(_Value):
     def to_message(self) -> dict[str, Any]:
         """The answer as an assistant message, for the messages of the next request.
 
-        Reasoning is not sent back. The provider's own form is there too, under `native` and the
-        vessel's name: that vessel sends it back as it came, and any other uses the rest.
+        `native`, under the vessel's name, is the provider's own form: the same vessel sends it
+        back as it came, reasoning included. Every other vessel sends the other fields, which have
+        no reasoning.
         """
         message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.refusal:
@@ -106,8 +108,8 @@ class Completion(Choice):
     """An answer, whole or as far as it arrived.
 
     `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
-    None while the call runs. `headers` are those of the answer that are kept (rate limits, ids;
-    names in lower case).
+    None while the call runs. `headers` are the response headers that are recorded (rate limits,
+    ids, retry advice), with names in lower case.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -124,7 +126,7 @@ class Completion(Choice):
 
     @property
     def request_id(self) -> str | None:
-        """The server's id for the request, which its support asks for; None if it gave none."""
+        """The server's id for the request, to quote to its support; None if it sent none."""
         return request_id_of(self.headers)
 
     def parse(self, model: type[ParsedModel]) -> ParsedModel:

@@ -58,11 +58,11 @@ class VesselogError(Exception):
     Every error has these attributes, None where they do not apply:
 
     phase: what was being done: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
-    setting: the name of the setting that would change it, for deadlines and limits. status: the
+    setting: the deadline or limit that was exceeded, by the name of its setting. status: the
     HTTP status. code: the provider's own error code. retryable: whether the same request may
-    succeed later. retry_after: seconds that the server asks to wait. headers: those of the answer
-    that are kept (rate limits, ids; names in lower case), empty if none came. completion: what had
-    arrived. session, call, seq: where it is on disk (seq: of the last chunk).
+    succeed later. retry_after: seconds that the server asks to wait. headers: the response headers
+    that are recorded (rate limits, ids, retry advice), names in lower case, empty if none came.
+    completion: what had arrived. session, call, seq: where it is recorded (seq: the last chunk).
     """
 
     retryable = False
@@ -100,7 +100,7 @@ class VesselogError(Exception):
 
     @property
     def request_id(self) -> str | None:
-        """The server's id for the request, which its support asks for; None if it gave none."""
+        """The server's id for the request, to quote to its support; None if it sent none."""
         return request_id_of(self.headers)
 
     def to_record(self) -> dict[str, Any]:

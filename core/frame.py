@@ -75,6 +75,8 @@ class Frame:
         one_line = text.find("\n") == len(text) - 2 and text[-1] == "\n" and "\r" not in text
         if one_line and text.startswith("data: "):
             self.data = text[6:-2] or None
+        elif one_line and text.startswith(":"):
+            self.data = None  # a comment
         else:
             self.event, self.data = _parse_event(text)
             self.ignored = _NO_FIELD.search(text) is not None

@@ -143,8 +143,9 @@ _NEAR = 0.75
 class Message(_Value):
     """One message of the conversation.
 
-    `native` has the message in a provider's own form, by the vessel's name, as
-    `Completion.to_message` gives it. That vessel sends it in place of all other fields.
+    `native` is for messages of the assistant: vessel names with the message in their provider's
+    own form, as `Completion.to_message` gives it. That vessel sends it in place of the other
+    fields, of which it uses only the ids of the calls.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]

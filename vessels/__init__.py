@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
-    from .history import INVALID_JSON, native_of, valid_arguments, valid_history
+    from .history import INVALID_JSON, native_objects, native_of, valid_arguments, valid_history
     from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
@@ -266,6 +266,7 @@ __all__ = [
     "mended_objects",
     "mended_text",
     "names_by_call_id",
+    "native_objects",
     "native_of",
     "object_in",
     "ollama_base_url",

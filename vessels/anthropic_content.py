@@ -51,11 +51,11 @@ class AnthropicContent:
 
     def whole(self, blocks: Any, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a whole message's content."""
-        if isinstance(blocks, str):
-            frame.repair("unexpected-type")
-            blocks = [{"type": "text", "text": blocks}]
-        if not isinstance(blocks, list):
+        if blocks is None:
             return
+        if not isinstance(blocks, list):
+            frame.repair("unexpected-type")
+            blocks = [blocks]
         frame.count(len(cast("list[Any]", blocks)))
         for index, block in enumerate(cast("list[Any]", blocks)):
             if (content := _typed(block, frame)) is not None:
@@ -205,6 +205,8 @@ class AnthropicContent:
 
 def _typed(block: Any, frame: Frame) -> Event | None:
     """A block with its type, which its other keys may tell; None if only its deltas can."""
+    if isinstance(block, str):
+        block = {"text": block}
     content = cast("Event", block) if isinstance(block, dict) else {}
     if content.get("type") and isinstance(content["type"], str):
         return content

@@ -15,7 +15,7 @@ from ..core.errors import InvalidRequestError
 from ..core.request import ImagePart, Message, Part
 from .anthropic_block import input_object
 from .call_arguments import arguments_object
-from .history import native_of, valid_history
+from .history import native_objects, native_of, valid_history
 from .request_parts import conversation, inline_image
 
 __all__ = ["container_of", "system_and_messages"]
@@ -89,8 +89,7 @@ def _as_it_came(content: Any, message: Message) -> Any:
     """The content of an answer of this vessel, its tool calls with the ids of the message's."""
     if isinstance(content, str):
         return content
-    listed = cast("list[Any]", content) if isinstance(content, list) else []
-    given = [cast("dict[str, Any]", block) for block in listed if isinstance(block, dict)]
+    given = native_objects(content, _NAME, "content")
     blocks = [_with_input(block) for block in given if not _blank(block)]
     calls = [block for block in blocks if block.get("type") == "tool_use"]
     ids = [call.id for call in message.tool_calls or ()]

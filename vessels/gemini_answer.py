@@ -189,7 +189,8 @@ class GeminiDecoder(Decoder):
         if state is None:
             state = self._candidates[index] = _Candidate()
         fields = _of_choice(index, {})
-        content = mended_object(candidate.get("content"), frame)
+        sent = candidate.get("content")
+        content = {"parts": sent} if isinstance(sent, str) else mended_object(sent, frame)
         # The API's name for the assistant.
         if content.get("role") == "model" and self._repeats.is_new((index, "role"), "model"):
             fields["role"] = "assistant"

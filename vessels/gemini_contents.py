@@ -23,7 +23,7 @@ from ..core.jsontext import dumps, loads
 from ..core.request import ImagePart, Message, Part, TextPart
 from .call_arguments import arguments_object
 from .called_tools import CalledTools
-from .history import INVALID_JSON, native_of, valid_arguments
+from .history import INVALID_JSON, native_objects, native_of, valid_arguments
 from .request_parts import inline_image
 
 __all__ = ["contents", "message_parts"]
@@ -91,7 +91,7 @@ def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
         {**part, "functionCall": _valid_call(part["functionCall"])}
         if isinstance(part.get("functionCall"), dict)
         else part
-        for part in cast("list[dict[str, Any]]", native.get("parts") or [])
+        for part in native_objects(native.get("parts"), "gemini", "parts")
     ]
     return {**native, "parts": parts}
 

@@ -45,7 +45,9 @@ class GeminiParts:
         thoughts: list[str] = []
         calls: list[ToolCallDeltaFields] = []
         parts = content.get("parts")
-        if not isinstance(parts, list):
+        if isinstance(parts, str):
+            parts = [parts]
+        elif not isinstance(parts, list):
             parts = mended_objects(parts, frame)
         frame.count_parts(len(cast("list[Any]", parts)))
         for each in cast("list[Any]", parts):

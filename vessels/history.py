@@ -3,7 +3,8 @@
 The answer of one provider, put back by `to_message()`, may hold what another refuses. There is one
 rule for each case, the same for all vessels:
 
-- A message with this vessel's own form (`native`) is sent in that form, as it came.
+- An assistant's message with this vessel's own form (`native`) is sent in that form, as it came.
+  `native` of another shape, or in a message of another role, is an error.
 - An assistant's message that says nothing is left out.
 - A refusal is sent as the message's text, where the dialect has no field for it.
 - A call without an id gets one; an id that an earlier call has too is made distinct; an id that the
@@ -19,13 +20,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from ..core.errors import InvalidRequestError
 from ..core.jsontext import loads
 from ..core.request import Message, TextPart, ToolCallRequest
 from .call_arguments import made_id
 
-__all__ = ["INVALID_JSON", "native_of", "valid_arguments", "valid_history"]
+__all__ = ["INVALID_JSON", "native_objects", "native_of", "valid_arguments", "valid_history"]
 
 INVALID_JSON = "INVALID_JSON"
 """The key under which arguments are sent that are no JSON object.
@@ -42,6 +44,21 @@ def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
     return native
 
 
+def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
+    """The list of objects that is under a key of a native message.
+
+    Raises InvalidRequestError if it is anything else: the message is not one that the vessel made.
+    """
+    if isinstance(value, list):
+        listed = cast("list[Any]", value)
+        if all(isinstance(each, dict) for each in listed):
+            return cast("list[dict[str, Any]]", listed)
+    raise InvalidRequestError(
+        f"native[{vessel!r}][{key!r}] of a message must be a list of objects, as to_message() "
+        "gives it: remove native to send the other fields of the message"
+    )
+
+
 def valid_history(
     messages: Iterable[Message],
     vessel: str,
@@ -54,9 +71,17 @@ def valid_history(
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
     refusals: the dialect has a field for them. native_ids: the vessel writes the ids of the calls
-    into the native form; otherwise a native message keeps its ids, and others make way.
+    into the native form; otherwise a native message keeps its ids, and other calls with the same
+    id get another one.
+
+    Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """
     given = list(messages)
+    for message in given:
+        if message.native and message.role != "assistant":
+            raise InvalidRequestError(
+                f"native is for messages of the assistant: remove it from this one ({message.role})"
+            )
     calls = _Calls(ids)
     if not native_ids:
         calls.used.update(

@@ -61,7 +61,7 @@ class OllamaMessage:
             self._made_ids.add(identifier)
 
     def keep(self, new: dict[str, Any]) -> None:
-        """Keep what is new of the fields that are not known (see new_pieces.py)."""
+        """Keep what is new of the fields that are not known (see repeated_fields.py)."""
         for key, value in new.items():
             if isinstance(value, list) and isinstance(known := self._others.get(key), list):
                 cast("list[Any]", known).extend(cast("list[Any]", value))

@@ -20,7 +20,7 @@ from ..core.jsontext import dumps, loads
 from ..core.request import Message, OtherPart, ToolCallRequest
 from .call_arguments import arguments_object
 from .called_tools import CalledTools
-from .history import native_of, valid_arguments, valid_history
+from .history import native_objects, native_of, valid_arguments, valid_history
 from .request_parts import inline_image
 
 __all__ = ["ollama_messages"]
@@ -97,10 +97,10 @@ def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
 
 def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
     """The API's own form of a message, the arguments of its calls as the objects that it takes."""
-    calls = native.get("tool_calls")
-    if not isinstance(calls, list):
+    if not native.get("tool_calls"):
         return native
-    return {**native, "tool_calls": [_valid_call(call) for call in cast("list[Any]", calls)]}
+    calls = native_objects(native["tool_calls"], "ollama", "tool_calls")
+    return {**native, "tool_calls": [_valid_call(call) for call in calls]}
 
 
 def _valid_call(call: dict[str, Any]) -> dict[str, Any]:

@@ -215,11 +215,11 @@ class OpenAI(Vessel):
                 value = {name: value}
             return cast("dict[str, Any]", value)
         taken = [f"think={on}" for on in sorted(self.thinking)]
-        taken += ["think as an effort (low, medium, high)"] * bool(self.effort)
-        taken += ["think as a number of tokens"] * bool(self.budget)
+        taken += ["an effort such as think='low'"] * bool(self.effort)
+        taken += ["a number of tokens"] * bool(self.budget)
         raise InvalidRequestError(
             f"{self.name} does not take think={think!r}, but {' or '.join(taken) or 'none'}; put "
-            "anything else into extra_body"
+            "what the server takes anyway into extra_body"
         )
 
     def _identity(self) -> dict[str, str]:

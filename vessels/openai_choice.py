@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..core.chunk import ChunkFields, ToolCallDeltaFields
+from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .openai_finish import finish_reason, read_finish
 from .openai_message import OpenAIMessage
@@ -44,6 +44,7 @@ class OpenAIChoice:
         self.said = False
         self.whole = False
         self.finish: str | None = None
+        self._reason: FinishReason | None = None
 
     def read(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
@@ -191,7 +192,10 @@ class OpenAIChoice:
         reason = finish_reason(raw)
         if reason is None and not self.said:
             frame.repair("unknown-finish-reason")
-        fields["finish_reason"] = reason or "other"
+        # A stop that a gateway adds does not undo a limit or a filter.
+        if reason == "stop" and self._reason in {"length", "content_filter"}:
+            reason = self._reason
+        fields["finish_reason"] = self._reason = reason or "other"
         fields["raw_finish_reason"] = raw
         if ids := self._tool_calls.close(frame):
             fields["tool_calls"] = [*fields.get("tool_calls", ()), *ids]

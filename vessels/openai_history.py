@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message, TextPart
 from .call_arguments import arguments_text, function_of
-from .history import native_of, valid_arguments, valid_history
+from .history import native_objects, native_of, valid_arguments, valid_history
 
 __all__ = ["OPENAI_RULES", "MessageRules", "openai_messages"]
 
@@ -55,7 +55,9 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
         chat.messages or (), vessel, rules.ids, refusals=rules.refusals, native_ids=True
     ):
         native = native_of(message, vessel)
-        sent = _universal(message, vessel, rules) if native is None else _own(native, message)
+        sent = (
+            _universal(message, vessel, rules) if native is None else _own(native, message, vessel)
+        )
         if native is not None and rules.keys is not None:
             sent = _limited(sent, rules.keys)
             if not any(value for key, value in sent.items() if key not in _SAYS_NOTHING):
@@ -66,11 +68,13 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
     return written
 
 
-def _own(native: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The provider's own message, with the ids of the universal form."""
-    calls: list[dict[str, Any]] = native.get("tool_calls") or []
-    if not calls:
+def _own(native: dict[str, Any], message: Message, vessel: str) -> dict[str, Any]:
+    """The provider's own message, with the ids of the universal form, and with a role."""
+    if not native.get("role"):
+        native = {**native, "role": "assistant"}
+    if not native.get("tool_calls"):
         return dict(native)
+    calls = native_objects(native["tool_calls"], vessel, "tool_calls")
     universal = message.tool_calls or ()
     ids = [call.id for call in universal] if len(universal) == len(calls) else [None] * len(calls)
     valid: list[dict[str, Any]] = []

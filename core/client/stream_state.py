@@ -67,7 +67,7 @@ class StreamState(Unpicklable):
 
     @property
     def request_id(self) -> str | None:
-        """The server's id for the request, which its support asks for; None if it gave none."""
+        """The server's id for the request, to quote to its support; None if it sent none."""
         return request_id_of(self._facts.headers)
 
     @property

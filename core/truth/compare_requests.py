@@ -84,8 +84,11 @@ def _differences(old: Any, new: Any, place: str = "") -> list[str]:
             (before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
             for key in sorted({*before, *after})
         ]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = zip(cast("list[Any]", old), cast("list[Any]", new), strict=True)
+    elif isinstance(old, list) and isinstance(new, list):
+        earlier, later = cast("list[Any]", old), cast("list[Any]", new)
+        if len(earlier) != len(later):
+            return [place]
+        pairs = zip(earlier, later, strict=True)
         parts = [(*pair, f"{place}[{index}]") for index, pair in enumerate(pairs)]
     else:
         return [] if old == new else [place]

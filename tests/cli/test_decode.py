@@ -67,6 +67,19 @@ def test_chunks_then_the_completion(
     assert "metrics" not in completion, "nothing was measured"
 
 
+def test_the_repairs_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token told at two places of one choice is one token."""
+    body = tmp_path / "body"
+    twice = {"index": 0, "text": "Hi", "delta": {"content": "Hi"}, "finish_reason": None}
+    body.write_bytes(
+        b"".join([*sse({"choices": [twice]}, {"choices": [twice]}, done=False), EVENTS])
+    )
+    assert main(["decode", "--vessel", "openai", str(body)]) == 0
+    *_, completion = json_lines(capsys.readouterr().out)
+    assert completion["text"] == "HiHiHi"
+    assert completion["repairs"] == ["text-beside-delta"]
+
+
 def test_think_tags_may_be_taken_for_reasoning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

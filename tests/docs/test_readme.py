@@ -31,6 +31,7 @@ from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from patience import PATIENCE
 from vesselog.cli.entry import parser
 from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.truth.line import LONGEST_LINE
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
 
@@ -260,6 +261,10 @@ def test_the_limits_are_those_of_the_code() -> None:
     rows = table("sync-or-async.md", "`Limits` bounds the connections:")
     told = {row[0].strip("`"): row[1] for row in rows}
     assert told == {name: f"{value:.0f}" for name, value in vesselog.Limits()}
+
+
+def test_the_longest_line_is_that_of_the_code() -> None:
+    assert f"at most {LONGEST_LINE:,} bytes" in (ROOT / "docs/file-format.md").read_text()
 
 
 def test_the_outcomes_are_those_of_the_code() -> None:

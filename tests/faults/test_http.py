@@ -24,7 +24,7 @@ from talking import Heard, every_client, talking
 from vesselog import ProtocolError, ProviderError, Retries
 
 # KiB for each stream: eight times the largest frame that is read.
-MOST_MEMORY = 8 * 8 * 1024
+MOST_MEMORY = 8 * 32 * 1024
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from vesselog import Retries, StreamTimeoutError, Timeouts, VesselogError
 
 TOTAL = 1.0  # seconds
 TIMEOUTS = Timeouts(connect=TOTAL, first_chunk=0.5, idle=0.5, total=TOTAL)
-MOST_MEMORY = 8 * 8 * 1024  # KiB: eight times the largest frame that is read
+MOST_MEMORY = 8 * 32 * 1024  # KiB: eight times the largest frame that is read
 MIB = b"a" * (1 << 20)
 PIECES = 512
 

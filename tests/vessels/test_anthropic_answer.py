@@ -264,6 +264,24 @@ def test_a_text_that_is_a_number_is_its_json() -> None:
     assert (found.completion.text, found.repairs) == ("[1]", ["unexpected-type"])
 
 
+@pytest.mark.parametrize("content", ["Hi", ["Hi"], {"type": "text", "text": "Hi"}, {"text": "Hi"}])
+def test_content_of_another_type_is_kept_and_named(content: Any) -> None:
+    message = {
+        "type": "message",
+        "role": "assistant",
+        "content": content,
+        "stop_reason": "end_turn",
+    }
+    found = decode(Anthropic(), dumps(message), JSON, stream=False)
+    assert (found.completion.text, set(found.repairs)) == ("Hi", {"unexpected-type"})
+    assert found.natives[0]["content"] == [{"type": "text", "text": "Hi"}]
+
+
+def test_content_that_says_nothing_is_named() -> None:
+    message = {"type": "message", "role": "assistant", "content": 5, "stop_reason": "end_turn"}
+    assert decode(Anthropic(), dumps(message), JSON, stream=False).repairs == ["unexpected-type"]
+
+
 def test_a_stop_before_anything_began_is_no_answer() -> None:
     assert answer(frame({"type": "message_stop"})).outcome == "TruncatedError"
 

@@ -336,7 +336,7 @@ ids = st.from_regex("[a-zA-Z0-9_-]{1,9}", fullmatch=True)
 plain = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(1 << 63), (1 << 64) - 1)  # larger ones are exact in a tool's input alone
     | st.floats(allow_nan=False, allow_infinity=False)
     | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),

@@ -184,6 +184,8 @@ def test_a_broken_frame_is_a_protocol_error_after_what_came(broken: bytes) -> No
         {"candidates": [None, event("a")["candidates"][0]]},
         {"candidates": event("a")["candidates"][0]},
         {"candidates": [{"index": "0", "content": {"parts": [{"text": "a"}]}}]},
+        {"candidates": [{"index": 0, "content": {"parts": "a"}}]},
+        {"candidates": [{"index": 0, "content": "a"}]},
         {**event("a"), "usageMetadata": 5},
         {**event("a"), "modelVersion": 3},
         {**event("a"), "promptFeedback": "fine"},

@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strict_openai import check_openai
+from vesselog import InvalidRequestError
 from vesselog.core.request import Message, chat_request
-from vesselog.vessels import INVALID_JSON, OpenAI, native_of, valid_arguments, valid_history
+from vesselog.vessels import (
+    INVALID_JSON,
+    Anthropic,
+    Gemini,
+    Ollama,
+    OpenAI,
+    Vessel,
+    native_of,
+    valid_arguments,
+    valid_history,
+)
 
 NINE = "[a-zA-Z0-9]{9}"
 
@@ -245,6 +256,42 @@ def test_the_native_form_is_that_of_the_vessel_alone() -> None:
     assert native_of(message, "own") == native["own"]
     assert native_of(message, "third") is None
     assert native_of(Message(role="assistant", content="t"), "own") is None
+
+
+VESSELS: list[tuple[Vessel, str]] = [
+    (OpenAI(), "tool_calls"),
+    (Ollama(), "tool_calls"),
+    (Anthropic(max_tokens=9), "content"),
+    (Gemini(), "parts"),
+]
+
+
+@pytest.mark.parametrize("odd", [7, True, {"id": "a"}, [None], ["a"], [{}, 3]])
+@pytest.mark.parametrize(("vessel", "key"), VESSELS, ids=lambda value: getattr(value, "name", ""))
+def test_a_native_message_of_another_shape_is_an_error(
+    vessel: Vessel, key: str, odd: object
+) -> None:
+    """It is neither sent nor left out, and names what is wrong."""
+    message = calling(call("a"), native={vessel.name: {"role": "assistant", key: odd}})
+    with pytest.raises(InvalidRequestError, match=rf"native\['{vessel.name}'\]\['{key}'\]"):
+        vessel.request(chat_request("m", [message, result("a")]))
+
+
+@pytest.mark.parametrize(
+    ("vessel", "key"), VESSELS[2:], ids=lambda value: getattr(value, "name", "")
+)
+def test_a_native_message_without_its_content_is_an_error(vessel: Vessel, key: str) -> None:
+    message = calling(call("a"), native={vessel.name: {"unknown": 1}})
+    with pytest.raises(InvalidRequestError, match=key):
+        vessel.request(chat_request("m", [message, result("a")]))
+
+
+@pytest.mark.parametrize("role", ["user", "tool", "system"])
+@pytest.mark.parametrize("vessel", [vessel for vessel, _ in VESSELS], ids=lambda each: each.name)
+def test_native_belongs_to_messages_of_the_assistant(vessel: Vessel, role: str) -> None:
+    message = {"role": role, "content": "x", "native": {vessel.name: {"content": "y"}}}
+    with pytest.raises(InvalidRequestError, match=rf"native .*\({role}\)"):
+        vessel.request(chat_request("m", [message]))
 
 
 def test_a_native_message_keeps_its_ids_and_others_make_way() -> None:

@@ -64,6 +64,22 @@ def test_a_reason_of_another_type_finishes(odd: Any, raw: str) -> None:
     assert found.repairs == ["unexpected-type"]
 
 
+@pytest.mark.parametrize(
+    ("reasons", "reason"),
+    [
+        (("length", "stop"), "length"),
+        (("content_filter", "eos", "stop"), "content_filter"),
+        (("stop", "length"), "length"),
+        (("stop", "content_filter"), "content_filter"),
+    ],
+)
+def test_a_stop_does_not_undo_a_limit_or_a_filter(reasons: tuple[str, ...], reason: str) -> None:
+    found = openai(delta(content="a"), *(delta(each) for each in reasons))
+    assert found.completion.finish_reason == reason
+    assert found.completion.raw_finish_reason == reasons[-1]
+    assert set(found.repairs) == {"repeated-finish-reason"}
+
+
 def test_a_second_reason_after_the_tool_calls_does_not_undo_them() -> None:
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
     found = openai(delta(tool_calls=[call]), delta("tool_calls"), delta("stop"))

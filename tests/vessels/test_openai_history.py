@@ -330,3 +330,15 @@ def test_a_part_that_a_tools_result_cannot_have_is_refused(part: dict[str, Any])
 def test_parts_of_a_users_message_are_sent_as_they_are() -> None:
     message = {"role": "user", "content": [{"type": "text", "text": "See?"}, IMAGE]}
     assert messages_of(LAB, message) == [message]
+
+
+@pytest.mark.parametrize("role", [{}, {"role": None}])
+@pytest.mark.parametrize("vessel", [OpenAI(), OpenAI(base_url="http://127.0.0.1:1"), Groq()])
+def test_a_native_message_without_a_role_is_sent_with_one(
+    vessel: OpenAI, role: dict[str, Any]
+) -> None:
+    native = {vessel.name: {"content": "Hi", **role}}
+    message = {"role": "assistant", "content": "Hi", "native": native}
+    body = vessel.request(chat_request("m", [message])).body
+    assert body is not None
+    assert body["messages"] == [{"content": "Hi", "role": "assistant"}]

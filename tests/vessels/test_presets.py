@@ -164,10 +164,10 @@ def test_thinking_in_each_servers_words(
 @pytest.mark.parametrize(
     ("vessel", "think", "said"),
     [
-        (OllamaV1(), True, "think=True, but think=False or think as an effort"),
-        (Groq(), False, "think=False, but think as an effort"),
-        (Groq(), 2048, "think=2048, but think as an effort"),
-        (DeepSeek(), 0, "think=0, but think=False or think=True or think as an effort"),
+        (OllamaV1(), True, "think=True, but think=False or an effort such as think='low'"),
+        (Groq(), False, "think=False, but an effort such as think='low'"),
+        (Groq(), 2048, "think=2048, but an effort such as think='low'"),
+        (DeepSeek(), 0, "think=0, but think=False or think=True or an effort such as think='low'"),
     ],
 )
 def test_thinking_that_a_server_has_no_word_for(

@@ -24,6 +24,7 @@ from patience import PATIENCE
 from talking import every_client, every_dialect, talking
 from vesselog import (
     Client,
+    Limits,
     ProtocolError,
     ProviderError,
     Recording,
@@ -205,8 +206,8 @@ def test_an_encoding_that_was_not_asked_for_is_undone(
 
 @cache
 def bomb_of(filling: bytes) -> bytes:
-    """64 MiB in 64 KiB."""
-    return gzip.compress(filling * (64 * 1024 * 1024 // len(filling)))
+    """4 MiB in 4 KiB."""
+    return gzip.compress(filling * (4 * 1024 * 1024 // len(filling)))
 
 
 @every_client
@@ -217,7 +218,9 @@ def test_a_bomb_is_told_and_bounded(kind: str, filling: bytes):
     def drops_it(conversation: Conversation) -> None:
         conversation.whole(bomb, content_type="application/x-ndjson", content_encoding="gzip")
 
-    with LoopbackServer([drops_it]) as server, talking(kind, server, recordings=None) as talker:
+    limits = Limits(max_frame_bytes=1 << 18)
+    settings: dict[str, Any] = {"recordings": None, "limits": limits}
+    with LoopbackServer([drops_it]) as server, talking(kind, server, **settings) as talker:
         heard = talker.hear()
         assert type(heard.error) is ProtocolError
         assert heard.outcome == "error"

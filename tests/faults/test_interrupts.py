@@ -54,7 +54,7 @@ def test_an_interrupt_at_any_moment_leaves_a_whole_file(tmp_path: Path, act: str
         session = Session.open(tmp_path, str(moment))
         writer = session.begin(request())
         write(writer, [step(0)])
-        was = interrupted(lambda: ACTS[act](session, writer), moment)  # noqa: B023 - done at once
+        was = interrupted(lambda: ACTS[act](session, writer), moment)
         writer.end("cancelled")
         session.close()
         found = [each.message for each in verify(session.path).findings]
