@@ -194,8 +194,9 @@ def test_arguments_that_are_no_object_are_one_in_the_next_request(args: Any) -> 
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
+# Integers of more than 64 bits are exact in the arguments of tools alone.
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | TEXTS,
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
