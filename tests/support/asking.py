@@ -110,7 +110,8 @@ def timeless(completion: Completion) -> dict[str, Any]:
     """A completion without times, names and numbers of the run; extra stays but for its times."""
     kept = completion.model_dump(exclude=_OF_THE_RUN)
     extra = {key: value for key, value in completion.extra.items() if key != "created"}
-    return {**kept, "extra": extra}
+    headers = {name: value for name, value in completion.headers.items() if name != "date"}
+    return {**kept, "extra": extra, "headers": headers}
 
 
 @dataclass(frozen=True)
