@@ -49,7 +49,8 @@ def _mask(record: logging.LogRecord) -> bool:
         record.args = tuple(each if isinstance(each, int) else MASK for each in record.args)
         return True
     message = record.getMessage()
-    living = (each() for each in tuple(_LIVING.values()))
+    # Copied in one step: a tuple of its values is made in two, between which a finaliser may come.
+    living = (each() for each in _LIVING.copy().values())
     found = [each.secrets for each in living if each is not None and each.text(message) != message]
     if found:  # one masker for all of them: one's secret may begin as another's does
         record.msg = Masker(frozenset[str]().union(*found)).text(message)
