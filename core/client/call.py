@@ -237,9 +237,9 @@ class Call:
 
     def _end(self, outcome: Outcome, error: VesselogError | None = None) -> None:
         self._final = self.metrics
-        self.outcome = outcome
-        usage = self._meter.usage
         self.natives = self._exchange.native()
+        self.outcome = outcome  # last: who sees it may ask for the others, from another thread
+        usage = self._meter.usage
         self._writer.end(
             outcome,
             error=error,

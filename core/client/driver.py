@@ -2,8 +2,8 @@
 
 One task, the owner, has the stream's connection from the first byte to the last. The caller never
 touches the connection, takes the recorded steps from the hand-over, and may leave at any time: the
-owner is then cancelled as soon as that can leak nothing (cancel_gate.py). A deadline and a cancel
-end the owner in the same way, `_stop`.
+owner is then cancelled as soon as that can leak nothing. A deadline and a cancel end the owner in
+the same way, `CancelGate.stop`.
 """
 
 from __future__ import annotations
