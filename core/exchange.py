@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from .chunk import ChunkFields, StreamChunk
+from .chunk_maker import ChunkMaker
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
-from .make_chunk import make_chunk
 from .masking import Masker
-from .mending import Mender, need_mending
 from .native import NativeMessages, mended
-from .think_tags import ThinkSplitter
 from .validation import explain
 from .vessel import Progress, Vessel, WireRequest
 
@@ -78,10 +76,7 @@ class Exchange:
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
         self._decoder = vessel.decoder(request)
-        self._mender = Mender()
-        self._thinking = (
-            ThinkSplitter(implied=request.split_think == "implied") if request.split_think else None
-        )
+        self._chunks = ChunkMaker(request.split_think)
         self._status = 200
         self._content_type = ""
         self._framing = Framing.BODY
@@ -89,10 +84,7 @@ class Exchange:
         self._head = bytearray()
         self._looked_at = 0
         self._waiting: deque[bytes] = deque()
-        self._calling: set[int] = set()  # the choices that call tools
         self._first = True
-        self._seq = 0
-        self._t = 0.0
         self.error: VesselogError | None = None
 
     @property
@@ -127,7 +119,7 @@ class Exchange:
 
     def feed(self, data: bytes, t: float = 0.0) -> None:
         """The next bytes of the body, received at `t`."""
-        self._t = t
+        self._chunks.t = t
         if self._splitter is None:
             self._head += data
             framing = self._framing_of_head()
@@ -146,7 +138,7 @@ class Exchange:
         if self._splitter is None:
             self.feed(data, t)
         else:  # as `feed`, without the call
-            self._t = t
+            self._chunks.t = t
             waiting += self._splitter.split(data)
         steps: list[Step] = []
         while waiting and self.error is None:
@@ -175,7 +167,7 @@ class Exchange:
 
         Sets `error` if the answer is incomplete, or if the status is an error.
         """
-        self._t = t
+        self._chunks.t = t
         while (step := self.pull()) is not None:
             yield step
         if self.error is not None:
@@ -185,11 +177,10 @@ class Exchange:
             yield from self._end(rest)
         # An answer that failed has this too: what was held back is a part of what arrived.
         frame = Frame(b"", self._framing)
-        held = list(self._transform(self._decoder.flush(frame), frame, last=True))
-        if held or frame.repairs:
-            chunks: list[StreamChunk] = []
-            fields: list[dict[str, Any]] = []
-            self._number(held, frame, chunks, fields)
+        chunks: list[StreamChunk] = []
+        fields: list[dict[str, Any]] = []
+        self._chunks.make(list(self._decoder.flush(frame)), frame, chunks, fields, last=True)
+        if chunks or frame.repairs:
             yield Step(frame, tuple(chunks), tuple(fields), error=self.error)
 
     def _end(self, rest: bytes) -> Iterator[Step]:
@@ -244,9 +235,7 @@ class Exchange:
         except Exception as problem:  # noqa: BLE001 - a decoder may be anyone's; the frame is kept
             error = ProtocolError(f"cannot decode a frame: {explain(problem)}", phase="body")
         try:
-            if self._thinking is not None or self._mender.held or need_mending(decoded):
-                decoded = list(self._transform(decoded, frame))
-            self._number(decoded, frame, chunks, fields)
+            self._chunks.make(decoded, frame, chunks, fields)
         except Exception as problem:  # noqa: BLE001 - as above
             error = ProtocolError(f"the vessel made a bad chunk: {explain(problem)}", phase="body")
         if frame.ignored and not frame.repairs:
@@ -259,37 +248,6 @@ class Exchange:
                 self.error = error
         masked = frame.raw is not raw
         return _new(Step, (frame, tuple(chunks), tuple(fields), False, masked, error))
-
-    def _number(
-        self,
-        decoded: Iterable[ChunkFields],
-        frame: Frame,
-        chunks: list[StreamChunk],
-        fields: list[dict[str, Any]],
-    ) -> None:
-        """Add each chunk with its number and time: for the caller, and as fields for the file."""
-        t, raw = self._t, frame.text
-        for each in decoded:
-            if "finish_reason" in each or "tool_calls" in each:
-                self._finish_with_calls(each)
-            numbered = {"seq": self._seq, **each}
-            chunks.append(make_chunk(numbered, t, raw))
-            fields.append(numbered)
-            self._seq += 1
-
-    def _finish_with_calls(self, fields: ChunkFields) -> None:
-        """An answer that calls tools ends with `tool_calls`, whatever the provider says."""
-        choice = fields.get("choice", 0)
-        if fields.get("tool_calls"):
-            self._calling.add(choice)
-        if fields.get("finish_reason") in {"stop", "other"} and choice in self._calling:
-            fields["finish_reason"] = "tool_calls"
-
-    def _transform(
-        self, fields: Iterable[ChunkFields], frame: Frame, *, last: bool = False
-    ) -> Iterator[ChunkFields]:
-        mended = self._mender.mend(fields, frame, last=last)
-        return mended if self._thinking is None else self._thinking.split(mended, frame, last=last)
 
     def _unread(self, raw: bytes, *, partial: bool = False) -> Step:
         masked = self._masker.bytes(raw)
@@ -330,7 +288,7 @@ class Exchange:
         if self._first:
             return TruncatedError("the body is empty: the answer never began", phase="body")
         return TruncatedError(
-            f"the body ended before the answer did, after {self._seq} chunks", phase="body"
+            f"the body ended before the answer did, after {self._chunks.seq} chunks", phase="body"
         )
 
 

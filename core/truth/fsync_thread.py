@@ -25,6 +25,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
 from .file_lock import unlock_file
 from .files import sync_file, sync_folder
+from .parallel_sync import ParallelSync
 
 __all__ = ["INTERVAL_SECONDS", "SYNC_THREAD", "SyncThread", "SyncedFile"]
 
@@ -35,9 +36,6 @@ INTERVAL_SECONDS = 0.05
 # Of all files, at "interval": each takes some 0.1 ms of a core. With more than fifty files that are
 # written to, the interval is longer: 0.1 s for a hundred.
 _SYNCS_PER_SECOND = 1000
-
-# Threads that sync. A file system needs a tenth of the time for files that are synced at once.
-_AT_ONCE = 8
 
 _LOGGER = logging.getLogger("vesselog")
 
@@ -261,7 +259,7 @@ class SyncThread:
             file.close_in_child()
 
     def _run(self) -> None:
-        helpers = _Helpers()
+        threads = ParallelSync()
         due = self._clock.monotonic() + round(INTERVAL_SECONDS * 1e6)
         while True:
             asking, last = self._requested(max(0, due - self._clock.monotonic()) / 1e6)
@@ -270,9 +268,9 @@ class SyncThread:
                 files = [file for file in self.files if file.is_due]
                 due = now + round(max(INTERVAL_SECONDS, len(files) / _SYNCS_PER_SECOND) * 1e6)
                 asking.update(dict.fromkeys(files))
-            helpers.sync(list(asking))
+            threads.sync(list(asking))
             if last or self._is_done():
-                helpers.end()
+                threads.end()
                 return
 
     def _requested(self, patience: float) -> tuple[dict[SyncedFile, None], bool]:
@@ -295,42 +293,6 @@ class SyncThread:
                 return False
             self._thread = None
             return True
-
-
-class _Helpers:
-    """Threads that sync files at once: a file system commits together what comes together."""
-
-    def __init__(self) -> None:
-        self._parts: SimpleQueue[list[SyncedFile] | None] = SimpleQueue()
-        self._done: SimpleQueue[None] = SimpleQueue()
-        self._count = 0
-
-    def sync(self, files: list[SyncedFile]) -> None:
-        """Return when these were synced, or have failed."""
-        with contextlib.suppress(RuntimeError):  # the process may have no more threads
-            while self._count < min(len(files), _AT_ONCE) - 1:
-                threading.Thread(target=self._help, name="vesselog sync", daemon=True).start()
-                self._count += 1
-        own, *parts = [files[start :: self._count + 1] for start in range(self._count + 1)]
-        for part in parts:
-            self._parts.put(part)
-        for file in own:
-            file.sync()
-        for _ in parts:
-            self._done.get()
-
-    def end(self) -> None:
-        """End the threads."""
-        for _ in range(self._count):
-            self._parts.put(None)
-
-    def _help(self) -> None:
-        while (files := self._parts.get()) is not None:
-            try:
-                for file in files:
-                    file.sync()
-            finally:
-                self._done.put(None)
 
 
 SYNC_THREAD = SyncThread()
