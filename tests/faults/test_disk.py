@@ -79,7 +79,7 @@ def test_a_full_disk(mount: Mount, figure: Figure, kind: str) -> None:
         talking(kind, server, recordings=disk / "r") as talker,
     ):
         filler = disk / "filler"
-        for pages in range(30):
+        for pages in range(100):
             filler.write_bytes(bytes(1024 * 1024 - 4096 * pages - 4096))
             heard = talker.hear(messages="full")
             if heard.outcome == "complete":
@@ -91,6 +91,7 @@ def test_a_full_disk(mount: Mount, figure: Figure, kind: str) -> None:
             if heard.stream.path.exists():
                 check_reopening(heard.stream.path, yielded=yielded_by(heard))
                 heard.stream.path.unlink()
+        assert heard.outcome == "complete"
         filler.unlink()
         assert talker.hear(messages="after").check("complete").chunks
     assert tried > 5
