@@ -73,6 +73,7 @@ class Call:
         self._exchange = Exchange(
             plan.vessel,
             plan.request,
+            call=writer.call,
             max_frame_bytes=settings.limits.max_frame_bytes,
             masker=plan.masker,
         )

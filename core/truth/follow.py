@@ -119,7 +119,7 @@ class Follow:
         elif fields["type"] == "end":
             self._end = fields
         elif fields["type"] == "frame" and self._started is not None:
-            for chunk in chunks_of(line, line.t - self._started):
+            for chunk in chunks_of(line, self.call, line.t - self._started):
                 if chunk.seq > self._after:
                     yield chunk
 
