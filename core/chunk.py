@@ -75,9 +75,10 @@ class StreamChunk(_Value):
     """The content of one frame of a provider's stream, or a part of it.
 
     `call` is the number of the recorded call in its session: after a retry that of the attempt that
-    answered, and 1 where nothing is recorded. `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, in
-    whole microseconds, and is the same live and replayed. `raw` is the exact text of the frame that
-    the chunk came from; it is not part of the serialised chunk.
+    answered, and 1 where nothing is recorded. `seq` counts a call's chunks from 0 without gaps. `t`
+    is in seconds since the request left, in whole microseconds. All are the same live, replayed and
+    followed. `raw` is the exact text of the frame that the chunk came from; it is not part of the
+    serialised chunk.
     """
 
     call: int = 1

@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, RecordingError, VesselogError
 from .find_request import FoundRequest, check_position, find_request
 from .recorded_frame import chunks_of
 from .recording import RecordedCall, Recording
+from .scan import ScannedLine
 
 __all__ = ["Replay", "replay"]
 
@@ -144,11 +145,10 @@ class Replay:
         The time in which no call was running is left out.
         """
         self._begun = self.call = None
-        wanted, start = (None, 0) if self._start is None else self._start[:2]
-        number = 0 if self._start is None else self._start.number
+        wanted, offset, number = self._start or (None, 0, 0)
         running: dict[int, int] = {}
         skipped = last = 0
-        for line in self._recording.scanned(start, number):
+        for line in self._recording.scanned(offset, number):
             fields = line.fields
             kind, call = fields["type"], fields.get("call")
             if kind == "session":
@@ -167,16 +167,22 @@ class Replay:
                         yield chunk, self._wait(t - skipped)
             elif kind == "request":
                 running[line.call] = t
-                self._played = RecordedCall(self._recording, line)
-                self.call = line.call
-                self._last = self._end = None
-                self._assembler = Assembler()
+                self._start_call(line)
             elif kind == "end":
                 running.pop(line.call, None)
-                if call == self.call:
-                    self._end = fields
+                self._end_call(fields)
                 if wanted is not None:
                     return
+
+    def _start_call(self, line: ScannedLine) -> None:
+        self._played = RecordedCall(self._recording, line)
+        self.call = line.call
+        self._last = self._end = None
+        self._assembler = Assembler()
+
+    def _end_call(self, end: dict[str, Any]) -> None:
+        if end["call"] == self.call:
+            self._end = end
 
 
 replay = Replay  # the verb, for where it is called
