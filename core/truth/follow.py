@@ -17,13 +17,13 @@ from typing import Any
 
 from ..chunk import StreamChunk
 from ..completion import Outcome
-from ..errors import RecordingError, UsageError, VesselogError
+from ..errors import RecordingCorruptError, RecordingError, UsageError, VesselogError
 from .file_lock import has_writer
 from .find_request import check_position, find_request
 from .recording import ending_error, recorded_outcome
 from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
-from .watcher import WATCHER, Following
+from .watcher import Following
 
 __all__ = ["Follow", "follow"]
 
@@ -89,25 +89,26 @@ class Follow:
 
     def __iter__(self) -> Iterator[StreamChunk]:
         with Following(self._path) as following:
-            for chunk, seen in self._read(following.tail):
-                if chunk is not None:
-                    yield chunk
-                else:
+            for chunks, seen in self._read(following, in_task=False):
+                yield from chunks
+                if seen is not None:
                     following.tail.wait(seen, self._left())
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
         with Following(self._path) as following:
-            paused = True
-            for chunk, seen in self._read(following.tail):
-                if chunk is None:
-                    await following.tail.wait_async(seen, self._left())
-                    paused = True
-                    continue
-                if not paused:
-                    # Without a pause the loop cannot notice that nobody wants the chunks any more.
+            tail, paused = following.tail, True
+            for chunks, seen in self._read(following, in_task=True):
+                for chunk in chunks:
+                    if not paused:
+                        # Else the loop cannot notice that nobody wants the chunks any more.
+                        await asyncio.sleep(0)
+                    yield chunk
+                    paused = False
+                if seen is not None:
+                    await tail.wait_async(seen, self._left())
+                else:
                     await asyncio.sleep(0)
-                yield chunk
-                paused = False
+                paused = True
 
     def _find(self) -> tuple[int, int]:
         """Where to begin: at the call's request, or at one before it if it may still be written."""
@@ -124,41 +125,53 @@ class Follow:
         missing = "no call" if self.call is None else f"no call {self.call}"
         return RecordingError(f"{self._path} has {missing}")
 
-    def _read(self, tail: Tail) -> Iterator[tuple[StreamChunk | None, int]]:
-        """The chunks; instead of one None to wait until the tail has more than its version then."""
-        while not self._over:
-            left = tail.left
-            batch = tail.read(self._offset, self._number)
-            for place, line in enumerate(batch.lines):
-                for chunk in self._take(batch, place, line):
-                    if chunk.seq > self._after:
-                        yield chunk, 0
-                if self._over:
-                    return
-            self._offset, self._number = batch.end, batch.number
-            if batch.more or tail.version != batch.seen or (left and batch.lines):
-                yield None, -1
-                continue
-            self._has_read_all(tail, left=left)
-            if not self._over and not WATCHER.watch(tail, self._poll):
-                yield None, batch.seen
+    def _read(
+        self, following: Following, *, in_task: bool
+    ) -> Iterator[tuple[list[StreamChunk], int | None]]:
+        """The chunks as they come.
 
-    def _take(self, batch: Batch, place: int, line: ScannedLine) -> list[StreamChunk]:
-        """The chunks of a line, if it is of the call."""
-        fields = line.fields
-        kind = fields["type"]
-        if kind == "request":
-            self._take_request(line)
-        elif self._end is not None:
-            t = fields.get("t")
-            self._over = is_whole(t) and t > self._latest
-        elif self._started is not None and fields.get("call") == self.call:
-            if kind == "frame" and self.call is not None:
-                self._had_chunks = True
-                return batch.chunks(place, self.call, self._started)
-            if kind == "end":
-                self._take_end(line)
-        return []
+        With them the tail's version, at which there was nothing more; None: do not wait.
+        """
+        tail = following.tail
+        while not self._over:
+            gone = tail.left or tail.failure is not None
+            batch = tail.read(self._offset, self._number)
+            chunks: list[StreamChunk] = []
+            damage = self._take(batch, chunks)
+            self._offset, self._number = batch.end, batch.number
+            wait = not (batch.more or tail.version != batch.seen or damage)
+            if wait and (gone or self._end is not None) and not batch.lines:
+                self._has_read_all(tail, gone=gone)
+            if wait and (gone or self._over or following.watch(self._poll, in_task=in_task)):
+                wait = False
+            yield chunks, batch.seen if wait else None
+            if damage is not None:
+                raise damage
+
+    def _take(self, batch: Batch, chunks: list[StreamChunk]) -> RecordingCorruptError | None:
+        """Add the call's chunks; what keeps the rest from being read, None if nothing does."""
+        try:
+            for place, line in enumerate(batch.lines):
+                fields = line.fields
+                kind = fields["type"]
+                if kind == "request":
+                    self._take_request(line)
+                elif self._end is not None:
+                    t = fields.get("t")
+                    self._over = is_whole(t) and t > self._latest
+                elif self.call is None or self._started is None or fields.get("call") != self.call:
+                    continue
+                elif kind == "frame":
+                    self._had_chunks = True
+                    made = batch.chunks(place, self.call, self._started)
+                    chunks += [chunk for chunk in made if chunk.seq > self._after]
+                elif kind == "end":
+                    self._take_end(line)
+                if self._over:
+                    break
+        except RecordingCorruptError as damage:
+            return damage
+        return None
 
     def _take_request(self, line: ScannedLine) -> None:
         retry_of = line.fields.get("retry_of")
@@ -186,23 +199,23 @@ class Follow:
             return
         self._latest = line.t + (delay + _LATENESS) * 1e6
 
-    def _has_read_all(self, tail: Tail, *, left: bool) -> None:
-        """There is nothing more for now. left: and nobody who could write more."""
+    def _has_read_all(self, tail: Tail, *, gone: bool) -> None:
+        """There is nothing more, and an attempt has ended or nobody is left who could write."""
         if tail.failure is not None:
             raise tail.failure
         if self._end is not None:
             late = self._deadline is None or time.monotonic() >= self._deadline
-            self._over = left or late
-        elif left:
-            if self._started is None:
-                raise self._missing()
+            self._over = gone or late
+        elif self._started is None:
+            raise self._missing()
+        else:
             self._over = self.interrupted = True
 
     def _left(self) -> float | None:
-        """Seconds until the next attempt is late, None if none is waited for."""
-        if self._end is None or self._deadline is None:
+        """Seconds until the next attempt is late, None if the present one has not ended."""
+        if self._end is None:
             return None
-        return max(0.0, self._deadline - time.monotonic())
+        return 0.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
 
 follow = Follow  # the verb, for where it is called

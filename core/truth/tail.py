@@ -7,14 +7,13 @@ tasks through one callback for each event loop, whichever thread found something
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..chunk import StreamChunk
-from ..errors import RecordingError
+from ..errors import RecordingCorruptError, RecordingError
 from .file_lock import has_writer
 from .recorded_frame import chunks_of
 from .scan import ScannedLine, Torn, open_recording, scan
@@ -25,11 +24,6 @@ __all__ = ["Batch", "Tail"]
 _BYTES_AT_ONCE = 1 << 16
 # Followers that read at the same place find the last of them.
 _KEPT_BATCHES = 2
-
-# Seconds between two looks at a file: where events tell of changes, and where nothing does. Events
-# may be missing: network file systems send none for what another machine writes.
-SECONDS_WITH_EVENTS = 0.5
-SECONDS_WITHOUT_EVENTS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +60,7 @@ class Tail:
     """The file at `path`, with this device and inode.
 
     version: changes whenever there may be something new. left: nobody holds the file for writing.
-    failure: why the file cannot be followed any longer. followers: how many there are. poll: the
-    seconds between two looks that a follower asked for. next_look: when the next one is due, by the
-    monotonic clock. watch: the number of the system's watch, None if it sends no events.
+    failure: why the file cannot be followed any longer. followers: how many there are.
     """
 
     def __init__(self, path: Path, file_id: tuple[int, int]) -> None:
@@ -82,13 +74,10 @@ class Tail:
         self._told = False
         self._batches: tuple[Batch, ...] = ()
         self._reading = threading.Lock()
-        self.forget_watcher()
+        self.forget_waiters()
 
-    def forget_watcher(self) -> None:
-        """In a forked child: neither who watched nor who waited exists there."""
-        self.poll = math.inf
-        self.watch: int | None = None
-        self.next_look = 0.0
+    def forget_waiters(self) -> None:
+        """In a forked child: those who waited do not exist there."""
         self._threads: set[threading.Lock] = set()
         self._loops: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
 
@@ -113,13 +102,18 @@ class Tail:
         lines: list[ScannedLine] = []
         seen, end = self.version, offset
         with open_recording(self.path) as file:
-            for line in scan(file, self.path, offset=offset, number=number):
-                if isinstance(line, Torn):
-                    break
-                lines.append(line)
-                end, number = line.end, line.number
-                if end - offset >= _BYTES_AT_ONCE:
-                    break
+            try:
+                for line in scan(file, self.path, offset=offset, number=number):
+                    if isinstance(line, Torn):
+                        break
+                    lines.append(line)
+                    end, number = line.end, line.number
+                    if end - offset >= _BYTES_AT_ONCE:
+                        break
+            except RecordingCorruptError:
+                if not lines:  # what is before the damage comes first
+                    raise
+                seen = -1
         return Batch(lines, offset, end, number, seen, end - offset >= _BYTES_AT_ONCE)
 
     def told(self, size: int) -> None:
@@ -127,11 +121,13 @@ class Tail:
         self._told = True
         self._changed(size)
 
-    def look(self, *, whether_left: bool) -> None:
+    def look(self, *, whether_left: bool = False) -> bool:
         """Look at the file, and wake those who wait if something is new.
 
-        whether_left: also see whether there is still a writer.
+        whether_left: also see whether there is still a writer. Returns whether a writer of this
+        process has told of changes since the last look.
         """
+        told, self._told = self._told, False
         try:
             status = os.stat(self.path)  # noqa: PTH116 - at a third of the cost
             if (status.st_dev, status.st_ino) != self.file_id:
@@ -147,12 +143,7 @@ class Tail:
             self._fail(RecordingError(f"cannot read {self.path}: {error.strerror}"))
         except RecordingError as error:
             self._fail(error)
-
-    def interval(self) -> float:
-        """Seconds until the next look."""
-        told, self._told = self._told, False
-        pushed = told or self.watch is not None
-        return min(self.poll, SECONDS_WITH_EVENTS if pushed else SECONDS_WITHOUT_EVENTS)
+        return told
 
     def _changed(self, size: int) -> None:
         self._size = size
@@ -171,9 +162,14 @@ class Tail:
                 self._threads.pop().release()
             except KeyError:  # another thread has woken the last one
                 break
-        for waiters in tuple(self._loops.values()):
-            if not waiters.wake():
-                self._loops.pop(waiters.loop, None)
+        if self._loops:
+            try:
+                here = asyncio.get_running_loop()
+            except RuntimeError:
+                here = None
+            for loop, waiters in tuple(self._loops.items()):
+                if not waiters.wake(here):
+                    self._loops.pop(loop, None)
 
     def wait(self, seen: int, timeout: float | None) -> None:
         """Block the thread until there may be more than at version `seen`, or for these seconds."""
@@ -209,16 +205,21 @@ class _LoopWaiters:
     """The tasks of one event loop that wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self._loop = loop
         self.futures: set[asyncio.Future[None]] = set()
         self._called = False
 
-    def wake(self) -> bool:
-        """Have the tasks woken in their loop. False if the loop is closed."""
+    def wake(self, here: asyncio.AbstractEventLoop | None) -> bool:
+        """Have the tasks woken in their loop. False if the loop is closed.
+
+        here: the loop that runs in this thread.
+        """
         if not self._called and self.futures:
             self._called = True
+            loop = self._loop
             try:
-                self.loop.call_soon_threadsafe(self._release)
+                # In the loop itself nothing needs to interrupt its wait.
+                (loop.call_soon if loop is here else loop.call_soon_threadsafe)(self._release)
             except RuntimeError:
                 return False
         return True

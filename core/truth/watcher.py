@@ -1,50 +1,147 @@
-"""Watches all files that are followed in this process, from one thread.
+"""Watches the files that are followed in this process.
 
-The thread runs only while a follower waits for what another process may write, or for the news that
-the writer is gone. Where the `follow` extra is installed (Linux), the system tells of changes;
-everywhere else, and where its events do not arrive, each file is looked at now and then: one look
-for all who follow it.
+Tasks that follow are served by one watcher in their event loop, threads by one in an event loop of
+its own, in a thread that runs only while it is needed. Where the `follow` extra is installed
+(Linux), the system tells of changes. Everywhere else, and where its events do not arrive, each file
+is looked at now and then: one look for all who follow it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import select
 import threading
-import time
-from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 from .files import explained
 from .tail import Tail
 from .wake import FOLLOWED
 
-__all__ = ["WATCHER", "Following"]
+__all__ = ["Following"]
+
+# Seconds between two looks at a file: where events tell of changes, and where nothing does. Events
+# may be missing: network file systems send none for what another machine writes.
+_WITH_EVENTS = 0.5
+_WITHOUT_EVENTS = 0.02
 
 # Seconds after a writer's file was closed: its lock is released a moment later.
-_SECONDS_TO_UNLOCK = 0.005
+_TO_UNLOCK = 0.005
+
+
+@dataclass(slots=True)
+class _Watch:
+    """A watched file. number: of the system's watch, None if it sends no events."""
+
+    number: int | None
+    poll: float
+    followers: int = 0
+    next_look: float = 0.0
 
 
 class _Watcher:
-    """The followed files by device and inode, and the thread that watches some of them."""
+    """Watches files from one event loop, in which all its methods are to be called."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._watches: dict[Tail, _Watch] = {}
+        self._tails: dict[int, Tail] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._inotify, self._mask, self._closed = _inotify()
+        if self._inotify is not None:
+            loop.add_reader(self._inotify.fileno(), self._read_events)
+
+    def add(self, tail: Tail, poll: float) -> None:
+        """One more follower of this file waits, and asked for a look every `poll` seconds."""
+        watch = self._watches.get(tail)
+        if watch is None:
+            watch = self._watches[tail] = _Watch(self._watch(tail), poll)
+        watch.followers += 1
+        watch.poll = min(watch.poll, poll)
+        watch.next_look = 0.0
+        self._look()
+
+    def remove(self, tail: Tail) -> bool:
+        """A follower has left. Returns whether that was the last one of all."""
+        watch = self._watches[tail]
+        watch.followers -= 1
+        if watch.followers == 0:
+            del self._watches[tail]
+            if watch.number is not None:
+                del self._tails[watch.number]
+                with suppress(OSError):  # it went with its file
+                    self._inotify.rm_watch(watch.number)
+        return not self._watches
+
+    def close(self) -> None:
+        """Free the descriptor. May be called anywhere once the loop is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._inotify is not None:
+            if not self.loop.is_closed():
+                self.loop.remove_reader(self._inotify.fileno())
+            self._inotify.close()
+
+    def close_in_child(self) -> None:
+        """In a forked child: the loop, and what it waits for, are shared with the parent."""
+        if self._inotify is not None:
+            self._inotify.close()
+
+    def _watch(self, tail: Tail) -> int | None:
+        if self._inotify is None:
+            return None
+        try:
+            number: int = self._inotify.add_watch(tail.path, self._mask)
+        except OSError:  # the system limits their number
+            return None
+        self._tails[number] = tail
+        return number
+
+    def _look(self) -> None:
+        """Look at the files whose time has come."""
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self.loop.time()
+        for tail, watch in tuple(self._watches.items()):
+            if watch.next_look <= now:
+                told = tail.look(whether_left=True) or watch.number is not None
+                watch.next_look = now + min(watch.poll, _WITH_EVENTS if told else _WITHOUT_EVENTS)
+        due = min((watch.next_look for watch in self._watches.values()), default=None)
+        self._timer = None if due is None else self.loop.call_at(due, self._look)
+
+    def _read_events(self) -> None:
+        for event in self._inotify.read(timeout=0):
+            tail = self._tails.get(event.wd)
+            if tail is not None:
+                tail.look()
+                if event.mask & self._closed:
+                    self.loop.call_later(_TO_UNLOCK, partial(tail.look, whether_left=True))
+
+
+class _Registry:
+    """The followed files by device and inode, and the watchers.
+
+    generation: another one in each forked child, where the parent's watchers are of no use.
+    """
 
     def __init__(self) -> None:
         self._tails: dict[tuple[int, int], Tail] = {}
+        self.generation = 0
         self._start_anew()
 
     def _start_anew(self) -> None:
         # Reentrant: a follower may be collected, and leave, in the middle of what holds it.
         self._lock = threading.RLock()
-        self._watched: dict[Tail, None] = {}
-        self._events: _Events | _NoEvents | None = None
+        self._watchers: dict[asyncio.AbstractEventLoop, _Watcher] = {}
+        self._thread: _WatcherThread | None = None
 
     def join(self, path: Path) -> Tail:
         """A follower begins. Raises RecordingError if there is no such file."""
         with explained(f"read {path}"):
-            status = os.stat(path)  # noqa: PTH116 - Path's takes a name with a NUL for no file
+            status = os.stat(path)  # noqa: PTH116 - at a third of the cost
         file_id = status.st_dev, status.st_ino
         with self._lock:
             tail = self._tails.get(file_id) or Tail(path, file_id)
@@ -54,79 +151,124 @@ class _Watcher:
         return tail
 
     def leave(self, tail: Tail) -> None:
-        """A follower is done. Safe in a finaliser."""
+        """A follower is done."""
         with self._lock:
             tail.followers -= 1
-            if tail.followers > 0:
-                return
-            if self._tails.get(tail.file_id) is tail:
+            if tail.followers == 0 and self._tails.get(tail.file_id) is tail:
                 del self._tails[tail.file_id], FOLLOWED[tail.file_id]
-            if tail in self._watched:
-                del self._watched[tail]
-                if self._events is not None:
-                    self._events.remove(tail)
-                    self._events.interrupt()
 
-    def watch(self, tail: Tail, poll: float) -> bool:
-        """Let the tail's followers know of what is new from now on. False if that is so already."""
+    def watch_in_task(self, tail: Tail, poll: float) -> _Watcher:
+        """Have the running event loop watch the file."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            if tail in self._watched and tail.poll <= poll:
-                return False
-            tail.poll = min(tail.poll, poll)
-            if self._events is None:
-                self._events = _open_events()
-                threading.Thread(
-                    target=self._run, args=(self._events,), name="vesselog follow", daemon=True
-                ).start()
-            if tail not in self._watched:
-                self._watched[tail] = None
-                self._events.add(tail)
-            self._events.interrupt()
-        tail.look(whether_left=True)
-        tail.look(whether_left=True)  # the first one may have found nothing but the size
-        return True
+            watcher = self._watchers.get(loop)
+            if watcher is None:
+                watcher = self._watchers[loop] = _Watcher(loop)
+        watcher.add(tail, poll)
+        return watcher
 
-    def _run(self, events: _Events | _NoEvents) -> None:
-        try:
-            while True:
-                with self._lock:
-                    watched = tuple(self._watched)
-                    if not watched:
-                        self._events = None
-                        return
-                now = time.monotonic()
-                for tail in watched:
-                    if tail.next_look <= now:
-                        tail.look(whether_left=True)
-                        tail.next_look = now + tail.interval()
-                for tail, closed in events.wait(min(each.next_look for each in watched) - now):
-                    tail.look(whether_left=closed)
-                    if closed:
-                        tail.next_look = time.monotonic() + _SECONDS_TO_UNLOCK
-        finally:
-            events.close()
+    def unwatch_in_task(self, watcher: _Watcher, tail: Tail) -> None:
+        """Watch it no longer, in the watcher's loop, or once that is closed."""
+        if watcher.remove(tail):
+            with self._lock:
+                self._watchers.pop(watcher.loop, None)
+            watcher.close()
+
+    def watch_in_thread(self, tail: Tail, poll: float) -> _WatcherThread:
+        """Have the thread watch the file."""
+        with self._lock:
+            thread = self._thread
+            if thread is None:
+                thread = self._thread = _WatcherThread()
+            thread.followers += 1
+        thread.loop.call_soon_threadsafe(thread.watcher.add, tail, poll)
+        return thread
+
+    def unwatch_in_thread(self, thread: _WatcherThread, tail: Tail) -> None:
+        """Watch it no longer. The thread ends with its last follower."""
+        thread.loop.call_soon_threadsafe(thread.watcher.remove, tail)
+        with self._lock:
+            thread.followers -= 1
+            if thread.followers == 0:
+                self._thread = None
+                thread.loop.call_soon_threadsafe(thread.loop.stop)
 
     def after_fork(self) -> None:
-        """In a forked child: there is no thread, and the parent's events are the parent's."""
-        if self._events is not None:
-            self._events.close()
+        """In a forked child: there is no thread, and the loops are the parent's."""
+        self.generation += 1
+        for watcher in self._watchers.values():
+            watcher.close_in_child()
+        if self._thread is not None:
+            self._thread.watcher.close_in_child()
         self._start_anew()
         for tail in self._tails.values():
-            tail.forget_watcher()
+            tail.forget_waiters()
+
+
+class _WatcherThread:
+    """A thread with an event loop for the watcher of all followers that block."""
+
+    def __init__(self) -> None:
+        self.followers = 0
+        self.loop = asyncio.new_event_loop()
+        self.watcher = _Watcher(self.loop)
+        threading.Thread(target=self._run, name="vesselog follow", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_forever()
+        finally:
+            self.watcher.close()
+            self.loop.close()
 
 
 class Following:
-    """One follower's hold on the tail of a file, until it is left. Raises RecordingError."""
+    """One follower's hold on a file, until it is closed. Raises RecordingError.
+
+    tail: the file, as all its followers in this process read it.
+    """
+
+    _closed = True  # until `__init__` is done
 
     def __init__(self, path: Path) -> None:
-        self._tail: Tail | None = None
-        self.tail = self._tail = WATCHER.join(path)
+        self.tail = _REGISTRY.join(path)
+        self._closed = False
+        self._generation = _REGISTRY.generation
+        self._watcher: _Watcher | _WatcherThread | None = None
+
+    def watch(self, poll: float, *, in_task: bool) -> bool:
+        """Have the tail told of what is new from now on. False if that is so already."""
+        if self._watcher is not None and self._generation == _REGISTRY.generation:
+            return False
+        watch = _REGISTRY.watch_in_task if in_task else _REGISTRY.watch_in_thread
+        self._watcher = watch(self.tail, poll)
+        self._generation = _REGISTRY.generation
+        self.tail.look()
+        self.tail.look(whether_left=True)
+        return True
 
     def close(self) -> None:
-        """Let it go. Does nothing the second time."""
-        tail, self._tail = self._tail, None
-        if tail is not None:
-            WATCHER.leave(tail)
+        """Let it go. Safe in a finaliser; does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        _REGISTRY.leave(self.tail)
+        watcher, self._watcher = self._watcher, None
+        if watcher is None or self._generation != _REGISTRY.generation:
+            return
+        if isinstance(watcher, _WatcherThread):
+            _REGISTRY.unwatch_in_thread(watcher, self.tail)
+            return
+        # A task's generator is closed in its loop, or collected once that is closed.
+        with suppress(RuntimeError):
+            if asyncio.get_running_loop() is watcher.loop:
+                _REGISTRY.unwatch_in_task(watcher, self.tail)
+                return
+        if watcher.loop.is_closed():
+            _REGISTRY.unwatch_in_task(watcher, self.tail)
+        else:
+            with suppress(RuntimeError):  # it has just been closed
+                watcher.loop.call_soon_threadsafe(_REGISTRY.unwatch_in_task, watcher, self.tail)
 
     def __enter__(self) -> Self:
         return self
@@ -138,97 +280,22 @@ class Following:
         self.close()
 
 
-class _NoEvents:
-    """The system tells of nothing: files are looked at when their time has come."""
+def _inotify() -> tuple[Any, int, int]:
+    """Linux's inotify, which events to ask for, and which of them is that a writer closed the file.
 
-    def __init__(self) -> None:
-        self._interrupted = threading.Event()
-
-    def wait(self, seconds: float) -> Iterable[tuple[Tail, bool]]:
-        """Wait so long, or until it is interrupted."""
-        self._interrupted.wait(max(0.0, seconds))
-        self._interrupted.clear()
-        return ()
-
-    def interrupt(self) -> None:
-        """End the wait."""
-        self._interrupted.set()
-
-    def add(self, tail: Tail) -> None:
-        """Do nothing."""
-
-    remove = add
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class _Events:
-    """Linux's inotify, through inotify_simple, which is given."""
-
-    def __init__(self, library: ModuleType) -> None:
-        # The library has no types.
-        self._inotify: Any = library.INotify(nonblocking=True)
-        self._interrupt = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll = select.poll()
-        for fd in (self._inotify.fileno(), self._interrupt):
-            self._poll.register(fd, select.POLLIN)
-        flags = library.flags
-        self._closed: int = flags.CLOSE_WRITE
-        # ATTRIB: also when the file is deleted while a writer holds it.
-        self._mask: int = flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB | flags.MOVE_SELF
-        self._tails: dict[int, Tail] = {}
-
-    def wait(self, seconds: float) -> Iterable[tuple[Tail, bool]]:
-        """Wait so long, for events, or until it is interrupted.
-
-        The tails that something happened to, and whether a writer may have gone.
-        """
-        self._poll.poll(max(0.0, seconds * 1000))
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._interrupt)
-        closed: dict[Tail, bool] = {}
-        for event in self._inotify.read(timeout=0):
-            tail = self._tails.get(event.wd)
-            if tail is not None:
-                closed[tail] = closed.get(tail, False) or bool(event.mask & self._closed)
-        return closed.items()
-
-    def interrupt(self) -> None:
-        """End the wait."""
-        with suppress(BlockingIOError):
-            os.eventfd_write(self._interrupt, 1)
-
-    def add(self, tail: Tail) -> None:
-        """Watch the file, if there are watches left: the system limits their number."""
-        with suppress(OSError):
-            tail.watch = self._inotify.add_watch(tail.path, self._mask)
-            self._tails[tail.watch] = tail
-
-    def remove(self, tail: Tail) -> None:
-        """Watch it no longer."""
-        if tail.watch is not None:
-            self._tails.pop(tail.watch, None)
-            with suppress(OSError):  # it went with its file
-                self._inotify.rm_watch(tail.watch)
-            tail.watch = None
-
-    def close(self) -> None:
-        """Free the descriptors."""
-        self._inotify.close()
-        os.close(self._interrupt)
-
-
-def _open_events() -> _Events | _NoEvents:
+    None for the first if it is not there: the library has no types.
+    """
     try:
-        import inotify_simple  # noqa: PLC0415 - an extra
+        from inotify_simple import INotify, flags  # noqa: PLC0415 - an extra
 
-        return _Events(inotify_simple)
+        # ATTRIB: also when the file is deleted while a writer holds it.
+        mask = flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB | flags.MOVE_SELF
+        return INotify(nonblocking=True), mask, flags.CLOSE_WRITE
     except (ImportError, OSError):  # not installed, or the system allows no more of them
-        return _NoEvents()
+        return None, 0, 0
 
 
-WATCHER = _Watcher()
+_REGISTRY = _Registry()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WATCHER.after_fork)
+    os.register_at_fork(after_in_child=_REGISTRY.after_fork)
