@@ -19,7 +19,7 @@ from ..chunk import StreamChunk
 from ..completion import Outcome
 from ..errors import RecordingCorruptError, RecordingError, UsageError, VesselogError
 from .file_lock import has_writer
-from .find_request import check_position, find_request
+from .find_request import FoundRequest, check_position, find_request
 from .recording import ending_error, recorded_outcome
 from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
@@ -92,7 +92,7 @@ class Follow:
             for chunks, seen in self._read(following, in_task=False):
                 yield from chunks
                 if seen is not None:
-                    following.tail.wait(seen, self._left())
+                    following.tail.wait(seen, None if self._end is None else self._left())
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
         with Following(self._path) as following:
@@ -105,21 +105,26 @@ class Follow:
                     yield chunk
                     paused = False
                 if seen is not None:
-                    await tail.wait_async(seen, self._left())
+                    await tail.wait_async(seen, None if self._end is None else self._left())
                 else:
                     await asyncio.sleep(0)
                 paused = True
 
     def _find(self) -> tuple[int, int]:
         """Where to begin: at the call's request, or at one before it if it may still be written."""
-        # Asked before the file is searched: who has just written the request may be gone then.
-        alone = not has_writer(self._path)
         found = find_request(self._path, self.call)
-        if found is not None and self.call in {None, found.call}:
-            self.call = found.call
-        elif alone:
-            raise self._missing()
-        return (0, 0) if found is None else (found.offset, found.number)
+        if not self._is_there(found) and not has_writer(self._path):
+            # Whoever has written it meanwhile may be gone already.
+            found = find_request(self._path, self.call)
+            if not self._is_there(found):
+                raise self._missing()
+        if found is None:
+            return 0, 0
+        self.call = self.call or found.call
+        return found.offset, found.number
+
+    def _is_there(self, found: FoundRequest | None) -> bool:
+        return found is not None and self.call in {None, found.call}
 
     def _missing(self) -> RecordingError:
         missing = "no call" if self.call is None else f"no call {self.call}"
@@ -211,10 +216,8 @@ class Follow:
         else:
             self._over = self.interrupted = True
 
-    def _left(self) -> float | None:
-        """Seconds until the next attempt is late, None if the present one has not ended."""
-        if self._end is None:
-            return None
+    def _left(self) -> float:
+        """Seconds until the next attempt is late."""
         return 0.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
 

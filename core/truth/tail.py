@@ -210,16 +210,16 @@ class _LoopWaiters:
         self._called = False
 
     def wake(self, here: asyncio.AbstractEventLoop | None) -> bool:
-        """Have the tasks woken in their loop. False if the loop is closed.
+        """Wake the tasks, in their loop. False if the loop is closed.
 
         here: the loop that runs in this thread.
         """
-        if not self._called and self.futures:
+        if self._loop is here:
+            self._release()
+        elif not self._called and self.futures:
             self._called = True
-            loop = self._loop
             try:
-                # In the loop itself nothing needs to interrupt its wait.
-                (loop.call_soon if loop is here else loop.call_soon_threadsafe)(self._release)
+                self._loop.call_soon_threadsafe(self._release)
             except RuntimeError:
                 return False
         return True
