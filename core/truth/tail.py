@@ -73,11 +73,11 @@ class Tail:
         self._size = -1
         self._told = False
         self._batches: tuple[Batch, ...] = ()
-        self._reading = threading.Lock()
-        self.forget_waiters()
+        self.forget_others()
 
-    def forget_waiters(self) -> None:
-        """In a forked child: those who waited do not exist there."""
+    def forget_others(self) -> None:
+        """In a forked child: those who read or waited do not exist there."""
+        self._reading = threading.Lock()
         self._threads: set[threading.Lock] = set()
         self._loops: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
 

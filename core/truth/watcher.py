@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakMethod, WeakValueDictionary
 
 from .files import explained
 from .tail import Tail
@@ -124,18 +125,22 @@ class _Watcher:
 class _Registry:
     """The followed files by device and inode, and the watchers.
 
-    generation: another one in each forked child, where the parent's watchers are of no use.
+    It holds them weakly: an event loop may be closed over tasks that wait, and all that they hold
+    must be collected with them. generation: another one in each forked child, where the parent's
+    watchers are of no use.
     """
 
     def __init__(self) -> None:
-        self._tails: dict[tuple[int, int], Tail] = {}
+        self._tails: WeakValueDictionary[tuple[int, int], Tail] = WeakValueDictionary()
         self.generation = 0
         self._start_anew()
 
     def _start_anew(self) -> None:
         # Reentrant: a follower may be collected, and leave, in the middle of what holds it.
         self._lock = threading.RLock()
-        self._watchers: dict[asyncio.AbstractEventLoop, _Watcher] = {}
+        self._watchers: WeakValueDictionary[asyncio.AbstractEventLoop, _Watcher] = (
+            WeakValueDictionary()
+        )
         self._thread: _WatcherThread | None = None
 
     def join(self, path: Path) -> Tail:
@@ -147,15 +152,16 @@ class _Registry:
             tail = self._tails.get(file_id) or Tail(path, file_id)
             tail.followers += 1
             self._tails[file_id] = tail
-            FOLLOWED[file_id] = tail.told
+            FOLLOWED[file_id] = WeakMethod(tail.told)
         return tail
 
     def leave(self, tail: Tail) -> None:
         """A follower is done."""
         with self._lock:
             tail.followers -= 1
-            if tail.followers == 0 and self._tails.get(tail.file_id) is tail:
-                del self._tails[tail.file_id], FOLLOWED[tail.file_id]
+            if tail.followers == 0 and self._tails.get(tail.file_id, tail) is tail:
+                self._tails.pop(tail.file_id, None)
+                FOLLOWED.pop(tail.file_id, None)
 
     def watch_in_task(self, tail: Tail, poll: float) -> _Watcher:
         """Have the running event loop watch the file."""
@@ -202,7 +208,7 @@ class _Registry:
             self._thread.watcher.close_in_child()
         self._start_anew()
         for tail in self._tails.values():
-            tail.forget_waiters()
+            tail.forget_others()
 
 
 class _WatcherThread:
