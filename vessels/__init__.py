@@ -25,6 +25,7 @@ _HOMES = (
         "..core.mending",
         "..core.native",
         "..core.request",
+        "..core.validation",
         "..core.vessel",
     ),
     *(
@@ -41,6 +42,7 @@ _HOMES = (
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
+        ".request_reader",
         ".tool_calls",
         ".wire_values",
     ),
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
         ToolFunction,
         chat_request,
     )
+    from ..core.validation import explain
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
@@ -143,6 +146,16 @@ if TYPE_CHECKING:
         refuse_custom_tools,
         requested_format,
         stop_list,
+    )
+    from .request_reader import (
+        body_of,
+        path_of,
+        read_back,
+        read_call,
+        read_fields,
+        read_message,
+        read_objects,
+        unreadable,
     )
     from .tool_calls import ToolCalls
     from .wire_values import list_in, object_in, sum_of_counts, text_of
@@ -243,6 +256,7 @@ __all__ = [
     "WireRequest",
     "arguments_object",
     "arguments_text",
+    "body_of",
     "chat_request",
     "chosen_tool",
     "chunk_to_openai",
@@ -252,6 +266,7 @@ __all__ = [
     "error_in_band",
     "error_in_event",
     "error_of_status",
+    "explain",
     "function_of",
     "inline_image",
     "is_retryable",
@@ -270,7 +285,13 @@ __all__ = [
     "native_of",
     "object_in",
     "ollama_base_url",
+    "path_of",
     "path_segment",
+    "read_back",
+    "read_call",
+    "read_fields",
+    "read_message",
+    "read_objects",
     "refuse_custom_tools",
     "requested_format",
     "route_url",
@@ -278,6 +299,7 @@ __all__ = [
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "unreadable",
     "valid_arguments",
     "valid_history",
     "with_root",

@@ -83,14 +83,20 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
 
 
 def requested_format(asked: dict[str, Any] | str) -> Any:
-    """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text."""
+    """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text.
+
+    Raises InvalidRequestError for a `json_schema` without its schema.
+    """
     if isinstance(asked, str):
         return asked
     match asked.get("type"):
         case "json_object":
             return "json"
         case "json_schema":
-            return (asked.get("json_schema") or asked)["schema"]
+            given = asked.get("json_schema") or asked
+            if not isinstance(given, dict) or "schema" not in given:
+                raise InvalidRequestError("response_format has the type json_schema, but no schema")
+            return cast("dict[str, Any]", given)["schema"]
         case "text":
             return None
         case _:
@@ -104,10 +110,17 @@ def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
 
 
 def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
-    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one."""
+    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one.
+
+    Raises InvalidRequestError for a choice of the type "function" without a name.
+    """
     if not isinstance(choice, dict) or choice.get("type") != "function":
         return None
-    return cast("str", choice["function"]["name"])
+    function = choice.get("function")
+    name = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str):
+        raise InvalidRequestError("tool_choice has the type function, but no name of one")
+    return name
 
 
 def refuse_custom_tools(chat: ChatRequest, vessel: str) -> None:
