@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from ..core.errors import InvalidRequestError
 from .request_reader import read_fields
@@ -29,12 +29,16 @@ _SCHEMA_TYPES = {"object", "array", "string", "number", "integer", "boolean", "n
 class ThinkingRules(Protocol):
     """What a vessel of the dialect says about its server (openai.py)."""
 
-    name: str
-    refused: Mapping[str, str]
-    renamed: Mapping[str, str]
-    thinking: Mapping[bool, Mapping[str, Any]]
-    effort: tuple[str, ...]
-    budget: tuple[str, ...]
+    refused: ClassVar[Mapping[str, str]]
+    renamed: ClassVar[Mapping[str, str]]
+    thinking: ClassVar[Mapping[bool, Mapping[str, Any]]]
+    effort: ClassVar[tuple[str, ...]]
+    budget: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """The vessel's name."""
+        ...
 
 
 def chat_logprobs(asked: int | None) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def read_openai_fields(
         names["max_tokens"] = LIMITS[0]
     fields = {"stream": False, **read_fields(body, {**names, "stream": "stream"})}
     if "response_format" in fields:
-        fields["response_format"] = _read_format(fields["response_format"])
+        fields["response_format"] = _read_format(cast("dict[str, Any]", fields["response_format"]))
     asked, best = body.get("logprobs"), body.get("top_logprobs")
     if chat and asked is True and isinstance(best, int) and not isinstance(best, bool):
         fields["logprobs"] = best

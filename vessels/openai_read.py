@@ -88,8 +88,8 @@ def _answer(message: dict[str, Any], vessel: str, place: str) -> Message:
         calls = [read_call(None, known.get("name"), known.get("arguments"))]
     content, refusal = message.get("content"), message.get("refusal")
     if isinstance(content, list):
-        content, refused = _texts(content, "text"), _texts(content, "refusal")
-        refusal = refusal or refused
+        parts = cast("list[Any]", content)
+        content, refusal = _texts(parts, "text"), refusal or _texts(parts, "refusal")
     return read_message(
         vessel,
         place,

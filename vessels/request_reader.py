@@ -130,8 +130,10 @@ def read_message(vessel: str, place: str, **fields: Any) -> Message:
 
 def read_call(identifier: Any, name: Any, arguments: Any) -> dict[str, Any]:
     """A call of a function, as a message has it. arguments: JSON text, or the value itself."""
-    given = arguments if isinstance(arguments, dict) else arguments_text(arguments)
-    call = {"type": "function", "function": {"name": name, "arguments": given}}
+    if not isinstance(arguments, dict):
+        arguments = arguments_text(arguments)
+    called: dict[str, Any] = {"name": name, "arguments": arguments}
+    call: dict[str, Any] = {"type": "function", "function": called}
     return {"id": identifier, **call} if identifier else call
 
 

@@ -16,7 +16,7 @@ request held, and the answer to it:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from ..errors import RecordingError, UnknownVesselError
 from ..registry import dialect
@@ -86,4 +86,4 @@ def _answered(completion: Completion) -> list[Message]:
         message.pop("native", None)
     if not any(value for key, value in message.items() if key != "role"):
         return []
-    return [Message(**cast("dict[str, Any]", message))]
+    return [Message(**message)]
