@@ -110,7 +110,14 @@ if TYPE_CHECKING:
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
-    from .history import INVALID_JSON, native_objects, native_of, valid_arguments, valid_history
+    from .history import (
+        ANNOTATIONS,
+        INVALID_JSON,
+        native_objects,
+        native_of,
+        valid_arguments,
+        valid_history,
+    )
     from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
@@ -137,11 +144,13 @@ if TYPE_CHECKING:
     from .provider_errors import error_in_band, error_in_event, error_of_status, is_retryable
     from .repeated_fields import RepeatFilter
     from .request_parts import (
+        RESULTS,
         Conversation,
         InlineImage,
         chosen_tool,
         conversation,
         inline_image,
+        is_schema,
         names_by_call_id,
         refuse_custom_tools,
         requested_format,
@@ -175,10 +184,12 @@ else:
 
 
 __all__ = [
+    "ANNOTATIONS",
     "BUILT_IN",
     "DONE",
     "INVALID_JSON",
     "PRESETS",
+    "RESULTS",
     "VLLM",
     "XAI",
     "ZAI",
@@ -270,6 +281,7 @@ __all__ = [
     "function_of",
     "inline_image",
     "is_retryable",
+    "is_schema",
     "is_word",
     "json_values",
     "list_in",

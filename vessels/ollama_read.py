@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..core.request import ChatRequest, Message
+from .request_parts import is_schema
 from .request_reader import (
     body_of,
     path_of,
@@ -32,8 +33,6 @@ OLLAMA_SAMPLING = {
 }
 """Fields of a ChatRequest, with their names in `options`."""
 _NAME = "ollama"
-# Kinds of format in other dialects, which a JSON schema is told from by its type.
-_FORMATS = ("json_object", "json_schema", "text")
 # How the base64 of an image file begins.
 _MEDIA_TYPES = {
     "/9j/": "image/jpeg",
@@ -62,9 +61,7 @@ def read_ollama(
     if isinstance(think := given.get("think"), bool | str):
         fields["think"] = think
     wanted = given.get("format")
-    if wanted == "json" or (
-        isinstance(wanted, dict) and cast("dict[str, Any]", wanted).get("type") not in _FORMATS
-    ):
+    if wanted == "json" or is_schema(wanted):
         fields["response_format"] = wanted
     fields |= _logprobs(given)
     if isinstance(options := given.get("options"), dict):

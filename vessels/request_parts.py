@@ -9,11 +9,13 @@ from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message
 
 __all__ = [
+    "RESULTS",
     "Conversation",
     "InlineImage",
     "chosen_tool",
     "conversation",
     "inline_image",
+    "is_schema",
     "names_by_call_id",
     "refuse_custom_tools",
     "requested_format",
@@ -21,7 +23,8 @@ __all__ = [
 ]
 
 
-_RESULTS = frozenset({"function", "tool"})
+RESULTS = frozenset({"function", "tool"})
+"""The roles of messages that are results of tools."""
 
 
 class InlineImage(NamedTuple):
@@ -55,8 +58,8 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
                     f"{vessel} takes {message.role} messages only before all others"
                 )
             system.append(message)
-        elif message.role in _RESULTS:
-            if turns and turns[-1][0].role in _RESULTS:
+        elif message.role in RESULTS:
+            if turns and turns[-1][0].role in RESULTS:
                 turns[-1].append(message)
             else:
                 turns.append([message])
@@ -101,6 +104,12 @@ def requested_format(asked: dict[str, Any] | str) -> Any:
             return None
         case _:
             return asked
+
+
+def is_schema(asked: Any) -> bool:
+    """Whether it is a JSON schema, which `requested_format` gives as it is."""
+    kinds = ("json_object", "json_schema", "text")
+    return isinstance(asked, dict) and cast("dict[str, Any]", asked).get("type") not in kinds
 
 
 def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:

@@ -56,7 +56,7 @@ def again(body: Any, vessel: Vessel | None = None, route: str = CHAT) -> dict[st
                 "role": "user",
                 "name": "ann",
                 "content": [
-                    {"type": "text", "text": "What?", "cache_control": {"type": "ephemeral"}},
+                    {"type": "text", "text": "What?", "x": None},
                     {"type": "image_url", "image_url": {"url": "https://h/i.png", "detail": "low"}},
                     {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
                     {"type": "file", "file": {"file_id": "f"}},
@@ -127,6 +127,13 @@ def again(body: Any, vessel: Vessel | None = None, route: str = CHAT) -> dict[st
 @pytest.mark.parametrize("vessel", [OpenAI(), LAB], ids=["openai", "lab"])
 def test_a_chat_is_built_again_as_it_came(vessel: Vessel, body: dict[str, Any]) -> None:
     assert again(body, vessel) == body
+
+
+def test_keys_of_other_providers_are_kept_for_servers_that_may_take_them() -> None:
+    part = {"type": "text", "text": "What?", "cache_control": {"type": "ephemeral"}}
+    body = chat_body({"role": "user", "content": [part]})
+    assert again(body, LAB) == body
+    assert again(body)["messages"][0]["content"] == [{"type": "text", "text": "What?"}]
 
 
 @pytest.mark.parametrize(
