@@ -63,7 +63,7 @@ def read_anthropic(
             _tool(tool, f"tools[{number}]")
             for number, tool in enumerate(read_objects(tools, _NAME, "tools"))
         ]
-    return read_back(_NAME, given, fields, write, apart=("messages", "system"))
+    return read_back(_NAME, given, fields, write)
 
 
 def _messages(message: dict[str, Any], place: str) -> list[Message]:

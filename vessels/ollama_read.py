@@ -65,15 +65,8 @@ def read_ollama(
         fields["response_format"] = wanted
     fields |= _logprobs(given)
     if isinstance(options := given.get("options"), dict):
-        own = cast("dict[str, Any]", options)
-        fields |= read_fields(own, OLLAMA_SAMPLING)
-        rest = {key: own[key] for key in own if not _is_read(key, fields)}
-        fields["options"] = rest or None
-    return read_back(_NAME, given, fields, write, apart=("messages",))
-
-
-def _is_read(key: str, fields: Mapping[str, Any]) -> bool:
-    return any(name == key and field in fields for field, name in OLLAMA_SAMPLING.items())
+        fields |= read_fields(cast("dict[str, Any]", options), OLLAMA_SAMPLING)
+    return read_back(_NAME, given, fields, write, options="options")
 
 
 def _logprobs(body: Mapping[str, Any]) -> dict[str, Any]:

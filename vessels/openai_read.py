@@ -46,7 +46,7 @@ def read_openai(
     else:
         raise unreadable(rules.name, "route", "must end in /chat/completions or /completions")
     fields |= read_openai_fields(rules, given, chat=chat)
-    return read_back(rules.name, given, fields, write, apart=("messages",))
+    return read_back(rules.name, given, fields, write)
 
 
 def _prompt(prompt: Any, vessel: str) -> str:

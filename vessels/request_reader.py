@@ -10,7 +10,8 @@ Everything here raises InvalidRequestError, with the place, for a body that is n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from itertools import takewhile
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ __all__ = [
 
 # pydantic writes 255 levels of JSON; no request has more than a few, of which most are in a schema.
 _MOST_LEVELS = 200
+_SYSTEM = {"developer", "system"}
 _ANY = Message(role="user", content="-")
 
 
@@ -81,29 +83,34 @@ def read_back(
     fields: Mapping[str, Any],
     write: Callable[[ChatRequest], Mapping[str, Any]],
     *,
-    apart: tuple[str, ...] = (),
+    messages: str = "messages",
+    options: str = "",
 ) -> ChatRequest:
-    """The request with these fields, and in `extra_body` what `write` does not make of them.
+    """The request with these fields, and all that `write` does not make of them as it was.
 
-    write: the body of a request. apart: the keys that hold the messages.
+    That goes to `extra_body`. write: makes the body of a request. messages: the body's key for
+    them. options: its key for what the field `options` is for, if the dialect has that.
     """
     try:
         chat = ChatRequest(**fields)
     except ValidationError as error:
         raise InvalidRequestError(f"{vessel} cannot read the request: {explain(error)}") from None
-    probe = chat if chat.messages is None else chat.model_copy(update={"messages": (_ANY,)})
+    # The messages are exact by themselves: to write each of them again would only take time.
+    first = [*takewhile(lambda message: message.role in _SYSTEM, chat.messages or ())]
+    probe = chat.model_copy(update={"messages": chat.messages and (*first, _ANY)})
+    inside: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     while True:
-        written = write(probe.model_copy(update={"extra_body": extra or None}))
-        other = {
-            key: value
-            for key, value in body.items()
-            if key not in apart
-            and key not in extra
-            and not (key in written and _is_same(written[key], value))
-        }
+        kept = {"options": inside or None, "extra_body": extra or None}
+        written = write(probe.model_copy(update=kept))
+        other = _other(body, written, {messages, *extra})
+        if isinstance(given := body.get(options), dict):
+            own = _other(cast("dict[str, Any]", given), written.get(options) or {}, inside)
+            if own:
+                inside |= own
+                continue
         if not other:
-            return chat.model_copy(update={"extra_body": extra}) if extra else chat
+            return chat.model_copy(update=kept)
         extra |= other
 
 
@@ -135,6 +142,17 @@ def read_call(identifier: Any, name: Any, arguments: Any) -> dict[str, Any]:
     called: dict[str, Any] = {"name": name, "arguments": arguments}
     call: dict[str, Any] = {"type": "function", "function": called}
     return {"id": identifier, **call} if identifier else call
+
+
+def _other(
+    given: Mapping[str, Any], written: Mapping[str, Any], known: Container[str]
+) -> dict[str, Any]:
+    """What is not written as it was given, but for known keys."""
+    return {
+        key: value
+        for key, value in given.items()
+        if key not in known and not (key in written and _is_same(written[key], value))
+    }
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -56,7 +56,7 @@ def again(body: Any, vessel: Vessel | None = None, route: str = CHAT) -> dict[st
                 "role": "user",
                 "name": "ann",
                 "content": [
-                    {"type": "text", "text": "What?", "x": None},
+                    {"type": "text", "text": "What?", "x": 1},
                     {"type": "image_url", "image_url": {"url": "https://h/i.png", "detail": "low"}},
                     {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
                     {"type": "file", "file": {"file_id": "f"}},
