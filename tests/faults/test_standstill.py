@@ -34,7 +34,7 @@ from vesselog.core.truth.line_types import frame_line
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
 
-MOST_TIMES_PARSING = 3
+MOST_TIMES_PARSING = 6
 
 VESSELS: dict[str, Vessel] = {
     "openai": OpenAI(base_url="http://x/v1"),
@@ -107,9 +107,13 @@ def shortest(attempt: Callable[[], Any]) -> Any:
 
 
 def _parse(text: str) -> float:
+    """Without the garbage collector, which takes five times as long for this."""
+    gc.disable()
     begun = time.thread_time()
     _ = orjson.loads(text)
-    return time.thread_time() - begun
+    took = time.thread_time() - begun
+    gc.enable()
+    return took
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +128,7 @@ def test_no_answer_keeps_the_loop_for_long(name: str, parsing: float, figure: Fi
     answer = ANSWERS[name]
     body = answer.body(MEGABYTE)
     found = shortest(lambda: read(answer, body))
-    if max(found) > parsing / 2:
+    if max(found) > 2 * parsing:
         figure(
             f"{name}: owner {found.owner * 1000:.0f} ms, caller {found.caller * 1000:.0f} ms, "
             f"completion {found.completion * 1000:.0f} ms"
