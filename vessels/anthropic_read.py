@@ -148,7 +148,7 @@ def _tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
         return tool
     if not isinstance(schema := tool.get("input_schema"), dict):
         raise unreadable(_NAME, f"{place}.input_schema", "must be an object")
-    function = {"name": tool.get("name"), "parameters": schema}
+    function: dict[str, Any] = {"name": tool.get("name"), "parameters": schema}
     function |= {key: tool[key] for key in ("description", "strict") if key in tool}
     return {"type": "function", "function": function}
 

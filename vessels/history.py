@@ -24,9 +24,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
+from pydantic import BaseModel
+
 from ..core.errors import InvalidRequestError
 from ..core.jsontext import loads
-from ..core.request import ImagePart, Message, OtherPart, TextPart, ToolCallRequest
+from ..core.request import Message, TextPart, ToolCallRequest
 from .call_arguments import made_id
 
 __all__ = [
@@ -38,7 +40,7 @@ __all__ = [
     "valid_history",
 ]
 
-_Annotated = TypeVar("_Annotated", Message, ImagePart, OtherPart, TextPart)
+_Annotated = TypeVar("_Annotated", bound=BaseModel)
 ANNOTATIONS = frozenset({"cache_control", "citations", "is_error"})
 """Keys of Anthropic's parts and results, which some servers of the OpenAI dialect take too."""
 INVALID_JSON = "INVALID_JSON"
