@@ -69,7 +69,7 @@ class Call:
         plan: Plan,
         writer: Writer,
         settings: SharedSettings,
-        next_delay: Callable[[VesselogError], float | None],
+        next_delay: Callable[[VesselogError], float | None] = lambda _: None,
     ) -> None:
         self._writer = writer
         self._lock = writer.write_lock

@@ -18,7 +18,7 @@ from .file_lock import has_writer
 from .recorded_frame import chunks_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["Batch", "Tail"]
+__all__ = ["Batch", "Tail", "running_loop"]
 
 # About what is parsed in 2 ms, which an event loop may have to wait.
 _BYTES_AT_ONCE = 1 << 16
@@ -163,10 +163,7 @@ class Tail:
             except KeyError:  # another thread has woken the last one
                 break
         if self._loops:
-            try:
-                here = asyncio.get_running_loop()
-            except RuntimeError:
-                here = None
+            here = running_loop()
             for loop, waiters in tuple(self._loops.items()):
                 if not waiters.wake(here):
                     self._loops.pop(loop, None)
@@ -199,6 +196,14 @@ class Tail:
                 await asyncio.wait((future,), timeout=timeout)
         finally:
             waiters.futures.discard(future)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class _LoopWaiters:

@@ -28,7 +28,7 @@ from vesselog import (
     follow,
     replay,
 )
-from vesselog.core.truth import watcher
+from vesselog.core.truth import file_watcher
 from vesselog.core.truth.file_lock import has_writer, try_lock
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.tail import Tail
@@ -81,7 +81,7 @@ class Process:
 def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How followers learn of what another process writes."""
     if request.param == "polling":
-        monkeypatch.setattr(watcher, "_inotify", lambda: (None, 0, 0))
+        monkeypatch.setattr(file_watcher, "_inotify", lambda: (None, 0, 0))
     else:
         pytest.importorskip("inotify_simple", reason="the system sends no events")
     return request.param

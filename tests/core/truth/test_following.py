@@ -16,7 +16,7 @@ import pytest
 from patience import PATIENCE
 from sessions import request, step, write
 from vesselog import StreamChunk, follow
-from vesselog.core.truth import watcher
+from vesselog.core.truth import file_watcher, following
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_file import Writer
 from vesselog.core.truth.wake import FOLLOWED
@@ -27,7 +27,7 @@ THREAD = "vesselog follow"
 @pytest.fixture(params=["events", "polling"], autouse=True)
 def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "polling":
-        monkeypatch.setattr(watcher, "_inotify", lambda: (None, 0, 0))
+        monkeypatch.setattr(file_watcher, "_inotify", lambda: (None, 0, 0))
     else:
         pytest.importorskip("inotify_simple", reason="the system sends no events")
     return request.param
@@ -51,17 +51,23 @@ def writer(session: Session) -> Iterator[Writer]:
 @pytest.fixture
 def nothing_left(session: Session, writer: Writer) -> Iterator[None]:
     """No thread, no descriptor, no followed file, once the test is over."""
+    join_watchers()
     before = descriptors()
     yield
     gc.collect()
+    join_watchers()
+    assert descriptors() == before
+    assert FOLLOWED == {}
+    assert dict(following._REGISTRY._tails) == {}
+    assert dict(following._REGISTRY._watchers) == {}
+    assert following._REGISTRY._thread is None
+
+
+def join_watchers() -> None:
+    """Threads that end, one of an earlier test perhaps."""
     for thread in threading.enumerate():
         if thread.name == THREAD:
             thread.join(PATIENCE)
-    assert descriptors() == before
-    assert FOLLOWED == {}
-    assert dict(watcher._REGISTRY._tails) == {}
-    assert dict(watcher._REGISTRY._watchers) == {}
-    assert watcher._REGISTRY._thread is None
 
 
 def descriptors() -> list[str]:
@@ -147,7 +153,7 @@ def test_a_loop_that_is_closed_over_its_followers_leaves_nothing(session: Sessio
             pass
 
     task = loop.create_task(read())
-    while not watcher._REGISTRY._watchers:
+    while not following._REGISTRY._watchers:
         loop.run_until_complete(asyncio.sleep(0))
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.close()
@@ -165,10 +171,10 @@ def test_followers_of_many_files_share_one_watcher(tmp_path: Path, told: str) ->
     async def run() -> list[int]:
         before = len(descriptors())
         tasks = [asyncio.create_task(read(session)) for session in sessions]
-        while len(FOLLOWED) < len(tasks) or not watcher._REGISTRY._watchers:  # noqa: ASYNC110
+        while len(FOLLOWED) < len(tasks) or not following._REGISTRY._watchers:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert len(descriptors()) <= before + (told == "events")
-        assert len(watcher._REGISTRY._watchers) == 1
+        assert len(following._REGISTRY._watchers) == 1
         for seq in range(3):
             for writer in writers:
                 write(writer, [step(seq)])
@@ -192,7 +198,7 @@ def test_a_forked_child_follows_what_its_parent_writes(session: Session, writer:
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(reading, session, waits)
         assert waits.wait(PATIENCE)
-        while watcher._REGISTRY._thread is None:
+        while following._REGISTRY._thread is None:
             assert not found.done()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads

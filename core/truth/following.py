@@ -1,9 +1,8 @@
-"""Watches the files that are followed in this process.
+"""The followed files of this process, and who watches them.
 
 Tasks that follow are served by one watcher in their event loop, threads by one in an event loop of
-its own, in a thread that runs only while it is needed. Where the `follow` extra is installed
-(Linux), the system tells of changes. Everywhere else, and where its events do not arrive, each file
-is looked at now and then: one look for all who follow it.
+its own, in a thread that runs only while it is needed. One look at a file is for all its followers
+that a watcher serves.
 """
 
 from __future__ import annotations
@@ -11,115 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from weakref import WeakMethod, WeakValueDictionary
 
+from .file_watcher import FileWatcher
 from .files import explained
-from .tail import Tail
+from .tail import Tail, running_loop
 from .wake import FOLLOWED
 
 __all__ = ["Following"]
-
-# Seconds between two looks at a file: where events tell of changes, and where nothing does. Events
-# may be missing: network file systems send none for what another machine writes.
-_WITH_EVENTS = 0.5
-_WITHOUT_EVENTS = 0.02
-
-# Seconds after a writer's file was closed: its lock is released a moment later.
-_TO_UNLOCK = 0.005
-
-
-@dataclass(slots=True)
-class _Watch:
-    """A watched file. number: of the system's watch, None if it sends no events."""
-
-    number: int | None
-    poll: float
-    followers: int = 0
-    next_look: float = 0.0
-
-
-class _Watcher:
-    """Watches files from one event loop, in which all its methods are to be called."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._watches: dict[Tail, _Watch] = {}
-        self._tails: dict[int, Tail] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._inotify, self._mask, self._closed = _inotify()
-        if self._inotify is not None:
-            loop.add_reader(self._inotify.fileno(), self._read_events)
-
-    def add(self, tail: Tail, poll: float) -> None:
-        """One more follower of this file waits, and asked for a look every `poll` seconds."""
-        watch = self._watches.get(tail)
-        if watch is None:
-            watch = self._watches[tail] = _Watch(self._watch(tail), poll)
-        watch.followers += 1
-        watch.poll = min(watch.poll, poll)
-        watch.next_look = 0.0
-        self._look()
-
-    def remove(self, tail: Tail) -> bool:
-        """A follower has left. Returns whether that was the last one of all."""
-        watch = self._watches[tail]
-        watch.followers -= 1
-        if watch.followers == 0:
-            del self._watches[tail]
-            if watch.number is not None:
-                del self._tails[watch.number]
-                with suppress(OSError):  # it went with its file
-                    self._inotify.rm_watch(watch.number)
-        return not self._watches
-
-    def close(self) -> None:
-        """Free the descriptor. May be called anywhere once the loop is closed."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._inotify is not None:
-            if not self.loop.is_closed():
-                self.loop.remove_reader(self._inotify.fileno())
-            self._inotify.close()
-
-    def close_in_child(self) -> None:
-        """In a forked child: the loop, and what it waits for, are shared with the parent."""
-        if self._inotify is not None:
-            self._inotify.close()
-
-    def _watch(self, tail: Tail) -> int | None:
-        if self._inotify is None:
-            return None
-        try:
-            number: int = self._inotify.add_watch(tail.path, self._mask)
-        except OSError:  # the system limits their number
-            return None
-        self._tails[number] = tail
-        return number
-
-    def _look(self) -> None:
-        """Look at the files whose time has come."""
-        if self._timer is not None:
-            self._timer.cancel()
-        now = self.loop.time()
-        for tail, watch in tuple(self._watches.items()):
-            if watch.next_look <= now:
-                told = tail.look(whether_left=True) or watch.number is not None
-                watch.next_look = now + min(watch.poll, _WITH_EVENTS if told else _WITHOUT_EVENTS)
-        due = min((watch.next_look for watch in self._watches.values()), default=None)
-        self._timer = None if due is None else self.loop.call_at(due, self._look)
-
-    def _read_events(self) -> None:
-        for event in self._inotify.read(timeout=0):
-            tail = self._tails.get(event.wd)
-            if tail is not None:
-                tail.look()
-                if event.mask & self._closed:
-                    self.loop.call_later(_TO_UNLOCK, partial(tail.look, whether_left=True))
 
 
 class _Registry:
@@ -138,7 +38,7 @@ class _Registry:
     def _start_anew(self) -> None:
         # Reentrant: a follower may be collected, and leave, in the middle of what holds it.
         self._lock = threading.RLock()
-        self._watchers: WeakValueDictionary[asyncio.AbstractEventLoop, _Watcher] = (
+        self._watchers: WeakValueDictionary[asyncio.AbstractEventLoop, FileWatcher] = (
             WeakValueDictionary()
         )
         self._thread: _WatcherThread | None = None
@@ -163,24 +63,24 @@ class _Registry:
                 self._tails.pop(tail.file_id, None)
                 FOLLOWED.pop(tail.file_id, None)
 
-    def watch_in_task(self, tail: Tail, poll: float) -> _Watcher:
+    def watch_in_task(self, tail: Tail, poll: float | None) -> FileWatcher:
         """Have the running event loop watch the file."""
         loop = asyncio.get_running_loop()
         with self._lock:
             watcher = self._watchers.get(loop)
             if watcher is None:
-                watcher = self._watchers[loop] = _Watcher(loop)
+                watcher = self._watchers[loop] = FileWatcher(loop)
         watcher.add(tail, poll)
         return watcher
 
-    def unwatch_in_task(self, watcher: _Watcher, tail: Tail) -> None:
+    def unwatch_in_task(self, watcher: FileWatcher, tail: Tail) -> None:
         """Watch it no longer, in the watcher's loop, or once that is closed."""
         if watcher.remove(tail):
             with self._lock:
                 self._watchers.pop(watcher.loop, None)
             watcher.close()
 
-    def watch_in_thread(self, tail: Tail, poll: float) -> _WatcherThread:
+    def watch_in_thread(self, tail: Tail, poll: float | None) -> _WatcherThread:
         """Have the thread watch the file."""
         with self._lock:
             thread = self._thread
@@ -217,7 +117,7 @@ class _WatcherThread:
     def __init__(self) -> None:
         self.followers = 0
         self.loop = asyncio.new_event_loop()
-        self.watcher = _Watcher(self.loop)
+        self.watcher = FileWatcher(self.loop)
         threading.Thread(target=self._run, name="vesselog follow", daemon=True).start()
 
     def _run(self) -> None:
@@ -240,9 +140,9 @@ class Following:
         self.tail = _REGISTRY.join(path)
         self._closed = False
         self._generation = _REGISTRY.generation
-        self._watcher: _Watcher | _WatcherThread | None = None
+        self._watcher: FileWatcher | _WatcherThread | None = None
 
-    def watch(self, poll: float, *, in_task: bool) -> bool:
+    def watch(self, poll: float | None, *, in_task: bool) -> bool:
         """Have the tail told of what is new from now on. False if that is so already."""
         if self._watcher is not None and self._generation == _REGISTRY.generation:
             return False
@@ -266,15 +166,10 @@ class Following:
             _REGISTRY.unwatch_in_thread(watcher, self.tail)
             return
         # A task's generator is closed in its loop, or collected once that is closed.
-        with suppress(RuntimeError):
-            if asyncio.get_running_loop() is watcher.loop:
-                _REGISTRY.unwatch_in_task(watcher, self.tail)
-                return
-        if watcher.loop.is_closed():
+        if watcher.loop is running_loop() or watcher.loop.is_closed():
             _REGISTRY.unwatch_in_task(watcher, self.tail)
         else:
-            with suppress(RuntimeError):  # it has just been closed
-                watcher.loop.call_soon_threadsafe(_REGISTRY.unwatch_in_task, watcher, self.tail)
+            watcher.loop.call_soon_threadsafe(_REGISTRY.unwatch_in_task, watcher, self.tail)
 
     def __enter__(self) -> Self:
         return self
@@ -284,21 +179,6 @@ class Following:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _inotify() -> tuple[Any, int, int]:
-    """Linux's inotify, which events to ask for, and which of them is that a writer closed the file.
-
-    None for the first if it is not there: the library has no types.
-    """
-    try:
-        from inotify_simple import INotify, flags  # noqa: PLC0415 - an extra
-
-        # ATTRIB: also when the file is deleted while a writer holds it.
-        mask = flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB | flags.MOVE_SELF
-        return INotify(nonblocking=True), mask, flags.CLOSE_WRITE
-    except (ImportError, OSError):  # not installed, or the system allows no more of them
-        return None, 0, 0
 
 
 _REGISTRY = _Registry()
