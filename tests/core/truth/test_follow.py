@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from loopback import Conversation, LoopbackServer
 from patience import PATIENCE
 from sessions import record, request, step, write
 from vesselog import (
+    AsyncClient,
     Client,
     Follow,
     ProviderError,
     Recording,
     RecordingCorruptError,
     RecordingError,
+    StreamChunk,
     TruncatedError,
     UsageError,
     follow,
@@ -48,6 +51,15 @@ for seq, line in enumerate(sys.stdin):
     print("written", flush=True)
 writer.end("complete")
 session.close()
+"""
+
+
+# Follows, and says how it ended, how many chunks came, and their text.
+FOLLOWER = """
+import sys, vesselog
+followed = vesselog.follow(sys.argv[1])
+chunks = list(followed)
+print(followed.outcome, len(chunks), *"".join(chunk.text for chunk in chunks))
 """
 
 
@@ -410,3 +422,48 @@ def test_overlapping_calls_are_told_apart_live_replayed_and_followed(tmp_path: P
         assert [each for each in Recording(path).chunks() if each.call == call] == chunks
         assert [each for each in replay(path, 0) if each.call == call] == chunks
         assert all(chunk.model_dump(mode="json")["call"] == call for chunk in chunks)
+
+
+@pytest.mark.usefixtures("told")
+async def test_two_hundred_followers_of_a_stream_all_get_what_its_caller_gets(
+    tmp_path: Path,
+) -> None:
+    """In the client's process and in another one, while the stream runs."""
+    received = threading.Semaphore(0)
+
+    def script(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in conversation.frames(*map(str, range(20))):
+            assert received.acquire(timeout=PATIENCE)
+            conversation.chunk(frame)
+        conversation.end()
+
+    async def read(followed: Follow) -> list[StreamChunk]:
+        chunks: list[StreamChunk] = []
+        async for chunk in followed:
+            chunks.append(chunk)
+            taken[chunk.seq] += 1
+            if taken[chunk.seq] == 200:
+                received.release()
+        return chunks
+
+    taken: Counter[int] = Counter()
+    received.release()
+    with LoopbackServer([script]) as server:
+        async with (
+            AsyncClient(
+                vessels={"lab": Ollama(base_url=server.url)}, recordings=tmp_path
+            ) as client,
+            client.stream("lab/m", "hi", session="s") as stream,
+        ):
+            path = tmp_path / "s.jsonl"
+            tasks = [asyncio.create_task(read(follow(path, call=1))) for _ in range(200)]
+            other = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", FOLLOWER, str(path)), stdout=subprocess.PIPE
+            )
+            live = [chunk async for chunk in stream]
+            found = await asyncio.gather(*tasks)
+            said, _ = await other.communicate()
+    assert len(live) == 21
+    assert all(chunks == live for chunks in found)
+    assert said.decode().split() == ["complete", str(len(live)), *"".join(map(str, range(20)))]
