@@ -382,8 +382,9 @@ def test_line_ends_are_escaped_and_lookalikes_are_not(tmp_path: Path) -> None:
         "open",
         "request",
         "response",
-        *(["frame"] * (len(lines) - 5)),
+        *(["frame"] * (len(lines) - 6)),
         "end",
+        "close",
     ]
     assert "\u2028".encode() in data
     assert lines[4]["chunks"][0]["text"] == text
