@@ -1,9 +1,10 @@
 """Saves what can be read of a damaged recording, or of one that was edited by hand.
 
 Every readable line is kept, in a new file with fresh numbers, checks and digests; the report says
-what was lost and what had to be changed. Only `close` lines are left out: they may be true no more,
-and the next writer reads the file without one. Nothing is made up: a call whose request is lost gets an
-empty one that says `"salvaged":true`, and an answer that lost frames is no longer complete.
+what was lost and what had to be changed. Only `close` lines are left out: they may no longer be
+true, and the next writer reads the file without one. Nothing is made up: a call whose request is
+lost gets an empty one that says `"salvaged":true`, and an answer that lost frames is no longer
+complete.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class Appender:
     fd: its descriptor, -1 once it is closed. n: the number of the file's last line. size: the
     file's size in bytes. new: the file was created for this appender. unread: it takes no lines
     before `go_on`. folders: those in which entries were made for it. refusal: why it takes no more
-    lines. gate: what to wait for before a line may be shown; None if nothing. Raises RecordingError if the file cannot be synced as the
-    durability level asks.
+    lines. gate: what to wait for before a line may be shown; None if nothing. Raises RecordingError
+    if the file cannot be synced as the durability level asks.
     """
 
     def __init__(

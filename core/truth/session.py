@@ -132,9 +132,8 @@ class Session(SessionFile):
         with self.write_lock as now:
             if self.closing:
                 raise RecordingError(f"cannot record to {self.path}: the session is closed")
-            if self.appender is None:
-                if not self._take(wait=True):
-                    self._read()
+            if self.appender is None and not self._take(wait=True):
+                self._read()
             appender = self.open_appender
             n = appender.ready(now)
             opening = b""
