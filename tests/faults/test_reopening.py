@@ -213,4 +213,7 @@ def test_two_processes_race_for_one_session(
     assert {call.outcome for call in calls} == {"complete"}
     how = "waiting" if wait else "refused"
     changes = sum(a.request["body"] != b.request["body"] for a, b in itertools.pairwise(calls))
-    figure(f"2 processes, {len(calls)} races for one session, {how}: 0 lost ({changes} changes of writer)")
+    figure(
+        f"2 processes, {len(calls)} races for one session, {how}: 0 lost "
+        f"({changes} changes of writer)"
+    )
