@@ -232,10 +232,10 @@ def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) ->
     for line in _lines(path, found.unfinished, pause):
         if isinstance(line, Torn):
             return
-        tally = found.unfinished.get(line.fields.get("call", 0))
-        if tally is not None and line.fields["type"] == "frame":
+        call = line.fields.get("call")
+        if line.fields["type"] == "frame" and type(call) is int and call in found.unfinished:
             try:
-                tally.add(payload_of(line.fields))
+                found.unfinished[call].add(payload_of(line.fields))
             except ValueError as error:
                 message = f"{path} is damaged at {line.place}: {error}"
                 raise RecordingCorruptError(message) from None
