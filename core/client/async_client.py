@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any, Self, TypeVar, Unpack
 
@@ -42,6 +42,8 @@ class AsyncClient(ClientState[AsyncStream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -52,7 +54,7 @@ class AsyncClient(ClientState[AsyncStream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        async with self._stream(plan, session, timeouts) as stream:
+        async with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             async for _ in stream:
                 pass
         self._check_complete(stream.outcome)
@@ -94,7 +96,7 @@ class AsyncClient(ClientState[AsyncStream]):
         return AsyncStream(AsyncRecordedSource(answers, plan, self._turn))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> AsyncStream:
         loop = self._usable_loop()
         hand_over = TaskHandOver(loop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
@@ -41,6 +41,8 @@ class Client(ClientState[Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -51,7 +53,7 @@ class Client(ClientState[Stream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        with self._stream(plan, session, timeouts) as stream:
+        with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             for _ in stream:
                 pass
         self._check_complete(stream.outcome)
@@ -88,7 +90,7 @@ class Client(ClientState[Stream]):
         return Stream(RecordedSource(answers, plan))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> Stream:
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)

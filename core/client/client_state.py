@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,16 @@ from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..request import Message, RequestFields
-from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
+from ..settings import (
+    Durability,
+    Limits,
+    Retries,
+    Timeouts,
+    check_lock_wait,
+    check_meta,
+    check_setting,
+    level_of,
+)
 from ..truth.answer_index import AnswerIndex
 from ..truth.session_names import check_session_name
 from ..truth.session_pool import Entry, SessionPool
@@ -66,6 +75,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         *,
         recordings: str | os.PathLike[str] | None = "recordings",
         durability: Durability = "process",
+        lock_wait: float = 0,
+        meta: Mapping[str, Any] | None = None,
         replay: str | os.PathLike[str] | None = None,
         vessels: Mapping[str, Vessel] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -85,6 +96,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         recordings: the folder that sessions are written to; None to record nothing.
         durability: what a chunk survives once it was handed out: "process" the death of this
         process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
+        lock_wait: seconds to wait for a session that another process writes.
+        meta: JSON values, such as a user or trace id, kept in recordings with each request.
         replay: a recording, or a folder of them; all answers then come from there.
         vessels: vessels under names of the caller's own, before the installed ones.
         headers: sent with each request.
@@ -114,7 +127,9 @@ class ClientState(Unpicklable, Generic[_Stream]):
             None if recordings is None else Path(recordings).absolute(),
             level_of(durability),
             clock,
+            check_lock_wait(lock_wait),
         )
+        self._meta = check_meta(meta, {})
         proxies = ProxyRules()
         self._planner = Planner(
             vessels or {},
@@ -138,6 +153,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -145,13 +162,15 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """Ask `model` (an address, "vessel/model") for a streamed answer.
 
         Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
-        of ChatRequest. A named `session` collects many calls in one file. `timeouts`: the fields
-        left out keep the client's values. Raises UsageError before anything is sent; what goes
-        wrong later is raised by the stream.
+        of ChatRequest. A named `session` collects many calls in one file; an `exclusive` one waits
+        for those before it, and lets those behind it wait. `meta`: JSON values, merged with the
+        client's. `timeouts`: the fields left out keep the client's values; `total` also limits the
+        wait for the session. Raises UsageError before anything is sent; what goes wrong later is
+        raised by the stream.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": True}, headers)
-        return self._stream(plan, session, timeouts)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
     def send(
         self,
@@ -159,6 +178,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         request: WireRequest,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Stream:
@@ -167,19 +188,40 @@ class ClientState(Unpicklable, Generic[_Stream]):
         The stream's `frames()` gives the answer's frames.
         """
         self._check_usable()
-        return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
+        plan = self._planner.wire(vessel, request, headers)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
-    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
+    def _stream(
+        self,
+        plan: Plan,
+        session: str | None,
+        timeouts: Timeouts | None,
+        *,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
+    ) -> _Stream:
         """The stream of a call. Raises SessionNameError and ConfigurationError."""
-        if self._answers is not None:
-            return self._replayed(self._answers, plan)
         if session is not None:
             check_session_name(session)
+        elif exclusive:
+            raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
+        merged = check_meta(meta, self._meta)
+        if self._answers is not None:
+            return self._replayed(self._answers, plan)
+        if merged:
+            plan = replace(plan, record={**plan.record, "meta": merged})
         settings = self._settings
         if timeouts is not None:
             given = check_setting("timeouts", timeouts, Timeouts)
             settings = replace(settings, timeouts=given.over(settings.timeouts))
-        return self._driven(plan, partial(self._sessions.open, session), settings)
+        open_session = partial(
+            self._sessions.open,
+            session,
+            meta=merged,
+            exclusive=exclusive,
+            patience=settings.timeouts.total,
+        )
+        return self._driven(plan, open_session, settings)
 
     def _question(self, plan: Plan) -> _Stream:
         """The stream of a question, which is not recorded."""
@@ -190,21 +232,21 @@ class ClientState(Unpicklable, Generic[_Stream]):
         raise NotImplementedError
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> _Stream:
         raise NotImplementedError
 
     def _driver(
         self,
         plan: Plan,
-        open_session: Callable[[], Entry],
+        open_session: Callable[[], Awaitable[Entry]],
         settings: SharedSettings,
         hand_over: _HandOver,
         loop: asyncio.AbstractEventLoop,
     ) -> Driver:
-        def open_if_usable() -> Entry:
+        async def open_if_usable() -> Entry:
             self._check_usable()
-            return open_session()
+            return await open_session()
 
         return Driver(
             plan, self._http, open_if_usable, settings, hand_over, loop=loop, running=self._running
