@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack
 from ..completion import Completion
 from ..request import RequestFields
 from ..settings import Timeouts
-from ..truth.answer_index import AnswerIndex
+from ..truth.replayed_answer import Replaying
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .call import SharedSettings
@@ -16,7 +16,7 @@ from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
-from .questions import question_plan, read_reply
+from .questions import question_plan, read_reply, recorded_models, recorded_reply
 from .recorded_answers import RecordedSource
 from .stream import Stream, ThreadSource
 
@@ -58,14 +58,28 @@ class Client(ClientState[Stream]):
         return stream.completion
 
     def models(self, vessel: str) -> list[ModelInfo]:
-        """The models that a vessel's server offers. Not recorded."""
+        """The models that a vessel's server offers. Not recorded.
+
+        A client that replays gives those that the recordings asked the vessel for.
+        """
+        self._check_usable()
         plan = question_plan(self._planner, vessel, "models")
-        return self._ask(plan, self._planner.vessel(vessel).read_models)
+        read = self._planner.vessel(vessel).read_models
+        if self._replaying is not None:
+            return recorded_models(self._replaying.answers, plan, read)
+        return self._ask(plan, read)
 
     def server_version(self, vessel: str) -> str:
-        """The version of a vessel's server. Not recorded."""
+        """The version of a vessel's server. Not recorded.
+
+        A client that replays knows it if a `send` asked for it.
+        """
+        self._check_usable()
         plan = question_plan(self._planner, vessel, "version")
-        return self._ask(plan, self._planner.vessel(vessel).read_version)
+        read = self._planner.vessel(vessel).read_version
+        if self._replaying is not None:
+            return recorded_reply(self._replaying.answers, plan, read)
+        return self._ask(plan, read)
 
     def close(self) -> None:
         """Close the connections. Streams that still run are cancelled, in whatever thread.
@@ -74,6 +88,8 @@ class Client(ClientState[Stream]):
         what was written is on the disk when this returns. Safe in a signal handler.
         """
         self._closed = True
+        if self._replaying is not None:
+            self._replaying.leave()
         if self._thread is not None:
             self._thread.close()
 
@@ -84,8 +100,15 @@ class Client(ClientState[Stream]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _replayed(self, answers: AnswerIndex, plan: Plan) -> Stream:
-        return Stream(RecordedSource(answers, plan))
+    def _replayed(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: Callable[[], Entry] | None,
+    ) -> Stream:
+        if open_session is not None:
+            self._running_thread()  # which waits at the end until all is on the disk
+        return Stream(RecordedSource(replaying, request, open_session))
 
     def _driven(
         self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
@@ -96,7 +119,6 @@ class Client(ClientState[Stream]):
         return Stream(ThreadSource(driver, hand_over, thread))
 
     def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-        self._check_usable()
         with self._question(plan) as stream:
             data = [step.frame.data for step in stream.frames()]
         return read_reply(plan, data, read)
