@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..errors import ClientStateError
 from ..request import RequestFields
 from ..settings import Timeouts
+from ..truth.delete_recording import delete_recording
 from ..truth.replayed_answer import Replaying
+from ..truth.session_list import SessionSummary, list_sessions, next_sessions
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .async_stream import AsyncStream, TaskSource
@@ -80,6 +82,24 @@ class AsyncClient(ClientState[AsyncStream]):
         if self._replaying is not None:
             return await asyncio.to_thread(recorded_reply, self._replaying.answers, plan, read)
         return await self._ask(plan, read)
+
+    async def sessions(self) -> AsyncGenerator[SessionSummary]:
+        """The sessions in the client's folder, that written last first, each read when asked for.
+
+        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
+        Files are read in a thread.
+        """
+        listed = await asyncio.to_thread(list_sessions, self._recordings())
+        while sessions := await asyncio.to_thread(next_sessions, listed):
+            for each in sessions:
+                yield each
+
+    async def delete(self, session: str) -> None:
+        """Delete a session for good, with what was put aside from it after a crash.
+
+        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        """
+        await asyncio.to_thread(delete_recording, self._path_of(session))
 
     async def aclose(self) -> None:
         """Close the connections. Streams that still run are cancelled.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..request import RequestFields
 from ..settings import Timeouts
+from ..truth.delete_recording import delete_recording
 from ..truth.replayed_answer import Replaying
+from ..truth.session_list import SessionSummary, list_sessions
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .call import SharedSettings
@@ -80,6 +82,20 @@ class Client(ClientState[Stream]):
         if self._replaying is not None:
             return recorded_reply(self._replaying.answers, plan, read)
         return self._ask(plan, read)
+
+    def sessions(self) -> Iterator[SessionSummary]:
+        """The sessions in the client's folder, that written last first, each read when asked for.
+
+        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
+        """
+        return list_sessions(self._recordings())
+
+    def delete(self, session: str) -> None:
+        """Delete a session for good, with what was put aside from it after a crash.
+
+        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        """
+        delete_recording(self._path_of(session))
 
     def close(self) -> None:
         """Close the connections. Streams that still run are cancelled, in whatever thread.

@@ -22,8 +22,9 @@ from ..request import Message, RequestFields
 from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
 from ..truth.answer_copy import StillClock
 from ..truth.pace import Speed
+from ..truth.recording import Recording
 from ..truth.replayed_answer import Replaying
-from ..truth.session_names import check_session_name
+from ..truth.session_names import SUFFIX, check_session_name
 from ..truth.session_pool import Entry, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
@@ -191,6 +192,24 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """
         self._check_usable()
         return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
+
+    def recording(self, name: str) -> Recording:
+        """The session of this name in the client's folder, also while it is written.
+
+        Raises SessionNameError, RecordingError.
+        """
+        return Recording(self._path_of(name))
+
+    def _path_of(self, name: str) -> Path:
+        return self._recordings() / (check_session_name(name) + SUFFIX)
+
+    def _recordings(self) -> Path:
+        """The client's folder. Raises ConfigurationError if it records nothing."""
+        if self._folder is None:
+            raise ConfigurationError(
+                "this client records nothing, and so has no sessions", setting="recordings"
+            )
+        return self._folder
 
     def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
         """The stream of a call. Raises SessionNameError and ConfigurationError."""

@@ -11,12 +11,14 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RecordingError
 from .files import explained
 
-__all__ = ["has_writer", "lock_file", "try_lock", "unlock_file"]
+__all__ = ["has_writer", "lock_file", "locked_folder", "try_lock", "unlock_file"]
 
 # A reader takes a shared lock for a moment to see whether there is a writer. Only that is waited
 # for; it takes microseconds, unless the reader's process is stopped in the middle of it.
@@ -74,6 +76,22 @@ def unlock_file(fd: int) -> None:
         import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Generator[None]:
+    """Keep others from deleting in this folder; waits for who does so. Raises OSError."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _lock_now(fd: int, *, shared: bool) -> None:

@@ -47,15 +47,20 @@ class FileState:
     unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
 
 
-def reopen_file(path: Path, durability: Durability, *, own: bool) -> tuple[Appender, FileState]:
+def reopen_file(
+    path: Path, durability: Durability, *, own: bool
+) -> tuple[Appender, FileState] | None:
     """The existing file, locked and cut off after its last line, and how it was found.
 
-    own: refuse a file of another user. Raises RecordingLockedError, RecordingCorruptError,
-    RecordingError.
+    None if it was deleted. own: refuse a file of another user. Raises RecordingLockedError,
+    RecordingCorruptError, RecordingError.
     """
     while True:
         with explained(f"record to {path}"):
-            fd = open_file(path)
+            try:
+                fd = open_file(path)
+            except FileNotFoundError:
+                return None
         with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
@@ -65,7 +70,7 @@ def reopen_file(path: Path, durability: Durability, *, own: bool) -> tuple[Appen
                 if found.torn:
                     _put_torn_tail_aside(fd, path, found.size)
                 return Appender(fd, path, durability, n=found.n, size=found.size), found
-        os.close(fd)  # the file was replaced before it was locked
+        os.close(fd)  # the file was deleted or replaced before it was locked
 
 
 def lock(fd: int, path: Path) -> None:

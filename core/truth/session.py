@@ -20,7 +20,7 @@ from ..native import NativeMessages, natives_record
 from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
-from .files import closed_on_error, create_file, explained, make_folder
+from .files import closed_on_error, create_file, explained, is_at, make_folder
 from .line import build_line
 from .line_types import header_line, open_line, request_line
 from .reopen import FileState, lock, reopen_file
@@ -89,7 +89,8 @@ class Session(SessionFile):
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
         session._natives = natives
         with session.write_lock:
-            session._continue_file(own=False)
+            if not session._continue_file(own=False):
+                raise RecordingError(f"there is no recording {path}")
         return session
 
     def begin(self, request: Mapping[str, Any]) -> CallWriter:
@@ -128,25 +129,38 @@ class Session(SessionFile):
     def _create_file(self) -> None:
         with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
-        with explained(f"record to {self.path}"):
-            try:
-                fd = create_file(self.path)
-            except FileExistsError:
-                self._continue_file(own=True)
-                return
-        with closed_on_error(fd):
-            lock(fd, self.path)
-            self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
+        while self.appender is None:
+            with explained(f"record to {self.path}"):
+                try:
+                    fd = create_file(self.path)
+                except FileExistsError:
+                    self._continue_file(own=True)
+                    continue
+            with closed_on_error(fd), explained(f"record to {self.path}"):
+                lock(fd, self.path)
+                if is_at(fd, self.path):
+                    self.appender = Appender(
+                        fd, self.path, self._durability, new=True, folders=folders
+                    )
+                    return
+            os.close(fd)  # the file was deleted before it was locked
 
-    def _continue_file(self, *, own: bool) -> None:
-        """Open an existing file and repair it. own: refuse one that belongs to another user."""
-        appender, self.found = reopen_file(self.path, self._durability, own=own)
+    def _continue_file(self, *, own: bool) -> bool:
+        """Open an existing file and repair it; False if it was deleted.
+
+        own: refuse one that belongs to another user.
+        """
+        found = reopen_file(self.path, self._durability, own=own)
+        if found is None:
+            return False
+        appender, self.found = found
         try:
             self._repair(appender, self.found)
         except BaseException:
             appender.close()
             raise
         self.appender = appender
+        return True
 
     def _repair(self, appender: Appender, found: FileState) -> None:
         self._calls = found.calls
