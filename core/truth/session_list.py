@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +25,9 @@ from .scan import Torn, is_whole, open_recording, scan
 from .session_names import SUFFIX
 
 __all__ = ["SessionSummary", "files_by_age", "list_sessions", "next_sessions", "summarize"]
+
+# Sorting does not let other threads run, an event loop's among them: so many take a millisecond.
+_SORTED_AT_ONCE = 2_000
 
 # Microseconds of reading, after which the sessions read are handed to an event loop.
 _AT_ONCE = 10_000
@@ -76,15 +81,18 @@ class SessionSummary:
         }
 
 
-def files_by_age(folder: Path) -> list[tuple[int, str]]:
+def files_by_age(folder: Path) -> Iterator[tuple[int, str]]:
     """The files named like recordings, as nanoseconds since 1970 and path, written last first.
 
     Raises RecordingError.
     """
     with explained(f"read {folder}"), os.scandir(folder) as entries:
-        found = [(_written(each), each.path) for each in entries if each.name.endswith(SUFFIX)]
-    found.sort(reverse=True)
-    return found
+        found = ((_written(each), each.path) for each in entries if each.name.endswith(SUFFIX))
+        runs: list[list[tuple[int, str]]] = []
+        while run := list(islice(found, _SORTED_AT_ONCE)):
+            run.sort(reverse=True)
+            runs.append(run)
+    return merge(*runs, reverse=True)
 
 
 def list_sessions(folder: Path) -> Iterator[SessionSummary]:
@@ -92,7 +100,7 @@ def list_sessions(folder: Path) -> Iterator[SessionSummary]:
 
     Nothing where there is no such folder yet. Raises RecordingError if it cannot be read.
     """
-    found = files_by_age(folder) if os.path.lexists(folder) else []
+    found = files_by_age(folder) if os.path.lexists(folder) else iter(())
     paths = (Path(path) for _, path in found)
     return (summarize(path) for path in paths if os.path.lexists(path))  # deleted meanwhile
 
