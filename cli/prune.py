@@ -15,7 +15,7 @@ __all__ = ["add", "age", "size"]
 
 _DEFAULT = Path("recordings")
 _AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SIZES = {"": 1, "B": 1} | {
+_SIZES: dict[str, int] = {"": 1, "B": 1} | {
     f"{prefix}{unit}": base**power
     for unit, base in (("B", 1000), ("iB", 1024))
     for power, prefixes in enumerate(("kK", "M", "G", "T"), 1)

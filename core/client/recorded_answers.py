@@ -8,6 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ..errors import RecordingError
 from ..exchange import Step
 from ..truth.replayed_answer import ReplayedAnswer, Replaying
 from ..truth.session_pool import Entry
@@ -33,6 +34,9 @@ class RecordedSource(ReplayedAnswer):
             self.find()
             self._wait(self.until_begin())
             self.begin()
+        except RecordingError as error:
+            self.fail(error)
+            raise
         except BaseException:
             self.leave()
             raise
@@ -42,14 +46,15 @@ class RecordedSource(ReplayedAnswer):
         try:
             self._wait(self.until_next())
             steps = self.take()
-            with self.judged():
-                if self.gate is not None:
-                    self.gate.wait()
-                return steps
+            if self.gate is not None:
+                self.gate.wait()
+        except RecordingError as error:
+            self.fail(error)
+            return []
         except BaseException:
             self.leave()
             raise
-        return []
+        return steps
 
     def _wait(self, seconds: float) -> None:
         if seconds:
@@ -75,19 +80,24 @@ class AsyncRecordedSource(ReplayedAnswer):
                 await asyncio.to_thread(self.find)
             await self._wait(self.until_begin())
             self.begin()
+        except RecordingError as error:
+            self.fail(error)
+            raise
         except BaseException:
             self.leave()  # a thread that still looks then ends
             raise
 
     async def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""
-        await self._wait(self.until_next())
-        steps = self.take()
-        with self.judged():
+        try:
+            await self._wait(self.until_next())
+            steps = self.take()
             if self.gate is not None:
                 await self.gate.passed()
-            return steps
-        return []
+        except RecordingError as error:
+            self.fail(error)
+            return []
+        return steps
 
     async def _wait(self, seconds: float) -> None:
         # Even without a wait: a stream that never lets the loop go starves everything else.

@@ -111,11 +111,12 @@ class AnswerCopy:
         usage: Usage | None,
         metrics: Metrics | None,
         *,
+        error: VesselogError | None,
         natives: NativeMessages,
     ) -> None:
         """As `end`, now or when the lock is next free. Safe in finalisers and signal handlers."""
         figures = {"usage": _record(usage), "metrics": _record(metrics)}
-        self._writer.abandon(outcome, natives=natives, **figures)
+        self._writer.abandon(outcome, error=error, natives=natives, **figures)
         self._entry.close()
 
     def _move(self, t: int, now: int) -> int:

@@ -6,8 +6,8 @@ it is handed out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ class ReplayedAnswer:
                 facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
                 self._copy = copy
         except VesselogError as error:
-            facts.outcome, facts.error = "error", error
+            self.fail(error)
             raise
         self._recorded, self._frames = recorded, recorded.frames()
         self._pace = Pace(self._replaying.speed, self._replaying.clock)
@@ -153,10 +153,12 @@ class ReplayedAnswer:
         return self._pace.wait(t - recorded.started)
 
     def begin(self) -> None:
-        """The answer begins; one that was refused is read to its end, as a live one."""
+        """The answer begins; one that was refused is read to its end, as a live one.
+
+        This and all that follows raises RecordingError, for `fail`.
+        """
         if self.facts.outcome is None and self._copy is not None:
-            with self.judged():
-                self._copy.respond()
+            self._copy.respond()
         while self.facts.outcome is None and not self._succeeded:
             self._early += self._advance()
 
@@ -164,11 +166,9 @@ class ReplayedAnswer:
         """Seconds until the next frame, or the end."""
         if self._early or self.facts.outcome is not None or not self._replaying.speed:
             return 0.0
-        with self.judged():
-            self._next = next(self._frames, None)
-            due = self._recorded.ended if self._next is None else self._next.t
-            return self._pace.wait((due or 0) - self._recorded.started)
-        return 0.0
+        self._next = next(self._frames, None)
+        due = self._recorded.ended if self._next is None else self._next.t
+        return self._pace.wait((due or 0) - self._recorded.started)
 
     def take(self) -> list[Step]:
         """The next frame's step, recorded; none when the answer is over."""
@@ -178,17 +178,15 @@ class ReplayedAnswer:
         return [] if self.facts.outcome is not None else self._advance()
 
     def _advance(self) -> list[Step]:
-        with self.judged():
-            frame, self._next = self._next or next(self._frames, None), None
-            if frame is None:
-                self._end()
-                return []
-            step = frame.step() if self._copy is None else self._copy.step(frame)
-            self._last = frame
-            self._finished |= any(chunk.finish_reason is not None for chunk in step.chunks)
-            self._meter.add([step], frame.t - self._recorded.started)
-            return [step]
-        return []
+        frame, self._next = self._next or next(self._frames, None), None
+        if frame is None:
+            self._end()
+            return []
+        step = frame.step() if self._copy is None else self._copy.step(frame)
+        self._last = frame
+        self._finished |= any(chunk.finish_reason is not None for chunk in step.chunks)
+        self._meter.add([step], frame.t - self._recorded.started)
+        return [step]
 
     @property
     def gate(self) -> SyncedFile | None:
@@ -200,15 +198,12 @@ class ReplayedAnswer:
         status = (self._recorded.response or {}).get("status")
         return isinstance(status, int) and 200 <= status < 300
 
-    @contextmanager
-    def judged(self) -> Generator[None]:
-        """An error of the block is how the stream ends, unless it was left meanwhile."""
-        try:
-            yield
-        except RecordingError as error:
-            if self.facts.outcome != "cancelled":
-                self.facts.outcome, self.facts.error = "error", error
-                self._let_go("error")
+    def fail(self, error: VesselogError) -> None:
+        """The stream ends with this error, unless it was left meanwhile."""
+        if self.facts.outcome != "cancelled":
+            self._stop_at_last()
+            self.facts.outcome, self.facts.error = "error", error
+            self._let_go("error")
 
     def _end(self) -> None:
         facts, recorded = self.facts, self._recorded
@@ -231,24 +226,30 @@ class ReplayedAnswer:
         return False
 
     def _leave(self, outcome: Outcome) -> None:
-        facts = self.facts
+        facts, natives = self.facts, self.facts.natives
         if facts.outcome is not None:
             return
-        if facts.path is not None:
-            age = 0 if self._last is None else self._last.t - self._recorded.started
-            facts.metrics = self._meter.metrics(age)
-        if outcome != "complete":
-            facts.natives = {}
+        self._stop_at_last()
+        if outcome == "complete":
+            facts.natives = natives
         facts.outcome = outcome
         self._let_go(outcome)
         self.wake()
+
+    def _stop_at_last(self) -> None:
+        """What the recording says of the whole answer is not true of a part of it."""
+        if self.facts.path is not None:
+            age = 0 if self._last is None else self._last.t - self._recorded.started
+            self.facts.metrics = self._meter.metrics(age)
+        self.facts.natives = {}
 
     def _let_go(self, outcome: Outcome) -> None:
         """Have the end recorded, now or by whoever writes. Never blocks."""
         self._replaying.running.discard(self)
         if self._copy is not None:
             facts = self.facts
-            self._copy.leave(outcome, self._meter.usage, facts.metrics, natives=facts.natives)
+            figures = self._meter.usage, facts.metrics
+            self._copy.leave(outcome, *figures, error=facts.error, natives=facts.natives)
 
     def wake(self) -> None:
         """End a wait of `read` or `open`. Safe from any thread and in a signal handler."""

@@ -200,13 +200,16 @@ class CallWriter:
         self,
         outcome: Outcome = "abandoned",
         *,
+        error: VesselogError | None = None,
         natives: NativeMessages | None = None,
         **figures: Mapping[str, Any] | None,
     ) -> None:
         """End the call, now or when the lock is next free. Safe in a finaliser."""
         if not self._ended:
             messages = natives_record(natives or {})
-            ending = {"outcome": outcome}
+            ending: dict[str, Any] = {"outcome": outcome}
+            if error is not None:
+                ending["error"] = error.to_record()
             end = CallEnd(self._state, ending, figures, messages=messages, unattended=True)
             self._file.queue(end)
             self._ended = True

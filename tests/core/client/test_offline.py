@@ -23,6 +23,8 @@ from vesselog import (
     ModelInfo,
     ProviderError,
     Recording,
+    RecordingCorruptError,
+    RecordingError,
     RecordingLockedError,
     ReplayMissError,
     Retries,
@@ -478,6 +480,40 @@ def test_settings_that_mean_nothing_are_refused(
         kind(vessels={"lab": Ollama(base_url=NOWHERE)}, environment={}, **settings)
     assert isinstance(caught.value, UsageError)
     assert caught.value.setting in {"speed", "repeat", "recordings"}
+
+
+@BOTH
+@pytest.mark.parametrize("speed", ["max", 1e6])
+def test_damage_ends_the_answer_and_what_was_read_before_it_is_recorded(
+    kind: str, speed: Any
+) -> None:
+    timed((0.0, 0.0, 0.0, 0.0))
+    path = Path("recorded/a.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"text":"1"', b'"text":123'))
+    with replaying(kind, speed=speed, recordings="again") as talker:
+        heard = talker.hear()
+    assert isinstance(heard.error, RecordingCorruptError)
+    assert (heard.text, heard.outcome) == ("0", "error")
+    (call,) = Recording(next(Path("again").iterdir())).calls()
+    assert [chunk.text for chunk in call.chunks()] == ["0"]
+    assert isinstance(call.error, RecordingCorruptError)
+
+
+@BOTH
+def test_nothing_is_handed_out_that_cannot_be_recorded(kind: str) -> None:
+    timed((0.0, 0.0, 1.0, 1.0))
+    with replaying(kind, recordings="again") as talker:
+        stream = talker.stream()
+        talker.open(stream)
+        assert talker.take(stream, 1)[0].text == "0"
+        stream.path.unlink()
+        # The file is checked once a second, of the session's time.
+        heard = talker.begin(stream, opened=True).result(PATIENCE)
+    assert isinstance(heard.error, RecordingError)
+    assert "deleted" in str(heard.error)
+    assert (heard.text, heard.outcome) == ("", "error")
+    assert heard.error.completion is not None
+    assert heard.error.completion.text == "0"
 
 
 def test_the_answer_of_no_connection_is_no_connection() -> None:
