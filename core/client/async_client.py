@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
@@ -21,7 +21,7 @@ from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
 from .questions import question_plan, read_reply, recorded_models, recorded_reply
-from .recorded_answers import AsyncRecordedSource
+from .recorded_answers import AsyncRecordedSource, OpenSession
 
 __all__ = ["AsyncClient"]
 
@@ -43,6 +43,8 @@ class AsyncClient(ClientState[AsyncStream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -53,7 +55,7 @@ class AsyncClient(ClientState[AsyncStream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        async with self._stream(plan, session, timeouts) as stream:
+        async with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             async for _ in stream:
                 pass
         self._check_complete(stream.outcome)
@@ -123,13 +125,13 @@ class AsyncClient(ClientState[AsyncStream]):
         self,
         replaying: Replaying,
         request: Mapping[str, Any],
-        open_session: Callable[[], Entry] | None,
+        open_session: OpenSession | None,
     ) -> AsyncStream:
         self._usable_loop()
         return AsyncStream(AsyncRecordedSource(replaying, request, open_session))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> AsyncStream:
         loop = self._usable_loop()
         hand_over = TaskHandOver(loop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
@@ -19,7 +19,7 @@ from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
 from .questions import question_plan, read_reply, recorded_models, recorded_reply
-from .recorded_answers import RecordedSource
+from .recorded_answers import OpenSession, RecordedSource
 from .stream import Stream, ThreadSource
 
 __all__ = ["Client"]
@@ -43,6 +43,8 @@ class Client(ClientState[Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -53,7 +55,7 @@ class Client(ClientState[Stream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        with self._stream(plan, session, timeouts) as stream:
+        with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             for _ in stream:
                 pass
         self._check_complete(stream.outcome)
@@ -120,14 +122,13 @@ class Client(ClientState[Stream]):
         self,
         replaying: Replaying,
         request: Mapping[str, Any],
-        open_session: Callable[[], Entry] | None,
+        open_session: OpenSession | None,
     ) -> Stream:
-        if open_session is not None:
-            self._running_thread()  # which waits at the end until all is on the disk
-        return Stream(RecordedSource(replaying, request, open_session))
+        thread = None if open_session is None else self._running_thread()
+        return Stream(RecordedSource(replaying, request, open_session, thread))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> Stream:
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,16 @@ from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..request import Message, RequestFields
-from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
+from ..settings import (
+    Durability,
+    Limits,
+    Retries,
+    Timeouts,
+    check_lock_wait,
+    check_meta,
+    check_setting,
+    level_of,
+)
 from ..truth.answer_copy import StillClock
 from ..truth.pace import Speed
 from ..truth.recording import Recording
@@ -33,6 +42,7 @@ from .driver import Driver
 from .hand_over import TaskHandOver, ThreadHandOver
 from .plan import Plan, Planner
 from .questions import question_settings
+from .recorded_answers import OpenSession
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -72,6 +82,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         *,
         recordings: str | os.PathLike[str] | None = _DEFAULT_FOLDER,
         durability: Durability = "process",
+        lock_wait: float = 0,
+        meta: Mapping[str, Any] | None = None,
         replay: str | os.PathLike[str] | None = None,
         speed: Speed | None = None,
         repeat: bool = False,
@@ -94,6 +106,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         default with `replay`.
         durability: what a chunk survives once it was handed out: "process" the death of this
         process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
+        lock_wait: seconds to wait for a session that another process writes.
+        meta: JSON values, such as a user or trace id, kept in recordings with each request.
         replay: a recording, or a folder of them; all answers then come from there, and nothing
         touches the network. speed: the pace of those answers: 1.0 as they were recorded, 2.0 twice
         as fast, 0 or "max" (the default) as fast as they are read. repeat: what is asked more often
@@ -136,7 +150,9 @@ class ClientState(Unpicklable, Generic[_Stream]):
             self._folder,
             level_of(durability),
             clock if source is None else StillClock(clock),
+            check_lock_wait(lock_wait),
         )
+        self._meta = check_meta(meta, {})
         proxies = ProxyRules()
         self._planner = Planner(
             vessels or {},
@@ -162,6 +178,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -169,13 +187,15 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """Ask `model` (an address, "vessel/model") for a streamed answer.
 
         Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
-        of ChatRequest. A named `session` collects many calls in one file. `timeouts`: the fields
-        left out keep the client's values. Raises UsageError before anything is sent; what goes
-        wrong later is raised by the stream.
+        of ChatRequest. A named `session` collects many calls in one file; an `exclusive` one waits
+        for those before it, and lets those behind it wait. `meta`: JSON values, merged with the
+        client's. `timeouts`: the fields left out keep the client's values; `total` also limits the
+        wait for the session. Raises UsageError before anything is sent; what goes wrong later is
+        raised by the stream.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": True}, headers)
-        return self._stream(plan, session, timeouts)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
     def send(
         self,
@@ -183,6 +203,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         request: WireRequest,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Stream:
@@ -191,7 +213,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         The stream's `frames()` gives the answer's frames.
         """
         self._check_usable()
-        return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
+        plan = self._planner.wire(vessel, request, headers)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
     def recording(self, name: str) -> Recording:
         """The session of this name in the client's folder, also while it is written.
@@ -211,15 +234,34 @@ class ClientState(Unpicklable, Generic[_Stream]):
             )
         return self._folder
 
-    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
+    def _stream(
+        self,
+        plan: Plan,
+        session: str | None,
+        timeouts: Timeouts | None,
+        *,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
+    ) -> _Stream:
         """The stream of a call. Raises SessionNameError and ConfigurationError."""
         if session is not None:
             check_session_name(session)
+        elif exclusive:
+            raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
+        merged = check_meta(meta, self._meta)
+        if merged:
+            plan = replace(plan, record={**plan.record, "meta": merged})
         settings = self._settings
         if timeouts is not None:
             given = check_setting("timeouts", timeouts, Timeouts)
             settings = replace(settings, timeouts=given.over(settings.timeouts))
-        open_session = partial(self._sessions.open, session)
+        open_session = partial(
+            self._sessions.open,
+            session,
+            meta=merged,
+            exclusive=exclusive,
+            patience=settings.timeouts.total,
+        )
         if self._replaying is None:
             return self._driven(plan, open_session, settings)
         records = self._folder is not None
@@ -235,26 +277,26 @@ class ClientState(Unpicklable, Generic[_Stream]):
         self,
         replaying: Replaying,
         request: Mapping[str, Any],
-        open_session: Callable[[], Entry] | None,
+        open_session: OpenSession | None,
     ) -> _Stream:
         raise NotImplementedError
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> _Stream:
         raise NotImplementedError
 
     def _driver(
         self,
         plan: Plan,
-        open_session: Callable[[], Entry],
+        open_session: Callable[[], Awaitable[Entry]],
         settings: SharedSettings,
         hand_over: _HandOver,
         loop: asyncio.AbstractEventLoop,
     ) -> Driver:
-        def open_if_usable() -> Entry:
+        async def open_if_usable() -> Entry:
             self._check_usable()
-            return open_session()
+            return await open_session()
 
         assert self._http is not None  # noqa: S101 - who replays sends nothing
         return Driver(

@@ -3,38 +3,85 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..errors import RecordingError
+from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from ..truth.replayed_answer import ReplayedAnswer, Replaying
 from ..truth.session_pool import Entry
+from .loop_thread import LoopThread
 
-__all__ = ["AsyncRecordedSource", "RecordedSource"]
+__all__ = ["AsyncRecordedSource", "OpenSession", "RecordedSource"]
+
+OpenSession = Callable[[], Coroutine[Any, Any, Entry]]
 
 
-class RecordedSource(ReplayedAnswer):
-    """One recorded answer, for a stream of the sync client."""
+class _Source(ReplayedAnswer):
+    """open_session: where the answer is recorded again; None to record nothing."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _opening: asyncio.Task[Entry] | None = None
+
+    def __init__(
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
+    ) -> None:
+        super().__init__(replaying, request)
+        self._open_session = open_session
+
+    async def _record(self) -> None:
+        """Open the session and record the answer there. Raises RecordingError."""
+        if self._open_session is None or self.facts.outcome is not None:
+            return
+        self._opening = asyncio.create_task(self._open_session())
+        try:
+            self.record(await self._opening)
+        except asyncio.CancelledError:
+            if self.facts.outcome is None:
+                raise
+        finally:
+            self._opening = None
+
+    def wake(self) -> None:
+        """End a wait. Safe from any thread and in a signal handler."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self._wake_in_loop)
+
+    def _wake_in_loop(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+
+
+class RecordedSource(_Source):
+    """One recorded answer, for a stream of the sync client.
+
+    thread: where the session is opened; None where nothing is recorded.
+    """
 
     def __init__(
         self,
         replaying: Replaying,
         request: Mapping[str, Any],
-        open_session: Callable[[], Entry] | None,
+        open_session: OpenSession | None,
+        thread: LoopThread | None,
     ) -> None:
         super().__init__(replaying, request, open_session)
         self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._thread = thread
+        self._loop = None if thread is None else thread.loop
 
     def open(self) -> None:
         """Find the answer, and wait until it begins. Raises ReplayMissError, RecordingError."""
         try:
             self.find()
+            if self._thread is not None:
+                self._thread.run(self._record)
             self._wait(self.until_begin())
             self.begin()
-        except RecordingError as error:
+        except VesselogError as error:
             self.fail(error)
             raise
         except BaseException:
@@ -56,20 +103,20 @@ class RecordedSource(ReplayedAnswer):
             raise
         return steps
 
+    def wake(self) -> None:
+        """End a wait. Safe from any thread and in a signal handler."""
+        self._wakes.put(None)
+        super().wake()
+
     def _wait(self, seconds: float) -> None:
         if seconds:
             with suppress(Empty):
                 self._wakes.get(timeout=seconds)
 
-    def wake(self) -> None:
-        """End a wait. Safe from any thread and in a signal handler."""
-        self._wakes.put(None)
 
-
-class AsyncRecordedSource(ReplayedAnswer):
+class AsyncRecordedSource(_Source):
     """One recorded answer, for an async stream."""
 
-    _loop: asyncio.AbstractEventLoop | None = None
     _left: asyncio.Event
 
     async def open(self) -> None:
@@ -78,9 +125,10 @@ class AsyncRecordedSource(ReplayedAnswer):
         try:
             async with self.turn():
                 await asyncio.to_thread(self.find)
+            await self._record()
             await self._wait(self.until_begin())
             self.begin()
-        except RecordingError as error:
+        except VesselogError as error:
             self.fail(error)
             raise
         except BaseException:
@@ -108,8 +156,6 @@ class AsyncRecordedSource(ReplayedAnswer):
             async with asyncio.timeout(seconds):
                 await self._left.wait()
 
-    def wake(self) -> None:
-        """End a wait. Safe from any thread and in a signal handler."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
-                self._loop.call_soon_threadsafe(self._left.set)
+    def _wake_in_loop(self) -> None:
+        self._left.set()
+        super()._wake_in_loop()

@@ -6,7 +6,7 @@ it is handed out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,19 +79,12 @@ class Replaying:
 class ReplayedAnswer:
     """One recorded answer, found by the request's key. Nothing in here waits.
 
-    request: what its request line says, the key included. open_session: where the answer is
-    recorded again; None to record nothing.
+    request: what its request line says, the key included.
     """
 
-    def __init__(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: Callable[[], Entry] | None,
-    ) -> None:
+    def __init__(self, replaying: Replaying, request: Mapping[str, Any]) -> None:
         self._replaying = replaying
         self._asked = str(request["key"]), request
-        self._open_session = open_session
         self._copy: AnswerCopy | None = None
         self._recorded: RecordedCall  # once it is found, as the next two
         self._frames: Iterator[RecordedFrame]
@@ -121,7 +114,7 @@ class ReplayedAnswer:
         return self._replaying.answers.turn(*self._asked)
 
     def find(self) -> None:
-        """Find the answer, and begin to record it. Raises ReplayMissError, RecordingError."""
+        """Find the answer. Raises ReplayMissError, RecordingError."""
         facts, answers = self.facts, self._replaying.answers
         try:
             answers.look_for(*self._asked, lambda: facts.outcome is None)
@@ -131,17 +124,22 @@ class ReplayedAnswer:
             facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
             facts.headers, facts.vessel = recorded.headers, recorded.vessel
             facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
-            if self._open_session is not None:
-                copy = AnswerCopy(recorded, self._open_session(), self._asked[1])
-                facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
-                self._copy = copy
         except VesselogError as error:
             self.fail(error)
             raise
         self._recorded, self._frames = recorded, recorded.frames()
         self._pace = Pace(self._replaying.speed, self._replaying.clock)
         self._replaying.running.add(self)
+
+    def record(self, entry: Entry) -> None:
+        """Record the answer, once it is found, there too. Raises RecordingError."""
+        facts = self.facts
         if facts.outcome is not None:  # the stream was left meanwhile
+            entry.close()
+            return
+        self._copy = copy = AnswerCopy(self._recorded, entry, self._asked[1])
+        facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
+        if facts.outcome is not None:
             self._let_go(facts.outcome)
 
     def until_begin(self) -> float:

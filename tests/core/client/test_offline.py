@@ -306,6 +306,30 @@ def test_overlapping_streams_of_one_session_are_recorded_apart(kind: str) -> Non
 
 
 @BOTH
+def test_exclusive_turns_wait_for_each_other_and_meta_is_kept_as_live(kind: str) -> None:
+    record_app(kind)
+    with replaying(kind, recordings="again", meta={"user": "x"}) as talker:
+        first = talker.stream("lab/m", "hi", session="chat", exclusive=True, temperature=0.5)
+        talker.open(first)
+        behind = [
+            talker.stream(model, said, session="chat", exclusive=True, meta={"turn": turn})
+            for turn, (model, said) in enumerate([("lab/m", "retry"), ("open/m", "hi")])
+        ]
+        waiting = [talker.begin(stream) for stream in behind]
+        behind[0].cancel()
+        left = waiting[0].result(PATIENCE)
+        assert (left.error, left.text, left.outcome) == (None, "", "cancelled")
+        assert not waiting[1].done()
+        talker.leave(first)
+        assert waiting[1].result(PATIENCE).text == "Guten Tag"
+    one, two = Recording("again/chat.jsonl").calls()
+    assert (one.outcome, two.outcome) == ("cancelled", "complete")
+    assert (one.request["meta"], two.request["meta"]) == ({"user": "x"}, {"user": "x", "turn": 1})
+    report = verify(Path("again/chat.jsonl"))
+    assert report.ok, report.findings
+
+
+@BOTH
 def test_what_was_not_recorded_is_a_miss_that_says_so(kind: str) -> None:
     with (
         LoopbackServer([lambda talk: talk.answer("Hi")]) as server,

@@ -81,7 +81,7 @@ def test_a_writer_may_come_while_a_session_is_read(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_list, "open_recording", opened)
         patch.setattr(session_list, "scan", scanning)
-        patch.setattr(file_lock, "_PATIENCE_SECONDS", 0.0)
+        patch.setattr(file_lock, "READERS_PATIENCE", 0.0)
         assert summarize(path).error is None
     assert summarize(path).calls == 2
 
