@@ -137,10 +137,11 @@ class ReplayedAnswer:
         if facts.outcome is not None:  # the stream was left meanwhile
             entry.close()
             return
-        self._copy = copy = AnswerCopy(self._recorded, entry, self._asked[1])
+        copy = AnswerCopy(self._recorded, entry, self._asked[1])
         facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
-        if facts.outcome is not None:
-            self._let_go(facts.outcome)
+        self._copy = copy
+        if self.facts.outcome is not None:
+            self._let_go(self.facts.outcome)
 
     def until_begin(self) -> float:
         """Seconds until the answer begins, or is refused."""
