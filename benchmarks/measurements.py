@@ -111,6 +111,12 @@ def _without_http(*, quick: bool) -> list[Measurement]:
             )
             for count in _EARLIER_CHUNKS
         ),
+        Measurement(
+            "conversation",
+            script,
+            "conversation",
+            {**openai, "calls": 100 if quick else 10_000, "window": 50 if quick else 1000},
+        ),
         Measurement("import", "import_time.py", "import_time", {"turns": 1 if quick else 10}),
     ]
 

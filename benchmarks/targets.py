@@ -192,6 +192,12 @@ TARGETS = (
         "pipeline openai",
         "ratio",
     ),
+    _figure(
+        "one session of 10,000 calls: CPU of the last 1,000 against the first 1,000",
+        1.2,
+        "conversation",
+        "ratio",
+    ),
     _ratio(
         "durability `interval` against `process`, CPU per chunk, 100 paced streams",
         None,

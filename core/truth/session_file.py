@@ -124,7 +124,9 @@ class SessionFile:
             appender.check_file()
             t = self.write_lock.now()
             n = appender.ready(t) + 1
-            if end.state.begun and not end.state.ended:
+            if not end.state.begun:  # an interrupt came before its request was written
+                self.calls -= end.state.number == self.calls
+            elif not end.state.ended:
                 appender.append(end.line(n, t), n, end.confirm)
         except RecordingError as error:
             end.error = error
