@@ -237,7 +237,8 @@ def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) ->
     for line in _lines(path, found.unfinished, pause):
         if isinstance(line, Torn):
             return
-        tally = found.unfinished.get(line.fields.get("call", 0))
+        call = line.fields.get("call")  # anything, in a file that was edited
+        tally = found.unfinished.get(call) if type(call) is int else None
         if tally is not None and line.fields["type"] == "frame":
             try:
                 tally.add(payload_of(line.fields))
