@@ -199,7 +199,9 @@ def test_what_is_recorded_while_replaying_is_clean_and_replays_the_same(
             assert [frame.raw for frame in call.frames()] == [
                 frame.raw for frame in original.frames()
             ]
-            assert list(call.chunks()) == list(original.chunks())
+            assert without_places([list(call.chunks())]) == without_places(
+                [list(original.chunks())]
+            )
             assert call.metrics == original.metrics
     with replaying(kind, replay="again") as talker:
         assert without_places(app(talker)) == without_places(live)
