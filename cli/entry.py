@@ -26,6 +26,7 @@ from . import (
     models,
     new_vessel,
     output,
+    prune,
     recover,
     rederive,
     replay,
@@ -40,7 +41,7 @@ __all__ = ["main", "parser"]
 
 _COMMANDS = (
     *(demo, chat, replay, ls, show, follow, verify, recover, salvage, rederive, diff, decode),
-    *(vessels, models, bench, new_vessel),
+    *(prune, vessels, models, bench, new_vessel),
 )
 
 

@@ -11,6 +11,8 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RecordingError, RecordingLockedError
@@ -22,6 +24,7 @@ __all__ = [
     "LockedByReaderError",
     "has_writer",
     "lock_file",
+    "locked_folder",
     "try_lock",
     "unlock_file",
 ]
@@ -87,6 +90,22 @@ def unlock_file(fd: int) -> None:
         import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Generator[None]:
+    """Keep others from deleting in this folder; waits for who does so. Raises OSError."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _lock_now(fd: int, *, shared: bool) -> None:

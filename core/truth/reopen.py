@@ -65,22 +65,27 @@ class FileState:
     unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
 
 
-def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> Appender:
-    """The existing file, locked. Nothing may be appended before its end is known.
+def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> Appender | None:
+    """The existing file, locked; None if it was deleted.
 
-    own: refuse a file of another user. wait: for readers, who hold the lock for a moment. Raises
-    RecordingLockedError, RecordingError.
+    Nothing may be appended before its end is known. own: refuse a file of another user. wait: for
+    readers, who hold the lock for a moment. Raises RecordingLockedError, RecordingError.
     """
     while True:
         with explained(f"record to {path}"):
-            fd = open_file(path)
+            try:
+                fd = open_file(path)
+            except FileNotFoundError:
+                if os.path.islink(path):  # noqa: PTH114 - as elsewhere
+                    raise  # it leads nowhere
+                return None
         with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
             lock_file(fd, path, wait=wait)
             if is_at(fd, path):
                 return Appender(fd, path, durability, unread=True)
-        os.close(fd)  # the file was replaced before it was locked
+        os.close(fd)  # the file was deleted or replaced before it was locked
 
 
 def closed_state(appender: Appender, path: Path) -> FileState | None:

@@ -21,7 +21,7 @@ from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
 from .file_lock import lock_file
-from .files import closed_on_error, create_file, explained, make_folder
+from .files import closed_on_error, create_file, explained, is_at, make_folder
 from .line import build_line
 from .line_types import header_line, open_line, request_line
 from .reopen import FileState, claim_file, closed_state, repaired_state
@@ -102,7 +102,10 @@ class Session(SessionFile):
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
         session._natives = natives
         with session.write_lock:
-            session.appender = claim_file(session.path, session._durability, own=False, wait=True)
+            appender = claim_file(session.path, session._durability, own=False, wait=True)
+            if appender is None:
+                raise RecordingError(f"there is no recording {path}")
+            session.appender = appender
             session._read()
         return session
 
@@ -159,9 +162,12 @@ class Session(SessionFile):
             return writer
 
     def _take(self, *, wait: bool) -> bool:
-        if not _exists(self.path) and self._create_file(wait=wait):
-            return True
-        self.appender = appender = claim_file(self.path, self._durability, own=True, wait=wait)
+        appender = None
+        while appender is None:  # the file may be deleted meanwhile
+            if not _exists(self.path) and self._create_file(wait=wait):
+                return True
+            appender = claim_file(self.path, self._durability, own=True, wait=wait)
+        self.appender = appender
         with self._closed_on_error(appender):
             found = closed_state(appender, self.path)
             if found is not None:
@@ -174,7 +180,7 @@ class Session(SessionFile):
             self._go_on(appender, repaired_state(appender, self.path))
 
     def _create_file(self, *, wait: bool) -> bool:
-        """Make the file. Returns False if there is one already."""
+        """Make the file. Returns False if there is one already, or if it was deleted at once."""
         with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
         with explained(f"record to {self.path}"):
@@ -184,8 +190,11 @@ class Session(SessionFile):
                 return False
         with closed_on_error(fd), explained(f"lock {self.path}"):
             lock_file(fd, self.path, wait=wait)
-            self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
-        return True
+            if is_at(fd, self.path):
+                self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
+                return True
+        os.close(fd)  # it was deleted before it was locked
+        return False
 
     @contextmanager
     def _closed_on_error(self, appender: Appender) -> Generator[None]:

@@ -227,10 +227,22 @@ class CallWriter:
         if end.error is not None:
             raise end.error
 
-    def abandon(self) -> None:
-        """End the call as abandoned, now or when the lock is next free. Safe in a finaliser."""
+    def abandon(
+        self,
+        outcome: Outcome = "abandoned",
+        *,
+        error: VesselogError | None = None,
+        natives: NativeMessages | None = None,
+        **figures: Mapping[str, Any] | None,
+    ) -> None:
+        """End the call, now or when the lock is next free. Safe in a finaliser."""
         if not self._ended:
-            self._file.queue(CallEnd(self._state, {"outcome": "abandoned"}, {}, unattended=True))
+            messages = natives_record(natives or {})
+            ending: dict[str, Any] = {"outcome": outcome}
+            if error is not None:
+                ending["error"] = error.to_record()
+            end = CallEnd(self._state, ending, figures, messages=messages, unattended=True)
+            self._file.queue(end)
             self._ended = True
             self._file.settle()
 
