@@ -41,7 +41,7 @@ def _messages(content: dict[str, Any], place: str) -> list[Message]:
     parts = read_objects(content.get("parts", []), _NAME, f"{place}.parts")
     if role == "model":
         return [_answer(content, parts, place)]
-    if role not in {"user", "function"}:
+    if role not in ("user", "function"):
         raise unreadable(_NAME, f"{place}.role", "must be user or model")
     extra = {key: value for key, value in content.items() if key not in {"role", "parts"}}
     results = [part.keys() == _RESPONSE for part in parts]
@@ -68,6 +68,8 @@ def _of_user(content: Any, place: str, extra: dict[str, Any]) -> Message:
 
 def _content(parts: list[dict[str, Any]], place: str) -> Any:
     """A text alone is the content; it stays a part if it is empty, which would be no part."""
+    if not parts:
+        return ""
     if len(parts) == 1 and parts[0].keys() == {"text"} and parts[0]["text"]:
         return parts[0]["text"]
     return [_part(part, f"{place}[{number}]") for number, part in enumerate(parts)]
