@@ -86,10 +86,12 @@ class OtherPart(_Value):
 
 
 def _part(value: Any) -> Any:
-    kinds: dict[Any, type[_Value]] = {"text": TextPart, "image_url": ImagePart}
+    kinds: dict[str, type[_Value]] = {"text": TextPart, "image_url": ImagePart}
     if isinstance(value, Mapping):
         part = cast("Mapping[str, Any]", value)
-        return kinds.get(part.get("type"), OtherPart).model_validate(part)
+        kind = part.get("type")
+        made = kinds.get(kind, OtherPart) if isinstance(kind, str) else OtherPart
+        return made.model_validate(part)
     return value
 
 
