@@ -35,6 +35,7 @@ from . import (
     vessels,
 )
 from .exit_status import EPILOG, ExitStatus, status_of
+from .termination import sigterm_raises
 
 __all__ = ["main", "parser"]
 
@@ -85,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: `sys.argv`); returns the exit status."""
     _prepare_streams()
+    with sigterm_raises() as received:
+        status = _run(argv)
+    interrupted = received.terminated and status == ExitStatus.INTERRUPTED
+    return ExitStatus.TERMINATED if interrupted else status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
         with _logs_made_safe():

@@ -27,6 +27,7 @@ class ExitStatus(IntEnum):
     UNDECODABLE = 5
     DRIFT = 6
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EPILOG = (
@@ -34,7 +35,7 @@ EPILOG = (
     "for diff, different, "
     "2 wrong usage, 3 the answer was truncated, 4 the provider answered with an error, "
     "5 the answer cannot be decoded, 6 a recording is undamaged but decodes differently now, "
-    "130 interrupted"
+    "130 interrupted by Ctrl-C, 143 by SIGTERM"
 )
 
 

@@ -264,16 +264,19 @@ def endless(talk: Conversation) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_ends_the_answer_which_is_recorded_as_cancelled() -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_answer_which_is_recorded_as_cancelled(
+    number: signal.Signals, status: int
+) -> None:
     with LoopbackServer([endless]) as server:
         process = start("chat", "ollama/m", "hi", "--base-url", server.url)
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.read(6) == b"HelHel"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.stdout.read()
         told = process.stderr.read().decode()
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(PATIENCE) == status
         process.stdout.close()
         process.stderr.close()
     assert told.startswith("cancelled · ")

@@ -1,0 +1,69 @@
+"""SIGTERM ends a command as Ctrl-C does; test_chat.py and test_bench.py test what is recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from commands import start
+from patience import PATIENCE
+from sessions import request, step, write
+from vesselog.cli.termination import Terminated, sigterm_raises
+from vesselog.core.truth.session import Session
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_waits_ends_without_a_traceback(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    session = Session.open(tmp_path, "s")
+    writer = session.begin(request())
+    write(writer, [step(0, "Hel")])
+    process = start("follow", str(session.path))
+    assert process.stdout is not None
+    assert process.stdout.read(3) == b"Hel"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+    writer.end("complete")
+    session.close()
+    assert process.returncode == status
+    assert b"Traceback" not in err
+
+
+def test_it_is_raised_inside_the_block_alone() -> None:
+    with sigterm_raises() as received:
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
+        assert received.terminated
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_program_that_ignores_or_handles_it_keeps_doing_so() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with sigterm_raises() as received:
+            signal.raise_signal(signal.SIGTERM)
+            assert not received.terminated
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_other_threads_leave_the_signal_alone() -> None:
+    """Python sets signal handlers in the main thread only."""
+    entered: list[bool] = []
+
+    def run() -> None:
+        with sigterm_raises() as received:
+            entered.append(received.terminated)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(PATIENCE)
+    assert entered == [False]
