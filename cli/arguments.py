@@ -8,13 +8,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .find_recording import NamedRecording
+
 if TYPE_CHECKING:
     from ..core.vessel import Vessel
 
 __all__ = [
+    "RECORDING",
     "Commands",
     "add_call",
     "add_json",
+    "add_lookup",
     "add_option",
     "add_out",
     "add_recording",
@@ -34,6 +38,8 @@ else:
     Commands = Any
 
 
+RECORDING = "a recording: its file, its session name (or how that begins), or last for the newest"
+
 # The deadlines of the client that a command can change: fields of its Timeouts.
 _TIMEOUTS = ("connect", "write", "first_chunk", "idle", "total")
 
@@ -44,8 +50,14 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add `FILE`, one recording."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="a recording (…/SESSION.jsonl)")
+    """Add `FILE`, one recording, and `--recordings`."""
+    parser.add_argument("file", metavar="FILE", type=NamedRecording, help=RECORDING)
+    add_lookup(parser)
+
+
+def add_lookup(parser: argparse.ArgumentParser) -> None:
+    """Add `--recordings`, the folder in which recordings are found by session name."""
+    add_recordings(parser, "the folder where session names are looked up")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -94,14 +106,16 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_recordings(parser: argparse.ArgumentParser) -> None:
-    """Add `--recordings`, the folder for new recordings."""
+def add_recordings(
+    parser: argparse.ArgumentParser, what: str = "the folder for the recording"
+) -> None:
+    """Add `--recordings`. what: what the folder is for."""
     parser.add_argument(
         "--recordings",
         metavar="DIR",
         type=Path,
         default=Path("recordings"),
-        help="the folder for the recording (default: recordings)",
+        help=f"{what} (default: recordings)",
     )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NoReturn
 
+from ..core.nearest import did_you_mean
 from ..core.version import VERSION
 from . import (
     bench,
@@ -35,6 +37,7 @@ from . import (
     vessels,
 )
 from .exit_status import EPILOG, ExitStatus, status_of
+from .find_recording import find_named
 from .termination import sigterm_raises
 
 __all__ = ["main", "parser"]
@@ -48,6 +51,7 @@ _COMMANDS = (
 class _Parser(argparse.ArgumentParser):
     """Prints usage errors in one line, and allows options between a command's arguments."""
 
+    commands: Mapping[str, _Parser] = MappingProxyType({})
     _mixing = False
 
     def parse_known_args(  # type: ignore[override]
@@ -61,6 +65,27 @@ class _Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing = False
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse a command line; a misspelt command or option gets the nearest name."""
+        given = list(sys.argv[1:] if args is None else args)
+        commands = self.commands
+        if given and not given[0].startswith("-") and given[0] not in commands:
+            self.error(f"there is no command {given[0]!r}{did_you_mean(given[0], commands)}")
+        parsed, unknown = self.parse_known_args(given, namespace)
+        if unknown:
+            commands.get(given[0], self).refuse(unknown)
+        return parsed
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Report arguments that the command does not take."""
+        name = unknown[0].partition("=")[0]
+        if not name.startswith("-"):
+            self.error(f"unexpected argument {name!r}; put quotes around a text of several words")
+        options = self._option_string_actions
+        self.error(f"there is no option {name}{did_you_mean(name, options)}")
 
     def error(self, message: str) -> NoReturn:
         output.print_error(f"{message}; see {self.prog} --help", self.prog)
@@ -80,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
+    top.commands = commands.choices
     return top
 
 
@@ -96,6 +122,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
         with _logs_made_safe():
+            find_named(arguments)
             return int(arguments.run(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.OK

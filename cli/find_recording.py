@@ -1,0 +1,79 @@
+"""Finds the recording that a command line names: by path, by session name, or as `last`.
+
+The beginning of a session name is enough where no other session's name begins like it: generated
+names are long, and tables cut them on a narrow terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["NamedRecording", "find_named", "find_recording"]
+
+LAST = "last"
+# More names do not help to find the right one.
+_MOST_NAMES = 5
+
+
+class NamedRecording(str):
+    """A recording as it stands on the command line; `find_named` puts its path in its place."""
+
+    __slots__ = ()
+
+
+def find_named(arguments: argparse.Namespace) -> None:
+    """Replace each NamedRecording by its path. Raises RecordingError."""
+    for name, value in vars(arguments).items():
+        if isinstance(value, NamedRecording):
+            setattr(arguments, name, find_recording(value, arguments.recordings))
+
+
+def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
+    """The recording that `text` names, a session name being looked up in `folder`.
+
+    A file that exists is always meant itself, and so is anything that can only be a path, whether
+    it exists or not. folders: a folder may be meant, too. Raises RecordingError, which names the
+    sessions with similar names.
+    """
+    from ..core.errors import RecordingError
+    from ..core.nearest import nearest_names
+    from ..core.truth.recorded_requests import recordings_in
+    from ..core.truth.session_names import SUFFIX
+
+    path = Path(text)
+    # The name may have been copied from a table that cut it.
+    name = text.removesuffix("…").removesuffix(SUFFIX)
+    exists = path.exists() and (folders or not path.is_dir())
+    if exists or name in {"", "-"} or name != Path(name).name:
+        return path
+    sessions = {found.stem: found for found in recordings_in(folder)} if folder.is_dir() else {}
+    if text == LAST:
+        if not sessions:
+            raise RecordingError(f"there is no last recording: {folder} has no recordings")
+        return max(sessions.values(), key=_changed)
+    if name in sessions:
+        return sessions[name]
+    beginning = [session for session in sessions if session.startswith(name)]
+    if len(beginning) == 1:
+        return sessions[beginning[0]]
+    if beginning:
+        raise RecordingError(f"{text!r} may be any of {_listed(beginning)}")
+    near = nearest_names(name, [LAST, *sessions], most=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise RecordingError(
+        f"there is no recording {text!r}: no such file, and no such session in {folder}{hint}"
+    )
+
+
+def _changed(path: Path) -> float:
+    """When the file was written to last."""
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it was removed meanwhile, or is a link that leads nowhere
+        return 0.0
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
