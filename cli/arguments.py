@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECORDING",
+    "RECORDINGS",
     "Commands",
     "add_call",
     "add_json",
@@ -24,9 +25,11 @@ __all__ = [
     "add_recording",
     "add_recordings",
     "add_server",
+    "add_set",
     "add_timeout",
     "configured_vessel",
     "count",
+    "effort",
     "key_value",
     "speed",
 ]
@@ -38,6 +41,7 @@ else:
     Commands = Any
 
 
+RECORDINGS = Path("recordings")
 RECORDING = "a recording: its file, its session name (or how that begins), or last for the newest"
 
 # The deadlines of the client that a command can change: fields of its Timeouts.
@@ -114,7 +118,7 @@ def add_recordings(
         "--recordings",
         metavar="DIR",
         type=Path,
-        default=Path("recordings"),
+        default=RECORDINGS,
         help=f"{what} (default: recordings)",
     )
 
@@ -129,6 +133,20 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         type=key_value,
         default=[],
         help="an option of the provider, for example temperature=0; may be repeated",
+    )
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`, which may be repeated."""
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        action="append",
+        type=_key_value_or_file,
+        default=[],
+        help="set any field of the request: max_tokens=100, seed=1, stop=END, "
+        "response_format=@schema.json …; VALUE is JSON, @FILE (a file with JSON), or else text; "
+        "may be repeated",
     )
 
 
@@ -165,6 +183,19 @@ def key_value(text: str) -> tuple[str, Any]:
         return key, value
 
 
+def _key_value_or_file(text: str) -> tuple[str, Any]:
+    """Parse `KEY=VALUE` or `KEY=@FILE`, a file with JSON."""
+    key, value = key_value(text)
+    if not isinstance(value, str) or not value.startswith("@"):
+        return key, value
+    try:
+        return key, json.loads(Path(value[1:]).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: the file is not JSON") from None
+
+
 def _timeout(text: str) -> tuple[str, float | None]:
     name, _, seconds = text.partition("=")
     if name in _TIMEOUTS and seconds == "none":
@@ -190,6 +221,17 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
     return value
+
+
+def effort(text: str) -> str | int:
+    """Parse a reasoning effort: a number of tokens, or a word such as `low`."""
+    if text.isdecimal():
+        return int(text)
+    if not text[:1].isalpha():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an effort: give a word such as low, or a number of tokens"
+        )
+    return text
 
 
 def speed(text: str) -> float:

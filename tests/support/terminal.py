@@ -1,0 +1,88 @@
+"""The command line on a terminal of its own: a pseudo-terminal that a test types into and reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
+
+from patience import PATIENCE
+
+__all__ = ["CTRL_C", "CTRL_D", "UP", "Terminal", "terminal"]
+
+CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
+
+
+class Terminal:
+    """A running command. screen: all that it has written."""
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        self.process = process
+        self.screen = ""
+        self._descriptor = descriptor
+        self._seen = 0
+
+    def type(self, text: str) -> None:
+        """Type a text, control characters included."""
+        os.write(self._descriptor, text.encode())
+
+    def expect(self, text: str) -> str:
+        """Read until this text is there; returns what came before it, since the last one."""
+        while (found := self.screen.find(text, self._seen)) < 0:
+            assert self._read(), f"{text!r} never came: {self.screen!r}"
+        before = self.screen[self._seen : found]
+        self._seen = found + len(text)
+        return before
+
+    def ended(self) -> int:
+        """Read until the command has ended; returns its exit status."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
+        assert ready, f"nothing more came: {self.screen!r}"
+        try:
+            data = os.read(self._descriptor, 1 << 16)
+        except OSError:  # Linux: nobody has the other end open any more
+            return False
+        self.screen += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+
+@contextmanager
+def terminal(
+    *arguments: str,
+    columns: int = 80,
+    env: Mapping[str, str] | None = None,
+    stdout: int | None = None,
+) -> Iterator[Terminal]:
+    """Run `vesselog` on a terminal. stdout: goes there instead."""
+    above, below = pty.openpty()
+    ioctl(below, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    surroundings = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "vesselog", *arguments],
+        stdin=below,
+        stdout=below if stdout is None else stdout,
+        stderr=below,
+        env={**surroundings, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUTF8": "1", **(env or {})},
+        start_new_session=True,  # the terminal then becomes the session's, so that Ctrl-C arrives
+        preexec_fn=lambda: ioctl(below, termios.TIOCSCTTY, 0),
+    )
+    os.close(below)
+    try:
+        yield Terminal(process, above)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+        os.close(above)
