@@ -74,7 +74,15 @@ class Conversation:
         asked = [each.text for each in self._messages if getattr(each, "role", "") == "user"]
         earlier = f" · {len(self._messages)} earlier messages" if asked else ""
         print_note(f"{self._model}{earlier} · /help for help, Ctrl-D to end", DIM)
-        lines = LineInput(asked)
+        try:
+            self._loop(LineInput(asked))
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            pass  # Ctrl-C again, before the first was dealt with
+        return self._path
+
+    def _loop(self, lines: LineInput) -> None:
         while (text := lines.read(_PROMPT)) is not None and text.strip() not in _ENDS:
             if text.strip() == "/help":
                 for line in _HELP:
@@ -83,7 +91,6 @@ class Conversation:
                 print_error(f"there is no command {text.strip()}; /help lists them")
             else:
                 self._talk(text, lines)
-        return self._path
 
     def _talk(self, question: str, lines: LineInput) -> None:
         """Ask, and ask again with the results of the tools that the answer calls."""

@@ -17,6 +17,13 @@ from patience import PATIENCE
 
 __all__ = ["CTRL_C", "CTRL_D", "UP", "Terminal", "terminal"]
 
+# Only the controlling terminal of a process's session sends Ctrl-C to it.
+_PROGRAM = """
+import fcntl, runpy, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+runpy.run_module("vesselog", run_name="__main__", alter_sys=True)
+"""
+
 CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
 
 
@@ -70,13 +77,12 @@ def terminal(
     ioctl(below, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     surroundings = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "vesselog", *arguments],
+        [sys.executable, "-W", "error", "-c", _PROGRAM, *arguments],
         stdin=below,
         stdout=below if stdout is None else stdout,
         stderr=below,
         env={**surroundings, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUTF8": "1", **(env or {})},
-        start_new_session=True,  # the terminal then becomes the session's, so that Ctrl-C arrives
-        preexec_fn=lambda: ioctl(below, termios.TIOCSCTTY, 0),
+        start_new_session=True,
     )
     os.close(below)
     try:
