@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from patience import PATIENCE
 from vesselog import Recording, verify
 
 terminal_module = pytest.importorskip("terminal", reason="pseudo-terminals of POSIX")
-CTRL_C, CTRL_D, UP = terminal_module.CTRL_C, terminal_module.CTRL_D, terminal_module.UP
+CTRL_D, UP = terminal_module.CTRL_D, terminal_module.UP
 Terminal, terminal = terminal_module.Terminal, terminal_module.terminal
 
 PROMPT = ">>> "
@@ -131,7 +130,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation() -> None:
         screen.expect(PROMPT)
         screen.type("first\n")
         screen.expect("Half an ")
-        screen.type(CTRL_C)
+        screen.press_ctrl_c()
         assert "cancelled · 1 chunk" in screen.expect(PROMPT)
         ask(screen, "second", "Done")
         screen.type(CTRL_D)
@@ -180,15 +179,15 @@ def test_at_an_empty_prompt_ctrl_c_twice_ends_it() -> None:
         screen.expect(PROMPT)
         screen.type("given up")
         screen.expect("given up")
-        screen.type(CTRL_C)
+        screen.press_ctrl_c()
         assert "again" not in screen.expect(PROMPT)
-        screen.type(CTRL_C)
+        screen.press_ctrl_c()
         screen.expect("Ctrl-C again, ends the conversation")
         screen.expect(PROMPT)
         ask(screen, "something in between", "One")
-        screen.type(CTRL_C)
+        screen.press_ctrl_c()
         screen.expect(PROMPT)
-        screen.type(CTRL_C)
+        screen.press_ctrl_c()
         assert screen.ended() == 0
         assert said(server) == [[("user", "something in between")]]
 
@@ -197,13 +196,13 @@ def test_sigterm_ends_the_conversation_at_the_prompt_and_in_an_answer() -> None:
     with LoopbackServer([unfinished]) as server:
         with chat(server) as screen:
             screen.expect(PROMPT)
-            screen.process.send_signal(signal.SIGTERM)
+            screen.terminate()
             assert screen.ended() == 143
         with chat(server) as screen:
             screen.expect(PROMPT)
             screen.type("first\n")
             screen.expect("Half an ")
-            screen.process.send_signal(signal.SIGTERM)
+            screen.terminate()
             assert screen.ended() == 143
         assert "cancelled · 1 chunk" in screen.screen
         assert "Traceback" not in screen.screen

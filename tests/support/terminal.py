@@ -12,10 +12,11 @@ import termios
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fcntl import ioctl
+from pathlib import Path
 
 from patience import PATIENCE
 
-__all__ = ["CTRL_C", "CTRL_D", "UP", "Terminal", "terminal"]
+__all__ = ["CTRL_D", "UP", "Terminal", "terminal"]
 
 # Only the controlling terminal of a process's session sends Ctrl-C to it.
 _PROGRAM = """
@@ -24,7 +25,7 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 runpy.run_module("vesselog", run_name="__main__", alter_sys=True)
 """
 
-CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
+CTRL_D, UP = "\x04", "\x1b[A"
 
 
 class Terminal:
@@ -48,11 +49,27 @@ class Terminal:
         self._seen = found + len(text)
         return before
 
+    def press_ctrl_c(self) -> None:
+        """Type Ctrl-C once the command waits."""
+        self._wait_until_it_waits()
+        self.type("\x03")
+
+    def terminate(self) -> None:
+        """Send SIGTERM once the command waits."""
+        self._wait_until_it_waits()
+        self.process.terminate()
+
     def ended(self) -> int:
         """Read until the command has ended; returns its exit status."""
         while self._read():
             pass
         return self.process.wait(PATIENCE)
+
+    def _wait_until_it_waits(self) -> None:
+        """Python's readline does not notice a signal between its prompt and its `select`."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.exists() and stat.read_text("utf-8").rpartition(") ")[2][0] not in "SZ":
+            os.sched_yield()
 
     def _read(self) -> bool:
         ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
