@@ -33,10 +33,8 @@ _BYTES_A_PIECE = 512
 
 _SSE = Framing.SSE  # looking up a member of an enumeration costs as much as a comparison
 
-# A line that is neither a comment nor one of the four fields, nor white space alone.
-_NO_FIELD = re.compile(
-    r"(?:\A|(?<=[\r\n]))(?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*[^ \t\r\n]"
-)
+# The end of a line, and one that is neither a comment nor a field, nor white space alone.
+_NO_FIELD = re.compile(r"[\r\n](?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*[^ \t\r\n]")
 
 
 class Frame:
@@ -79,7 +77,7 @@ class Frame:
             self.data = None  # a comment
         else:
             self.event, self.data = _parse_event(text)
-            self.ignored = _NO_FIELD.search(text) is not None
+            self.ignored = _NO_FIELD.search("\n" + text) is not None
 
     def json(self) -> Any:
         """The payload, parsed. Raises ValueError if there is none or it is not JSON."""

@@ -226,6 +226,18 @@ class Vessel(Unpicklable, ABC):
     def failure(self, status: int, text: str) -> ProviderError:
         """The error for an HTTP error status and its body."""
 
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """The request of this dialect that has this body, for gateways and for history.
+
+        route: the URL's path, or the URL. body: the JSON value. `request` makes an equal body of
+        what this gives: an assistant's message has its own form in `native`, and what ChatRequest
+        has no field for is in `extra_body`.
+
+        Raises InvalidRequestError, which names the place, for a body that is not of the dialect;
+        NotImplementedError if the vessel does not read requests.
+        """
+        raise NotImplementedError
+
     def encode(self, chunk: StreamChunk) -> bytes | None:  # noqa: ARG002 - for subclasses
         """The frame for `chunk` in this dialect, for servers.
 

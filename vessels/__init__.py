@@ -25,6 +25,7 @@ _HOMES = (
         "..core.mending",
         "..core.native",
         "..core.request",
+        "..core.validation",
         "..core.vessel",
     ),
     *(
@@ -41,6 +42,7 @@ _HOMES = (
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
+        ".request_reader",
         ".tool_calls",
         ".wire_values",
     ),
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
         ToolFunction,
         chat_request,
     )
+    from ..core.validation import explain
     from ..core.vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
     from .anthropic import Anthropic
     from .azure import Azure
@@ -107,7 +110,14 @@ if TYPE_CHECKING:
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
-    from .history import INVALID_JSON, native_objects, native_of, valid_arguments, valid_history
+    from .history import (
+        ANNOTATIONS,
+        INVALID_JSON,
+        native_objects,
+        native_of,
+        valid_arguments,
+        valid_history,
+    )
     from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
@@ -134,15 +144,27 @@ if TYPE_CHECKING:
     from .provider_errors import error_in_band, error_in_event, error_of_status, is_retryable
     from .repeated_fields import RepeatFilter
     from .request_parts import (
+        RESULTS,
         Conversation,
         InlineImage,
         chosen_tool,
         conversation,
         inline_image,
+        is_schema,
         names_by_call_id,
         refuse_custom_tools,
         requested_format,
         stop_list,
+    )
+    from .request_reader import (
+        body_of,
+        path_of,
+        read_back,
+        read_call,
+        read_fields,
+        read_message,
+        read_objects,
+        unreadable,
     )
     from .tool_calls import ToolCalls
     from .wire_values import list_in, object_in, sum_of_counts, text_of
@@ -162,10 +184,12 @@ else:
 
 
 __all__ = [
+    "ANNOTATIONS",
     "BUILT_IN",
     "DONE",
     "INVALID_JSON",
     "PRESETS",
+    "RESULTS",
     "VLLM",
     "XAI",
     "ZAI",
@@ -243,6 +267,7 @@ __all__ = [
     "WireRequest",
     "arguments_object",
     "arguments_text",
+    "body_of",
     "chat_request",
     "chosen_tool",
     "chunk_to_openai",
@@ -252,9 +277,11 @@ __all__ = [
     "error_in_band",
     "error_in_event",
     "error_of_status",
+    "explain",
     "function_of",
     "inline_image",
     "is_retryable",
+    "is_schema",
     "is_word",
     "json_values",
     "list_in",
@@ -270,7 +297,13 @@ __all__ = [
     "native_of",
     "object_in",
     "ollama_base_url",
+    "path_of",
     "path_segment",
+    "read_back",
+    "read_call",
+    "read_fields",
+    "read_message",
+    "read_objects",
     "refuse_custom_tools",
     "requested_format",
     "route_url",
@@ -278,6 +311,7 @@ __all__ = [
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "unreadable",
     "valid_arguments",
     "valid_history",
     "with_root",

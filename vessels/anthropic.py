@@ -25,6 +25,7 @@ from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .anthropic_answer import AnthropicDecoder
 from .anthropic_messages import container_of, system_and_messages
+from .anthropic_read import read_anthropic
 from .base_urls import route_url
 from .provider_errors import error_of_status
 from .request_parts import chosen_tool, refuse_custom_tools, requested_format, stop_list
@@ -71,6 +72,19 @@ class Anthropic(Vessel):
 
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
+        body = self._body(chat)
+        return WireRequest(
+            url=self._url(_MESSAGES),
+            body=body,
+            stream=bool(body["stream"]),
+            split_think=chat.split_think,
+        )
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """The request of `/v1/messages`."""
+        return read_anthropic(route, body, self._body)
+
+    def _body(self, chat: ChatRequest) -> dict[str, Any]:
         if chat.n not in {None, 1}:
             chat.refuse(self.name, n="it gives one answer per request")
         chat.refuse(
@@ -111,12 +125,7 @@ class Anthropic(Vessel):
                 "anthropic needs max_tokens: give it with the request, or once for all as "
                 "Anthropic(max_tokens=…)"
             )
-        return WireRequest(
-            url=self._url(_MESSAGES),
-            body=body,
-            stream=bool(body["stream"]),
-            split_think=chat.split_think,
-        )
+        return body
 
     def decoder(self, request: WireRequest) -> AnthropicDecoder:  # noqa: ARG002 - one answer, always
         """A fresh decoder."""

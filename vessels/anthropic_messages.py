@@ -3,7 +3,9 @@
 https://docs.claude.com/en/api/messages. An answer of this vessel goes back as it came, all blocks
 in their order; history.py makes any other valid. What the API would refuse is left out of both:
 text that is white space alone, and messages without content. The results of tools in a row are one
-user's message. Parts of the API's own kinds (documents, `cache_control`) pass through.
+user's message, with the parts of the user's message that follows, if its content is given as parts:
+so the API has them, and reads two messages in the same way. Parts of the API's own kinds
+(documents, `cache_control`) pass through.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from ..core.request import ImagePart, Message, Part
 from .anthropic_block import input_object
 from .call_arguments import arguments_object
 from .history import native_objects, native_of, valid_history
-from .request_parts import conversation, inline_image
+from .request_parts import RESULTS, conversation, inline_image
 
 __all__ = ["container_of", "system_and_messages"]
 
@@ -42,7 +44,16 @@ def system_and_messages(messages: Iterable[Message]) -> tuple[Any, list[dict[str
         prompt = system[0].content
     elif system:
         prompt = [block for message in system for block in _texts(message)]
-    return prompt, [made for turn in turns if (made := _message(turn))["content"]]
+    written: list[dict[str, Any]] = []
+    results: dict[str, Any] | None = None
+    for turn in turns:
+        made = _message(turn)
+        if results is not None and turn[0].role == "user" and isinstance(made["content"], list):
+            results |= {**made, "content": [*results["content"], *made["content"]]}
+        elif made["content"]:
+            written.append(made)
+        results = made if turn[0].role in RESULTS else None
+    return prompt, written
 
 
 def container_of(messages: Iterable[Message]) -> str | None:
@@ -119,9 +130,11 @@ def _result(message: Message) -> dict[str, Any]:
     if not message.tool_call_id:
         raise InvalidRequestError("anthropic needs tool_call_id in the result of a tool")
     content: Any = message.content
-    if not isinstance(content, str):
+    if content is not None and not isinstance(content, str):
         content = [block for block in _blocks(message) if not _blank(block)]
-    block = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
+    block = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+    if content is not None:
+        block["content"] = content
     return {**block, **(message.model_extra or {})}
 
 

@@ -76,7 +76,7 @@ class Gemini(Vessel):
         )
         refuse_custom_tools(chat, self.name)
         # A call may have no id here, nor its result.
-        messages = valid_history(chat.messages or (), self.name, ids=r"(?s).*")
+        messages = valid_history(chat.messages or (), self.name, ids=r"(?s).*", annotations=False)
         system, turns = conversation(messages, self.name)
         body: dict[str, Any] = {}
         if system:

@@ -10,6 +10,8 @@ rule for each case, the same for all vessels:
 - A call without an id gets one; an id that an earlier call has too is made distinct; an id that the
   dialect does not allow is replaced. The results of the calls follow: each goes to the call with
   its id in the latest turn that still waits for it, and without an id to the call of its tool.
+- Keys that annotate a message or a part for one provider (ANNOTATIONS) are left out for a server
+  that refuses unknown keys.
 - Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`.
 
 What only the caller can know is not made up: a result without a call, and a call without a result,
@@ -20,15 +22,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
+
+from pydantic import BaseModel
 
 from ..core.errors import InvalidRequestError
 from ..core.jsontext import loads
 from ..core.request import Message, TextPart, ToolCallRequest
 from .call_arguments import made_id
 
-__all__ = ["INVALID_JSON", "native_objects", "native_of", "valid_arguments", "valid_history"]
+__all__ = [
+    "ANNOTATIONS",
+    "INVALID_JSON",
+    "native_objects",
+    "native_of",
+    "valid_arguments",
+    "valid_history",
+]
 
+_Annotated = TypeVar("_Annotated", bound=BaseModel)
+ANNOTATIONS = frozenset({"cache_control", "citations", "is_error"})
+"""Keys of Anthropic's parts and results, which some servers of the OpenAI dialect take too."""
 INVALID_JSON = "INVALID_JSON"
 """The key under which arguments are sent that are no JSON object.
 
@@ -66,13 +80,14 @@ def valid_history(
     *,
     refusals: bool = False,
     native_ids: bool = False,
+    annotations: bool = True,
 ) -> list[Message]:
     """The conversation by the rules above.
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
     refusals: the dialect has a field for them. native_ids: the vessel writes the ids of the calls
     into the native form; otherwise a native message keeps its ids, and other calls with the same
-    id get another one.
+    id get another one. annotations: the server takes those, or any unknown key.
 
     Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """
@@ -92,7 +107,7 @@ def valid_history(
             if call.id
         )
     valid: list[Message] = []
-    for message in given:
+    for message in given if annotations else map(_without_annotations, given):
         if message.role == "assistant":
             own = native_of(message, vessel) is not None
             told = message if own or refusals else _with_refusal_as_text(message)
@@ -183,6 +198,23 @@ def _says_something(message: Message) -> bool:
     else:
         said = bool(content)
     return said or bool(message.tool_calls) or any((message.model_extra or {}).values())
+
+
+def _without_annotations(message: Message) -> Message:
+    content = message.content
+    if content is not None and not isinstance(content, str):
+        content = tuple(_without(part) for part in content)
+        message = message.model_copy(update={"content": content})
+    return _without(message)
+
+
+def _without(value: _Annotated) -> _Annotated:
+    if ANNOTATIONS.isdisjoint(value.model_extra or ()):
+        return value
+    kept = value.model_copy()
+    for key in ANNOTATIONS:
+        (kept.model_extra or {}).pop(key, None)
+    return kept
 
 
 def _with_refusal_as_text(message: Message) -> Message:

@@ -58,7 +58,7 @@ def mended_objects(value: Any, frame: Frame) -> list[dict[str, Any]]:
         return []
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        found = [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+        found: list[dict[str, Any]] = [item for item in items if isinstance(item, dict)]
         if len(found) == len(items):
             return found
     else:

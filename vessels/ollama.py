@@ -19,6 +19,7 @@ from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import ollama_base_url, route_url
 from .ollama_answer import OllamaDecoder
 from .ollama_messages import ollama_messages
+from .ollama_read import OLLAMA_SAMPLING, read_ollama
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools, requested_format
 
@@ -26,13 +27,6 @@ __all__ = ["Ollama"]
 
 _CHAT, _GENERATE, _TAGS, _VERSION = "/api/chat", "/api/generate", "/api/tags", "/api/version"
 _ROUTES = (_CHAT, _GENERATE, _TAGS, _VERSION, "/api")
-_SAMPLING = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "seed": "seed",
-    "stop": "stop",
-    "max_tokens": "num_predict",
-}
 
 
 class Ollama(Vessel):
@@ -58,14 +52,25 @@ class Ollama(Vessel):
         ):
             chat.refuse(self.name, tool_choice="the model always chooses itself")
         chat.refuse(self.name, functions="give tools", function_call="give tools")
+        body = self._body(chat)
+        return WireRequest(
+            url=self._url(_GENERATE if chat.messages is None else _CHAT),
+            body=body,
+            stream=bool(body["stream"]),
+            split_think=chat.split_think,
+        )
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """The request of `/api/chat` or `/api/generate`."""
+        return read_ollama(route, body, self._body)
+
+    def _body(self, chat: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {"model": chat.model}
         if chat.messages is not None:
-            route = _CHAT
             body["messages"] = ollama_messages(chat.messages)
             refuse_custom_tools(chat, self.name)
             body |= chat.given("tools")
         else:
-            route = _GENERATE
             chat.refuse(self.name, tools="the generate route does not take tools; give messages")
             body["prompt"] = chat.prompt
         if isinstance(chat.think, int) and not isinstance(chat.think, bool):
@@ -79,19 +84,19 @@ class Ollama(Vessel):
                 body["top_logprobs"] = chat.logprobs
         body["stream"] = chat.stream
         extra = dict(chat.extra_body or {})
-        named = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
+        named = {
+            OLLAMA_SAMPLING[name]: value for name, value in chat.given(*OLLAMA_SAMPLING).items()
+        }
         if isinstance(named.get("stop"), str):
             named["stop"] = [named["stop"]]
-        own: dict[str, Any] = extra.pop("options", None) or {}
-        if options := {**named, **(chat.options or {}), **own}:
+        options = {**named, **(chat.options or {})}
+        own: Any = extra.get("options", {})
+        if isinstance(own, dict) or (own is None and options):
+            options |= extra.pop("options", None) or {}
+        if options or "options" in (chat.extra_body or {}):
             body["options"] = options
         body |= extra
-        return WireRequest(
-            url=self._url(route),
-            body=body,
-            stream=bool(body["stream"]),
-            split_think=chat.split_think,
-        )
+        return body
 
     def decoder(self, request: WireRequest) -> OllamaDecoder:  # noqa: ARG002 - one answer, always
         """A fresh decoder."""

@@ -33,7 +33,7 @@ def ollama_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     calls = CalledTools()
     written: list[dict[str, Any]] = []
     # A call may have no id here, nor its result.
-    valid = valid_history(messages, "ollama", ids=r"(?s).*")
+    valid = valid_history(messages, "ollama", ids=r"(?s).*", annotations=False)
     for role, group in groupby(valid, _role):
         if role == "tool":
             written += [_result(message, calls) for message in calls.in_order(group)]

@@ -19,13 +19,22 @@ from urllib.parse import urlsplit
 
 from ..core.chunk import StreamChunk
 from ..core.completion import Completion
-from ..core.errors import InvalidRequestError, ProviderError
+from ..core.errors import ConfigurationError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
 from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
+from .openai_fields import (
+    LIMITS,
+    SAMPLING,
+    TOOLS,
+    chat_logprobs,
+    response_format,
+    thinking_fields,
+)
 from .openai_history import OPENAI_RULES, MessageRules, openai_messages
+from .openai_read import read_openai
 from .openai_shape import chunk_to_openai, completion_to_openai
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
@@ -34,11 +43,6 @@ __all__ = ["OpenAI"]
 
 _CHAT, _COMPLETIONS, _MODELS = "/chat/completions", "/completions", "/models"
 _ROUTES = (_CHAT, _COMPLETIONS, _MODELS)
-_SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "seed", "n")
-_LIMITS = {"max_tokens", "max_completion_tokens"}
-_TOOLS = ("tools", "tool_choice", "functions", "function_call")
-# What `type` says in a JSON schema; in a provider's own object it names the kind of format.
-_SCHEMA_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
 
 
 class OpenAI(Vessel):
@@ -107,13 +111,28 @@ class OpenAI(Vessel):
         Raises InvalidRequestError for keep_alive, for what is `refused`, for a `think` that the
         server has no word for, and for what it does not take in a message.
         """
+        url = self._address(chat)
+        body = self._body(chat, url)
+        return WireRequest(
+            url=url,
+            body=body,
+            headers=self._identity(),
+            stream=bool(body["stream"]),
+            split_think=chat.split_think,
+        )
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """The request of `/chat/completions` or `/completions`."""
+        return read_openai(
+            self, route, body, lambda chat: self._body(chat, self._address(chat, route))
+        )
+
+    def _body(self, chat: ChatRequest, url: str) -> dict[str, Any]:
         chat.refuse(self.name, keep_alive="the server decides how long a model stays loaded")
         chat.refuse(
             self.name,
             **{field: why for field, why in self.refused.items() if field != "n" or chat.n != 1},
         )
-        route = _COMPLETIONS if chat.messages is None else _CHAT
-        url = self._url(route, chat.model)
         rules = OPENAI_RULES if self._openai_api(url) else self.message_rules
         if not rules.custom_tools:
             refuse_custom_tools(chat, self.name)
@@ -122,33 +141,26 @@ class OpenAI(Vessel):
         if chat.messages is not None:
             renamed = {"max_tokens": self._limit(url), **renamed}
             body["messages"] = openai_messages(chat, self.name, rules)
-            body |= chat.given(*_SAMPLING, *_TOOLS)
-            body |= _chat_logprobs(chat.logprobs)
+            body |= chat.given(*SAMPLING, *TOOLS)
+            body |= chat_logprobs(chat.logprobs)
         else:
             reason = "the completions route does not take it; give messages"
-            chat.refuse(self.name, **dict.fromkeys(_TOOLS, reason))
+            chat.refuse(self.name, **dict.fromkeys(TOOLS, reason))
             body["prompt"] = chat.prompt
-            body |= chat.given(*_SAMPLING)
+            body |= chat.given(*SAMPLING)
             if chat.logprobs is not None and chat.logprobs is not False:
                 body["logprobs"] = int(chat.logprobs)
         if chat.response_format is not None:
-            body["response_format"] = _response_format(chat.response_format)
-        body |= self._thinking(chat)
+            body["response_format"] = response_format(chat.response_format)
+        body |= thinking_fields(self, chat.think)
         extra = {**(chat.options or {}), **(chat.extra_body or {})}
-        if extra.keys() & _LIMITS:
+        if extra.keys() & set(LIMITS):
             body.pop("max_tokens", None)
         body = {renamed.get(field, field): value for field, value in body.items()}
         body["stream"] = chat.stream
         if chat.stream and self._ask_usage:
             body["stream_options"] = {"include_usage": True}
-        body |= extra
-        return WireRequest(
-            url=url,
-            body=body,
-            headers=self._identity(),
-            stream=bool(body["stream"]),
-            split_think=chat.split_think,
-        )
+        return body | extra
 
     def decoder(self, request: WireRequest) -> OpenAIDecoder:
         """A decoder that knows how many choices were asked for, and whether token counts were."""
@@ -194,6 +206,15 @@ class OpenAI(Vessel):
     def _url(self, route: str, model: str | None = None) -> str:  # noqa: ARG002 - Azure's have it
         return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
 
+    def _address(self, chat: ChatRequest, known: str = "") -> str:
+        """The URL for `chat`. known: stands in where no address was configured."""
+        try:
+            return self._url(_COMPLETIONS if chat.messages is None else _CHAT, chat.model)
+        except ConfigurationError:
+            if not known:
+                raise
+            return known
+
     def _openai_api(self, url: str) -> bool:
         """Whether the URL is of OpenAI's own API."""
         return f".{urlsplit(url).hostname}".endswith(".api.openai.com")
@@ -202,43 +223,9 @@ class OpenAI(Vessel):
         """The name of max_tokens in a chat."""
         return "max_completion_tokens" if self._openai_api(url) else "max_tokens"
 
-    def _thinking(self, chat: ChatRequest) -> Mapping[str, Any]:
-        think = chat.think
-        if think is None:
-            return {}
-        if isinstance(think, bool):
-            if think in self.thinking:
-                return self.thinking[think]
-        elif path := self.effort if isinstance(think, str) else self.budget:
-            value: Any = think
-            for name in reversed(path):
-                value = {name: value}
-            return cast("dict[str, Any]", value)
-        taken = [f"think={on}" for on in sorted(self.thinking)]
-        taken += ["an effort such as think='low'"] * bool(self.effort)
-        taken += ["a number of tokens"] * bool(self.budget)
-        raise InvalidRequestError(
-            f"{self.name} does not take think={think!r}, but {' or '.join(taken) or 'none'}; put "
-            "what the server takes anyway into extra_body"
-        )
-
     def _identity(self) -> dict[str, str]:
         identity = {"openai-organization": self._organization, "openai-project": self._project}
         return {name: value for name, value in identity.items() if value}
-
-
-def _chat_logprobs(asked: int | None) -> dict[str, Any]:
-    if asked is None or isinstance(asked, bool):
-        return {} if asked is None else {"logprobs": asked}
-    return {"logprobs": True, "top_logprobs": asked}
-
-
-def _response_format(asked: dict[str, Any] | str) -> dict[str, Any]:
-    if isinstance(asked, str):
-        return {"type": "json_object"}
-    if "type" in asked and asked["type"] not in _SCHEMA_TYPES:
-        return asked
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": asked}}
 
 
 def _time(created: Any) -> str | None:

@@ -52,7 +52,12 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
     needed: Mapping[str, str] = {} if chat.think is False else rules.needed
     written: list[dict[str, Any]] = []
     for message in valid_history(
-        chat.messages or (), vessel, rules.ids, refusals=rules.refusals, native_ids=True
+        chat.messages or (),
+        vessel,
+        rules.ids,
+        refusals=rules.refusals,
+        native_ids=True,
+        annotations=rules.keys is None,
     ):
         native = native_of(message, vessel)
         sent = (
@@ -131,6 +136,8 @@ def _universal(message: Message, vessel: str, rules: MessageRules) -> dict[str, 
         for call in message.tool_calls or ():
             function_of(call, vessel)
     sent = message.model_dump(mode="json", exclude_none=True, exclude={"native"})
+    if message.role == "tool":
+        sent.setdefault("content", "")
     for call in sent.get("tool_calls", ()):
         if "function" in call:
             # The dialect has arguments as text; no arguments are an empty object.

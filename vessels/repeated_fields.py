@@ -36,10 +36,10 @@ class ListSoFar:
     def new_in(self, entries: list[Any]) -> list[Any]:
         """The entries that are new: all, unless the list repeats the last one or all so far.
 
-        Numbers (token ids) are always new.
+        Lists that begin with a number (token ids) are always new.
         """
         size = len(self._entries)
-        if {int, float}.issuperset(map(type, entries)):
+        if entries and type(entries[0]) in {int, float}:
             new = entries
         elif entries == self._last:
             new = []

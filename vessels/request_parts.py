@@ -9,11 +9,13 @@ from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message
 
 __all__ = [
+    "RESULTS",
     "Conversation",
     "InlineImage",
     "chosen_tool",
     "conversation",
     "inline_image",
+    "is_schema",
     "names_by_call_id",
     "refuse_custom_tools",
     "requested_format",
@@ -21,7 +23,8 @@ __all__ = [
 ]
 
 
-_RESULTS = frozenset({"function", "tool"})
+RESULTS = frozenset({"function", "tool"})
+"""The roles of messages that are results of tools."""
 
 
 class InlineImage(NamedTuple):
@@ -55,8 +58,8 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
                     f"{vessel} takes {message.role} messages only before all others"
                 )
             system.append(message)
-        elif message.role in _RESULTS:
-            if turns and turns[-1][0].role in _RESULTS:
+        elif message.role in RESULTS:
+            if turns and turns[-1][0].role in RESULTS:
                 turns[-1].append(message)
             else:
                 turns.append([message])
@@ -83,18 +86,30 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
 
 
 def requested_format(asked: dict[str, Any] | str) -> Any:
-    """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text."""
+    """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text.
+
+    Raises InvalidRequestError for a `json_schema` without its schema.
+    """
     if isinstance(asked, str):
         return asked
     match asked.get("type"):
         case "json_object":
             return "json"
         case "json_schema":
-            return (asked.get("json_schema") or asked)["schema"]
+            given = asked.get("json_schema") or asked
+            if not isinstance(given, dict) or "schema" not in given:
+                raise InvalidRequestError("response_format has the type json_schema, but no schema")
+            return cast("dict[str, Any]", given)["schema"]
         case "text":
             return None
         case _:
             return asked
+
+
+def is_schema(asked: Any) -> bool:
+    """Whether it is a JSON schema, which `requested_format` gives as it is."""
+    kinds = ("json_object", "json_schema", "text")
+    return isinstance(asked, dict) and cast("dict[str, Any]", asked).get("type") not in kinds
 
 
 def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
@@ -104,10 +119,17 @@ def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
 
 
 def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
-    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one."""
+    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one.
+
+    Raises InvalidRequestError for a choice of the type "function" without a name.
+    """
     if not isinstance(choice, dict) or choice.get("type") != "function":
         return None
-    return cast("str", choice["function"]["name"])
+    function = choice.get("function")
+    name = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str):
+        raise InvalidRequestError("tool_choice has the type function, but no name of one")
+    return name
 
 
 def refuse_custom_tools(chat: ChatRequest, vessel: str) -> None:

@@ -1,6 +1,6 @@
-"""Syncs session files to disk from background threads, which run only while they are needed.
+"""Syncs session files to disk from a background thread, which runs only while it is needed.
 
-Every 50 ms a thread looks at each open file, and syncs it if lines were written since the last
+Every 50 ms it looks at each open file, and syncs it if lines were written since the last
 sync: that is the level "interval", and costs a writer nothing. At "power" each stream asks for a
 sync before it hands out a chunk, and waits; everything written to the file until then, by whatever
 stream, shares that sync (group commit). A file's first sync includes its folder. A failed sync is
@@ -25,7 +25,6 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
 from .file_lock import unlock_file
 from .files import sync_file, sync_folder
-from .parallel_sync import ParallelSync
 
 __all__ = ["INTERVAL_SECONDS", "SYNC_THREAD", "SyncThread", "SyncedFile"]
 
@@ -125,10 +124,7 @@ class SyncedFile:
         self._thread.request(self)
 
     def sync(self) -> None:
-        """Sync what is not synced, close the file if that was asked for, and call the waiters.
-
-        Called by one thread at a time.
-        """
+        """Sync what is not synced, close the file if that was asked for, and call the waiters."""
         # Read before the size: what is written during this sync must not be closed unsynced.
         closing = self._closing
         size = self.written
@@ -259,7 +255,6 @@ class SyncThread:
             file.close_in_child()
 
     def _run(self) -> None:
-        threads = ParallelSync()
         due = self._clock.monotonic() + round(INTERVAL_SECONDS * 1e6)
         while True:
             asking, last = self._requested(max(0, due - self._clock.monotonic()) / 1e6)
@@ -268,9 +263,9 @@ class SyncThread:
                 files = [file for file in self.files if file.is_due]
                 due = now + round(max(INTERVAL_SECONDS, len(files) / _SYNCS_PER_SECOND) * 1e6)
                 asking.update(dict.fromkeys(files))
-            threads.sync(list(asking))
+            for file in asking:
+                file.sync()
             if last or self._is_done():
-                threads.end()
                 return
 
     def _requested(self, patience: float) -> tuple[dict[SyncedFile, None], bool]:

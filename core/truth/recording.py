@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -21,8 +21,13 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Metrics, Outcome
 from ..errors import RecordingCorruptError, TruncatedError, VesselogError, error_from_record
 from ..native import natives_of
+from .conversation import conversation_in
 from .recorded_frame import RecordedFrame, chunks_of
 from .scan import ScannedLine, Torn, is_whole, open_recording, scan
+
+if TYPE_CHECKING:
+    from ..request import Message
+    from ..vessel import Vessel
 
 __all__ = [
     "RecordedCall",
@@ -67,6 +72,17 @@ class Recording:
         for line in self.scanned():
             if line.fields["type"] == "request":
                 yield RecordedCall(self, line)
+
+    def messages(self, call: int | None = None, *, vessel: Vessel | None = None) -> list[Message]:
+        """The conversation as of a call, by default the last one: what was asked, and the answer.
+
+        Each message can be sent again as it is (conversation.py has the rules). vessel: reads the
+        request where the vessel that the recording names is not installed.
+
+        Raises RecordingError if there is no such call, UnknownVesselError if no vessel reads its
+        request, InvalidRequestError if that is not a conversation.
+        """
+        return conversation_in(self, call, vessel)
 
     def frames(self) -> Iterator[RecordedFrame]:
         """The frames of all calls, in the order in which they came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -330,3 +331,30 @@ def test_frames_that_were_not_pulled_come_with_the_end() -> None:
     assert [chunk.text for step in steps for chunk in step.chunks] == ["a", "b", ""]
     assert [step.partial for step in steps] == [False] * 3
     assert exchange.error is None
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("begin", ["", "?", "{"])
+def test_a_large_frame_is_decoded_with_the_garbage_collector_off(
+    begin: str, monkeypatch: pytest.MonkeyPatch, *, collects: bool
+) -> None:
+    """Afterwards it is as it was before, also behind an error of the decoder."""
+    seen: list[bool] = []
+    decode_as_ever = ToyDecoder.decode
+
+    def decode_frame(self: ToyDecoder, frame: Frame) -> Iterator[ChunkFields]:
+        seen.append(gc.isenabled())
+        yield from decode_as_ever(self, frame)
+
+    monkeypatch.setattr(ToyDecoder, "decode", decode_frame)
+    if not collects:
+        gc.disable()
+    try:
+        _ = toy(begin.encode() + b"x" * 100_000 + b"\n" + b"!\n")
+        after = gc.isenabled()
+    finally:
+        gc.enable()
+    assert seen[0] is False
+    assert after is collects
+    if len(seen) > 1:
+        assert seen[1] is collects  # the second frame is small

@@ -34,7 +34,7 @@ from vesselog.core.truth.line_types import frame_line
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
 
-MOST_TIMES_PARSING = 3
+MOST_TIMES_PARSING = 6
 
 VESSELS: dict[str, Vessel] = {
     "openai": OpenAI(base_url="http://x/v1"),
@@ -97,34 +97,41 @@ def read(answer: Answer, body: bytes) -> Reading:
     return Reading(max(owner), max(caller), time.thread_time() - begun)
 
 
-def shortest(attempt: Callable[[], Any]) -> Any:
-    """The best of three, in which the machine did the least of other things."""
+def shortest(attempt: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
+    """The best of three, in which the machine did the least of other things.
+
+    enough: whether one needs no other beside it.
+    """
     made: list[Any] = []
-    for _ in range(3):
+    while not made or (len(made) < 3 and not enough(min(made))):
         gc.collect()
         made.append(attempt())
     return min(made)
 
 
 def _parse(text: str) -> float:
+    """Without the garbage collector, which takes five times as long for this."""
+    gc.disable()
     begun = time.thread_time()
     _ = orjson.loads(text)
-    return time.thread_time() - begun
+    took = time.thread_time() - begun
+    gc.enable()
+    return took
 
 
 @pytest.fixture(scope="module")
 def parsing() -> float:
     """Seconds that parsing alone takes for 1 MB of empty lists."""
     text = f"[{','.join(['[]'] * (MEGABYTE // 3))}]"
-    return shortest(lambda: _parse(text))
+    return shortest(lambda: _parse(text), lambda _: False)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_no_answer_keeps_the_loop_for_long(name: str, parsing: float, figure: Figure) -> None:
     answer = ANSWERS[name]
     body = answer.body(MEGABYTE)
-    found = shortest(lambda: read(answer, body))
-    if max(found) > parsing / 2:
+    found = shortest(lambda: read(answer, body), lambda made: max(made) < 2 * parsing)
+    if max(found) > 2 * parsing:
         figure(
             f"{name}: owner {found.owner * 1000:.0f} ms, caller {found.caller * 1000:.0f} ms, "
             f"completion {found.completion * 1000:.0f} ms"

@@ -57,35 +57,6 @@ def test_one_thread_serves_all_sessions(tmp_path: Path, medium: Medium) -> None:
         assert medium.synced(session.path) == session.path.stat().st_size
 
 
-def test_files_are_synced_at_once(
-    tmp_path: Path, medium: Medium, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One after the other, the last would wait for all others' syncs."""
-    together = threading.Barrier(4)
-    medium.free.clear()
-    sessions = [Session.open(tmp_path, durability="power") for _ in range(5)]
-    writers = [session.begin(request()) for session in sessions]
-    gates = [writer.gate for writer in writers]
-    waits = [threading.Event() for _ in gates]
-    for gate, wait in zip(gates, waits, strict=True):
-        assert gate is not None
-        gate.ask(wait.set)
-        assert medium.asked.wait(PATIENCE)  # the first is being synced: the others come together
-
-    def sync_file(_: int) -> None:
-        together.wait(PATIENCE)
-
-    monkeypatch.setattr("vesselog.core.truth.fsync_thread.sync_file", sync_file)
-    medium.free.set()
-    assert all(wait.wait(PATIENCE) for wait in waits)
-    assert not together.broken
-    monkeypatch.setattr("vesselog.core.truth.fsync_thread.sync_file", medium.sync_file)
-    for writer, session in zip(writers, sessions, strict=True):
-        writer.end("complete")
-        session.close()
-    flush()
-
-
 def test_no_more_threads_are_no_failure(
     tmp_path: Path, medium: Medium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
