@@ -36,6 +36,7 @@ from . import (
     verify,
     vessels,
 )
+from .error_advice import in_shell_words
 from .exit_status import EPILOG, ExitStatus, status_of
 from .find_recording import find_named
 from .termination import sigterm_raises
@@ -142,7 +143,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
         if not isinstance(error, VesselogError):
             raise
-        output.print_error(error.message)
+        output.print_error(in_shell_words(error))
         return status_of(error)
 
 
