@@ -72,7 +72,8 @@ class Conversation:
         """
         self._stream([*self._messages, user_message("?", self._images)]).close()
         asked = [each.text for each in self._messages if getattr(each, "role", "") == "user"]
-        earlier = f" · {len(self._messages)} earlier messages" if asked else ""
+        questions = "1 earlier question" if len(asked) == 1 else f"{len(asked)} earlier questions"
+        earlier = f" · {questions}" if asked else ""
         print_note(f"{self._model}{earlier} · /help for help, Ctrl-D to end", DIM)
         try:
             self._loop(LineInput(asked))

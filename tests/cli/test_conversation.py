@@ -102,7 +102,7 @@ def test_a_session_is_continued_with_its_history() -> None:
         out, _ = done.communicate(timeout=PATIENCE)
         assert out == b"Two\n"
         with chat(server, "--session", "last", "--system", "Be brief") as screen:
-            screen.expect("4 earlier messages")
+            screen.expect("2 earlier questions")
             screen.expect(PROMPT)
             screen.type(UP)  # the earlier questions are in the history
             screen.expect("second")
