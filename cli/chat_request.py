@@ -12,11 +12,18 @@ from .find_recording import LAST, find_recording
 if TYPE_CHECKING:
     from ..core.request import Message
 
-__all__ = ["history", "request_fields", "session_name", "user_message", "with_system"]
+__all__ = [
+    "given_fields",
+    "history",
+    "request_fields",
+    "session_name",
+    "user_message",
+    "with_system",
+]
 
 
 def request_fields(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of the request but for its text, as keyword arguments of `client.stream`.
+    """The fields of a chat's request but for its text, as keyword arguments of `client.stream`.
 
     What `--set` gives wins over the options with a name of their own. Raises InvalidRequestError.
     """
@@ -25,29 +32,30 @@ def request_fields(arguments: argparse.Namespace) -> dict[str, Any]:
         fields["think"] = arguments.effort
     elif arguments.think is not None:
         fields["think"] = arguments.think
-    fields |= checked_fields(arguments.set)
-    if arguments.option:
-        fields["options"] = {**(fields.get("options") or {}), **dict(arguments.option)}
+    fields |= given_fields(arguments)
     if arguments.system is not None and (arguments.generate or arguments.completion):
         fields["extra_body"] = {"system": arguments.system, **(fields.get("extra_body") or {})}
     return fields
 
 
-def checked_fields(given: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields that `--set` gave. Raises InvalidRequestError for a name that is no field's."""
+def given_fields(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `--set` and `--option`. Raises InvalidRequestError for a name of no field."""
     from ..core.errors import InvalidRequestError
     from ..core.nearest import did_you_mean
     from ..core.request import RequestFields
 
     known = sorted(RequestFields.__annotations__.keys() - {"prompt"})
-    for name, _ in given:
+    for name, _ in arguments.set:
         if name not in known:
             meant = did_you_mean(name, known) or f"; the fields are {', '.join(known)}"
             raise InvalidRequestError(
                 f"--set {name}: a request has no such field{meant} (options of the provider's own "
                 "are given with -o)"
             )
-    return dict(given)
+    fields: dict[str, Any] = dict(arguments.set)
+    if arguments.option:
+        fields["options"] = {**(fields.get("options") or {}), **dict(arguments.option)}
+    return fields
 
 
 def user_message(text: str, images: Sequence[Path]) -> dict[str, Any]:

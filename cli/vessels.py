@@ -45,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         address, key = (_first(vessel.variables.get(each)) for each in ("base_url", "api_key"))
         default = vessel.default_base_url or "-"
-        rows.append((name, vessel.version, key, address, package, default))
+        rows.append((name, vessel.version, key, address, default, package))
     if not arguments.json:
-        headings = ("VESSEL", "VERSION", "KEY FROM", "ADDRESS FROM", "PACKAGE", "DEFAULT ADDRESS")
+        headings = ("VESSEL", "VERSION", "KEY FROM", "ADDRESS FROM", "DEFAULT ADDRESS", "PACKAGE")
         print_table(headings, rows, fold=True)
     return ExitStatus.OK
 

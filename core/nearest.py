@@ -7,11 +7,13 @@ from collections.abc import Iterable
 __all__ = ["did_you_mean", "nearest_names"]
 
 
-def nearest_names(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
-    """The known names that are most similar to `name`, the most similar first; may be empty."""
+def nearest_names(
+    name: str, known: Iterable[str], *, most: int = 1, similarity: float = 0.6
+) -> list[str]:
+    """The known names that are at least so similar to `name` (0 to 1), the most similar first."""
     import difflib  # noqa: PLC0415 - a millisecond, for misspelt names alone
 
-    return difflib.get_close_matches(name, list(known), most)
+    return difflib.get_close_matches(name, list(known), most, similarity)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
