@@ -101,7 +101,7 @@ def add(commands: Commands) -> None:
     add_option(parser)
     add_server(parser)
     add_recordings(parser)
-    add_json(parser, "a line for each client")
+    add_json(parser, "the results, a line for each client,")
     parser.set_defaults(run=run)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -49,11 +50,24 @@ _COMMANDS = (
 )
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Never breaks a line inside a name such as vesselog-sync."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return textwrap.indent("\n".join(self._split_lines(text, width)), indent)
+
+
 class _Parser(argparse.ArgumentParser):
     """Prints usage errors in one line, and allows options between a command's arguments."""
 
     commands: Mapping[str, _Parser] = MappingProxyType({})
     _mixing = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=_HelpFormatter)
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -73,7 +87,9 @@ class _Parser(argparse.ArgumentParser):
         """Parse a command line; a misspelt command or option gets the nearest name."""
         given = list(sys.argv[1:] if args is None else args)
         commands = self.commands
-        if given and not given[0].startswith("-") and given[0] not in commands:
+        if not given:
+            self.error("give a command, for example: vesselog demo")
+        if not given[0].startswith("-") and given[0] not in commands:
             self.error(f"there is no command {given[0]!r}{did_you_mean(given[0], commands)}")
         parsed, unknown = self.parse_known_args(given, namespace)
         if unknown:
