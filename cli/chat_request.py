@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .find_recording import LAST, find_recording
+from .output import ELLIPSIS
 
 if TYPE_CHECKING:
     from ..core.request import Message
@@ -20,6 +21,9 @@ __all__ = [
     "user_message",
     "with_system",
 ]
+
+# The outcomes of calls whose answers a next question can follow.
+_ANSWERED = frozenset({"complete", "cancelled"})
 
 
 def request_fields(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -69,13 +73,18 @@ def user_message(text: str, images: Sequence[Path]) -> dict[str, Any]:
 
 
 def session_name(arguments: argparse.Namespace) -> str | None:
-    """The session that `--session` names. Raises RecordingError and SessionNameError."""
+    """The session that `--session` names. Raises RecordingError and SessionNameError.
+
+    `last`, and a name that a table cut, can only be one that exists; any other may be a new one.
+    """
     from ..core.truth.session_names import check_session_name
 
     name: str | None = arguments.session
-    if name == LAST:
-        return find_recording(LAST, arguments.recordings).stem
-    return None if name is None else check_session_name(name)
+    if name is None:
+        return None
+    if name == LAST or name.endswith(ELLIPSIS):
+        return find_recording(name, arguments.recordings).stem
+    return check_session_name(name)
 
 
 def history(folder: Path, session: str | None) -> list[Message]:
@@ -91,10 +100,9 @@ def history(folder: Path, session: str | None) -> list[Message]:
     if session is None or not path.exists():
         return []
     recording = Recording(path)
-    followed = [
-        call.number for call in recording.calls() if call.outcome in {"complete", "cancelled"}
-    ]
-    messages = recording.messages(followed[-1]) if followed else []
+    calls = reversed(list(recording.calls()))
+    number = next((each.number for each in calls if each.outcome in _ANSWERED), None)
+    messages = [] if number is None else recording.messages(number)
     while messages and (messages[-1].role != "assistant" or messages[-1].tool_calls):
         messages.pop()
     return messages

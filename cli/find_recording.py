@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["NamedRecording", "find_named", "find_recording"]
+from .output import ELLIPSIS
+
+__all__ = ["LAST", "NamedRecording", "find_named", "find_recording"]
 
 LAST = "last"
 # More names do not help to find the right one.
@@ -43,7 +45,7 @@ def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
 
     path = Path(text)
     # The name may have been copied from a table that cut it.
-    name = text.removesuffix("…").removesuffix(SUFFIX)
+    name = text.removesuffix(ELLIPSIS).removesuffix(SUFFIX)
     exists = path.exists() and (folders or not path.is_dir())
     if exists or name in {"", "-"} or name != Path(name).name:
         return path

@@ -18,6 +18,7 @@ from .terminal_text import columns, safe_json, safe_line, safe_text
 __all__ = [
     "BOLD",
     "DIM",
+    "ELLIPSIS",
     "PLAIN",
     "is_terminal",
     "print_error",
@@ -31,6 +32,8 @@ __all__ = [
     "write_to",
 ]
 
+ELLIPSIS = "…"
+"""At the end of a cell that was cut."""
 _GAP = "  "
 # Columns: a cell that is cut to less tells nothing.
 _NARROWEST = 8
@@ -144,5 +147,5 @@ def _padded(text: str, width: int) -> str:
     if columns(text) > width:
         while columns(text) > width - 1:
             text = text[:-1]
-        text += "…"
+        text += ELLIPSIS
     return text + " " * (width - columns(text))

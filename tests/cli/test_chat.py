@@ -162,6 +162,17 @@ def test_a_named_session_goes_on(tmp_path: Path) -> None:
     assert [call.number for call in Recording(tmp_path / "kept/talk.jsonl").calls()] == [1, 2]
 
 
+def test_a_session_may_be_named_as_a_table_cut_it() -> None:
+    with answering() as server:
+        assert chat(server, "one", "--session", "a-long-name") == 0
+        assert chat(server, "two", "--session", "a-lo…") == 0
+        assert chat(server, "two", "--session", "b…") == 1
+        assert chat(server, "three", "--session", "a-lo") == 0
+    names = sorted(path.stem for path in Path("recordings").iterdir())
+    assert names == ["a-lo", "a-long-name"]
+    assert len(list(Recording("recordings/a-long-name.jsonl").calls())) == 2
+
+
 def test_nothing_is_recorded_when_nothing_should_be(capsys: pytest.CaptureFixture[str]) -> None:
     with answering() as server:
         assert chat(server, "hi", "--no-record") == 0
