@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ else:
 
 RECORDINGS = Path("recordings")
 RECORDING = "a recording: its file, its session name (or how that begins), or last for the newest"
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_[A-Z0-9_]*", re.ASCII)
 
 # The deadlines of the client that a command can change: fields of its Timeouts.
 _TIMEOUTS = ("connect", "write", "first_chunk", "idle", "total")
@@ -166,8 +169,11 @@ def configured_vessel(name: str, arguments: argparse.Namespace) -> dict[str, Ves
     if variable is not None:
         key = os.environ.get(variable)
         if not key:
+            # A key given in place of the variable's name must not be shown.
+            named = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
             raise ConfigurationError(
-                f"--api-key-env {variable}: this environment variable is not set"
+                f"--api-key-env{named}: this environment variable is not set"
+                + ("" if named else "; give the name of a variable, never the key itself")
             )
     return {name: find_vessel(name)(base_url=base_url, api_key=key)}
 

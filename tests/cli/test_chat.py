@@ -151,6 +151,11 @@ def test_the_key_is_taken_from_the_variable_named(
         assert server.requests[0].headers["authorization"] == "Bearer sk-0123456789abcdef"
         assert chat(server, "hi", "--api-key-env", "NOT_SET") == 2
     assert "NOT_SET: this environment variable is not set" in capsys.readouterr().err
+    for key in ("sk-0123456789abcdef", "0123456789abcdef", "ABCDEF0123456789"):
+        assert chat(server, "hi", "--api-key-env", key) == 2
+        error = capsys.readouterr().err
+        assert key not in error
+        assert "give the name of a variable, never the key itself" in error
     assert "sk-0123456789abcdef" not in only_recording().path.read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,8 @@ import pytest
 from commands import json_lines, start
 from loopback import Conversation, LoopbackServer, Script, openai_events, sse
 from patience import PATIENCE
+from terminal import CTRL_D, UP, Terminal, terminal
 from vesselog import Recording, verify
-
-terminal_module = pytest.importorskip("terminal", reason="pseudo-terminals of POSIX")
-CTRL_D, UP = terminal_module.CTRL_D, terminal_module.UP
-Terminal, terminal = terminal_module.Terminal, terminal_module.terminal
 
 PROMPT = ">>> "
 
@@ -43,11 +41,13 @@ def cut(talk: Conversation) -> None:
     talk.end()
 
 
-def chat(server: LoopbackServer, *arguments: str, model: str = "ollama/m", **settings: Any) -> Any:
+def chat(
+    server: LoopbackServer, *arguments: str, model: str = "ollama/m", **settings: Any
+) -> AbstractContextManager[Terminal]:
     return terminal("chat", model, "--base-url", server.url, *arguments, **settings)
 
 
-def ask(screen: Any, question: str, answer: str) -> None:
+def ask(screen: Terminal, question: str, answer: str) -> None:
     """Type a question; read until the answer and the next prompt are there."""
     screen.type(question + "\n")
     screen.expect(answer)
