@@ -106,13 +106,13 @@ def run(arguments: argparse.Namespace) -> int:
     from ..core.client.client import Client
     from ..core.settings import Timeouts
 
-    continued = arguments.generate or arguments.completion
-    talking = arguments.prompt is None and not continued and sys.stdin.isatty()
+    as_prompt = arguments.generate or arguments.completion
+    talking = arguments.prompt is None and not as_prompt and sys.stdin.isatty()
     prompt = None if talking else _prompt(arguments.prompt)
     _check_combination(arguments)
     fields = request_fields(arguments)
     session = session_name(arguments)
-    if prompt is not None and continued:
+    if prompt is not None and as_prompt:
         fields["prompt"] = prompt
         messages: list[Any] | None = None
     else:
@@ -167,7 +167,8 @@ def _command(arguments: argparse.Namespace, session: str) -> str:
     given = {
         "--session": session,
         "--recordings": None if arguments.recordings == RECORDINGS else arguments.recordings,
-        "--base-url": arguments.base_url,
+        # A password in it is not shown again.
+        "--base-url": None if "@" in (arguments.base_url or "") else arguments.base_url,
         "--api-key-env": arguments.api_key_env,
     }
     words = ["chat", arguments.model]
