@@ -196,8 +196,10 @@ def test_sigterm_ends_the_conversation_at_the_prompt_and_in_an_answer() -> None:
     with LoopbackServer([unfinished]) as server:
         with chat(server) as screen:
             screen.expect(PROMPT)
+            assert not screen.echoes  # readline does it
             screen.terminate()
             assert screen.ended() == 143
+            assert screen.echoes
         with chat(server) as screen:
             screen.expect(PROMPT)
             screen.type("first\n")

@@ -65,6 +65,11 @@ class Terminal:
             pass
         return self.process.wait(PATIENCE)
 
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed, as a shell expects it."""
+        return bool(termios.tcgetattr(self._descriptor)[3] & termios.ECHO)
+
     def _wait_until_it_waits(self) -> None:
         """Python's readline does not notice a signal between its prompt and its `select`."""
         stat = Path(f"/proc/{self.process.pid}/stat")
