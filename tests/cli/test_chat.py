@@ -470,3 +470,20 @@ def test_the_history_ends_with_an_answer_that_a_question_can_follow() -> None:
         assert statuses == [0, 4, 0, 0]
         said = [[each["content"] for each in sent.json["messages"]] for sent in server.requests]
     assert said == [["a"], ["a", "One", "b"], ["a", "One", "c"], ["a", "One", "d"]]
+
+
+def test_a_session_may_be_continued_with_another_provider() -> None:
+    scripts: list[Script] = [
+        lambda talk: talk.stream(events("One"), "text/event-stream"),
+        lambda talk: talk.answer("Two"),
+    ]
+    with LoopbackServer(scripts) as server:
+        options = ("--session", "s", "--system", "Be brief")
+        assert chat(server, "first", *options, model="openai/m") == 0
+        assert chat(server, "second", *options[:2], model="ollama/m") == 0
+    assert server.requests[1].json["messages"] == [
+        {"role": "system", "content": "Be brief"},
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "One"},
+        {"role": "user", "content": "second"},
+    ]
