@@ -40,7 +40,7 @@ from . import (
 from .error_advice import in_shell_words
 from .exit_status import EPILOG, ExitStatus, status_of
 from .find_recording import find_named
-from .termination import sigterm_raises
+from .termination import signals_raise
 
 __all__ = ["main", "parser"]
 
@@ -129,10 +129,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: `sys.argv`); returns the exit status."""
     _prepare_streams()
-    with sigterm_raises() as received:
+    with signals_raise() as received:
         status = _run(argv)
-    interrupted = received.terminated and status == ExitStatus.INTERRUPTED
-    return ExitStatus.TERMINATED if interrupted else status
+    if received.signal is not None and status == ExitStatus.INTERRUPTED:
+        return ExitStatus(128 + received.signal)  # as a shell reports a signal
+    return status
 
 
 def _run(argv: Sequence[str] | None) -> int:

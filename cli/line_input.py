@@ -32,10 +32,11 @@ class LineInput:
         while True:
             try:
                 text = self._lines(prompt)
+                text.encode()  # other bytes may have become surrogates
             except EOFError:
                 print_note()
                 return None
-            except UnicodeDecodeError:
+            except UnicodeError:
                 print_error("the input is not UTF-8")
                 continue
             except Terminated:

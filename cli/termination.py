@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does: what was being recorded is recorded as cancelled."""
+"""Signals that ask a program to end do so as Ctrl-C does: an answer is recorded as cancelled."""
 
 from __future__ import annotations
 
@@ -8,37 +8,42 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Terminated", "sigterm_raises"]
+__all__ = ["Received", "Terminated", "signals_raise"]
+
+# The terminal was closed (SIGHUP; Windows has none), or another program ends this one.
+_SIGNALS = ("SIGHUP", "SIGTERM")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received."""
+    """SIGTERM or SIGHUP was received."""
 
 
 class Received:
-    """terminated: whether SIGTERM was received."""
+    """signal: the number of the first such signal; None while none was received."""
 
-    terminated = False
+    signal: int | None = None
 
 
 @contextmanager
-def sigterm_raises() -> Generator[Received]:
-    """Raise Terminated in this block on SIGTERM; yields whether that happened.
+def signals_raise() -> Generator[Received]:
+    """Raise Terminated in this block on SIGTERM and SIGHUP; yields which of them it was.
 
-    Only in the main thread, and not if the caller ignores or handles SIGTERM itself.
+    Only in the main thread, and not for a signal that the caller ignores (nohup) or handles.
     """
     received = Received()
 
-    def terminate(_number: int, _frame: Any) -> None:
-        received.terminated = True
+    def terminate(number: int, _frame: Any) -> None:
+        received.signal = received.signal or number
         raise Terminated
 
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield received
-        return
-    signal.signal(signal.SIGTERM, terminate)
+    replaced: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        found = (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name))
+        replaced = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, terminate)
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)

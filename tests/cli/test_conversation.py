@@ -174,6 +174,46 @@ def test_a_server_that_is_away_can_come_back() -> None:
             assert screen.ended() == 0
 
 
+def test_a_server_that_does_not_answer_can_be_given_up() -> None:
+    def silent(talk: Conversation) -> None:
+        talk.wait_for_hangup()
+
+    with LoopbackServer([silent, *answering("One")]) as server, chat(server) as screen:
+        screen.expect(PROMPT)
+        screen.type("first\n")
+        server.wait_until(lambda: len(server.requests) == 1)
+        screen.press_ctrl_c()
+        assert "cancelled" in screen.expect(PROMPT)
+        ask(screen, "second", "One")
+        screen.type(CTRL_D)
+        assert screen.ended() == 0
+        assert said(server)[1] == [("user", "second")]
+    assert [call.outcome for call in only_recording().calls()] == ["cancelled", "complete"]
+
+
+def test_a_terminal_that_is_closed_ends_the_answer_as_cancelled() -> None:
+    with LoopbackServer([unfinished]) as server, chat(server) as screen:
+        screen.expect(PROMPT)
+        screen.type("first\n")
+        screen.expect("Half an ")
+        screen.close()
+        server.wait_until(lambda: server.open_connections == 0)
+        screen.process.wait(PATIENCE)
+    assert [call.outcome for call in only_recording().calls()] == ["cancelled"]
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with LoopbackServer(answering("One")) as server, chat(server) as screen:
+        screen.expect(PROMPT)
+        screen.type_bytes(b"caf\xff x\n")
+        screen.expect("the input is not UTF-8")
+        screen.expect(PROMPT)
+        ask(screen, "café", "One")
+        screen.type(CTRL_D)
+        assert screen.ended() == 0
+        assert said(server) == [[("user", "café")]]
+
+
 def test_at_an_empty_prompt_ctrl_c_twice_ends_it() -> None:
     with LoopbackServer(answering("One")) as server, chat(server) as screen:
         screen.expect(PROMPT)

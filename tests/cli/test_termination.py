@@ -12,13 +12,15 @@ import pytest
 from commands import start
 from patience import PATIENCE
 from sessions import request, step, write
-from vesselog.cli.termination import Terminated, sigterm_raises
+from vesselog.cli.termination import Terminated, signals_raise
 from vesselog.core.truth.session import Session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_command_that_waits_ends_without_a_traceback(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
@@ -37,19 +39,19 @@ def test_a_command_that_waits_ends_without_a_traceback(
 
 
 def test_it_is_raised_inside_the_block_alone() -> None:
-    with sigterm_raises() as received:
+    with signals_raise() as received:
         with pytest.raises(Terminated):
             signal.raise_signal(signal.SIGTERM)
-        assert received.terminated
+        assert received.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_program_that_ignores_or_handles_it_keeps_doing_so() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with sigterm_raises() as received:
+        with signals_raise() as received:
             signal.raise_signal(signal.SIGTERM)
-            assert not received.terminated
+            assert received.signal is None
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -57,13 +59,13 @@ def test_a_program_that_ignores_or_handles_it_keeps_doing_so() -> None:
 
 def test_other_threads_leave_the_signal_alone() -> None:
     """Python sets signal handlers in the main thread only."""
-    entered: list[bool] = []
+    entered: list[int | None] = []
 
     def run() -> None:
-        with sigterm_raises() as received:
-            entered.append(received.terminated)
+        with signals_raise() as received:
+            entered.append(received.signal)
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join(PATIENCE)
-    assert entered == [False]
+    assert entered == [None]

@@ -39,7 +39,17 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type a text, control characters included."""
-        os.write(self._descriptor, text.encode())
+        self.type_bytes(text.encode())
+
+    def type_bytes(self, data: bytes) -> None:
+        """Type bytes that need not be text."""
+        os.write(self._descriptor, data)
+
+    def close(self) -> None:
+        """Close the terminal, as the window's button does."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def expect(self, text: str) -> str:
         """Read until this text is there; returns what came before it, since the last one."""
@@ -107,10 +117,11 @@ def terminal(
         start_new_session=True,
     )
     os.close(below)
+    screen = Terminal(process, above)
     try:
-        yield Terminal(process, above)
+        yield screen
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         process.wait()
-        os.close(above)
+        screen.close()
