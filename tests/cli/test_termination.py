@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from commands import start
+from house import ROOT
 from patience import PATIENCE
 from sessions import request, step, write
+from vesselog import Recording, verify
 from vesselog.cli.termination import Terminated, signals_raise
 from vesselog.core.truth.session import Session
 
@@ -36,6 +38,23 @@ def test_a_command_that_waits_ends_without_a_traceback(
     session.close()
     assert process.returncode == status
     assert b"Traceback" not in err
+
+
+def test_replay_and_demo_end_in_the_middle_of_an_answer() -> None:
+    sample = ROOT / "recordings/samples/ollama-story.jsonl"
+    for arguments in (("replay", str(sample), "--speed", "0.1"), ("demo", "--speed", "0.1")):
+        process = start(*arguments)
+        assert process.stdout is not None
+        shown = b""
+        while b"A ves" not in shown:
+            shown += os.read(process.stdout.fileno(), 1 << 16)
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 143
+        assert b"Traceback" not in err
+    (demo,) = Path("recordings").iterdir()
+    assert verify(demo).ok
+    assert [call.outcome for call in Recording(demo).calls()] == ["cancelled"]
 
 
 def test_it_is_raised_inside_the_block_alone() -> None:
