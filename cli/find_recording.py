@@ -34,9 +34,8 @@ def find_named(arguments: argparse.Namespace) -> None:
 def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
     """The recording that `text` names, a session name being looked up in `folder`.
 
-    A file that exists is always meant itself, and so is anything that can only be a path, whether
-    it exists or not. folders: a folder may be meant, too. Raises RecordingError, which names the
-    sessions with similar names.
+    A file that exists is always meant itself. folders: a folder may be meant, too. Raises
+    RecordingError, which names the recordings with similar names.
     """
     from ..core.errors import RecordingError
     from ..core.nearest import nearest_names
@@ -44,28 +43,30 @@ def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
     from ..core.truth.session_names import SUFFIX
 
     path = Path(text)
-    # The name may have been copied from a table that cut it.
-    name = text.removesuffix(ELLIPSIS).removesuffix(SUFFIX)
-    exists = path.exists() and (folders or not path.is_dir())
-    if exists or name in {"", "-"} or name != Path(name).name:
+    by_name = text == path.name
+    # A folder is no recording, but a session may have its name.
+    meant = path.exists() and (folders or not (by_name and path.is_dir()))
+    if meant or text in {"", "-"}:
         return path
-    sessions = {found.stem: found for found in recordings_in(folder)} if folder.is_dir() else {}
+    where = folder if by_name else path.parent
+    sessions = {found.stem: found for found in recordings_in(where)} if where.is_dir() else {}
     if text == LAST:
         if not sessions:
             raise RecordingError(f"there is no last recording: {folder} has no recordings")
         return max(sessions.values(), key=_changed)
-    if name in sessions:
+    cut = path.name.endswith(ELLIPSIS)  # copied from a table
+    name = path.name.removesuffix(ELLIPSIS).removesuffix(SUFFIX)
+    if by_name and name in sessions:
         return sessions[name]
     beginning = [session for session in sessions if session.startswith(name)]
-    if len(beginning) == 1:
+    if name and (by_name or cut) and len(beginning) == 1:
         return sessions[beginning[0]]
-    if beginning:
+    if name and (by_name or cut) and beginning:
         raise RecordingError(f"{text!r} may be any of {_listed(beginning)}")
-    near = nearest_names(name, [LAST, *sessions], most=3)
+    near = nearest_names(name, [LAST, *sessions] if by_name else sessions, most=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise RecordingError(
-        f"there is no recording {text!r}: no such file, and no such session in {folder}{hint}"
-    )
+    looked_up = f": no such file, and no such session in {folder}" if by_name else ""
+    raise RecordingError(f"there is no recording {text}{looked_up}{hint}")
 
 
 def _changed(path: Path) -> float:

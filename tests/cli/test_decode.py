@@ -157,4 +157,4 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["decode", "--vessel", "nope", body]) == 2
     assert "known are " in capsys.readouterr().err
     assert main(["decode", "--vessel", "ollama", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().err == f"vesselog: {tmp_path / 'none'}: No such file or directory\n"
+    assert capsys.readouterr().err == f"vesselog: there is no recording {tmp_path / 'none'}\n"

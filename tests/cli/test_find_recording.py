@@ -49,10 +49,23 @@ def test_a_file_that_exists_is_meant_itself() -> None:
     assert find_recording("s", FOLDER, folders=True) == Path("s")
 
 
-@pytest.mark.parametrize("name", ["a/s", "./s", "", "-", "…", "/s.jsonl"])
-def test_what_can_only_be_a_path_is_not_looked_up(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "-", "/dev/null", "."])
+def test_what_exists_or_is_no_name_stays_as_it_is(name: str) -> None:
     recording(FOLDER, "a", name="s")
-    assert find_recording(name, FOLDER) == Path(name)
+    assert find_recording(name, FOLDER, folders=True) == Path(name)
+
+
+def test_a_path_is_not_looked_up_but_gets_the_nearest_name() -> None:
+    recording(FOLDER, "a", name="harbour")
+    for name in ("recordings/harbuor.jsonl", "./recordings/harbou"):
+        with pytest.raises(RecordingError, match=f"no recording {name}; did you mean 'harbour'"):
+            find_recording(name, Path("elsewhere"))
+    with pytest.raises(RecordingError, match=r"no recording \./harbour$"):
+        find_recording("./harbour", FOLDER)
+    with pytest.raises(RecordingError, match=r"no recording nowhere/harbour$"):
+        find_recording("nowhere/harbour", FOLDER)
+    found = find_recording("recordings/harb…", Path("elsewhere"))
+    assert found == FOLDER / "harbour.jsonl"
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
