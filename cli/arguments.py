@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Commands",
+    "add_after",
     "add_call",
     "add_json",
     "add_option",
@@ -64,6 +65,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def add_call(parser: argparse.ArgumentParser, default: str) -> None:
     """Add `--call`. default: what happens without it."""
     parser.add_argument("--call", type=int, metavar="N", help=f"only this call ({default})")
+
+
+def add_after(parser: argparse.ArgumentParser) -> None:
+    """Add `--after`."""
+    parser.add_argument(
+        "--after",
+        type=int,
+        default=-1,
+        metavar="SEQ",
+        help="start after this chunk of the call (without --call: of the last call)",
+    )
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:

@@ -110,7 +110,7 @@ class Attempts:
         except RecordingError as error:
             self.outcome, self.error = "error", error
             raise
-        self.current = Call(self._plan, writer, self._settings)
+        self.current = Call(self._plan, writer, self._settings, self._next_delay)
         self._first = self._first or writer.call
         self._count += 1
         return self.current
@@ -166,6 +166,7 @@ class Attempts:
         if reason == "cancelled":
             self.leave()
             return []
+        call.may_be_retried = False
         return self._finish(call, call.deadlines.expired(reason))
 
     def settle(self, *, retry: bool) -> None:
@@ -173,10 +174,8 @@ class Attempts:
         call = self.current
         if call is None or self.outcome is not None:
             return
-        if retry and call.error is not None:
-            self.delay = retry_delay(
-                self._settings.retries, self._count - 1, call.error, self._chance
-            )
+        if retry:
+            self.delay = call.retry_in
         if self.delay is None:
             self.outcome, self.error = call.outcome, call.error
 
@@ -210,6 +209,9 @@ class Attempts:
         """Nobody holds the stream any more; safe in a finaliser."""
         if self.current is not None:
             self.current.abandon()
+
+    def _next_delay(self, error: VesselogError) -> float | None:
+        return retry_delay(self._settings.retries, self._count - 1, error, self._chance)
 
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:

@@ -20,6 +20,7 @@ from ..errors import RecordingError
 from ..settings import Durability
 from .files import is_at
 from .fsync_thread import SYNC_THREAD, SyncedFile
+from .wake import FOLLOWED, wake_followers
 
 __all__ = ["Appender"]
 
@@ -98,6 +99,8 @@ class Appender:
         if confirm is not None:
             confirm()
         self._pending = None
+        if FOLLOWED:
+            wake_followers(self._fd)
 
     def check_file(self) -> None:
         """Refuse more lines if the file was deleted, replaced, cut, or written to by others."""

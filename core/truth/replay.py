@@ -18,8 +18,10 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion
 from ..errors import ConfigurationError, RecordingError, VesselogError
+from .find_request import FoundRequest, check_position, find_request
 from .recorded_frame import chunks_of
 from .recording import RecordedCall, Recording
+from .scan import ScannedLine
 
 __all__ = ["Replay", "replay"]
 
@@ -32,8 +34,11 @@ class Replay:
 
     speed: 1.0 is the original pace, 2.0 twice as fast; 0 or "max" is as fast as the file can be
     read. call: the number of one call; without it all calls are played, in the order in which their
-    chunks came. After the chunks the error is raised with which the call (the last one) ended, if
-    it did. Raises RecordingError, RecordingCorruptError, and ConfigurationError for a bad speed.
+    chunks came. after: begin after the chunk with this `seq`, without waiting for what was before
+    it; without `call` it counts in the last call, the only one that is played then. After the
+    chunks the error is raised with which the call (the last one) ended, if it did. Raises
+    RecordingError, also for a call that the file does not have, RecordingCorruptError, UsageError
+    for numbers that cannot be, and ConfigurationError for a bad speed.
 
     The attribute `call` is the number of the call that is played, or was played last; `session` is
     the session's name.
@@ -45,6 +50,7 @@ class Replay:
         speed: float | Literal["max"] = 1.0,
         *,
         call: int | None = None,
+        after: int = -1,
         clock: Clock = SYSTEM_CLOCK,
         sleep: Callable[[float], None] = time.sleep,
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -57,8 +63,15 @@ class Replay:
             raise ConfigurationError(
                 f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
             )
+        check_position(call, after)
         self._recording = Recording(path)
-        self._wanted = call
+        self._after = after
+        self._start: FoundRequest | None = None
+        if call is not None or after >= 0:
+            self._start = find_request(self._recording.path, call)
+            if self._start is None or (call is not None and self._start.call != call):
+                missing = "no call" if call is None else f"no call {call}"
+                raise RecordingError(f"{self._recording.path} has {missing}")
         self._clock = clock
         self._sleep = sleep
         self._async_sleep = async_sleep
@@ -72,7 +85,7 @@ class Replay:
 
     @property
     def completion(self) -> Completion:
-        """The answer of the call (the last one) as far as it was played.
+        """The answer of the call (the last one) as far as it was played, or passed over.
 
         Its outcome is None before the end.
         """
@@ -90,28 +103,29 @@ class Replay:
         return error
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        for chunk, call, wait in self._play():
+        for chunk, wait in self._play():
             if wait > 0:
                 self._sleep(wait)
-            yield self._take(chunk, call)
+            self._take(chunk)
+            if chunk.seq > self._after:
+                yield chunk
         self._finish()
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        for chunk, call, wait in self._play():
+        for chunk, wait in self._play():
             # Even without a wait: without a pause the loop cannot notice that its client left.
             await self._async_sleep(wait)
-            yield self._take(chunk, call)
+            self._take(chunk)
+            if chunk.seq > self._after:
+                yield chunk
         self._finish()
 
-    def _take(self, chunk: StreamChunk, call: int) -> StreamChunk:
-        if call == self.call:
+    def _take(self, chunk: StreamChunk) -> None:
+        if chunk.call == self.call:
             self._assembler.add(chunk)
             self._last = chunk
-        return chunk
 
     def _finish(self) -> None:
-        if self.call is None and self._wanted is not None:
-            raise RecordingError(f"{self._recording.path} has no call {self._wanted}")
         if (error := self.error) is not None:
             raise error
 
@@ -125,15 +139,16 @@ class Replay:
         wait = (self._begun + due / self._speed - now) / 1e6
         return min(max(wait, 0.0), _LONGEST_WAIT_SECONDS)
 
-    def _play(self) -> Iterator[tuple[StreamChunk, int, float]]:
-        """The chunks with their calls, and the seconds to wait before each.
+    def _play(self) -> Iterator[tuple[StreamChunk, float]]:
+        """The chunks, those to be passed over too, and the seconds to wait before each.
 
         The time in which no call was running is left out.
         """
         self._begun = self.call = None
+        wanted, offset, number = self._start or (None, 0, 0)
         running: dict[int, int] = {}
         skipped = last = 0
-        for line in self._recording.scanned():
+        for line in self._recording.scanned(offset, number):
             fields = line.fields
             kind, call = fields["type"], fields.get("call")
             if kind == "session":
@@ -142,22 +157,32 @@ class Replay:
             if not running or kind == "open":
                 skipped += t - last
             last = t
-            if self._wanted is not None and call != self._wanted:
+            if wanted is not None and call != wanted:
                 continue
             if kind == "frame":
-                if isinstance(call, int) and (begun := running.get(call)) is not None:
-                    for chunk in chunks_of(line, t - begun):
-                        yield chunk, call, self._wait(t - skipped)
+                if type(call) is int and (begun := running.get(call)) is not None:
+                    for chunk in chunks_of(line, call, t - begun):
+                        if chunk.seq <= self._after:
+                            skipped = t
+                        yield chunk, self._wait(t - skipped)
             elif kind == "request":
                 running[line.call] = t
-                self._played = RecordedCall(self._recording, line)
-                self.call = line.call
-                self._last = self._end = None
-                self._assembler = Assembler()
+                self._start_call(line)
             elif kind == "end":
                 running.pop(line.call, None)
-                if call == self.call:
-                    self._end = fields
+                self._end_call(fields)
+                if wanted is not None:
+                    return
+
+    def _start_call(self, line: ScannedLine) -> None:
+        self._played = RecordedCall(self._recording, line)
+        self.call = line.call
+        self._last = self._end = None
+        self._assembler = Assembler()
+
+    def _end_call(self, end: dict[str, Any]) -> None:
+        if end["call"] == self.call:
+            self._end = end
 
 
 replay = Replay  # the verb, for where it is called

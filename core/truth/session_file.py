@@ -178,8 +178,12 @@ class CallWriter:
         usage: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         natives: NativeMessages | None = None,
+        retry_in: float | None = None,
     ) -> None:
-        """Write how the call ended; only the first end counts. Raises RecordingError."""
+        """Write how the call ended; only the first end counts. Raises RecordingError.
+
+        retry_in: seconds after which another attempt follows, None if none does.
+        """
         if self._ended:
             if not self._state.ended:
                 self._file.write_ends()  # an interrupt may have left it in the queue
@@ -187,6 +191,8 @@ class CallWriter:
         ending: dict[str, Any] = {"outcome": outcome}
         if error is not None:
             ending["error"] = error.to_record()
+        if retry_in is not None:
+            ending["retry_in"] = retry_in
         figures = {"usage": usage, "metrics": metrics}
         end = CallEnd(self._state, ending, figures, messages=natives_record(natives or {}))
         # Queued before anything else: an interrupt from here on cannot lose it.

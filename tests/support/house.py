@@ -20,6 +20,7 @@ DEPENDENCIES = {"httpx", "httpx_sse", "orjson", "pydantic"}
 EXTRAS = {
     "aiohttp",
     "httpx_aiohttp",
+    "inotify_simple",
     "ollama",
     "openai",
     "requests",

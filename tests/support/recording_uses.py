@@ -72,7 +72,7 @@ def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
         "frames": lambda path, _: [*Recording(path).frames(), *Recording(path).chunks()],
         "replay": lambda path, _: list(replay(path, "max")),
         "replay at its pace": lambda path, _: list(replay(path, 0.01, sleep=sleep)),
-        "follow": lambda path, _: list(follow(path, sleep=sleep)),
+        "follow": lambda path, _: list(follow(path)),
         "play": lambda path, _: asyncio.run(play(path)),
         "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
         "diff, the other way": lambda path, _: [each.to_dict() for each in diff(whole, path)],

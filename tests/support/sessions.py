@@ -65,7 +65,12 @@ def write(writer: Writer, steps: Iterable[Step]) -> list[StreamChunk]:
         with writer.write_lock as t:
             writer.frames([each], t)
         seen += [
-            StreamChunk(**fields, t=(t - writer.started) / 1e6, raw=each.frame.text)  # type: ignore[arg-type]
+            StreamChunk(
+                **fields,  # type: ignore[arg-type]
+                call=writer.call,
+                t=(t - writer.started) / 1e6,
+                raw=each.frame.text,
+            )
             for fields in each.fields
         ]
     return seen

@@ -16,6 +16,7 @@ from vesselog import (
     RecordingError,
     StreamChunk,
     TruncatedError,
+    UsageError,
     replay,
 )
 from vesselog.core.truth.session import Session
@@ -99,8 +100,85 @@ def test_one_call_is_played_alone(paced: tuple[Path, list[StreamChunk]]) -> None
     assert list(played) == seen[:3]
     assert (played.completion.text, played.completion.call) == ("012", 1)
     assert played.completion.outcome == "complete"
-    with pytest.raises(RecordingError, match="no call 9"):
-        list(replay(path, 0, call=9))
+
+
+@pytest.mark.parametrize(("call", "after"), [(9, -1), (3, 0)])
+def test_a_call_that_is_not_there_is_an_error_at_once(
+    paced: tuple[Path, list[StreamChunk]], call: int, after: int
+) -> None:
+    with pytest.raises(RecordingError, match=f"has no call {call}"):
+        replay(paced[0], call=call, after=after)
+
+
+def test_a_recording_without_calls_has_no_last_one(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    with pytest.raises(RecordingError, match="has no call"):
+        replay(path, after=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "after"),
+    [(0, -1), (-1, -1), (True, -1), ("1", -1), (1.0, -1), (1, -2), (1, "0"), (1, None), (1, True)],
+)
+def test_numbers_that_cannot_be_are_refused(
+    paced: tuple[Path, list[StreamChunk]], call: Any, after: Any
+) -> None:
+    with pytest.raises(UsageError):
+        replay(paced[0], call=call, after=after)
+
+
+@pytest.mark.parametrize(
+    ("call", "after", "texts", "slept"),
+    [
+        (1, -1, "012", [2.0, 0.5, 1.5]),
+        (1, 0, "12", [0.5, 1.5]),
+        (1, 1, "2", [1.5]),
+        (1, 2, "", []),
+        (1, 99, "", []),
+        (2, -1, "0", [1.0]),
+        (None, 0, "", []),
+    ],
+)
+def test_it_begins_after_a_chunk_without_waiting_for_what_was_before(
+    paced: tuple[Path, list[StreamChunk]],
+    call: int | None,
+    after: int,
+    texts: str,
+    slept: list[float],
+) -> None:
+    """Without a call it is the last one. The completion is whole all the same."""
+    sleeper = Sleeper()
+    played = replay(paced[0], call=call, after=after, clock=sleeper.clock, sleep=sleeper)
+    assert "".join(chunk.text for chunk in played) == texts
+    assert sleeper.slept == pytest.approx(slept)
+    assert played.completion.text == ("012" if call == 1 else "0")
+    assert played.completion.outcome == "complete"
+
+
+async def test_async_begins_after_a_chunk_too(paced: tuple[Path, list[StreamChunk]]) -> None:
+    played = replay(paced[0], 0, call=1, after=1)
+    assert [chunk.text async for chunk in played] == ["2"]
+
+
+def test_one_of_several_writers_calls_is_played_without_the_pause_between_them(
+    tmp_path: Path,
+) -> None:
+    """A call whose lines another call's, and a later call's, stand between."""
+    clock = ManualClock()
+    session = Session.open(tmp_path, "a", clock=clock)
+    first, second = session.begin(request()), session.begin(request())
+    for seq, writer in enumerate((first, second, first, second)):
+        clock.pass_seconds(1)
+        write(writer, [step(seq // 2, str(seq))])
+    second.end("complete")
+    clock.pass_seconds(5)
+    first.end("complete")
+    session.close()
+    sleeper = Sleeper()
+    played = replay(session.path, call=2, after=0, clock=sleeper.clock, sleep=sleeper)
+    assert [(chunk.call, chunk.text) for chunk in played] == [(2, "3")]
+    assert sleeper.slept == pytest.approx([2.0])
 
 
 def test_each_iteration_plays_anew(paced: tuple[Path, list[StreamChunk]]) -> None:
