@@ -20,7 +20,7 @@ from ..completion import Outcome
 from ..errors import RecordingCorruptError, RecordingError, UsageError, VesselogError
 from .file_lock import has_writer
 from .find_request import check_position, find_request
-from .recording import ending_error, recorded_outcome
+from .recording import Recording, ending_error, recorded_outcome
 from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
 from .watcher import Following
@@ -73,6 +73,11 @@ class Follow:
         self.interrupted = False
         self.call = call
         self._offset, self._number = self._find()
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return Recording(self._path).session
 
     @property
     def outcome(self) -> Outcome | None:
