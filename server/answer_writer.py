@@ -53,14 +53,16 @@ class AnswerWriter:
             raise error
         outcome: Outcome = self._fact("outcome") or "complete"
         ending = Ending(outcome, self._finish_reason, self._usage)
-        complete = outcome == "complete"
-        last = self._protocol.end(ending) if complete else self._protocol.stop(ending)
-        return None if last is None else self._begin() + last
+        begun = self._begin()
+        if outcome == "complete":
+            return begun + self._protocol.end(ending)
+        last = self._protocol.stop(ending)
+        return None if last is None else begun + last
 
     def fail(self, problem: Problem) -> bytes | None:
         """The terminal event of an answer that failed; None if the protocol has to cut."""
-        last = self._protocol.fail(problem)
-        return None if last is None else self._begin() + last
+        begun, last = self._begin(), self._protocol.fail(problem)
+        return None if last is None else begun + last
 
     def problem(self, error: Exception) -> Problem:
         """What the client is told of `error`, which is logged."""
