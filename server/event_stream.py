@@ -124,8 +124,10 @@ def _asks_for_none(scope: Scope, stream: object) -> bool:
     if scope["method"] == "HEAD":
         return True
     last = dict(scope["headers"]).get(b"last-event-id", b"")
-    unsent = isinstance(stream, AsyncStream) and stream.call is None
-    return bool(last) and (unsent or last.endswith(b":end"))
+    if isinstance(stream, AsyncStream) and stream.call is None:
+        return bool(last)
+    _, _, position = last.decode("latin-1").partition(":")
+    return position == f"{getattr(stream, 'call', None)}:end"
 
 
 async def _until_left(receive: Receive) -> None:

@@ -16,56 +16,27 @@ import httpx
 import openai
 import pytest
 from httpx_sse import EventSource
-from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 import vesselog
 from asgi_server import served_by_uvicorn
+from chat_backend import app_of, hangs, streaming
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
 from patience import PATIENCE
 from sessions import record, request
-from vesselog import AsyncClient, AsyncStream, Recording, Retries, StreamChunk
+from vesselog import AsyncClient, AsyncStream, Recording, StreamChunk
 from vesselog.core.truth.session import Session
 from vesselog.server import EventStream
 from vesselog.server.protocols import OpenAIEvents
-from vesselog.vessels import Ollama, OpenAI
+from vesselog.vessels import Ollama
 
-Respond = Callable[[AsyncClient, Request], Response]
 SSE = ("vesselog", "openai", "ai-sdk", "ag-ui")
 ALL = (*SSE, "ollama", "text")
-
-
-def app_of(model: LoopbackServer | None, folder: Path | None, respond: Respond, **more: Any) -> Any:
-    """An application whose only route answers with what `respond` gives."""
-    url = "http://127.0.0.1:9" if model is None else model.url
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        vessels = {"lab": Ollama(base_url=url), "open": OpenAI(base_url=url)}
-        async with AsyncClient(
-            recordings=folder, environment={}, retries=Retries(count=0), vessels=vessels
-        ) as client:
-            yield {"client": client}
-
-    async def answer(request: Request) -> Response:
-        return respond(request.state.client, request)
-
-    methods = ["GET", "POST"]
-    routes = [Route(path, answer, methods=methods) for path in ("/", "/chat/completions")]
-    return Starlette(routes=routes, lifespan=lifespan, **more)
-
-
-def streaming(protocol: Any = "vesselog", model: str = "lab/m", **settings: Any) -> Respond:
-    def respond(client: AsyncClient, _: Request) -> Response:
-        return EventStream(client.stream(model, "hi", session="s"), protocol, **settings)
-
-    return respond
 
 
 @contextmanager
@@ -299,19 +270,6 @@ def test_silence_without_a_heartbeat_in_the_protocol_still_sends_the_status(tmp_
         assert response.read() == b"late"
 
 
-def hangs(begun: threading.Event, left: threading.Event) -> Callable[[Conversation], None]:
-    """A model that sends one piece and then waits for its client to leave."""
-
-    def script(talk: Conversation) -> None:
-        talk.head()
-        talk.chunk(ollama_lines("One")[0])
-        begun.set()
-        talk.wait_for_hangup()
-        left.set()
-
-    return script
-
-
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_client_that_leaves_cancels_the_model(tmp_path: Path, protocol: str) -> None:
     begun, left = threading.Event(), threading.Event()
@@ -493,11 +451,12 @@ def test_a_recorded_answer_is_resumed_after_an_event(tmp_path: Path) -> None:
     path = record(tmp_path, "s", ("Hel", "lo", "!"))
 
     def respond(_: AsyncClient, request: Request) -> Response:
-        after = int(request.headers["last-event-id"].split(":")[2])
-        return EventStream(vesselog.follow(path, after=after))
+        seq = request.headers["last-event-id"].split(":")[2]
+        return EventStream(vesselog.follow(path, after=-1 if seq == "end" else int(seq)))
 
     with served_by_uvicorn(app_of(None, None, respond)) as client:
         body = client.get("/", headers={"last-event-id": "s:1:0"}).text
+        assert client.get("/", headers={"last-event-id": "s:1:end"}).status_code == 204
     assert "id: s:1:0\n" not in body
     assert body.startswith("id: s:1:1\nevent: chunk\n")
     assert body.split("\n\n")[-2].startswith("id: s:1:end\nevent: end\n")
