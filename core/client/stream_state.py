@@ -88,6 +88,16 @@ class StreamState(Unpicklable):
         """The call's number in its session."""
         return self._facts.call
 
+    def ready(self) -> list[StreamChunk]:
+        """The chunks that are there already, those of one read of the network or more.
+
+        They are handed out: iteration goes on after them. Never waits.
+        """
+        chunks: list[StreamChunk] = []
+        while (chunk := self._take_chunk()) is not None:
+            chunks.append(chunk)
+        return chunks
+
     def _enter_once(self) -> None:
         """Raise ClientStateError if the stream was entered before."""
         if self._entered:

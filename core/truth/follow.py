@@ -20,7 +20,7 @@ from ..errors import RecordingCorruptError, RecordingError, UsageError, Vesselog
 from .file_lock import has_writer
 from .find_request import FoundRequest, check_position, find_request
 from .following import Following
-from .recording import ending_error, recorded_outcome
+from .recording import Recording, ending_error, recorded_outcome
 from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
 
@@ -72,6 +72,11 @@ class Follow:
         self.interrupted = False
         self.call = call
         self._offset, self._number = self._find()
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return Recording(self._path).session
 
     @property
     def outcome(self) -> Outcome | None:

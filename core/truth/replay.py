@@ -16,11 +16,11 @@ from typing import Any, Literal
 from ..assembler import Assembler
 from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
-from ..completion import Completion
+from ..completion import Completion, Outcome
 from ..errors import ConfigurationError, RecordingError, VesselogError
 from .find_request import FoundRequest, check_position, find_request
 from .recorded_frame import chunks_of
-from .recording import RecordedCall, Recording
+from .recording import RecordedCall, Recording, outcome_of
 from .scan import ScannedLine
 
 __all__ = ["Replay", "replay"]
@@ -92,6 +92,11 @@ class Replay:
         if self._played is None:
             return Completion(session=self.session)
         return self._played.assembled(self._assembler, self._end)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the call (the last one) ended; None before its end was played."""
+        return outcome_of(self._end)
 
     @property
     def error(self) -> VesselogError | None:

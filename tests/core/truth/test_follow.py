@@ -134,6 +134,7 @@ def test_what_is_there_comes_first_then_what_is_written(tmp_path: Path, process:
             process.finish()
     assert texts == [str(number) for number in range(20)]
     assert (followed.outcome, followed.error, followed.interrupted) == ("complete", None, False)
+    assert followed.session == "a"
     assert [chunk.text for chunk in Recording(tmp_path / "a.jsonl").chunks()] == texts
 
 

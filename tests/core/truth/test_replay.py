@@ -261,6 +261,7 @@ def test_an_answer_without_an_end_is_never_taken_for_whole(tmp_path: Path) -> No
     with pytest.raises(TruncatedError, match="before the answer does"):
         list(played)
     assert (played.completion.text, played.completion.outcome) == ("Hello", None)
+    assert played.outcome is None
 
 
 def test_an_answer_that_was_cancelled_just_ends(tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_an_answer_that_was_cancelled_just_ends(tmp_path: Path) -> None:
     session.close()
     played = replay(session.path, 0)
     assert list(played) == seen
-    assert played.completion.outcome == "cancelled"
+    assert played.completion.outcome == played.outcome == "cancelled"
 
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf"), "fast", None])
