@@ -104,7 +104,7 @@ class Appender:
             confirm()
         self._pending = None
         if FOLLOWED:
-            wake_followers(self._fd)
+            wake_followers(self.fd)
 
     def check_file(self) -> None:
         """Refuse more lines if the file was deleted, replaced, cut, or written to by others."""
