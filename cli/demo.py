@@ -107,10 +107,9 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     from ..core.truth.session_names import new_session_name
 
     print_line("vesselog demo", BOLD)
-    print_line(
-        "A server on this machine replays two recorded answers over HTTP. They are streamed,"
-    )
-    print_line("recorded again, and printed: each chunk is in the file before it is on the screen.")
+    print_line("A server on this machine replays two recorded answers over HTTP. They are")
+    print_line("streamed, recorded again, and printed: each chunk is in the file before it is")
+    print_line("on the screen.")
     moment, _, random = new_session_name(SYSTEM_CLOCK.wall()).partition("-")
     growth = RecordingGrowth(arguments.recordings / f"demo-{moment}-{random[:4]}.jsonl")
     played = [

@@ -144,7 +144,7 @@ def _part(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tool(tool: dict[str, Any], place: str) -> dict[str, Any]:
-    if tool.get("type", "custom") not in {None, "custom"}:
+    if tool.get("type") not in (None, "custom"):
         return tool
     if not isinstance(schema := tool.get("input_schema"), dict):
         raise unreadable(_NAME, f"{place}.input_schema", "must be an object")

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads
+from ..core.jsontext import dumps, loads_exact
 from ..core.request import FunctionCall, ToolCallRequest
 
 __all__ = ["arguments_object", "arguments_text", "function_of", "made_id"]
@@ -46,7 +46,7 @@ def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
     arguments: Any = function.arguments
     if isinstance(arguments, str):
         try:
-            arguments = loads(arguments) if arguments.strip() else {}
+            arguments = loads_exact(arguments) if arguments.strip() else {}
         except ValueError:
             arguments = None
     if not isinstance(arguments, dict):

@@ -26,6 +26,7 @@ from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import path_segment, split_base_url, with_root
 from .gemini_answer import GeminiDecoder
 from .gemini_contents import contents, message_parts
+from .gemini_read import COLLECTIONS, GEMINI_SAMPLING, read_gemini
 from .history import valid_history
 from .provider_errors import error_of_status
 from .request_parts import (
@@ -39,14 +40,6 @@ from .request_parts import (
 __all__ = ["Gemini"]
 
 _STREAM, _WHOLE = ":streamGenerateContent", ":generateContent"
-_SAMPLING = {
-    "temperature": "temperature",
-    "top_p": "topP",
-    "max_tokens": "maxOutputTokens",
-    "seed": "seed",
-    "n": "candidateCount",
-}
-_COLLECTIONS = {"endpoints", "locations", "models", "projects", "publishers", "tunedModels"}
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
@@ -67,6 +60,20 @@ class Gemini(Vessel):
 
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
+        return WireRequest(
+            url=self._url(chat.model, _STREAM if chat.stream else _WHOLE),
+            body=self._body(chat),
+            stream=chat.stream,
+            split_think=chat.split_think,
+            model=chat.model,
+            route=_path(chat.model),
+        )
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """The request of `models/MODEL:generateContent` or `:streamGenerateContent`."""
+        return read_gemini(route, body, self._body)
+
+    def _body(self, chat: ChatRequest) -> dict[str, Any]:
         chat.refuse(
             self.name,
             prompt="give messages",
@@ -88,18 +95,16 @@ class Gemini(Vessel):
         if chat.tool_choice is not None:
             body["toolConfig"] = _tool_choice(chat.tool_choice)
         extra = dict(chat.extra_body or {})
-        own: dict[str, Any] = extra.pop("generationConfig", None) or {}
-        if config := {**_config(chat), **(chat.options or {}), **own}:
+        config = {**_config(chat), **(chat.options or {})}
+        own: Any = extra.get("generationConfig", {})
+        if isinstance(own, dict) or (own is None and config):
+            config |= extra.pop("generationConfig", None) or {}
+        if "responseSchema" in config:
+            config.pop("responseJsonSchema", None)  # the API refuses both together
+        if config or "generationConfig" in (chat.extra_body or {}):
             body["generationConfig"] = config
         body |= extra
-        return WireRequest(
-            url=self._url(chat.model, _STREAM if chat.stream else _WHOLE),
-            body=body,
-            stream=chat.stream,
-            split_think=chat.split_think,
-            model=chat.model,
-            route=_path(chat.model),
-        )
+        return body
 
     def decoder(self, request: WireRequest) -> GeminiDecoder:
         """A decoder that knows how many candidates were asked for."""
@@ -134,13 +139,13 @@ class Gemini(Vessel):
 def _path(model: str) -> str:
     """The path of a name or resource name (Vertex AI's too). Raises InvalidRequestError."""
     names = model.split("/") if "/" in model else ("models", model)
-    if len(names) % 2 or not _COLLECTIONS.issuperset(names[::2]):
+    if len(names) % 2 or not COLLECTIONS.issuperset(names[::2]):
         raise InvalidRequestError(f"{model!r} is no model: give a name, or tunedModels/NAME")
     return "".join(f"/{path_segment(name)}" for name in names)
 
 
 def _config(chat: ChatRequest) -> dict[str, Any]:
-    config = {_SAMPLING[name]: value for name, value in chat.given(*_SAMPLING).items()}
+    config = {GEMINI_SAMPLING[name]: value for name, value in chat.given(*GEMINI_SAMPLING).items()}
     if (stop := stop_list(chat.stop)) is not None:
         config["stopSequences"] = stop
     if chat.logprobs is not None:

@@ -6,8 +6,9 @@ https://ai.google.dev/api/caching#Content, …/gemini-api/docs/function-calling,
 - The assistant is called `model`. Its message is sent in the API's own form where it has that. A
   call from elsewhere has no signature, without which Gemini 3 refuses a call; the first one of a
   message then has the documented text that stands for one.
-- Results of tools in a row are parts of one content of the user, in the order of their calls. One
-  that is no JSON object is wrapped as {"result": …}. It has its call's id if the API gave that.
+- Results of tools in a row are parts of one content of the user, in the order of their calls. The
+  user's message that follows is in it too, if its content is given as parts. A result that is no
+  JSON object is wrapped as {"result": …}. It has its call's id if the API gave that.
 - An image in a result goes into the `functionResponse`, as Gemini 3 and later want it. To models
   before (`gemini-1…`, `gemini-2…`) it is sent as the next part, since they have no such field.
 """
@@ -24,13 +25,13 @@ from ..core.request import ImagePart, Message, Part, TextPart
 from .call_arguments import arguments_object
 from .called_tools import CalledTools
 from .history import INVALID_JSON, native_objects, native_of, valid_arguments
-from .request_parts import inline_image
+from .request_parts import RESULTS, inline_image
 
-__all__ = ["contents", "message_parts"]
+__all__ = ["PARTS", "contents", "message_parts", "result_text"]
 
 _BEFORE_GEMINI_3 = re.compile(r"gemini-[12](\D|$)")
 _NO_SIGNATURE = "skip_thought_signature_validator"
-_PARTS = frozenset(
+PARTS = frozenset(
     {
         *("codeExecutionResult", "executableCode", "fileData", "functionCall", "functionResponse"),
         *("inlineData", "mediaResolution", "partMetadata", "text", "thought", "thoughtSignature"),
@@ -47,6 +48,7 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
     calls = CalledTools()
     old = _BEFORE_GEMINI_3.search(model) is not None
     written: list[dict[str, Any]] = []
+    results: dict[str, Any] | None = None
     for turn in turns:
         message = turn[0]
         if message.role == "assistant":
@@ -57,12 +59,17 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
             if content["parts"]:
                 written.append(content)
         elif message.role == "user":
-            extra = message.model_extra or {}
-            written.append({"role": "user", "parts": message_parts(message), **extra})
+            content = {"role": "user", "parts": message_parts(message)}
+            content |= message.model_extra or {}
+            if results is None or isinstance(message.content, str):
+                written.append(content)
+            else:
+                results |= {**content, "parts": [*results["parts"], *content["parts"]]}
         else:
-            results = calls.in_order(turn)
-            parts = [part for each in results for part in _result(each, calls, old=old)]
+            told = calls.in_order(turn)
+            parts = [part for each in told for part in _result(each, calls, old=old)]
             written.append({"role": "user", "parts": parts})
+        results = written[-1] if message.role in RESULTS else None
     return written
 
 
@@ -135,6 +142,13 @@ def _result(message: Message, calls: CalledTools, *, old: bool) -> list[dict[str
     return [{"functionResponse": {**response, **own}}, *beside]
 
 
+def result_text(response: dict[str, Any]) -> str:
+    """The text of a result that is written as this response."""
+    value = response.get("result")
+    text = value if isinstance(value, str) else dumps(value).decode()
+    return text if _value(text) == response else dumps(response).decode()
+
+
 def _value(text: str) -> dict[str, Any]:
     try:
         value: Any = loads(text)
@@ -148,7 +162,7 @@ def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"text": part.text, **own}
     if not isinstance(part, ImagePart):
-        if own.keys().isdisjoint(_PARTS):
+        if own.keys().isdisjoint(PARTS):
             raise InvalidRequestError(
                 f"gemini does not take parts of the type {part.type!r}: give text, images, or the "
                 "API's own fields, such as inlineData"

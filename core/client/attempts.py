@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ class Attempts:
     """
 
     def __init__(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self,
+        plan: Plan,
+        open_session: Callable[[], Awaitable[Entry]],
+        settings: SharedSettings,
     ) -> None:
         self._plan = plan
         self._open_session = open_session
@@ -87,13 +90,12 @@ class Attempts:
         if self.forked:
             raise ClientStateError("the stream belongs to the process that was forked")
 
-    def open(self) -> None:
-        """Open the session. Raises RecordingError."""
+    async def open(self) -> None:
+        """Open the session; where that fails, the stream has failed."""
         try:
-            self._entry = self._open_session()
+            self._entry = await self._open_session()
         except VesselogError as error:
             self.outcome, self.error = "error", error
-            raise
 
     def begin(self) -> Call:
         """The next attempt: its request line is on disk when this returns.
@@ -186,11 +188,13 @@ class Attempts:
         call = self.current
         if call is None or self.delay is not None:
             self.outcome = "cancelled"
+            self.close()
             return
         try:
             call.leave("cancelled")
         finally:
             self.outcome, self.error = call.outcome, call.error
+            self.close()  # now: freeing the connection may take longer
 
     def lose(self, error: RecordingError) -> None:
         """What was written cannot be made safe: that is the verdict, unless one was given."""

@@ -12,9 +12,9 @@ from ..completion import Completion, Outcome
 from ..errors import ClientStateError, VesselogError
 from ..exchange import Step
 from ..response_headers import request_id_of
+from ..truth.replayed_answer import RecordedFacts
 from ..vessel import Unpicklable
 from .attempts import Attempts
-from .recorded_answers import RecordedFacts
 
 __all__ = ["StreamState"]
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from ..errors import UsageError
 from .files import explained
-from .scan import ScannedLine, open_recording, scan
+from .scan import Torn, open_recording, scan
 
 __all__ = ["FoundRequest", "check_position", "find_request"]
 
@@ -54,8 +54,9 @@ def find_request(path: Path, call: int | None = None) -> FoundRequest | None:
         # No line begins as a writer begins it: somebody has formatted the file anew.
         last: FoundRequest | None = None
         for line in scan(file, path, frames=False):
-            is_request = isinstance(line, ScannedLine) and line.fields["type"] == "request"
-            if is_request and (call is None or line.call <= call):
+            if isinstance(line, Torn) or line.fields["type"] != "request":
+                continue
+            if call is None or line.call <= call:
                 last = FoundRequest(line.call, line.offset, line.number - 1)
         return last
 

@@ -1,29 +1,28 @@
 """Follows one call while it is written, in whatever process: first what is stored, then the rest.
 
-A follower waits until there is something new (tail.py, watcher.py) and reads on; the file is not
-kept open in between. Where an attempt failed and another one follows, the follower goes on with
+A follower waits until there is something new (tail.py, file_watcher.py) and reads on; the file is
+not kept open in between. Where an attempt failed and another one follows, the follower goes on with
 that. A call whose writer is gone ends as interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..chunk import StreamChunk
 from ..completion import Outcome
 from ..errors import RecordingCorruptError, RecordingError, UsageError, VesselogError
 from .file_lock import has_writer
-from .find_request import check_position, find_request
+from .find_request import FoundRequest, check_position, find_request
+from .following import Following
 from .recording import Recording, ending_error, recorded_outcome
 from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
-from .watcher import Following
 
 __all__ = ["Follow", "follow"]
 
@@ -40,8 +39,8 @@ class Follow:
 
     call: its number; without it the one begun last. If that attempt failed and another one follows,
     the chunks of the last attempt come, and `call` is its number then. after: begin after the chunk
-    with this `seq`. poll: at most so many seconds between two looks at the file; by default 0.5
-    where the writer, or the system, tells of changes, and 0.02 where nothing does. interrupted: the
+    with this `seq`. poll: seconds between two looks at the file; by default 0.5 where the writer,
+    or the system, tells of changes, and 0.02 where nothing does. interrupted: the
     call has no end, and nobody is left to write one. Raises UsageError for numbers that cannot be,
     RecordingError if there is no such file, or no such call and nobody who could still make it;
     iterating raises RecordingError and RecordingCorruptError.
@@ -56,9 +55,9 @@ class Follow:
         poll: float | None = None,
     ) -> None:
         check_position(call, after)
-        self._poll = math.inf if poll is None else poll
-        if not self._poll > 0:
+        if poll is not None and not poll > 0:
             raise UsageError(f"no pause of {poll!r} seconds between two looks")
+        self._poll = poll
         self._path = Path(path)
         self._after = after
         self._started: int | None = None
@@ -97,7 +96,7 @@ class Follow:
             for chunks, seen in self._read(following, in_task=False):
                 yield from chunks
                 if seen is not None:
-                    following.tail.wait(seen, self._left())
+                    following.tail.wait(seen, None if self._end is None else self._left())
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
         with Following(self._path) as following:
@@ -110,21 +109,26 @@ class Follow:
                     yield chunk
                     paused = False
                 if seen is not None:
-                    await tail.wait_async(seen, self._left())
+                    await tail.wait_async(seen, None if self._end is None else self._left())
                 else:
                     await asyncio.sleep(0)
                 paused = True
 
     def _find(self) -> tuple[int, int]:
         """Where to begin: at the call's request, or at one before it if it may still be written."""
-        # Asked before the file is searched: who has just written the request may be gone then.
-        alone = not has_writer(self._path)
         found = find_request(self._path, self.call)
-        if found is not None and self.call in {None, found.call}:
-            self.call = found.call
-        elif alone:
-            raise self._missing()
-        return (0, 0) if found is None else (found.offset, found.number)
+        if not self._is_there(found) and not has_writer(self._path):
+            # Whoever has written it meanwhile may be gone already.
+            found = find_request(self._path, self.call)
+            if not self._is_there(found):
+                raise self._missing()
+        if found is None:
+            return 0, 0
+        self.call = self.call or found.call
+        return found.offset, found.number
+
+    def _is_there(self, found: FoundRequest | None) -> bool:
+        return found is not None and self.call in {None, found.call}
 
     def _missing(self) -> RecordingError:
         missing = "no call" if self.call is None else f"no call {self.call}"
@@ -138,7 +142,7 @@ class Follow:
         With them the tail's version, at which there was nothing more; None: do not wait.
         """
         tail = following.tail
-        while not self._over:
+        while self.outcome is None:
             gone = tail.left or tail.failure is not None
             batch = tail.read(self._offset, self._number)
             chunks: list[StreamChunk] = []
@@ -197,7 +201,7 @@ class Follow:
         delay, error = fields.get("retry_in"), fields.get("error")
         if isinstance(delay, int | float) and 0 <= delay <= _LONGEST_DELAY:
             self._deadline = time.monotonic() + delay + _LATENESS
-        elif isinstance(error, dict) and error.get("retryable") is True:
+        elif isinstance(error, dict) and cast("dict[str, Any]", error).get("retryable") is True:
             delay = _UNTOLD_DELAY
         else:
             self._over = True
@@ -216,10 +220,8 @@ class Follow:
         else:
             self._over = self.interrupted = True
 
-    def _left(self) -> float | None:
-        """Seconds until the next attempt is late, None if the present one has not ended."""
-        if self._end is None:
-            return None
+    def _left(self) -> float:
+        """Seconds until the next attempt is late."""
         return 0.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
 

@@ -47,6 +47,7 @@ class RecordedRequest:
     key: str
     method: str
     route: str
+    vessel: str | None
     model: str | None
     place: _Place
     answered: bool = False
@@ -160,7 +161,8 @@ def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
 
 def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
     fields = line.fields
-    route, model, key = route_of(fields), fields.get("model"), fields.get("key")
+    route, key = route_of(fields), fields.get("key")
+    vessel, model = fields.get("vessel"), fields.get("model")
     if not isinstance(key, str):
         body = fields.get("body")
         key = request_key(route, cast("dict[str, Any]", body) if isinstance(body, dict) else None)
@@ -169,6 +171,7 @@ def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
         key=key,
         method=method_of(fields),
         route=route,
+        vessel=vessel if isinstance(vessel, str) else None,
         model=model if isinstance(model, str) else None,
         place=place,
     )

@@ -182,6 +182,12 @@ class RecordedCall:
         return self._response
 
     @property
+    def responded(self) -> int:
+        """When the response came, in microseconds of the session's time; `started` without one."""
+        t = None if self.response is None else self.response.get("t")
+        return t if is_whole(t) else self.started
+
+    @property
     def headers(self) -> dict[str, str]:
         """The answer's headers that were recorded; empty if there are none (yet)."""
         headers = None if self.response is None else self.response.get("headers")

@@ -18,7 +18,7 @@ from .file_lock import has_writer
 from .recorded_frame import chunks_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["Batch", "Tail"]
+__all__ = ["Batch", "Tail", "running_loop"]
 
 # About what is parsed in 2 ms, which an event loop may have to wait.
 _BYTES_AT_ONCE = 1 << 16
@@ -73,11 +73,11 @@ class Tail:
         self._size = -1
         self._told = False
         self._batches: tuple[Batch, ...] = ()
-        self._reading = threading.Lock()
-        self.forget_waiters()
+        self.forget_others()
 
-    def forget_waiters(self) -> None:
-        """In a forked child: those who waited do not exist there."""
+    def forget_others(self) -> None:
+        """In a forked child: those who read or waited do not exist there."""
+        self._reading = threading.Lock()
         self._threads: set[threading.Lock] = set()
         self._loops: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
 
@@ -163,10 +163,7 @@ class Tail:
             except KeyError:  # another thread has woken the last one
                 break
         if self._loops:
-            try:
-                here = asyncio.get_running_loop()
-            except RuntimeError:
-                here = None
+            here = running_loop()
             for loop, waiters in tuple(self._loops.items()):
                 if not waiters.wake(here):
                     self._loops.pop(loop, None)
@@ -201,6 +198,14 @@ class Tail:
             waiters.futures.discard(future)
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class _LoopWaiters:
     """The tasks of one event loop that wait."""
 
@@ -210,16 +215,16 @@ class _LoopWaiters:
         self._called = False
 
     def wake(self, here: asyncio.AbstractEventLoop | None) -> bool:
-        """Have the tasks woken in their loop. False if the loop is closed.
+        """Wake the tasks, in their loop. False if the loop is closed.
 
         here: the loop that runs in this thread.
         """
-        if not self._called and self.futures:
+        if self._loop is here:
+            self._release()
+        elif not self._called and self.futures:
             self._called = True
-            loop = self._loop
             try:
-                # In the loop itself nothing needs to interrupt its wait.
-                (loop.call_soon if loop is here else loop.call_soon_threadsafe)(self._release)
+                self._loop.call_soon_threadsafe(self._release)
             except RuntimeError:
                 return False
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from sessions import request
 from vesselog import Recording, diff, follow, recover, rederive, replay, salvage, verify
 from vesselog.core.truth.answer_index import AnswerIndex
-from vesselog.maintenance.listing import list_recordings, summarize
+from vesselog.core.truth.session_list import list_sessions, summarize
 from vesselog.server import replay_app
 
 __all__ = ["DEEP", "uses"]
@@ -76,8 +76,8 @@ def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
         "play": lambda path, _: asyncio.run(play(path)),
         "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
         "diff, the other way": lambda path, _: [each.to_dict() for each in diff(whole, path)],
-        "summarize": lambda path, _: summarize(path).to_dict(),
-        "list": lambda path, _: list(list_recordings(path.parent)),
+        "summarize": lambda path, _: json.dumps(summarize(path).to_dict()),
+        "list": lambda path, _: list(list_sessions(path.parent)),
         "match": lambda path, _: AnswerIndex(path).answer("", request()),
         "salvage": salvaged,
         "rederive": rederive,

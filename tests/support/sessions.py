@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,27 @@ def write(writer: Writer, steps: Iterable[Step]) -> list[StreamChunk]:
     return seen
 
 
-def record(folder: Path, name: str = "a", texts: Iterable[str] = ("Hel", "lo")) -> Path:
-    """A session with one complete call."""
+def record(
+    folder: Path, name: str = "a", texts: Iterable[str] = ("Hel", "lo"), *, closed: bool = False
+) -> Path:
+    """A session with one complete call; unless it is closed, as a writer that died leaves it."""
     session = Session.open(folder, name)
     writer = session.begin(request())
     writer.response(200, {"content-type": "application/x-ndjson"})
     write(writer, (step(seq, text) for seq, text in enumerate(texts)))
     writer.end("complete")
     session.close()
+    if not closed:
+        cut_close(session.path)
     return session.path
+
+
+def cut_close(path: Path) -> None:
+    """Take the `close` line away, as if the last writer had died before it."""
+    content = path.read_bytes()
+    start = content.rindex(b"\n", 0, -1) + 1
+    assert content.startswith(b'{"type":"close"', start)
+    os.truncate(path, start)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -47,6 +47,37 @@ def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> No
         library.answer(KEY, request())
 
 
+def test_with_repeat_the_last_answer_of_a_request_is_given_again(tmp_path: Path) -> None:
+    """Also by route: a request that was recorded gets its own answers, any other the next."""
+    session = Session.open(tmp_path, "a")
+    for text in "12":
+        answer(session, text)
+    answer(session, "other", {"model": "other"})
+    session.close()
+    for match in ("key", "route"):
+        library = AnswerIndex(tmp_path, match=match, repeat=True)  # type: ignore[arg-type]
+        assert texts(library, 4) == ["1", "2", "2", "2"]
+    with pytest.raises(ReplayMissError, match="differs in"):
+        AnswerIndex(tmp_path, repeat=True).answer("unknown", request({"model": "x"}))
+    once = AnswerIndex(tmp_path)
+    assert once.answer(KEY, request(), repeat=True).number == 1
+    assert texts(once, 1) == ["2"]
+    assert once.answer(KEY, request(), repeat=True).number == 2
+
+
+async def test_only_requests_that_share_answers_wait_for_each_other(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    session.close()
+    index = AnswerIndex(tmp_path)
+    async with index.turn(KEY, request()):
+        assert index.turn(KEY, request()).locked()
+        assert not index.turn("another", request()).locked()
+    by_route = AnswerIndex(tmp_path, match="route")
+    async with by_route.turn(KEY, request()):
+        assert by_route.turn("another", request()).locked()
+
+
 def test_one_file_will_do(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "a")
     answer(session, "1")
