@@ -30,7 +30,11 @@ DOORS = {("cli/demo.py", "server"), ("public/__main__.py", "cli")}
 # What the libraries below take care of.
 CARRIED_BY_LIBRARIES = {"h11", "h2", "httpcore", "httptools", "socket", "ssl"}
 # The files that are made of an extra, and imported by who has it.
-MADE_OF_EXTRAS = {ROOT / "core/http/fast_transport.py", ROOT / "server/event_stream.py"}
+MADE_OF_EXTRAS = {
+    ROOT / "core/http/fast_transport.py",
+    ROOT / "server/event_stream.py",
+    ROOT / "server/session_routes.py",
+}
 
 
 @pytest.mark.parametrize(
