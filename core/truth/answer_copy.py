@@ -100,8 +100,13 @@ class AnswerCopy:
         try:
             with self._writer.write_lock as now:
                 self._move(self._original.ended or 0, now)
-            figures = {"usage": _record(usage), "metrics": _record(metrics)}
-            self._writer.end(outcome, error=error, natives=natives, **figures)
+            self._writer.end(
+                outcome,
+                error=error,
+                usage=_record(usage),
+                metrics=_record(metrics),
+                natives=natives,
+            )
         finally:
             self._entry.close()
 
