@@ -112,14 +112,13 @@ class _Sessions:
         protocol = protocol_of(name)
         position = _position(request, recording.session)
         if position is None:
-            call, after = None, -1
-            ended = await asyncio.to_thread(_has_ended, recording)
-        else:
-            call, after = position
-            ended = after is None
-        if ended:
+            if await asyncio.to_thread(_has_ended, recording):
+                return Response(status_code=204)
+            position = None, -1
+        call, after = position
+        if after is None:
             return Response(status_code=204)
-        begin = -1 if after is None or name in _OF_PARTS else after
+        begin = -1 if name in _OF_PARTS else after
         followed = await asyncio.to_thread(Follow, recording.path, call=call, after=begin)
         return EventStream(followed, protocol, heartbeat=self._heartbeat)
 
@@ -172,8 +171,8 @@ def _position(request: Request, session: str) -> tuple[int | None, int | None] |
     query = request.query_params
     if query.keys().isdisjoint({"call", "after"}):
         return None
-    call = query.get("call")
-    return None if call is None else _number(call), _number(query.get("after", "-1"))
+    asked = query.get("call")
+    return None if asked is None else _number(asked), _number(query.get("after", "-1"))
 
 
 def _number(text: str) -> int:
