@@ -126,7 +126,7 @@ def _asks_for_none(scope: Scope, stream: object) -> bool:
     last = dict(scope["headers"]).get(b"last-event-id", b"")
     if isinstance(stream, AsyncStream) and stream.call is None:
         return bool(last)
-    _, _, position = last.decode("latin-1").partition(":")
+    position: str = last.decode("latin-1").partition(":")[2]
     return position == f"{getattr(stream, 'call', None)}:end"
 
 

@@ -223,6 +223,13 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """
         return Recording(self._path_of(name))
 
+    def stop(self, session: str) -> int:
+        """Cancel the streams of this client that are recorded in a session; returns how many."""
+        running = [each for each in tuple(self._running) if each.facts.session == session]
+        for driver in running:
+            driver.cancel()
+        return len(running)
+
     def _path_of(self, name: str) -> Path:
         return self._recordings() / (check_session_name(name) + SUFFIX)
 

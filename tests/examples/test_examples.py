@@ -222,5 +222,7 @@ def test_many_servers_answer_beside_a_slow_one() -> None:
 def test_the_docstring_tells_how_to_run_it(name: str) -> None:
     docstring = (EXAMPLES / name).read_text("utf-8").split('"""')[1]
     assert re.search(
-        rf"\n    (python examples/{name}|uvicorn --app-dir examples \w+:app)", docstring
+        rf"\n    (python examples/{name}|uvicorn --app-dir examples \w+:app"
+        rf"|flask --app examples/{name} run)",
+        docstring,
     )

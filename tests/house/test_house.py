@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from house import DEPENDENCIES, EXTRAS, ROOMS, ROOT, imports_of, module_name, sources
+from house import (
+    DEPENDENCIES,
+    EXTRAS,
+    MADE_OF_EXTRAS,
+    ROOMS,
+    ROOT,
+    imports_of,
+    module_name,
+    sources,
+)
 from vesselog.testing.purity import impurities
 
 # The floors: a room, and the rooms that it may import.
@@ -29,8 +38,6 @@ DOORS = {("cli/demo.py", "server"), ("public/__main__.py", "cli")}
 
 # What the libraries below take care of.
 CARRIED_BY_LIBRARIES = {"h11", "h2", "httpcore", "httptools", "socket", "ssl"}
-# The files that are made of an extra, and imported by who has it.
-MADE_OF_EXTRAS = {ROOT / "core/http/fast_transport.py", ROOT / "server/event_stream.py"}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,7 @@ def test_the_core_fits_in_one_head() -> None:
     lines = {path: path.read_text("utf-8").count("\n") for path in sources("core")}
     client = [count for path, count in lines.items() if path.parent == ROOT / "core/client"]
     assert len(client) <= 26
-    assert sum(client) <= 3_060
+    assert sum(client) <= 3_070
     assert sum(lines.values()) <= 13_000
 
 

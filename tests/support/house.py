@@ -28,6 +28,12 @@ EXTRAS = {
     "urllib3",
     "uvicorn",
 }
+# The files that are made of an extra, and imported by who has it.
+MADE_OF_EXTRAS = {
+    ROOT / "core/http/fast_transport.py",
+    ROOT / "server/event_stream.py",
+    ROOT / "server/session_routes.py",
+}
 
 
 class Import(NamedTuple):
