@@ -184,8 +184,8 @@ def _print_stream(stream: Stream, growth: RecordingGrowth) -> tuple[list[StreamC
 
 def _checks(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
     """Check the new recording: whether each check passed, and its result in words."""
+    from ..core.replay.replay import replay
     from ..core.truth.recording import Recording
-    from ..core.truth.replay import replay
     from ..maintenance.verify import verify
 
     total = sum(len(one.chunks) for one in played)

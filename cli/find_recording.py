@@ -39,7 +39,7 @@ def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
     """
     from ..core.errors import RecordingError
     from ..core.nearest import nearest_names
-    from ..core.truth.recorded_requests import recordings_in
+    from ..core.replay.recorded_requests import recordings_in
     from ..core.truth.session_names import SUFFIX
 
     path = Path(text)

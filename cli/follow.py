@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the call until it ends; returns the exit status."""
     from ..core.assembler import Assembler
     from ..core.errors import RecordingError
-    from ..core.truth.follow import follow
+    from ..core.follow.follow import follow
     from ..core.truth.recording import RecordedCall, Recording
 
     printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()

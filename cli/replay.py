@@ -14,7 +14,7 @@ from .output import DIM, print_error, print_note
 if TYPE_CHECKING:
     from ..core.completion import Outcome
     from ..core.errors import VesselogError
-    from ..core.truth.replay import Replay
+    from ..core.replay.replay import Replay
 
 __all__ = ["add"]
 
@@ -45,9 +45,9 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the chosen calls; returns the exit status of the last."""
     from ..core.errors import RecordingError
+    from ..core.replay.replay import replay
     from ..core.truth.find_request import check_position
     from ..core.truth.recording import Recording
-    from ..core.truth.replay import replay
 
     wanted = arguments.call
     check_position(wanted, arguments.after)

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _named(names: list[str]) -> Iterator[tuple[str, bool]]:
     """What is to be checked, and whether it was named by its folder only."""
-    from ..core.truth.recorded_requests import recordings_in
+    from ..core.replay.recorded_requests import recordings_in
 
     for name in names:
         folder = Path(name)

@@ -60,10 +60,10 @@ _HOMES = {
         "ToolFunction",
     ),
     "vesselog.core.settings": ("Durability", "Limits", "Retries", "Timeouts"),
-    "vesselog.core.truth.follow": ("Follow", "follow"),
+    "vesselog.core.follow.follow": ("Follow", "follow"),
     "vesselog.core.truth.recorded_frame": ("RecordedFrame",),
     "vesselog.core.truth.recording": ("RecordedCall", "Recording"),
-    "vesselog.core.truth.replay": ("Replay", "replay"),
+    "vesselog.core.replay.replay": ("Replay", "replay"),
     "vesselog.core.truth.session_list": ("SessionSummary",),
     "vesselog.core.vessel": ("ModelInfo", "Vessel", "WireRequest"),
     "vesselog.maintenance.diff": ("Difference", "diff"),
@@ -101,7 +101,9 @@ if TYPE_CHECKING:
         VesselogError,
     )
     from vesselog.core.exchange import Step
+    from vesselog.core.follow.follow import Follow, follow
     from vesselog.core.frame import Frame
+    from vesselog.core.replay.replay import Replay, replay
     from vesselog.core.request import (
         ChatRequest,
         CustomCall,
@@ -120,10 +122,8 @@ if TYPE_CHECKING:
         ToolFunction,
     )
     from vesselog.core.settings import Durability, Limits, Retries, Timeouts
-    from vesselog.core.truth.follow import Follow, follow
     from vesselog.core.truth.recorded_frame import RecordedFrame
     from vesselog.core.truth.recording import RecordedCall, Recording
-    from vesselog.core.truth.replay import Replay, replay
     from vesselog.core.truth.session_list import SessionSummary
     from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
     from vesselog.maintenance.diff import Difference, diff

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..core.truth.recorded_requests import RecordedRequest
+from ..core.replay.recorded_requests import RecordedRequest
 from ..core.version import VERSION
 
 __all__ = ["listing"]

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ..core.clock import Clock
 from ..core.errors import ProviderError, RecordingCorruptError, RecordingError
-from ..core.truth.pace import Pace
+from ..core.replay.pace import Pace
 from ..core.truth.recording import RecordedCall
 from .asgi import Receive, Scope, Send
 

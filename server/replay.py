@@ -1,7 +1,7 @@
 """The replay server: recorded calls served as the providers that answered them.
 
 Every call is served at the path of its own URL, so that a client need only be given another base
-URL. Which answer a request gets is decided by core/truth/answer_index.py; playback.py plays it.
+URL. Which answer a request gets is decided by core/replay/answer_index.py; playback.py plays it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, cast
 from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
 from ..core.jsontext import dumps, loads
-from ..core.truth.answer_index import AnswerIndex, Match
-from ..core.truth.compare_requests import request_key
-from ..core.truth.pace import Speed, checked_speed
+from ..core.replay.answer_index import AnswerIndex, Match
+from ..core.replay.compare_requests import request_key
+from ..core.replay.pace import Speed, checked_speed
 from .asgi import Application
 from .listings import listing
 from .playback import Playback

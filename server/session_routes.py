@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from ..core.client.async_client import AsyncClient
 from ..core.errors import InvalidRequestError, RecordingError, SessionNameError, UsageError
+from ..core.follow.follow import Follow
 from ..core.jsontext import dumps
 from ..core.truth.find_request import find_request
-from ..core.truth.follow import Follow
 from ..core.truth.recording import Recording
 from .asgi import Application
 from .event_stream import EventStream

@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..errors import ClientStateError
+from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
 from ..settings import Timeouts
 from ..truth.delete_recording import delete_recording
-from ..truth.replayed_answer import Replaying
 from ..truth.session_list import SessionSummary, list_sessions, next_sessions
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo

@@ -18,6 +18,9 @@ from ..errors import ClientStateError, ConfigurationError, RecordingError
 from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
+from ..replay.answer_copy import StillClock
+from ..replay.pace import Speed
+from ..replay.replayed_answer import Replaying
 from ..request import Message, RequestFields
 from ..settings import (
     Durability,
@@ -29,10 +32,7 @@ from ..settings import (
     check_setting,
     level_of,
 )
-from ..truth.answer_copy import StillClock
-from ..truth.pace import Speed
 from ..truth.recording import Recording
-from ..truth.replayed_answer import Replaying
 from ..truth.session_names import SUFFIX, check_session_name
 from ..truth.session_pool import Entry, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest

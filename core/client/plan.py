@@ -27,8 +27,8 @@ from ..http.url_and_headers import (
 from ..masking import Masker
 from ..nearest import nearest_names
 from ..registry import find_vessel, installed_vessels
+from ..replay.compare_requests import request_key
 from ..request import chat_request
-from ..truth.compare_requests import request_key
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Unpicklable, Vessel, WireRequest
 

@@ -14,9 +14,9 @@ from ..errors import ConfigurationError, ProtocolError, ProviderError, ReplayMis
 from ..frame import Frame
 from ..framing import Framing
 from ..jsontext import loads
+from ..replay.answer_index import AnswerIndex
 from ..request import ChatRequest
 from ..settings import Retries
-from ..truth.answer_index import AnswerIndex
 from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Plan, Planner

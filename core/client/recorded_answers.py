@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
-from ..truth.replayed_answer import ReplayedAnswer, Replaying
+from ..replay.replayed_answer import ReplayedAnswer, Replaying
 from ..truth.session_pool import Entry
 from .loop_thread import LoopThread
 

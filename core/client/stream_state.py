@@ -11,8 +11,8 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Outcome
 from ..errors import ClientStateError, VesselogError
 from ..exchange import Step
+from ..replay.replayed_answer import RecordedFacts
 from ..response_headers import request_id_of
-from ..truth.replayed_answer import RecordedFacts
 from ..vessel import Unpicklable
 from .attempts import Attempts
 

@@ -30,7 +30,7 @@ from loopback import Conversation, LoopbackServer
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from patience import PATIENCE
 from vesselog.cli.entry import parser
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import LONGEST_LINE
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN

@@ -31,7 +31,7 @@ from vesselog import (
     StreamChunk,
     VesselogError,
 )
-from vesselog.core.truth import recorded_requests
+from vesselog.core.replay import recorded_requests
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 from vesselog.server import on_loopback, replay_app

@@ -10,7 +10,7 @@ from typing import Any
 
 from sessions import request
 from vesselog import Recording, diff, follow, recover, rederive, replay, salvage, verify
-from vesselog.core.truth.answer_index import AnswerIndex
+from vesselog.core.replay.answer_index import AnswerIndex
 from vesselog.core.truth.session_list import list_sessions, summarize
 from vesselog.server import replay_app
 

@@ -12,7 +12,7 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.jsontext import dumps
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import check_line, parse_line
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_file import Writer

@@ -33,7 +33,7 @@ from vesselog import (
     WireRequest,
     verify,
 )
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.session import Session
 from vesselog.vessels import Azure, Ollama, OpenAI
 

@@ -18,10 +18,10 @@ from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion, Outcome
 from ..errors import ConfigurationError, RecordingError, VesselogError
-from .find_request import FoundRequest, check_position, find_request
-from .recorded_frame import chunks_of
-from .recording import RecordedCall, Recording, outcome_of
-from .scan import ScannedLine
+from ..truth.find_request import FoundRequest, check_position, find_request
+from ..truth.recorded_frame import chunks_of
+from ..truth.recording import RecordedCall, Recording, outcome_of
+from ..truth.scan import ScannedLine
 
 __all__ = ["Replay", "replay"]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ..chunk import StreamChunk
 from ..errors import RecordingCorruptError, RecordingError
-from .file_lock import has_writer
-from .recorded_frame import chunks_of
-from .scan import ScannedLine, Torn, open_recording, scan
+from ..truth.file_lock import has_writer
+from ..truth.recorded_frame import chunks_of
+from ..truth.scan import ScannedLine, Torn, open_recording, scan
 
 __all__ = ["Batch", "Tail", "running_loop"]
 

@@ -18,13 +18,13 @@ from ..errors import ConfigurationError, RecordingError, VesselogError
 from ..exchange import Step
 from ..metrics import Meter
 from ..native import NativeMessages, natives_of
+from ..truth.fsync_thread import SyncedFile
+from ..truth.recorded_frame import RecordedFrame
+from ..truth.recording import RecordedCall, outcome_of
+from ..truth.session_pool import Entry
 from .answer_copy import AnswerCopy
 from .answer_index import AnswerIndex
-from .fsync_thread import SyncedFile
 from .pace import Pace, Speed, checked_speed
-from .recorded_frame import RecordedFrame
-from .recording import RecordedCall, outcome_of
-from .session_pool import Entry
 
 __all__ = ["RecordedFacts", "ReplayedAnswer", "Replaying"]
 

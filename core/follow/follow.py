@@ -17,11 +17,11 @@ from typing import Any, cast
 from ..chunk import StreamChunk
 from ..completion import Outcome
 from ..errors import RecordingCorruptError, RecordingError, UsageError, VesselogError
-from .file_lock import has_writer
-from .find_request import FoundRequest, check_position, find_request
+from ..truth.file_lock import has_writer
+from ..truth.find_request import FoundRequest, check_position, find_request
+from ..truth.recording import Recording, ending_error, recorded_outcome
+from ..truth.scan import ScannedLine, is_whole
 from .following import Following
-from .recording import Recording, ending_error, recorded_outcome
-from .scan import ScannedLine, is_whole
 from .tail import Batch, Tail
 
 __all__ = ["Follow", "follow"]

@@ -12,9 +12,9 @@ import pytest
 from patience import PATIENCE
 from sessions import record, request, step, write
 from vesselog import StreamChunk, follow
-from vesselog.core.truth import tail as module
+from vesselog.core.follow import tail as module
+from vesselog.core.follow.tail import Tail
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.tail import Tail
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 from ..errors import ConfigurationError, RecordingError, ReplayMissError
+from ..truth.files import explained
+from ..truth.recording import RecordedCall, Recording
+from ..truth.session_names import SUFFIX
 from .compare_requests import differing_places, nearest_call
-from .files import explained
 from .recorded_requests import RecordedRequest, method_of, recorded_requests, route_of
-from .recording import RecordedCall, Recording
-from .session_names import SUFFIX
 
 __all__ = ["AnswerIndex", "Match"]
 

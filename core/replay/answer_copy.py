@@ -18,11 +18,11 @@ from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
 from ..native import NativeMessages
-from .fsync_thread import SyncedFile
-from .recorded_frame import RecordedFrame
-from .recording import RecordedCall
-from .session_file import CallWriter
-from .session_pool import Entry
+from ..truth.fsync_thread import SyncedFile
+from ..truth.recorded_frame import RecordedFrame
+from ..truth.recording import RecordedCall
+from ..truth.session_file import CallWriter
+from ..truth.session_pool import Entry
 
 __all__ = ["AnswerCopy", "StillClock"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from sessions import request
 from vesselog import Recording
-from vesselog.core.truth.compare_requests import differing_places, nearest_call
+from vesselog.core.replay.compare_requests import differing_places, nearest_call
 from vesselog.core.truth.session import Session
 
 

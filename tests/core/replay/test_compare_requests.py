@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "ä"}], "temperature": 0}
 

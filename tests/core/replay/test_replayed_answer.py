@@ -8,7 +8,7 @@ import pytest
 
 from sessions import ManualClock, record, request, step, write
 from vesselog import ConfigurationError, ReplayMissError
-from vesselog.core.truth.replayed_answer import ReplayedAnswer, Replaying
+from vesselog.core.replay.replayed_answer import ReplayedAnswer, Replaying
 from vesselog.core.truth.session import Session
 
 

@@ -16,7 +16,7 @@ import pytest
 from patience import PATIENCE
 from sessions import request, step, write
 from vesselog import StreamChunk, follow
-from vesselog.core.truth import file_watcher, following
+from vesselog.core.follow import file_watcher, following
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_file import Writer
 from vesselog.core.truth.wake import FOLLOWED

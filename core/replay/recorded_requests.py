@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 from ..clock import parse_timestamp
 from ..errors import RecordingError
+from ..truth.files import explained
+from ..truth.recording import RecordedCall, Recording
+from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..truth.session_names import SUFFIX, time_in_name
 from .compare_requests import request_key
-from .files import explained
-from .recording import RecordedCall, Recording
-from .scan import ScannedLine, Torn, open_recording, scan
-from .session_names import SUFFIX, time_in_name
 
 __all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
 

@@ -157,7 +157,7 @@ def test_where_the_caller_left_instead_the_first_attempt_is_the_end(session: Ses
 async def test_where_other_calls_go_on_the_retry_is_waited_for_as_long_as_it_may_take(
     session: Session, retry_in: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vesselog.core.truth.follow._LATENESS", 0.02)
+    monkeypatch.setattr("vesselog.core.follow.follow._LATENESS", 0.02)
     other = session.begin(request())
     session.begin(request()).end("error", error=BUSY, retry_in=retry_in)
     for followed in (follow(session.path, call=2), follow(session.path, call=2)):

@@ -9,7 +9,7 @@ import pytest
 
 from sessions import ManualClock
 from vesselog import ConfigurationError
-from vesselog.core.truth.pace import Pace, checked_speed
+from vesselog.core.replay.pace import Pace, checked_speed
 
 
 @pytest.mark.parametrize(("speed", "seconds"), [(1.0, 2.0), (2.0, 1.0), (0.5, 4.0), (0.0, 0.0)])

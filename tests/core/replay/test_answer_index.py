@@ -15,9 +15,9 @@ from vesselog import (
     RecordingError,
     ReplayMissError,
 )
-from vesselog.core.truth import recorded_requests
-from vesselog.core.truth.answer_index import AnswerIndex
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay import recorded_requests
+from vesselog.core.replay.answer_index import AnswerIndex
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_names import new_session_name

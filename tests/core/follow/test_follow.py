@@ -31,10 +31,10 @@ from vesselog import (
     follow,
     replay,
 )
-from vesselog.core.truth import file_watcher
+from vesselog.core.follow import file_watcher
+from vesselog.core.follow.tail import Tail
 from vesselog.core.truth.file_lock import has_writer, try_lock
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.tail import Tail
 from vesselog.vessels.ollama import Ollama
 
 # Writes a chunk for each line on its stdin, and the end when that ends.
@@ -313,7 +313,7 @@ def test_an_end_written_just_before_the_writer_left_is_not_missed(
         return False
 
     followed = follow(session.path)
-    monkeypatch.setattr("vesselog.core.truth.tail.has_writer", finish)
+    monkeypatch.setattr("vesselog.core.follow.tail.has_writer", finish)
     assert [chunk.text for chunk in followed] == ["last"]
     assert followed.outcome == "complete"
     assert finished
@@ -331,7 +331,7 @@ def test_a_request_written_while_it_is_looked_for_is_found(
         session.close()
         return has_writer(path)
 
-    monkeypatch.setattr("vesselog.core.truth.follow.has_writer", begin)
+    monkeypatch.setattr("vesselog.core.follow.follow.has_writer", begin)
     assert list(follow(path, call=2)) == []
 
 

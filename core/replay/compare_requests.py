@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, cast
 
 from ..jsontext import canonical
-from .recording import RecordedCall
+from ..truth.recording import RecordedCall
 
 __all__ = ["differing_places", "nearest_call", "request_key"]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Self
 from weakref import WeakMethod, WeakValueDictionary
 
+from ..truth.files import explained
+from ..truth.wake import FOLLOWED
 from .file_watcher import FileWatcher
-from .files import explained
 from .tail import Tail, running_loop
-from .wake import FOLLOWED
 
 __all__ = ["Following"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from sessions import ManualClock, request, step, write
 from vesselog import ProviderError, Recording, verify
-from vesselog.core.truth.answer_copy import AnswerCopy, StillClock
+from vesselog.core.replay.answer_copy import AnswerCopy, StillClock
 from vesselog.core.truth.recording import RecordedCall
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_pool import SessionPool
