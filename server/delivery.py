@@ -25,8 +25,9 @@ class Delivery:
     """One answer on its way to one client.
 
     The status is sent with the first bytes, so that an error before them has a status of its own;
-    after `heartbeat` seconds of silence it is sent all the same, and at once for a Follow. left: the client has left, and
-    nothing is sent any more. keeps_on: whether the answer is read to its end then.
+    after `heartbeat` seconds of silence it is sent all the same, and at once for a Follow. left:
+    the client has left, and nothing is sent any more. keeps_on: whether the answer is read to its
+    end then.
     """
 
     def __init__(
