@@ -181,8 +181,7 @@ def _joined(old: Any, new: Any) -> Any:
     The first list or object is copied, so that the chunk's own stays unchanged.
     """
     if isinstance(new, dict):
-        known = cast("dict[str, Any]", old) if isinstance(old, dict) else {}
-        joined = dict(known)
+        joined = cast("dict[str, Any]", old) if isinstance(old, dict) else {}
         for key, value in cast("dict[str, Any]", new).items():
             joined[key] = _joined(joined.get(key), value)
         return joined

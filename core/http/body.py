@@ -14,6 +14,9 @@ __all__ = ["TURN_BYTES", "HttpxBody", "has_bytes_behind"]
 # seventy chunks. What is made of them is freed before the garbage collector begins to look at it.
 TURN_BYTES = 24 * 1024
 
+# Of an ssl.SSLError: there is nothing to read yet.
+_WANT_READ = 2
+
 
 class HttpxBody:
     """The body of any async httpx response; httpx's `aiter_raw` would count and cut it again.
@@ -49,20 +52,35 @@ class HttpxBody:
 
     async def aclose(self) -> None:
         """Read no more. A connection with bytes behind the answer is closed."""
-        if has_bytes_behind(self._response.stream):
-            await self._response.extensions["network_stream"].aclose()
+        network = self._response.extensions.get("network_stream")
+        if network is not None and has_bytes_behind(self._response.stream, network):
+            await network.aclose()
         close = getattr(self._pieces, "aclose", None)
         if close is not None:  # a generator, which is most often what it is
             await close()
 
 
-def has_bytes_behind(stream: object) -> bool:
-    """Whether something came behind the end of a body that was read.
+def has_bytes_behind(stream: object, network: Any) -> bool:
+    """Whether something came behind the end of a body that was read from this network stream.
 
     httpcore 1.0 keeps it, and reads it as the next request's answer. It shows it in no public way:
-    tests/faults/test_planted_bytes.py tells if these names change.
+    tests/faults/test_planted_bytes.py tells if these names change. What TLS has received but not
+    given out is looked at too.
     """
     place: Any = getattr(stream, "_stream", stream)  # httpx's client wraps it once more
     for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         place = getattr(place, name, None)
-    return place is not None and bool(place.trailing_data[0])
+    if place is None:
+        return False
+    return bool(place.trailing_data[0]) or _has_more(network.get_extra_info("ssl_object"))
+
+
+def _has_more(tls: Any) -> bool:
+    """Whether TLS has more to read, the end of the connection included; None is no TLS."""
+    if tls is None:
+        return False
+    try:
+        tls.read(1)
+    except OSError as error:
+        return error.errno != _WANT_READ
+    return True

@@ -93,7 +93,10 @@ class ProxyTransport(httpx.AsyncBaseTransport):
 
     def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
         try:
-            return self._through(httpx.Proxy(proxy))
+            parsed = httpx.Proxy(proxy)
+            if not 0 < (parsed.url.port or 1) < 1 << 16:
+                raise ValueError("no port")  # noqa: TRY301 - as any other part that is wrong
+            return self._through(parsed)
         except ImportError:
             raise ConfigurationError(
                 "the environment's proxy is a SOCKS proxy, which needs socksio: "

@@ -54,6 +54,7 @@ def parse_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
         host = url.host  # which may be no name of a host, after all
+        url.raw_host.decode("ascii").encode("idna")  # a name with an empty or a too long part
         names = urlsplit(text).path.split("/")
     except (httpx.InvalidURL, TypeError, ValueError):
         raise ConfigurationError("the base URL is not a URL", setting="base_url") from None
