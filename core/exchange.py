@@ -176,7 +176,7 @@ class Exchange:
         while (step := self.pull()) is not None:
             yield step
         if self.error is not None:
-            yield from self._after_the_error()
+            yield from self.undecoded()
         else:
             rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
             yield from self._end(rest)
@@ -203,11 +203,12 @@ class Exchange:
         if self.error is None and self.progress is Progress.OPEN:
             self.error = self._truncated()
 
-    def _after_the_error(self) -> Iterator[Step]:
-        """What had already arrived when the answer failed: recorded, but not decoded."""
+    def undecoded(self) -> Iterator[Step]:
+        """What has arrived of an answer that is not read on: to be recorded, but not decoded."""
         while self._waiting:
             yield self._unread(self._waiting.popleft())
-        if self._splitter is not None and (rest := self._splitter.rest()):
+        rest = bytes(self._head) if self._splitter is None else self._splitter.rest()
+        if rest:
             yield self._unread(rest, partial=True)
 
     def _begin(self, framing: Framing) -> Splitter:
@@ -285,7 +286,7 @@ class Exchange:
                 failed = line.error is not None
                 yield line
             if failed:
-                yield from self._after_the_error()
+                yield from self.undecoded()
             elif half := lines.rest():
                 yield from self._last(half)
         else:

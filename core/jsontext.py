@@ -2,8 +2,8 @@
 
 orjson reads and writes everything that is valid JSON. What it refuses, the standard json module
 takes: NaN, Infinity, 1e400 and lone surrogates when reading, integers over 64 bits when writing.
-Integers of more than 500 digits are read as infinity, as 1e400 is: Python needs a time for them that
-grows with the square of their length. Whatever cannot be read at all raises ValueError, never
+Integers of more than 500 digits are read as infinity, as 1e400 is: the time that Python needs for
+them grows with the square of their length. Whatever cannot be read at all raises ValueError, never
 anything else.
 """
 

@@ -206,12 +206,19 @@ class Call:
             return
         try:
             if self._exchange.progress is _OPEN or self._exchange.error is not None:
+                self._keep_undecoded()
                 self._end(outcome)
             else:
                 self.finish()
         except RecordingError as error:
             self.lose(error)
             raise
+
+    def _keep_undecoded(self) -> None:
+        """Record what has arrived beside whole frames. Raises RecordingError."""
+        with self._lock as t:
+            if steps := list(self._exchange.undecoded()):
+                self._writer.frames(steps, t)
 
     def lose(self, error: RecordingError) -> None:
         """It cannot be recorded to its end: that is the verdict, whatever it was before."""

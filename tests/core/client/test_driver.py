@@ -214,6 +214,28 @@ def test_cancelled_in_the_middle_of_one_read_nothing_more_is_handed_out(kind: st
 
 
 @every_client
+def test_cancelled_in_the_middle_of_a_frame_what_had_arrived_of_it_is_recorded(kind: str):
+    first, second, *_ = ollama_lines("a", "b")
+    arrived = first + second[:10]
+
+    def cut_short(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(arrived)
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([cut_short]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+        heard = talker.begin(stream, lambda _: stream.cancel()).result(PATIENCE)
+        heard.check("cancelled")
+        (call,) = heard.calls
+        *_, last = frames = list(call.frames())
+        assert b"".join(frame.raw for frame in frames) == arrived
+        assert (last.raw, last.partial) == (second[:10], True)
+        assert call.end is not None
+        assert call.end["bytes"] == len(arrived)
+
+
+@every_client
 def test_left_by_break(kind: str):
     with LoopbackServer([talks_on]) as server, talking(kind, server) as talker:
         stream = talker.stream()
