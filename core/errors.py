@@ -82,6 +82,7 @@ class VesselogError(Exception):
         session: str | None = None,
         call: int | None = None,
         seq: int | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -97,15 +98,17 @@ class VesselogError(Exception):
         self.session = session
         self.call = call
         self.seq = seq
+        self._request_id = request_id
 
     @property
     def request_id(self) -> str | None:
         """The server's id for the request, to quote to its support; None if it sent none."""
-        return request_id_of(self.headers)
+        return request_id_of(self.headers) or self._request_id
 
     def to_record(self) -> dict[str, Any]:
         """What a recording's `end` line keeps of this error."""
         record = {name: getattr(self, name) for name in _RECORDED}
+        record["request_id"] = self._request_id  # one in the headers is recorded with them
         given = {name: value for name, value in record.items() if value is not None}
         return {"type": type(self).__name__, **given}
 
@@ -197,6 +200,7 @@ _RECORDED: dict[str, type | tuple[type, ...]] = {
     "message": str,
     "retryable": bool,
     "retry_after": (int, float),
+    "request_id": str,
 }
 _TYPES = {
     name: kind

@@ -23,6 +23,7 @@ from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
 from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
+from .requests import read_again
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
 from .through_clients import through_clients
@@ -171,6 +172,8 @@ def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[s
             yield "requests are pure", "the same question gives two different requests"
         if first.stream is not stream:
             yield "requests are pure", f"stream={stream} is asked for as stream={first.stream}"
+    for message in read_again(vessel):
+        yield "requests can be read", message
     for status in (400, 401, 404, 429, 500, 503):
         for text in _REFUSALS:
             try:

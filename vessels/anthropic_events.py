@@ -109,7 +109,7 @@ def _events(values: Iterable[Any], frame: Frame, vessel: str) -> Iterator[Event]
 def _event(event: Event, frame: Frame, vessel: str) -> Iterator[Event]:
     kind = event.get("type")
     if kind == "error" or event.get("error") or frame.event == "error":
-        raise error_in_band(vessel, event.get("error") or event)
+        raise error_in_band(vessel, event.get("error") or event, event)
     if kind and isinstance(kind, str):
         yield event
     elif frame.event != "message":  # which every event without a name is

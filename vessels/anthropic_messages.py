@@ -104,7 +104,8 @@ def _as_it_came(content: Any, message: Message) -> Any:
     blocks = [_with_input(block) for block in given if not _blank(block)]
     calls = [block for block in blocks if block.get("type") == "tool_use"]
     ids = [call.id for call in message.tool_calls or ()]
-    if len(ids) == len(calls) and {call.get("id") for call in calls} != set(ids):
+    known = {call["id"] for call in calls if isinstance(call.get("id"), str)}
+    if len(ids) == len(calls) and known != set(ids):
         changed = {id(call): new for call, new in zip(calls, ids, strict=True)}
         blocks = [
             {**block, "id": changed[id(block)]} if id(block) in changed else block

@@ -22,14 +22,15 @@ https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Any, ClassVar, Self, cast
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
 from ..core.vessel import WireRequest
 from .base_urls import path_segment, split_base_url
 from .openai import OpenAI
+from .request_reader import path_of
 
 __all__ = ["Azure"]
 
@@ -110,6 +111,13 @@ class Azure(OpenAI):
         if self._deployment is not None and self._model in {None, chat.model}:
             chat = chat.model_copy(update={"model": self._deployment})
         return super().request(chat)
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        """As in the OpenAI dialect; a body may leave the model to the route's deployment."""
+        deployment = path_of(route).partition("/deployments/")[2].partition("/")[0]
+        if deployment and isinstance(body, dict):
+            body = {"model": unquote(deployment), **cast("dict[str, Any]", body)}
+        return super().read_request(route, body)
 
     def _openai_api(self, url: str) -> bool:
         path = urlsplit(url).path

@@ -150,7 +150,9 @@ def _tools(tool: dict[str, Any], place: str) -> list[dict[str, Any]]:
             found.append({"type": key, key: value})
             continue
         for declared in read_objects(value, _NAME, f"{place}.functionDeclarations"):
-            function = {key: declared[key] for key in ("name", "description") if key in declared}
+            function: dict[str, Any] = {
+                key: declared[key] for key in ("name", "description") if key in declared
+            }
             schema = declared.get("parametersJsonSchema", _json_schema(declared.get("parameters")))
             if isinstance(schema, dict):
                 function["parameters"] = schema

@@ -30,7 +30,7 @@ def read_contents(system: Any, contents: Any) -> list[Message]:
         place = "systemInstruction.parts"
         parts = read_objects(cast("dict[str, Any]", system).get("parts"), _NAME, place)
         messages.append(read_message(_NAME, place, role="system", content=_content(parts, place)))
-    listed = [contents] if isinstance(contents, dict) else contents
+    listed: Any = [contents] if isinstance(contents, dict) else contents
     for number, content in enumerate(read_objects(listed, _NAME, "contents")):
         messages += _messages(content, f"contents[{number}]")
     return messages
@@ -50,15 +50,12 @@ def _messages(content: dict[str, Any], place: str) -> list[Message]:
     if not any(results):
         return [_of_user(_content(parts, f"{place}.parts"), place, extra)]
     found: list[Message] = []
-    at = 0
-    for is_result, group in groupby(parts, lambda part: part.keys() == _RESPONSE):
-        for_each = list(group)
-        where = f"{place}.parts[{at}]"
+    places = [(part, f"{place}.parts[{number}]") for number, part in enumerate(parts)]
+    for is_result, group in groupby(places, lambda each: each[0].keys() == _RESPONSE):
         if is_result:
-            found += [_result(part["functionResponse"], where) for part in for_each]
+            found += [_result(part["functionResponse"], at) for part, at in group]
         else:
-            found.append(_of_user([_part(part, where) for part in for_each], place, extra))
-        at += len(for_each)
+            found.append(_of_user([_part(part, at) for part, at in group], place, extra))
     return found
 
 
@@ -70,8 +67,10 @@ def _content(parts: list[dict[str, Any]], place: str) -> Any:
     """A text alone is the content; it stays a part if it is empty, which would be no part."""
     if not parts:
         return ""
-    if len(parts) == 1 and parts[0].keys() == {"text"} and parts[0]["text"]:
-        return parts[0]["text"]
+    if len(parts) == 1 and parts[0].keys() == {"text"}:
+        text = parts[0]["text"]
+        if isinstance(text, str) and text:
+            return text
     return [_part(part, f"{place}[{number}]") for number, part in enumerate(parts)]
 
 
@@ -90,10 +89,10 @@ def _part(part: dict[str, Any], place: str) -> dict[str, Any]:
                 return _image(url)
         case _:
             pass
-    kind = next((key for key in part if key in PARTS), None)
-    if kind is None:
+    known = next((key for key in part if key in PARTS), None)
+    if known is None:
         raise unreadable(_NAME, place, "is no part that is known")
-    return {"type": kind, **part}
+    return {"type": known, **part}
 
 
 def _image(url: str) -> dict[str, Any]:

@@ -85,11 +85,15 @@ def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
         code=code,
         retryable=is_retryable(status) and _codes(value).isdisjoint(_LASTING),
         retry_after=_retry_after(value),
+        request_id=_request_id(value),
     )
 
 
-def error_in_band(vessel: str, error: Any) -> ProviderError:
-    """The error that a provider put into an answer which had begun as a success."""
+def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
+    """The error that a provider put into an answer which had begun as a success.
+
+    event: that the error is in; it may have an id for the request beside it.
+    """
     message, code = _read(error)
     codes = _codes(error)
     passing = not codes.isdisjoint(_PASSING) or any(
@@ -101,6 +105,7 @@ def error_in_band(vessel: str, error: Any) -> ProviderError:
         code=code,
         retryable=passing and codes.isdisjoint(_LASTING),
         retry_after=_retry_after(error),
+        request_id=_request_id(error if event is None else event),
     )
 
 
@@ -176,6 +181,12 @@ def _retry_after(value: Any) -> float | None:
             if math.isfinite(seconds):
                 return max(0.0, seconds)
     return None
+
+
+def _request_id(value: Any) -> str | None:
+    """The server's id for the request, in an error's body: https://docs.claude.com/en/api/errors."""
+    found = (fields.get("request_id") for fields in _envelopes(value))
+    return next((each for each in found if isinstance(each, str) and each), None)
 
 
 def _read(value: Any) -> tuple[str, str | None]:

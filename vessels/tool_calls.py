@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
+from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
 from .call_arguments import arguments_text, made_id
 from .tool_call_state import ToolCallState, has_unknown
@@ -70,7 +71,7 @@ class ToolCalls:
 
         whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
         """
-        piece = _read(sent, frame)
+        piece = _read(sent, frame, whole=whole)
         if piece is None:
             if whole and isinstance(sent, dict):
                 frame.repair("empty-tool-call")
@@ -154,7 +155,7 @@ class ToolCalls:
         return delta
 
 
-def _read(sent: Any, frame: Frame) -> _Piece | None:
+def _read(sent: Any, frame: Frame, *, whole: bool) -> _Piece | None:
     """A piece of a call; None if it is of another type or says nothing."""
     if not isinstance(sent, dict):
         frame.repair("unexpected-type")
@@ -164,7 +165,10 @@ def _read(sent: Any, frame: Frame) -> _Piece | None:
     found = piece.get("custom" if is_custom else "function")
     if found is not None and not isinstance(found, dict):
         frame.repair("unexpected-type")
-        found = None
+        found = _function_in(found, piece) if whole else None
+        if found is not None:
+            piece = {key: value for key, value in piece.items() if key != "arguments"}
+            piece["function"] = found
     function = cast("dict[str, Any]", found or {})
     told = function.get("input" if is_custom else "arguments")
     is_value = told is not None and not isinstance(told, str)
@@ -174,6 +178,19 @@ def _read(sent: Any, frame: Frame) -> _Piece | None:
         return None
     index = _index(piece.get("index", function.get("index")))
     return _Piece(index, identifier, name, arguments, is_value, is_custom, function, piece)
+
+
+def _function_in(told: Any, piece: dict[str, Any]) -> dict[str, Any] | None:
+    """The function that a text tells: its JSON, or its name with the arguments beside it."""
+    if not isinstance(told, str) or not told:
+        return None
+    try:
+        value = loads_exact(told)
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and "name" in value:
+        return cast("dict[str, Any]", value)
+    return {"name": told, "arguments": piece.get("arguments") or ""}
 
 
 def _index(value: Any) -> int | None:

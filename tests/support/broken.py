@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from vesselog.core.chunk import ChunkFields, StreamChunk
-from vesselog.core.errors import ProviderError
+from vesselog.core.errors import InvalidRequestError, ProviderError
 from vesselog.core.frame import Frame
 from vesselog.core.jsontext import dumps
-from vesselog.core.request import ChatRequest
+from vesselog.core.request import ChatRequest, chat_request
 from vesselog.core.vessel import Decoder, Progress, Vessel, WireRequest
 
 
@@ -60,6 +60,35 @@ class Toy(Vessel):
         if chunk.finish_reason:
             event["end"] = chunk.finish_reason
         return b"data: " + dumps(event) + b"\n\n"
+
+
+class Reading(Toy):
+    """It reads its requests, and does it right."""
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        if not isinstance(body, dict):
+            raise InvalidRequestError("body: must be an object")
+        known = {key: body.get(key) for key in ("model", "stream")}
+        extra = {key: body[key] for key in body if key not in known}
+        return chat_request(**known, messages="Hello?", extra_body=extra or None)
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        made = super().request(chat)
+        return replace(made, body={**(made.body or {}), **(chat.extra_body or {})}, content=b"")
+
+
+class Forgetful(Reading):
+    """Of a request that it reads it forgets what it does not know."""
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        return super().read_request(route, body).model_copy(update={"extra_body": None})
+
+
+class Trusting(Reading):
+    """It reads any body as if it were one of its own."""
+
+    def read_request(self, route: str, body: Any) -> ChatRequest:
+        return super().read_request(route, {**body, "model": str(body["model"])})
 
 
 class Shared(Toy):

@@ -86,7 +86,7 @@ def chats(draw: st.DrawFn, refused: frozenset[str] = frozenset()) -> ChatRequest
         answer: dict[str, Any] = {"role": "assistant", "content": draw(_TEXT)}
         messages.append(answer | ({"tool_calls": calls} if calls else {}))
         messages += [
-            {"role": "tool", "tool_call_id": call["id"], "content": draw(_TEXT)}
+            {"role": "tool", "tool_call_id": call["id"], "content": draw(_SAID)}
             for call in draw(st.permutations(calls))
         ]
     messages.append({"role": "user", "content": draw(_CONTENT)})

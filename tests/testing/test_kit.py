@@ -51,8 +51,9 @@ def findings(vessel: Vessel, bodies: Path, **settings: object) -> set[str]:
     return {each.invariant for each in found} - {"no I/O"}
 
 
-def test_a_vessel_that_is_right_conforms(bodies: Path) -> None:
-    assert findings(broken.Toy(), bodies) == set()
+@pytest.mark.parametrize("vessel", [broken.Toy, broken.Reading])
+def test_a_vessel_that_is_right_conforms(vessel: type[Vessel], bodies: Path) -> None:
+    assert findings(vessel(), bodies) == set()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,8 @@ def test_a_vessel_that_is_right_conforms(bodies: Path) -> None:
         (broken.Raising, "error statuses are errors"),
         (broken.Unstreaming, "requests are pure"),
         (broken.Counting, "requests are pure"),
+        (broken.Forgetful, "requests can be read"),
+        (broken.Trusting, "requests can be read"),
         (broken.Clockwork, "splits change nothing"),
         (broken.Clockwork, "sync, async and replay are one"),
         (broken.Silent, "the bodies suffice"),

@@ -174,6 +174,14 @@ def test_the_same_id_in_two_answers_is_made_distinct_in_both_forms() -> None:
     assert [sent_back[each]["content"][0]["tool_use_id"] for each in (1, 3)] == [first, second]
 
 
+@pytest.mark.parametrize("odd", [[], {}, None, 5])
+def test_an_id_that_is_no_text_is_replaced(odd: Any) -> None:
+    called = {"type": "tool_use", "id": odd, "name": "f", "input": {}}
+    call = {"function": {"name": "f"}}
+    sent_back = conversation(native(called, tool_calls=[call]), {"role": "tool", "content": "1"})
+    assert sent_back[0]["content"][0]["id"] == sent_back[1]["content"][0]["tool_use_id"]
+
+
 def test_an_id_that_the_api_refuses_is_replaced_in_both_forms() -> None:
     """Servers behind the dialect make ids such as functions.f:0."""
     called = {"type": "tool_use", "id": "functions.f:0", "name": "f", "input": {}}

@@ -209,6 +209,12 @@ def test_azure_reads_without_an_address_of_its_own(route: str, limit: str) -> No
     assert (chat.max_tokens, chat.extra_body) == (5, None)
 
 
+def test_azure_takes_the_model_from_the_route_where_the_body_has_none() -> None:
+    route = "/openai/deployments/my%20model/chat/completions?api-version=2024-10-21"
+    assert Azure().read_request(route, {"messages": [HELLO]}).model == "my model"
+    assert Azure().read_request(route, chat_body(HELLO)).model == "m"
+
+
 def test_the_universal_form_has_what_others_need() -> None:
     answer = {
         "role": "assistant",

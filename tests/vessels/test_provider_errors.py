@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from vesselog.vessels import error_in_band, error_of_status
+from decoding import SSE, decode
+from vesselog.core.errors import error_from_record
+from vesselog.vessels import Anthropic, error_in_band, error_of_status
 
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}
 
@@ -67,3 +69,17 @@ def test_a_deeply_nested_error_is_read():
     for _ in range(200):
         body = {"error": [body]}
     assert error_in_band("openai", body).retry_after is None
+
+
+def test_the_id_of_a_request_is_in_the_body_where_no_header_has_it():
+    told = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    body = {**told, "request_id": "req_1"}
+    error = Anthropic().failure(529, json.dumps(body))
+    assert error.request_id == "req_1"
+    assert error_from_record(error.to_record()).request_id == "req_1"
+    error.headers = {"request-id": "req_2"}
+    assert error.request_id == "req_2"
+    assert Anthropic().failure(529, json.dumps(told)).request_id is None
+    found = decode(Anthropic(), f"event: error\ndata: {json.dumps(body)}\n\n".encode(), SSE)
+    assert found.error is not None
+    assert found.error.request_id == "req_1"

@@ -93,7 +93,7 @@ def test_what_is_built_is_read_and_built_again(name: str, data: st.DataObject) -
 
 
 @every_vessel
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_the_universal_form_comes_back(name: str, data: st.DataObject) -> None:
     """But for what a dialect has one way for: text and images apart, arguments as an object."""
@@ -156,7 +156,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
 
 @pytest.mark.parametrize("writer", CHECKS)
 @every_vessel
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_what_one_vessel_reads_another_can_send(
     name: str, writer: str, data: st.DataObject

@@ -357,3 +357,20 @@ def test_unknown_keys_of_a_call_and_its_function_are_joined() -> None:
         }
     ]
     assert found.repairs == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"function": "f", "arguments": '{"a":1}'},
+        {"function": '{"name":"f","arguments":"{\\"a\\":1}"}'},
+    ],
+)
+def test_a_function_that_is_told_as_a_text_keeps_its_name(told: dict[str, Any]) -> None:
+    message = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", **told}]}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    found = decode(OpenAI(), json.dumps(answer).encode(), JSON, stream=False)
+    assert calls(found) == [("c", "f", {"a": 1})]
+    assert "unexpected-type" in found.repairs
+    (native,) = found.natives[0]["tool_calls"]
+    assert native["function"] == {"name": "f", "arguments": '{"a":1}'}

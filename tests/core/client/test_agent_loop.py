@@ -19,7 +19,7 @@ from strict_ollama import OLLAMA_PROVIDERS
 from strict_openai import OPENAI_PROVIDERS
 from strict_provider import QUESTIONS, TOOL, StrictProvider, scripted
 from talking import Talker, talking
-from vesselog import Retries
+from vesselog import Message, Recording, Retries
 from vesselog.core.request import chat_request
 
 PROVIDERS: dict[str, StrictProvider] = {
@@ -33,11 +33,11 @@ WAYS = pytest.mark.parametrize("way", ["stream", "complete"])
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
 
 
-def ask(talker: Talker, way: str, messages: list[Any]) -> Any:
+def ask(talker: Talker, way: str, messages: list[Any], **fields: Any) -> Any:
     """The next answer, streamed or whole."""
     if way == "complete":
-        return talker.complete("agent/m", messages, tools=[TOOL])
-    heard = talker.hear("agent/m", messages, tools=[TOOL])
+        return talker.complete("agent/m", messages, tools=[TOOL], **fields)
+    heard = talker.hear("agent/m", messages, tools=[TOOL], **fields)
     if heard.error is not None:
         raise heard.error
     return heard.stream.completion
@@ -129,6 +129,42 @@ def test_a_conversation_may_go_on_with_another_provider(
         body = other.vessel("http://h").request(chat_request("m", messages, tools=[TOOL])).body
         assert body is not None
         assert (name, other.check(body)) == (name, None)
+
+
+@KINDS
+@WAYS
+@every_provider
+def test_a_conversation_goes_on_from_its_recording(
+    name: str, way: str, kind: str, tmp_path: Path
+) -> None:
+    """Each request has what the recording says, and no memory of its own; so has any provider's."""
+    provider = PROVIDERS[name]
+    refused: list[str] = []
+    recording = tmp_path / "chat.jsonl"
+    with (
+        LoopbackServer([scripted(provider, refused)]) as server,
+        talking_to(kind, provider, server.url, recordings=tmp_path) as talker,
+    ):
+        more: list[Any] = [{"role": "user", "content": QUESTIONS[0]}]
+        for turn in range(4):
+            before = Recording(recording).messages() if turn else []
+            answer = ask(talker, way, [*before, *more], session="chat")
+            messages = Recording(recording).messages()
+            assert messages[-1] == Message.model_validate(answer.to_message())
+            assert [each.text for each in messages[:-1]] == [
+                each["content"] if isinstance(each, dict) else each.text
+                for each in [*before, *more]
+            ]
+            more = [
+                {"role": "tool", "tool_call_id": call.id, "content": f"Sunny: {call.arguments}"}
+                for call in answer.tool_calls
+            ] or [{"role": "user", "content": QUESTIONS[1]}]
+    assert (refused, answer.text) == ([], "Ahoy!")
+    for each, other in PROVIDERS.items():
+        chat = chat_request("m", [*messages, {"role": "user", "content": "?"}], tools=[TOOL])
+        body = other.vessel("http://h").request(chat).body
+        assert body is not None
+        assert (each, other.check(body)) == (each, None)
 
 
 def _heedless(provider: StrictProvider) -> StrictProvider:
