@@ -6,10 +6,10 @@ from hashlib import sha256
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads_exact
+from ..core.jsontext import dumps, loads_strict
 from ..core.request import FunctionCall, ToolCallRequest
 
-__all__ = ["arguments_object", "arguments_text", "function_of", "made_id"]
+__all__ = ["arguments_object", "arguments_text", "function_of", "json_object", "made_id"]
 
 
 def made_id(text: str) -> str:
@@ -28,6 +28,18 @@ def arguments_text(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else dumps(arguments).decode()
 
 
+def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object in a text, {} if it is blank, None if it is no JSON object.
+
+    NaN, infinities and halves of surrogate pairs are no JSON that a provider could read.
+    """
+    try:
+        value = loads_strict(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
 def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:
     """The function that was called. Raises InvalidRequestError for a custom tool."""
     if call.function is None:
@@ -43,14 +55,11 @@ def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
     Raises InvalidRequestError if they are not one (`history` sees to that), and for a custom tool.
     """
     function = function_of(call, vessel)
-    arguments: Any = function.arguments
+    arguments: str | dict[str, Any] | None = function.arguments
     if isinstance(arguments, str):
-        try:
-            arguments = loads_exact(arguments) if arguments.strip() else {}
-        except ValueError:
-            arguments = None
-    if not isinstance(arguments, dict):
+        arguments = json_object(arguments)
+    if arguments is None:
         raise InvalidRequestError(
             f"{vessel} takes arguments only as a JSON object: see those of {function.name!r}"
         )
-    return cast("dict[str, Any]", arguments)
+    return arguments

@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
@@ -65,8 +64,7 @@ class GeminiDecoder(Decoder):
         if frame.event == "error":
             return self._failed(data)
         try:
-            # Arguments are values here, and a function may be called with an integer of any size.
-            value = loads_exact(data) if '"functionCall"' in data else frame.json()
+            value = frame.json()
         except ValueError:
             return self._not_json(data, frame)
         return self._values(value, frame)

@@ -8,23 +8,26 @@ https://ai.google.dev/api/caching#Content, …/gemini-api/docs/function-calling,
   message then has the documented text that stands for one.
 - Results of tools in a row are parts of one content of the user, in the order of their calls. The
   user's message that follows is in it too, if its content is given as parts. A result that is no
-  JSON object is wrapped as {"result": …}. It has its call's id if the API gave that.
+  JSON object, or one with a repeated key or too precise a number, is its text: {"result": "…"}.
+  It has its call's id if the API gave that.
 - An image in a result goes into the `functionResponse`, as Gemini 3 and later want it. To models
   before (`gemini-1…`, `gemini-2…`) it is sent as the next part, since they have no such field.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads
+from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart
-from .call_arguments import arguments_object
+from .call_arguments import arguments_object, json_object
 from .called_tools import CalledTools
-from .history import INVALID_JSON, native_objects, native_of, valid_arguments
+from .history import INVALID_JSON, native_objects, native_of, valid_object
 from .request_parts import RESULTS, inline_image
 
 __all__ = ["PARTS", "contents", "message_parts", "result_text"]
@@ -109,10 +112,7 @@ def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
     if call.get("willContinue"):
         call = {key: value for key, value in call.items() if key != "willContinue"}
         return {**call, "args": {INVALID_JSON: dumps(arguments).decode()[:-1]}}
-    if arguments is None or isinstance(arguments, dict):
-        return call
-    valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
-    return {**call, "args": valid if isinstance(valid, dict) else loads(valid or "{}")}
+    return call if arguments is None else {**call, "args": valid_object(arguments)}
 
 
 def _calls_in(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,17 +144,32 @@ def _result(message: Message, calls: CalledTools, *, old: bool) -> list[dict[str
 
 def result_text(response: dict[str, Any]) -> str:
     """The text of a result that is written as this response."""
-    value = response.get("result")
-    text = value if isinstance(value, str) else dumps(value).decode()
-    return text if _value(text) == response else dumps(response).decode()
+    text = response.get("result")
+    return text if isinstance(text, str) and _value(text) == response else dumps(response).decode()
 
 
 def _value(text: str) -> dict[str, Any]:
+    """A JSON object that can be written again without a loss; any other text as it is."""
+    value = json_object(text) if text.strip() else None
+    return {"result": text} if value is None or not _is_exact(text) else value
+
+
+def _is_exact(text: str) -> bool:
     try:
-        value: Any = loads(text)
-    except ValueError:
-        value = text
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
+        json.loads(text, object_pairs_hook=_without_repeats, parse_float=_exact_float)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key is repeated")
+
+
+def _exact_float(text: str) -> None:
+    if Decimal(text) != Decimal(repr(float(text))):
+        raise ValueError("the number has more digits than a float")
 
 
 def _part(part: Part) -> dict[str, Any]:

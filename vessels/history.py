@@ -12,7 +12,8 @@ rule for each case, the same for all vessels:
   its id in the latest turn that still waits for it, and without an id to the call of its tool.
 - Keys that annotate a message or a part for one provider (ANNOTATIONS) are left out for a server
   that refuses unknown keys.
-- Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`.
+- Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`; nor is one
+  with NaN, an infinity or half a surrogate pair, which no provider could read.
 
 What only the caller can know is not made up: a result without a call, and a call without a result,
 are sent as they are, and the provider says what it thinks of them.
@@ -20,6 +21,7 @@ are sent as they are, and the provider says what it thinks of them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, cast
@@ -27,9 +29,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import BaseModel
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import loads
+from ..core.jsontext import dumps
+from ..core.mending import mend_value
 from ..core.request import Message, TextPart, ToolCallRequest
-from .call_arguments import made_id
+from .call_arguments import json_object, made_id
 
 __all__ = [
     "ANNOTATIONS",
@@ -38,6 +41,7 @@ __all__ = [
     "native_of",
     "valid_arguments",
     "valid_history",
+    "valid_object",
 ]
 
 _Annotated = TypeVar("_Annotated", bound=BaseModel)
@@ -122,14 +126,20 @@ def valid_history(
 
 def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
     """A call's arguments by the rule above: a JSON object, or text that is one or is empty."""
-    if isinstance(arguments, dict) or not arguments.strip():
-        return arguments
-    try:
-        if isinstance(loads(arguments), dict):
+    if isinstance(arguments, dict):
+        if mend_value(arguments) == arguments:
             return arguments
-    except ValueError:
-        pass
-    return {INVALID_JSON: arguments}
+        return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
+    return arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
+
+
+def valid_object(arguments: Any) -> dict[str, Any]:
+    """A native call's arguments by the same rule, for dialects that have them as an object."""
+    if arguments is None:
+        return {}
+    given = arguments if isinstance(arguments, str | dict) else dumps(arguments).decode()
+    valid = valid_arguments(cast("str | dict[str, Any]", given))
+    return valid if isinstance(valid, dict) else json_object(valid) or {}
 
 
 class _Waiting(NamedTuple):

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import json_values
@@ -79,12 +78,8 @@ class OllamaDecoder(Decoder):
             return self._not_json(data, frame)
         try:
             place = value.get("message", value)
-            called = place.get("tool_calls")
         except AttributeError:
             return self._line(value, frame)
-        if called:
-            # Arguments are values here, and a tool may be called with an integer of any size.
-            value = loads_exact(data)
         chunks = self._line(value, frame)
         self._fast_path.learn(value, place, chunks, frame)
         return chunks

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
+from .call_arguments import json_object
 from .mended_values import mended_object, mended_objects
 from .tool_calls import ToolCalls
 
@@ -92,8 +92,7 @@ class OllamaMessage:
         text = known.get("arguments")
         if not isinstance(text, str):
             return call
-        try:
-            arguments: Any = loads_exact(text) if text.strip() else {}
-        except ValueError:
+        arguments = json_object(text)
+        if arguments is None:
             return call
         return {**call, "function": {**known, "arguments": arguments}}

@@ -16,11 +16,10 @@ from itertools import groupby
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads
 from ..core.request import Message, OtherPart, ToolCallRequest
 from .call_arguments import arguments_object
 from .called_tools import CalledTools
-from .history import native_objects, native_of, valid_arguments, valid_history
+from .history import native_objects, native_of, valid_history, valid_object
 from .request_parts import inline_image
 
 __all__ = ["ollama_messages"]
@@ -108,9 +107,4 @@ def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(function, dict):
         return call
     known = cast("dict[str, Any]", function)
-    arguments = known.get("arguments")
-    if isinstance(arguments, dict):
-        return call
-    valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
-    valid = valid if isinstance(valid, dict) else loads(valid if valid.strip() else "{}")
-    return {**call, "function": {**known, "arguments": valid}}
+    return {**call, "function": {**known, "arguments": valid_object(known.get("arguments"))}}

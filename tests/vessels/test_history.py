@@ -369,3 +369,42 @@ def test_every_conversation_that_answers_its_calls_is_accepted(
 def test_what_is_valid_once_is_valid_as_it_is(messages: list[dict[str, Any]]) -> None:
     once = said(*messages, ids=NINE, native_ids=True)
     assert valid_history(once, "own", NINE, native_ids=True) == once
+
+
+LARGE = 1180591620717411303425
+OTHERS = [Anthropic(max_tokens=9), Gemini(), Ollama()]
+
+
+def arguments_sent(vessel: Vessel, message: dict[str, Any]) -> Any:
+    """The arguments of the only call of a request, as they are on the wire."""
+    chat = chat_request("m", [{"role": "user", "content": "?"}, message])
+    content = vessel.request(chat).content
+    assert b"NaN" not in content.replace(b'"{\\"a\\":NaN}"', b"")
+    found = json.loads(content, parse_constant=lambda name: pytest.fail(name))
+    message = (found.get("messages") or found.get("contents"))[1]
+    match vessel.name:
+        case "anthropic":
+            return message["content"][-1]["input"]
+        case "gemini":
+            return message["parts"][-1]["functionCall"]["args"]
+        case _:
+            return message["tool_calls"][0]["function"]["arguments"]
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+def test_arguments_keep_integers_of_any_size(vessel: Vessel) -> None:
+    text = f'{{"a":{LARGE}}}'
+    assert arguments_sent(vessel, calling(call(arguments=text))) == {"a": LARGE}
+    assert arguments_sent(vessel, calling(call(arguments={"a": LARGE}))) == {"a": LARGE}
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+@pytest.mark.parametrize("text", ['{"a":NaN}', '{"a":1e999}', '{"a":"\\ud800"}', "{bad"])
+def test_arguments_that_no_provider_could_read_are_invalid_json(vessel: Vessel, text: str) -> None:
+    assert arguments_sent(vessel, calling(call(arguments=text))) == {INVALID_JSON: text}
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+def test_a_value_as_arguments_that_is_no_json_is_invalid_json(vessel: Vessel) -> None:
+    found = arguments_sent(vessel, calling(call(arguments={"a": float("nan")})))
+    assert found == {INVALID_JSON: '{"a":NaN}'}
