@@ -79,7 +79,7 @@ class Frame:
             self.ignored = _NO_FIELD.search("\n" + text) is not None
 
     def json(self) -> Any:
-        """The payload, parsed, integers exact. Raises ValueError if there is none or it is no JSON."""
+        """The payload, parsed with exact integers. Raises ValueError if it is none or no JSON."""
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")

@@ -130,7 +130,9 @@ def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
         if mend_value(arguments) == arguments:
             return arguments
         return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
-    return arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
+    return (
+        arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
+    )
 
 
 def valid_object(arguments: Any) -> dict[str, Any]:

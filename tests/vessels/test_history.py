@@ -379,8 +379,7 @@ def arguments_sent(vessel: Vessel, message: dict[str, Any]) -> Any:
     """The arguments of the only call of a request, as they are on the wire."""
     chat = chat_request("m", [{"role": "user", "content": "?"}, message])
     content = vessel.request(chat).content
-    assert b"NaN" not in content.replace(b'"{\\"a\\":NaN}"', b"")
-    found = json.loads(content, parse_constant=lambda name: pytest.fail(name))
+    found = json.loads(content, parse_constant=pytest.fail)
     message = (found.get("messages") or found.get("contents"))[1]
     match vessel.name:
         case "anthropic":
