@@ -32,6 +32,7 @@ def measurements(*, quick: bool, earlier: Earlier) -> list[Measurement]:
         *_load(quick=quick, earlier=earlier),
         *_calls(),
         *_without_http(quick=quick),
+        *_following(quick=quick),
         *_limits(quick=quick),
     ]
 
@@ -111,7 +112,27 @@ def _without_http(*, quick: bool) -> list[Measurement]:
             )
             for count in _EARLIER_CHUNKS
         ),
+        Measurement(
+            "conversation",
+            script,
+            "conversation",
+            {**openai, "calls": 100 if quick else 10_000, "window": 50 if quick else 1000},
+        ),
         Measurement("import", "import_time.py", "import_time", {"turns": 1 if quick else 10}),
+    ]
+
+
+def _following(*, quick: bool) -> list[Measurement]:
+    """Followers of one running stream."""
+    size = {"followers": 20 if quick else 200, "rate": 50, "chunks": 50 if quick else 500}
+    variants: dict[str, dict[str, object]] = {
+        "following in the writer's process": {"processes": 1, "with_writer": True},
+        "following in one process": {"processes": 1},
+        "following in several processes": {"processes": 2 if quick else 8},
+    }
+    return [
+        Measurement(name, "following.py", "following", {**size, **settings})
+        for name, settings in variants.items()
     ]
 
 

@@ -20,8 +20,9 @@ _LATENCY_MS = 20
 class Target:
     """One row of the table.
 
-    limit: the most that is good; None if the figure is only told. unit: "×", "ms", "MiB" or
-    "calls". names: the measurements that it is taken from. note: what to say beside the figure.
+    limit: the most that is good; None if the figure is only told. unit: "×", "ms", "MiB", "calls"
+    or "% of a core". names: the measurements that it is taken from. note: what to say beside the
+    figure.
     """
 
     measure: str
@@ -187,9 +188,39 @@ TARGETS = (
         _other_calls,
     ),
     _figure(
+        "200 followers of a stream in the writer's process, CPU beside handing out its chunks",
+        10,
+        "following in the writer's process",
+        "beside_percent",
+        "% of a core",
+    ),
+    _figure("their wake-up, p50", 5, "following in the writer's process", "p50_ms", "ms"),
+    _figure(
+        "200 followers of a stream in one other process, CPU beside handing out its chunks",
+        10,
+        "following in one process",
+        "beside_percent",
+        "% of a core",
+    ),
+    _figure("their wake-up, p50", 5, "following in one process", "p50_ms", "ms"),
+    _figure(
+        "200 followers of a stream in eight other processes, CPU beside handing out its chunks",
+        10,
+        "following in several processes",
+        "beside_percent",
+        "% of a core",
+    ),
+    _figure("their wake-up, p50", 5, "following in several processes", "p50_ms", "ms"),
+    _figure(
         "bytes in, recorded, chunk out, without HTTP, against `orjson.loads` + `os.write`",
         None,
         "pipeline openai",
+        "ratio",
+    ),
+    _figure(
+        "one session of 10,000 calls: CPU of the last 1,000 against the first 1,000",
+        1.2,
+        "conversation",
         "ratio",
     ),
     _ratio(

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 import httpx
 import orjson
@@ -133,6 +134,30 @@ def earlier(dialect: Dialect, before: int, window: int, turns: int) -> Figures:
         return {"us": min(asyncio.run(costs(folder))[1:])}
 
 
+def conversation(dialect: Dialect, calls: int, window: int) -> Figures:
+    """CPU of a call of one named session: the median of the last `window` against the first.
+
+    Each call opens the session and closes it again.
+    """
+    answer = sample_answer(dialect, 3)
+
+    async def costs(folder: str) -> list[int]:
+        found: list[int] = []
+        body = _Body(answer.frames)
+        async with _client(dialect, answer, body, folder) as client:
+            await client.complete(f"bench/{MODEL}", _PROMPT, session="warm")
+            for _ in range(calls):
+                start = time.process_time_ns()
+                await client.complete(f"bench/{MODEL}", _PROMPT, session="long")
+                found.append(time.process_time_ns() - start)
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        spent = asyncio.run(costs(folder))
+    first, last = (median(part) / 1000 for part in (spent[:window], spent[-window:]))
+    return {"us": last, "first_us": first, "ratio": last / first}
+
+
 def replay(dialect: Dialect, chunks: int, turns: int = 3) -> Figures:
     """Replay at full speed, against `orjson.loads` of the same lines."""
     answer = sample_answer(dialect, chunks)
@@ -181,4 +206,11 @@ def _compare(
 
 
 if __name__ == "__main__":
-    serve({"pipeline": pipeline, "earlier": earlier, "replay": replay})
+    serve(
+        {
+            "pipeline": pipeline,
+            "earlier": earlier,
+            "conversation": conversation,
+            "replay": replay,
+        }
+    )

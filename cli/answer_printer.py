@@ -134,12 +134,12 @@ class JsonPrinter:
 
 
 def chunk_record(chunk: StreamChunk) -> dict[str, Any]:
-    """A chunk as JSON values: `seq`, `t`, and every other field that is not its default."""
+    """A chunk as JSON values: `call`, `seq`, `t`, and every other field that is not its default."""
     try:
         fields = chunk.model_dump(mode="json", exclude_defaults=True)
     except ValueError:
         fields = _deep(chunk)
-    return {"type": "chunk", "seq": chunk.seq, "t": chunk.t, **fields}
+    return {"type": "chunk", "call": chunk.call, "seq": chunk.seq, "t": chunk.t, **fields}
 
 
 def completion_record(

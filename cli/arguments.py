@@ -5,24 +5,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .find_recording import NamedRecording
 
 if TYPE_CHECKING:
     from ..core.vessel import Vessel
 
 __all__ = [
+    "RECORDING",
+    "RECORDINGS",
     "Commands",
+    "add_after",
     "add_call",
     "add_json",
+    "add_lookup",
     "add_option",
     "add_out",
     "add_recording",
     "add_recordings",
     "add_server",
+    "add_set",
     "add_timeout",
     "configured_vessel",
     "count",
+    "effort",
     "key_value",
     "speed",
 ]
@@ -34,6 +43,11 @@ else:
     Commands = Any
 
 
+RECORDINGS = Path("recordings")
+RECORDING = "a recording: its file, its session name (or how that begins), or last for the newest"
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_[A-Z0-9_]*", re.ASCII)
+
 # The deadlines of the client that a command can change: fields of its Timeouts.
 _TIMEOUTS = ("connect", "write", "first_chunk", "idle", "total")
 
@@ -44,8 +58,14 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add `FILE`, one recording."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="a recording (…/SESSION.jsonl)")
+    """Add `FILE`, one recording, and `--recordings`."""
+    parser.add_argument("file", metavar="FILE", type=NamedRecording, help=RECORDING)
+    add_lookup(parser)
+
+
+def add_lookup(parser: argparse.ArgumentParser) -> None:
+    """Add `--recordings`, the folder in which recordings are found by session name."""
+    add_recordings(parser, "the folder where session names are looked up")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +84,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def add_call(parser: argparse.ArgumentParser, default: str) -> None:
     """Add `--call`. default: what happens without it."""
     parser.add_argument("--call", type=int, metavar="N", help=f"only this call ({default})")
+
+
+def add_after(parser: argparse.ArgumentParser) -> None:
+    """Add `--after`."""
+    parser.add_argument(
+        "--after",
+        type=int,
+        default=-1,
+        metavar="SEQ",
+        help="start after this chunk of the call (without --call: of the last call)",
+    )
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
@@ -94,14 +125,16 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_recordings(parser: argparse.ArgumentParser) -> None:
-    """Add `--recordings`, the folder for new recordings."""
+def add_recordings(
+    parser: argparse.ArgumentParser, what: str = "the folder for the recording"
+) -> None:
+    """Add `--recordings`. what: what the folder is for."""
     parser.add_argument(
         "--recordings",
         metavar="DIR",
         type=Path,
-        default=Path("recordings"),
-        help="the folder for the recording (default: recordings)",
+        default=RECORDINGS,
+        help=f"{what} (default: recordings)",
     )
 
 
@@ -115,6 +148,20 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         type=key_value,
         default=[],
         help="an option of the provider, for example temperature=0; may be repeated",
+    )
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`, which may be repeated."""
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        action="append",
+        type=_key_value_or_file,
+        default=[],
+        help="set any field of the request: max_tokens=100, seed=1, stop=END, "
+        "response_format=@schema.json …; VALUE is JSON, @FILE (a file with JSON), or else text; "
+        "may be repeated",
     )
 
 
@@ -134,8 +181,11 @@ def configured_vessel(name: str, arguments: argparse.Namespace) -> dict[str, Ves
     if variable is not None:
         key = os.environ.get(variable)
         if not key:
+            # A key given in place of the variable's name must not be shown.
+            named = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
             raise ConfigurationError(
-                f"--api-key-env {variable}: this environment variable is not set"
+                f"--api-key-env{named}: this environment variable is not set"
+                + ("" if named else "; give the name of a variable, never the key itself")
             )
     return {name: find_vessel(name)(base_url=base_url, api_key=key)}
 
@@ -149,6 +199,19 @@ def key_value(text: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except ValueError:
         return key, value
+
+
+def _key_value_or_file(text: str) -> tuple[str, Any]:
+    """Parse `KEY=VALUE` or `KEY=@FILE`, a file with JSON."""
+    key, value = key_value(text)
+    if not isinstance(value, str) or not value.startswith("@"):
+        return key, value
+    try:
+        return key, json.loads(Path(value[1:]).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: the file is not JSON") from None
 
 
 def _timeout(text: str) -> tuple[str, float | None]:
@@ -176,6 +239,17 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
     return value
+
+
+def effort(text: str) -> str | int:
+    """Parse a reasoning effort: a number of tokens, or a word such as `low`."""
+    if text.isdecimal():
+        return int(text)
+    if not text[:1].isalpha():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an effort: give a word such as low, or a number of tokens"
+        )
+    return text
 
 
 def speed(text: str) -> float:

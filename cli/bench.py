@@ -22,10 +22,12 @@ from .arguments import (
     add_option,
     add_recordings,
     add_server,
+    add_set,
     configured_vessel,
     count,
 )
 from .bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
+from .chat_request import given_fields
 from .exit_status import EPILOG, ExitStatus, status_of
 from .output import DIM, is_terminal, print_error, print_json, print_note
 from .terminal_text import safe_line
@@ -95,10 +97,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--max-tokens", metavar="N", type=count, help="the most tokens of each answer"
     )
+    add_set(parser)
     add_option(parser)
     add_server(parser)
     add_recordings(parser)
-    add_json(parser, "a line for each client")
+    add_json(parser, "the results, a line for each client,")
     parser.set_defaults(run=run)
 
 
@@ -177,9 +180,7 @@ def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     if arguments.max_tokens is not None:
         fields["max_tokens"] = arguments.max_tokens
-    if arguments.option:
-        fields["options"] = dict(arguments.option)
-    return fields
+    return fields | given_fields(arguments)
 
 
 def _warm_up(arguments: argparse.Namespace, session: str) -> ExitStatus:

@@ -44,7 +44,6 @@ def print_comparison(by_client: Mapping[str, ClientResults]) -> None:
             _rate_columns(results.rates)[0],
             _rate(results.tokens_per_second),
             f"{sum(each.cpu for each in results.used):.2f} s",
-            str(_threads(results)),
             _memory(results),
         )
         for client, results in by_client.items()
@@ -54,17 +53,16 @@ def print_comparison(by_client: Mapping[str, ClientResults]) -> None:
         "HTTP",
         "COMPLETE",
         "FIRST P50",
-        "P95",
+        "FIRST P95",
         "GAP P50",
-        "P95",
+        "GAP P95",
         "WHOLE P50",
         "TOKENS/S P50",
-        "TOKENS/S TOTAL",
+        "ALL STREAMS",
         "CPU",
-        "THREADS",
-        "MEMORY (STREAMS)",
+        "MEMORY (GREW)",
     )
-    print_table(headings, rows)
+    print_table(headings, rows, fold=True)
     if not all(results.by_provider for results in by_client.values()):
         print_note("tokens/s of a stream are measured: the server does not report its own", DIM)
     _errors(by_client)

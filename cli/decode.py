@@ -1,42 +1,59 @@
-"""`vesselog decode`: decodes a captured response body with a vessel."""
+"""`vesselog decode`: decodes a captured response body, or a recorded one, with a vessel."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answer_printer import JsonPrinter, completion_record
-from .arguments import Commands
+from .arguments import Commands, add_call, add_lookup
+from .choose_call import only_call
 from .exit_status import EPILOG, ExitStatus, status_of
+from .find_recording import NamedRecording
 from .output import print_error, print_json
 
 if TYPE_CHECKING:
+    from ..core.assembler import Assembler
+    from ..core.completion import Completion, Outcome
+    from ..core.errors import VesselogError
     from ..core.exchange import Exchange, Step
+    from ..core.truth.recording import RecordedCall
 
 __all__ = ["add"]
 
 # Reading in pieces prints chunks at once while another program still writes the body to a pipe.
 _PIECE_BYTES = 1 << 16
+# A header line with more than this is no header: nobody writes so much into `meta`.
+_LONGEST_HEADER = 1 << 20
 
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "decode",
-        help="decode a captured response body",
-        description="Decode a captured response body with a vessel. Prints a JSON line for each "
-        "chunk, then one for the completion, which names the repairs. Nothing is sent and nothing "
-        "is recorded.",
+        help="decode a captured response body, or a recorded answer again",
+        description="Decode a captured response body with a vessel, or the answer in a recording "
+        "again. Prints a JSON line for each chunk, then one for the completion, which names the "
+        "repairs. Nothing is sent and nothing is recorded. For a recorded answer its own vessel "
+        "is used if --vessel is missing, and what the other options say is taken from the request.",
         epilog=EPILOG,
     )
     parser.add_argument(
-        "--vessel", metavar="NAME", required=True, help="the vessel for the dialect of the body"
+        "--vessel", metavar="NAME", help="the vessel for the dialect of the body (ollama, openai …)"
     )
-    parser.add_argument("body", metavar="BODY", help="the file with the body, or - for stdin")
+    parser.add_argument(
+        "body",
+        metavar="BODY",
+        type=NamedRecording,
+        help="the file with the body, - for stdin, or a recording: its file, its session name, "
+        "or last",
+    )
+    add_call(parser, "of a recording; needed if it has several")
+    add_lookup(parser)
     parser.add_argument(
         "--status",
         type=int,
@@ -68,7 +85,19 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decode and print; returns the exit status."""
-    from ..core.assembler import Assembler
+    from ..core.errors import ConfigurationError, InvalidRequestError
+
+    body: Path = arguments.body
+    if _is_recording(body):
+        return _decode_recorded(only_call(body, arguments.call, "decode"), arguments.vessel)
+    if arguments.call is not None:
+        raise InvalidRequestError(f"{body} is a body, not a recording: --call chooses nothing here")
+    if arguments.vessel is None:
+        raise ConfigurationError("give the vessel for the dialect of the body with --vessel")
+    return _decode_body(arguments)
+
+
+def _decode_body(arguments: argparse.Namespace) -> int:
     from ..core.exchange import Exchange
     from ..core.registry import find_vessel
     from ..core.vessel import WireRequest
@@ -82,25 +111,76 @@ def run(arguments: argparse.Namespace) -> int:
     )
     exchange = Exchange(find_vessel(arguments.vessel)(), request)
     exchange.respond(arguments.status, arguments.content_type)
+    assembler, repairs = _print_steps(_steps(exchange, arguments.body))
+    error = exchange.error
+    status = ExitStatus.OK if error is None else status_of(error)
+    outcomes: dict[ExitStatus, Outcome] = {
+        ExitStatus.OK: "complete",
+        ExitStatus.TRUNCATED: "truncated",
+    }
+    outcome = outcomes.get(status, "error")
+    completion = assembler.completion(vessel=arguments.vessel, natives=exchange.native())
+    return _print_end(completion, repairs, outcome, error)
+
+
+def _decode_recorded(call: RecordedCall, vessel: str | None) -> int:
+    """Decode a recorded answer again, by another vessel if one is given."""
+    from ..maintenance.redecoding import Redecoding
+
+    again = Redecoding(call.request if vessel is None else {**call.request, "vessel": vessel})
+    again.respond(call.response or {})
+
+    def steps() -> Iterator[Step]:
+        for frame in call.frames():
+            yield from again.feed(frame)
+        yield from again.finish(call.end)
+
+    assembler, repairs = _print_steps(steps())
+    # None: how the answer ended was not decided by decoding it, or it has no end.
+    verdict = None if call.end is None else again.verdict(call.end)
+    outcome, error = verdict or (call.outcome, call.error)
+    completion = assembler.completion(vessel=again.vessel.name, natives=again.native())
+    return _print_end(completion, repairs, outcome, error)
+
+
+def _print_steps(steps: Iterable[Step]) -> tuple[Assembler, list[str]]:
+    """Print the chunks; returns what they make together, and the repairs, each once."""
+    from ..core.assembler import Assembler
+
     printer, assembler = JsonPrinter(), Assembler()
-    repairs: dict[str, None] = {}  # each once, in order
-    for step in _steps(exchange, arguments.body):
+    repairs: dict[str, None] = {}
+    for step in steps:
         repairs |= dict.fromkeys(step.frame.repairs)
         for chunk in step.chunks:
             assembler.add(chunk)
             printer.chunk(chunk)
-    error = exchange.error
-    status = ExitStatus.OK if error is None else status_of(error)
-    outcome = {ExitStatus.OK: "complete", ExitStatus.TRUNCATED: "truncated"}.get(status, "error")
-    completion = assembler.completion(vessel=arguments.vessel, natives=exchange.native())
+    return assembler, list(repairs)
+
+
+def _print_end(
+    completion: Completion, repairs: list[str], outcome: Outcome, error: VesselogError | None
+) -> int:
+    """Print the completion and the error; returns the exit status."""
     record = completion_record(completion, error, outcome)
-    print_json({**record, "repairs": list(repairs)} if repairs else record)
-    if error is not None:
-        print_error(error.message)
-    return status
+    print_json({**record, "repairs": repairs} if repairs else record)
+    if error is None:
+        return ExitStatus.OK
+    print_error(error.message)
+    return status_of(error)
 
 
-def _steps(exchange: Exchange, body: str) -> Iterator[Step]:
+def _is_recording(body: Path) -> bool:
+    """Whether the file begins with the header line of a recording."""
+    from ..core.truth.line import parse_line
+
+    if not body.is_file():
+        return False
+    with body.open("rb") as file:
+        header = parse_line(file.readline(_LONGEST_HEADER).rstrip(b"\n"))
+    return header is not None and header.get("type") == "session" and "vesselog" in header
+
+
+def _steps(exchange: Exchange, body: Path) -> Iterator[Step]:
     for piece in _pieces(body):
         yield from exchange.take(piece)
         if exchange.error is not None:
@@ -108,11 +188,11 @@ def _steps(exchange: Exchange, body: str) -> Iterator[Step]:
     yield from exchange.finish()
 
 
-def _pieces(body: str) -> Iterator[bytes]:
-    if body == "-":
+def _pieces(body: Path) -> Iterator[bytes]:
+    if str(body) == "-":
         while piece := os.read(sys.stdin.fileno(), _PIECE_BYTES):
             yield piece
         return
-    with Path(body).open("rb") as file:
+    with body.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
             yield piece

@@ -107,10 +107,9 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     from ..core.truth.session_names import new_session_name
 
     print_line("vesselog demo", BOLD)
-    print_line(
-        "A server on this machine replays two recorded answers over HTTP. They are streamed,"
-    )
-    print_line("recorded again, and printed: each chunk is in the file before it is on the screen.")
+    print_line("A server on this machine replays two recorded answers over HTTP. They are")
+    print_line("streamed, recorded again, and printed: each chunk is in the file before it is")
+    print_line("on the screen.")
     moment, _, random = new_session_name(SYSTEM_CLOCK.wall()).partition("-")
     growth = RecordingGrowth(arguments.recordings / f"demo-{moment}-{random[:4]}.jsonl")
     played = [
@@ -185,8 +184,8 @@ def _print_stream(stream: Stream, growth: RecordingGrowth) -> tuple[list[StreamC
 
 def _checks(path: Path, played: list[Played]) -> Iterator[tuple[bool, str]]:
     """Check the new recording: whether each check passed, and its result in words."""
+    from ..core.replay.replay import replay
     from ..core.truth.recording import Recording
-    from ..core.truth.replay import replay
     from ..maintenance.verify import verify
 
     total = sum(len(one.chunks) for one in played)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .arguments import Commands
+from .arguments import RECORDING, Commands, add_lookup
 from .exit_status import EPILOG, ExitStatus
+from .find_recording import NamedRecording
 from .output import BOLD, print_json, print_line
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def add(commands: Commands) -> None:
         "exit status is 1.",
         epilog=EPILOG,
     )
-    parser.add_argument("a", metavar="A", type=Path, help="a recording")
-    parser.add_argument("b", metavar="B", type=Path, help="another recording")
+    parser.add_argument("a", metavar="A", type=NamedRecording, help=RECORDING)
+    parser.add_argument("b", metavar="B", type=NamedRecording, help="another recording")
+    add_lookup(parser)
     parser.add_argument("--no-timing", action="store_true", help="do not compare times")
     parser.add_argument("--json", action="store_true", help="print a JSON line for each difference")
     parser.set_defaults(run=run)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
+import textwrap
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NoReturn
 
+from ..core.nearest import did_you_mean
 from ..core.version import VERSION
 from . import (
     bench,
@@ -26,6 +29,7 @@ from . import (
     models,
     new_vessel,
     output,
+    prune,
     recover,
     rederive,
     replay,
@@ -34,20 +38,37 @@ from . import (
     verify,
     vessels,
 )
+from .error_advice import in_shell_words
 from .exit_status import EPILOG, ExitStatus, status_of
+from .find_recording import find_named
+from .termination import signals_raise
 
 __all__ = ["main", "parser"]
 
 _COMMANDS = (
     *(demo, chat, replay, ls, show, follow, verify, recover, salvage, rederive, diff, decode),
-    *(vessels, models, bench, new_vessel),
+    *(prune, vessels, models, bench, new_vessel),
 )
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Never breaks a line inside a name such as vesselog-sync."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return textwrap.indent("\n".join(self._split_lines(text, width)), indent)
 
 
 class _Parser(argparse.ArgumentParser):
     """Prints usage errors in one line, and allows options between a command's arguments."""
 
+    commands: Mapping[str, _Parser] = MappingProxyType({})
     _mixing = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=_HelpFormatter)
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -60,6 +81,29 @@ class _Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing = False
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Parse a command line; a misspelt command or option gets the nearest name."""
+        given = list(sys.argv[1:] if args is None else args)
+        commands = self.commands
+        if not given:
+            self.error("give a command, for example: vesselog demo")
+        if not given[0].startswith("-") and given[0] not in commands:
+            self.error(f"there is no command {given[0]!r}{did_you_mean(given[0], commands)}")
+        parsed, unknown = self.parse_known_args(given, namespace)
+        if unknown:
+            commands.get(given[0], self).refuse(unknown)
+        return parsed
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Report arguments that the command does not take."""
+        name = unknown[0].partition("=")[0]
+        if not name.startswith("-"):
+            self.error(f"unexpected argument {name!r}; put quotes around a text of several words")
+        options = self._option_string_actions
+        self.error(f"there is no option {name}{did_you_mean(name, options)}")
 
     def error(self, message: str) -> NoReturn:
         output.print_error(f"{message}; see {self.prog} --help", self.prog)
@@ -79,15 +123,25 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add(commands)
+    top.commands = commands.choices
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: `sys.argv`); returns the exit status."""
     _prepare_streams()
+    with signals_raise() as received:
+        status = _run(argv)
+    if received.signal is not None and status == ExitStatus.INTERRUPTED:
+        return ExitStatus(128 + received.signal)  # as a shell reports a signal
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
         with _logs_made_safe():
+            find_named(arguments)
             return int(arguments.run(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.OK
@@ -107,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, VesselogError):
             raise
-        output.print_error(error.message)
+        output.print_error(in_shell_words(error))
         return status_of(error)
 
 

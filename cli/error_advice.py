@@ -2,23 +2,37 @@
 
 Adds what to do when a server is not running or does not have the model, and names the command's
 option where the library names a Python setting. (A model without its vessel is explained by the
-client itself.) Errors are told apart by type, phase and status, never by their text.
+client itself.) Errors are told apart by type, phase and status, never by their text: of that only
+the spelling of settings is replaced.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..core.client.client import Client
     from ..core.errors import VesselogError
 
-__all__ = ["command_line_message"]
+__all__ = ["command_line_message", "in_shell_words"]
 
 # The vessels that talk to an Ollama server.
 _OLLAMA = frozenset({"ollama", "ollama-v1"})
 # A longer list of models does not help to find the right one.
 _MOST_MODELS = 12
+# How the library spells a setting, and how a command line does.
+_SPELLINGS = (
+    (r"Timeouts\((connect|write|first_chunk|idle|total)=…\)", r"--timeout \1=SECONDS"),
+    (r"; if that is intended, raise Limits\(\w+=…\)", ""),  # no option changes a limit
+    (r"\bthink=True\b", "--think"),
+    (r"\bthink=False\b", "--no-think"),
+    (r"\bthink='?(\w+)'?", r"--effort \1"),
+    (r"\bgive base_url\b", "give --base-url"),
+    (r"\binto extra_body\b", "into --set extra_body=JSON"),
+    (r"does not take prompt: give messages", "takes chat messages only: leave out --generate"),
+    (r"; give messages$", "; leave out --generate or --completion"),
+)
 
 
 def command_line_message(
@@ -30,10 +44,7 @@ def command_line_message(
     """
     from ..core.errors import ConnectionFailedError, ProviderError, StreamTimeoutError
 
-    message = error.message
-    if isinstance(error, StreamTimeoutError) and error.setting is not None:
-        setting = error.setting
-        message = message.replace(f"Timeouts({setting}=…)", f"--timeout {setting}=SECONDS")
+    message = in_shell_words(error)
     if isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect":
         end = "" if message.endswith("?") else ";"
         start = "start it with `ollama serve`, or " if vessel in _OLLAMA else ""
@@ -43,8 +54,23 @@ def command_line_message(
     return message
 
 
+def in_shell_words(error: VesselogError) -> str:
+    """The error's message with the names of options in place of Python settings.
+
+    What a server said stays as it is.
+    """
+    from ..core.errors import ProviderError
+
+    message = error.message
+    if not isinstance(error, ProviderError):
+        for spelling, option in _SPELLINGS:
+            message = re.sub(spelling, option, message)
+    return message
+
+
 def _missing_model(error: VesselogError, client: Client, vessel: str, model: str) -> str:
     from ..core.errors import VesselogError
+    from ..core.nearest import did_you_mean
 
     try:
         names = [each.name for each in client.models(vessel)]
@@ -55,9 +81,10 @@ def _missing_model(error: VesselogError, client: Client, vessel: str, model: str
     available = ", ".join(names[:_MOST_MODELS]) or "none"
     if len(names) > _MOST_MODELS:
         available += f" and {len(names) - _MOST_MODELS} more"
+    meant = did_you_mean(model, names)
     if vessel not in _OLLAMA:
-        return f"{vessel} has no model {model!r}; it has: {available}"
+        return f"{vessel} has no model {model!r}; it has: {available}{meant}"
     return (
         f"ollama has not pulled {model!r}: run `ollama pull {model}`, or use a model that it has: "
-        f"{available}"
+        f"{available}{meant}"
     )

@@ -26,7 +26,9 @@ class ExitStatus(IntEnum):
     PROVIDER = 4
     UNDECODABLE = 5
     DRIFT = 6
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EPILOG = (
@@ -34,7 +36,7 @@ EPILOG = (
     "for diff, different, "
     "2 wrong usage, 3 the answer was truncated, 4 the provider answered with an error, "
     "5 the answer cannot be decoded, 6 a recording is undamaged but decodes differently now, "
-    "130 interrupted"
+    "129 the terminal was closed, 130 interrupted by Ctrl-C, 143 by SIGTERM"
 )
 
 

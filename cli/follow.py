@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .answer_printer import AnswerPrinter, JsonPrinter, TextPrinter
-from .arguments import Commands, add_call, add_json, add_recording
+from .arguments import Commands, add_after, add_call, add_json, add_recording
 from .exit_status import EPILOG, ExitStatus, status_of
 from .output import print_error
 
@@ -23,9 +23,7 @@ def add(commands: Commands) -> None:
     )
     add_recording(parser)
     add_call(parser, "default: the last one that started")
-    parser.add_argument(
-        "--after", type=int, default=-1, metavar="SEQ", help="start after this chunk"
-    )
+    add_after(parser)
     add_json(parser, "the chunks, then the completion,")
     parser.set_defaults(run=run)
 
@@ -34,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the call until it ends; returns the exit status."""
     from ..core.assembler import Assembler
     from ..core.errors import RecordingError
-    from ..core.truth.follow import follow
+    from ..core.follow.follow import follow
     from ..core.truth.recording import RecordedCall, Recording
 
     printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()

@@ -7,27 +7,19 @@ full, without control characters, so that a log file shows the same lines.
 from __future__ import annotations
 
 import shutil
-import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
 from .output import DIM, PLAIN, is_terminal, printable, styled
+from .terminal_text import columns
 
-__all__ = ["LiveText", "columns"]
+__all__ = ["LiveText"]
 
 _INDENT = "  "
 _WIDEST = 100
 _NOTE_COLUMNS = 24
 # A narrower terminal has no room for the notes.
 _NARROWEST_WITH_NOTES = 60
-
-
-def columns(text: str) -> int:
-    """How many columns of a terminal this text needs."""
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
 
 
 class LiveText:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json, count
 from .exit_status import ExitStatus
 from .output import print_error, print_json, print_note, print_table
 
 if TYPE_CHECKING:
-    from ..maintenance.listing import RecordingSummary
+    from ..core.truth.session_list import SessionSummary
 
 __all__ = ["add"]
 
@@ -26,8 +25,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "ls",
         help="list the recordings in a folder",
-        description="List the recordings in a folder, newest first: by the time in their names, or "
-        "of their last change.",
+        description="List the recordings in a folder, the one written last first.",
     )
     parser.add_argument(
         "folder", metavar="DIR", type=Path, nargs="?", default=_DEFAULT, help="default: recordings"
@@ -46,7 +44,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the list; returns the exit status."""
     from ..core.errors import RecordingError
-    from ..maintenance.listing import UnreadableRecording, list_recordings
+    from ..core.truth.session_list import list_sessions
 
     folder = arguments.folder
     if folder == _DEFAULT and not folder.exists():
@@ -56,44 +54,40 @@ def run(arguments: argparse.Namespace) -> int:
         raise RecordingError(f"{folder} is not a folder")
     status = ExitStatus.OK
     rows: list[tuple[str, ...]] = []
-    for found in islice(list_recordings(folder), arguments.count):
-        if isinstance(found, UnreadableRecording):
+    for found in islice(list_sessions(folder), arguments.count):
+        if found.error is not None:
             print_error(found.error.message)
             status = ExitStatus.FAILURE
         elif arguments.json:
-            print_json(_record(found))
+            print_json(found.to_dict())
         else:
             rows.append(_row(found))
     if rows:
-        print_table(("OPENED (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"), rows)
+        print_table(("WRITTEN (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"), rows)
     elif status is ExitStatus.OK and not arguments.json:
         print_note(f"{folder} has no recordings (*.jsonl)")
     return status
 
 
-def _record(summary: RecordingSummary) -> dict[str, Any]:
-    record = summary.to_dict()
-    record["bytes"] = record.pop("size")
-    return record
-
-
-def _row(summary: RecordingSummary) -> tuple[str, ...]:
+def _row(summary: SessionSummary) -> tuple[str, ...]:
     from .format_bytes import format_bytes
 
     models = summary.models
     more = f" +{len(models) - _MOST_MODELS}" if len(models) > _MOST_MODELS else ""
-    opened = (summary.opened or "?")[:19].replace("T", " ")
+    written = summary.written
     return (
-        opened,
+        f"{written:%Y-%m-%d %H:%M:%S}" if written else "?",
         str(summary.calls),
-        ", ".join(_counted(summary.outcomes)) or "-",
+        ", ".join(_counted(summary)) or "-",
         format_bytes(summary.size),
         ", ".join(models[:_MOST_MODELS]) + more,
         str(summary.path),
     )
 
 
-def _counted(outcomes: Sequence[str]) -> list[str]:
+def _counted(summary: SessionSummary) -> list[str]:
     """Each outcome once, with its count if it occurs more than once."""
+    open_call = "running" if summary.running else "interrupted"
+    outcomes = [open_call if each == "interrupted" else each for each in summary.outcomes]
     counts = {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
     return [outcome if count == 1 else f"{count} {outcome}" for outcome, count in counts.items()]

@@ -8,15 +8,17 @@ and is made safe for a terminal only: a pipe or a file gets exactly what the mod
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from .terminal_text import safe_json, safe_line, safe_text
+from .terminal_text import columns, safe_json, safe_line, safe_text
 
 __all__ = [
     "BOLD",
     "DIM",
+    "ELLIPSIS",
     "PLAIN",
     "is_terminal",
     "print_error",
@@ -29,6 +31,12 @@ __all__ = [
     "write",
     "write_to",
 ]
+
+ELLIPSIS = "…"
+"""At the end of a cell that was cut."""
+_GAP = "  "
+# Columns: a cell that is cut to less tells nothing.
+_NARROWEST = 8
 
 # SGR parameters of ECMA-48 (8.3.117).
 PLAIN, BOLD, DIM = "", "1", "2"
@@ -87,16 +95,57 @@ def styled(text: str, style: str, stream: TextIO) -> str:
     return f"\x1b[{style}m{text}\x1b[0m"
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows to stdout; each column is as wide as its longest cell."""
-    printed = [[safe_line(cell) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(headings, *printed, strict=True)]
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, fold: bool = False
+) -> None:
+    """Write rows to stdout, each column as wide as its widest cell; empty columns are left out.
 
-    def line(cells: Sequence[str]) -> str:
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        return "  ".join(padded).rstrip()
-
-    sys.stdout.write(styled(line(headings), DIM, sys.stdout) + "\n")
-    for row in printed:
-        sys.stdout.write(line(row) + "\n")
+    On a terminal that is too narrow the widest cells are cut. fold: several tables are written
+    instead, each with the first column. Where stdout is no terminal nothing is cut.
+    """
+    table = [list(headings), *([safe_line(cell) for cell in row] for row in rows)]
+    filled = [column for column in zip(*table, strict=True) if any(column[1:])]
+    widths = [max(map(columns, column)) for column in filled]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    groups = _folded(widths, room) if fold else [range(len(filled))]
+    if not fold:
+        widths = _narrowed(widths, room)
+    for number, group in enumerate(groups):
+        if number:
+            sys.stdout.write("\n")
+        for row in range(len(table)):
+            cells = (_padded(filled[column][row], widths[column]) for column in group)
+            line = _GAP.join(cells).rstrip()
+            sys.stdout.write(styled(line, PLAIN if row else DIM, sys.stdout) + "\n")
     sys.stdout.flush()
+
+
+def _folded(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The numbers of the columns of each table: the first column, then as many as there is room."""
+    groups: list[list[int]] = [[0]]
+    for column in range(1, len(widths)):
+        group = [*groups[-1], column]
+        if sum(widths[each] + len(_GAP) for each in group) - len(_GAP) > room and len(group) > 2:
+            group = [0, column]
+            groups.append(group)
+        groups[-1] = group
+    return groups
+
+
+def _narrowed(widths: Sequence[int], room: int) -> list[int]:
+    """The widths that a table has room for, the widest columns made narrower."""
+    narrowed = list(widths)
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+    while excess > 0 and max(narrowed) > _NARROWEST:
+        narrowed[narrowed.index(max(narrowed))] -= 1
+        excess -= 1
+    return narrowed
+
+
+def _padded(text: str, width: int) -> str:
+    """The text in exactly `width` columns; what is cut off is an ellipsis."""
+    if columns(text) > width:
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += ELLIPSIS
+    return text + " " * (width - columns(text))

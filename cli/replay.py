@@ -6,14 +6,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .answer_printer import AnswerPrinter, JsonPrinter, TextPrinter
-from .arguments import Commands, add_call, add_json, add_recording, speed
+from .arguments import Commands, add_after, add_call, add_json, add_recording, speed
 from .call_heading import call_heading
 from .exit_status import EPILOG, ExitStatus, status_of
 from .output import DIM, print_error, print_note
 
 if TYPE_CHECKING:
+    from ..core.completion import Outcome
     from ..core.errors import VesselogError
-    from ..core.truth.recording import RecordedCall
+    from ..core.replay.replay import Replay
 
 __all__ = ["add"]
 
@@ -36,6 +37,7 @@ def add(commands: Commands) -> None:
         help="2 is twice as fast; 0 or max means no waiting (default: 1)",
     )
     add_call(parser, "default: all calls, one after the other")
+    add_after(parser)
     add_json(parser, "the chunks and completions")
     parser.set_defaults(run=run)
 
@@ -43,11 +45,16 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the chosen calls; returns the exit status of the last."""
     from ..core.errors import RecordingError
+    from ..core.replay.replay import replay
+    from ..core.truth.find_request import check_position
     from ..core.truth.recording import Recording
 
     wanted = arguments.call
+    check_position(wanted, arguments.after)
     recording = Recording(arguments.file)
     calls = [call for call in recording.calls() if wanted is None or call.number == wanted]
+    if wanted is None and arguments.after >= 0:
+        calls = calls[-1:]
     if not calls:
         missing = "calls" if wanted is None else f"call {wanted}"
         raise RecordingError(f"{arguments.file} has no {missing}")
@@ -56,22 +63,21 @@ def run(arguments: argparse.Namespace) -> int:
         printer: AnswerPrinter = JsonPrinter() if arguments.json else TextPrinter()
         if not arguments.json:
             print_note(call_heading(call), DIM)
-        status = _play(call, arguments.speed, printer)
+        played = replay(call.path, arguments.speed, call=call.number, after=arguments.after)
+        status = _play(played, call.outcome, printer)
     return status
 
 
-def _play(call: RecordedCall, pace: float, printer: AnswerPrinter) -> ExitStatus:
+def _play(played: Replay, outcome: Outcome, printer: AnswerPrinter) -> ExitStatus:
     from ..core.errors import VesselogError
-    from ..core.truth.replay import replay
 
-    played = replay(call.path, pace, call=call.number)
     failure: VesselogError | None = None
     try:
         for chunk in played:
             printer.chunk(chunk)
     except VesselogError as error:
         failure = error
-    printer.end(played.completion, failure, outcome=call.outcome)
+    printer.end(played.completion, failure, outcome=outcome)
     if failure is None:
         return ExitStatus.OK
     print_error(failure.message)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .answer_printer import completion_record, summary
 from .arguments import Commands, add_call, add_recording
 from .call_heading import model_address, prompt_excerpt
+from .choose_call import only_call
 from .exit_status import ExitStatus
 from .output import BOLD, DIM, print_json, print_line, write
 
@@ -35,8 +36,8 @@ def add(commands: Commands) -> None:
     form.add_argument(
         "--raw",
         action="store_true",
-        help="print the exact bytes of the answers instead, for `vesselog decode` (on a terminal "
-        "without its control characters)",
+        help="print the exact bytes of one call's answer instead, for `vesselog decode` (on a "
+        "terminal without its control characters); needs --call if there are several",
     )
     form.add_argument("--json", action="store_true", help="print a JSON line for each call")
     parser.set_defaults(run=run)
@@ -47,30 +48,38 @@ def run(arguments: argparse.Namespace) -> int:
     from ..core.errors import RecordingError
     from ..core.truth.recording import Recording
 
+    if arguments.raw:
+        for frame in only_call(arguments.file, arguments.call, "print").frames():
+            _print_raw(frame)
+        return ExitStatus.OK
     recording = Recording(arguments.file)
+    meta = recording.header.get("meta")
     wanted = arguments.call
     found = False
     for call in recording.calls():
         if wanted is not None and call.number != wanted:
             continue
-        if arguments.raw:
-            for frame in call.frames():
-                _print_raw(frame)
-        elif arguments.json:
-            print_json(_record(call))
+        if arguments.json:
+            print_json(_record(call, meta))
         else:
-            _print_call(call, first=not found)
+            if meta and not found:
+                print_line(f"session {recording.session}", BOLD)
+                _print_field("meta", _compact(meta))
+            if meta or found:
+                print_line()
+            _print_call(call)
         found = True
     if wanted is not None and not found:
         raise RecordingError(f"{arguments.file} has no call {wanted}")
     return ExitStatus.OK
 
 
-def _record(call: RecordedCall) -> dict[str, Any]:
+def _record(call: RecordedCall, meta: Any) -> dict[str, Any]:
     lines = {"request": call.request, "response": call.response, "end": call.end}
     return {
         "call": call.number,
         "outcome": call.outcome,
+        **({"session_meta": meta} if meta else {}),
         **{name: line and _payload(line) for name, line in lines.items()},
         "completion": completion_record(call.completion(), call.error, call.outcome),
         "repairs": _repairs(call),
@@ -88,18 +97,24 @@ def _payload(line: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key not in {"type", "call", "crc"}}
 
 
-def _print_call(call: RecordedCall, *, first: bool) -> None:
+def _compact(value: Any) -> str:
+    from ..core.jsontext import dumps
+
+    return dumps(value).decode()
+
+
+def _print_call(call: RecordedCall) -> None:
     request, response = call.request, call.response or {}
     status = response.get("status", "no response")
     given = response.get("headers")
     headers = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    if not first:
-        print_line()
     print_line(f"call {call.number}", BOLD, end="")
     print_line(f"  {model_address(call)}")
     _print_field("request", f"{request.get('method')} {request.get('url')}")
     if call.retry_of is not None:
         _print_field("retry of", f"call {call.retry_of}")
+    if meta := request.get("meta"):
+        _print_field("meta", _compact(meta))
     if prompt := prompt_excerpt(call, _LONGEST_PROMPT):
         _print_field("prompt", prompt)
     _print_field("response", f"{status} {headers.get('content-type', '')}".rstrip())

@@ -1,4 +1,4 @@
-"""Makes foreign text safe to print: text from a server, from a file, or from a file's name.
+"""Makes foreign text safe to print, and measures it: text from a server, a file or a file's name.
 
 Control characters (escape sequences begin with one) become visible symbols, and so do the
 characters that change the direction of text, which make a terminal show it in another order.
@@ -7,8 +7,9 @@ characters that change the direction of text, which make a terminal show it in a
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["safe_json", "safe_line", "safe_text"]
+__all__ = ["columns", "safe_json", "safe_line", "safe_text"]
 
 _TAB, _LINE_FEED = 0x09, 0x0A
 _REPLACEMENT = 0xFFFD
@@ -43,3 +44,13 @@ def safe_line(text: str) -> str:
 def safe_json(text: str) -> str:
     """JSON text with such characters escaped: its value stays the same."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal this text needs."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )

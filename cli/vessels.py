@@ -45,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         address, key = (_first(vessel.variables.get(each)) for each in ("base_url", "api_key"))
         default = vessel.default_base_url or "-"
-        rows.append((name, vessel.version, default, address, key, package))
+        rows.append((name, vessel.version, key, address, default, package))
     if not arguments.json:
-        headings = ("VESSEL", "VERSION", "DEFAULT ADDRESS", "ADDRESS FROM", "KEY FROM", "PACKAGE")
-        print_table(headings, rows)
+        headings = ("VESSEL", "VERSION", "KEY FROM", "ADDRESS FROM", "DEFAULT ADDRESS", "PACKAGE")
+        print_table(headings, rows, fold=True)
     return ExitStatus.OK
 
 

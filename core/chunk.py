@@ -74,11 +74,14 @@ class Timings(_Value):
 class StreamChunk(_Value):
     """The content of one frame of a provider's stream, or a part of it.
 
-    `seq` counts a call's chunks from 0 without gaps. `t` is in seconds since the request left, in
-    whole microseconds, and is the same live and replayed. `raw` is the exact text of the frame that
-    the chunk came from; it is not part of the serialised chunk.
+    `call` is the number of the recorded call in its session: after a retry that of the attempt that
+    answered, and 1 where nothing is recorded. `seq` counts a call's chunks from 0 without gaps. `t`
+    is in seconds since the request left, in whole microseconds. All are the same live, replayed and
+    followed. `raw` is the exact text of the frame that the chunk came from; it is not part of the
+    serialised chunk.
     """
 
+    call: int = 1
     seq: int = 0
     t: float = 0.0
     choice: int = 0
@@ -114,7 +117,7 @@ class ToolCallDeltaFields(TypedDict, total=False):
 
 
 class ChunkFields(TypedDict, total=False):
-    """A chunk as a decoder gives it; the exchange adds `seq`, `t` and `raw`.
+    """A chunk as a decoder gives it; the exchange adds `call`, `seq`, `t` and `raw`.
 
     The fields of `StreamChunk` as plain JSON values; leave out those that have their default. They
     are stored in the recording unchanged, and validated when the chunk is made.

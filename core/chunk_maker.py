@@ -20,16 +20,17 @@ __all__ = ["ChunkMaker"]
 
 
 class ChunkMaker:
-    """The chunks of one answer.
+    """The chunks of one answer, that of the call with this number.
 
     t: when the present frame arrived, in seconds since the request left. seq: the number of the
     next chunk.
     """
 
-    def __init__(self, split_think: SplitThink) -> None:
+    def __init__(self, split_think: SplitThink, call: int) -> None:
         self._mender = Mender()
         self._thinking = ThinkSplitter(implied=split_think == "implied") if split_think else None
         self._calling: set[int] = set()  # the choices that call tools
+        self._call = call
         self.t = 0.0
         self.seq = 0
 
@@ -49,12 +50,12 @@ class ChunkMaker:
         made: Iterable[ChunkFields] = decoded
         if last or self._thinking is not None or self._mender.held or need_mending(decoded):
             made = list(self._transform(decoded, frame, last=last))
-        t, raw = self.t, frame.text
+        t, raw, call = self.t, frame.text, self._call
         for each in made:
             if "finish_reason" in each or "tool_calls" in each:
                 self._finish_with_calls(each)
             numbered = {"seq": self.seq, **each}
-            chunks.append(make_chunk(numbered, t, raw))
+            chunks.append(make_chunk(numbered, t, raw, call))
             fields.append(numbered)
             self.seq += 1
 

@@ -60,7 +60,7 @@ _new = cast(
 
 
 class Exchange:
-    """The answer to one request.
+    """The answer to one request; its chunks have this `call` number.
 
     Call `respond` with the status and content type, `feed` with bytes, and `pull` until it gives
     None (`take` does both); when the body has ended, take the steps of `finish`. `progress` tells
@@ -73,6 +73,7 @@ class Exchange:
         vessel: Vessel,
         request: WireRequest,
         *,
+        call: int = 1,
         max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
         masker: Masker | None = None,
     ) -> None:
@@ -81,7 +82,7 @@ class Exchange:
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
         self._decoder = vessel.decoder(request)
-        self._chunks = ChunkMaker(request.split_think)
+        self._chunks = ChunkMaker(request.split_think, call)
         self._status = 200
         self._content_type = ""
         self._framing = Framing.BODY

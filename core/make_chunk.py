@@ -30,18 +30,19 @@ _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 _BLANK: dict[str, Any] = dict(StreamChunk.model_construct())
 # The sets of given fields, shared by all such chunks: pydantic copies a set before it changes it.
-_ALONE = {name: {"seq", "t", name, "raw"} for name in ("text", "reasoning")}
+_ALONE = {name: {"call", "seq", "t", name, "raw"} for name in ("text", "reasoning")}
 TEXT_ALONE, REASONING_ALONE = _ALONE["text"], _ALONE["reasoning"]
 
 
-def make_chunk(fields: Mapping[str, Any], t: float, raw: str) -> StreamChunk:
+def make_chunk(fields: Mapping[str, Any], t: float, raw: str, call: int) -> StreamChunk:
     """The chunk of these fields, `seq` among them. Raises pydantic.ValidationError."""
     name = "text" if "text" in fields else "reasoning"
     seq, text = fields.get("seq"), fields.get(name)
     if len(fields) != 2 or type(seq) is not int or type(text) is not str:
-        return _validate({**fields, "t": t, "raw": raw})
+        return _validate({**fields, "call": call, "t": t, "raw": raw})
     chunk = _new(StreamChunk)
     values = _BLANK.copy()
+    values["call"] = call
     values["seq"] = seq
     values["t"] = t
     values[name] = text

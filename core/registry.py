@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError, UnknownVesselError
+from .nearest import did_you_mean
 
 if TYPE_CHECKING:
     from .vessel import Vessel
@@ -44,6 +45,7 @@ def find_vessel(name: str) -> type[Vessel]:
     if name not in installed:
         raise UnknownVesselError(
             f"there is no vessel named {name!r}; known are {', '.join(sorted(installed))}"
+            f"{did_you_mean(name, installed)}"
         )
     vessel: type[Vessel] = installed[name].load()
     return vessel

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from .errors import InvalidRequestError
+from .nearest import nearest_names
 from .validation import explain
 
 __all__ = [
@@ -165,11 +166,9 @@ class Message(_Value):
         """
         if not self.model_extra:
             return self
-        import difflib  # noqa: PLC0415 - a millisecond, for messages with unknown keys alone
-
         missing = sorted(type(self).model_fields.keys() - self.model_fields_set)
         for key in self.model_extra:
-            near = difflib.get_close_matches(_MEANT.get(key, key), missing, 1, _NEAR)
+            near = nearest_names(_MEANT.get(key, key), missing, similarity=_NEAR)
             if near:
                 raise ValueError(f"unknown key {key!r}: write {near[0]!r}")
         return self

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from .errors import ConfigurationError
 
-__all__ = ["Durability", "Limits", "Retries", "Timeouts", "check_setting", "level_of"]
+__all__ = [
+    "LARGEST_META",
+    "Durability",
+    "Limits",
+    "Retries",
+    "Timeouts",
+    "check_lock_wait",
+    "check_meta",
+    "check_setting",
+    "level_of",
+]
+
+# Bytes of JSON. Every request line repeats it, and reopening a session reads it.
+LARGEST_META = 16 * 1024
 
 Durability = Literal["process", "interval", "power"]
 """What a chunk survives once it was handed out.
@@ -127,6 +142,41 @@ def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
             setting=name,
         )
     return value
+
+
+def check_meta(meta: object, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `shared` with the keys of `meta`, which may be None, over it.
+
+    Raises ConfigurationError for what is not JSON, or is more than `LARGEST_META` bytes of it.
+    """
+    if not isinstance(meta, Mapping | None):
+        raise ConfigurationError(f"meta={meta!r:.40} must be a dict", setting="meta")
+    merged = {**shared, **cast("Mapping[str, Any]", meta or {})}
+    try:
+        text = orjson.dumps(merged)
+    except TypeError as error:
+        raise ConfigurationError(f"meta must hold JSON values: {error}", setting="meta") from None
+    if len(text) > LARGEST_META:
+        raise ConfigurationError(
+            f"meta has {len(text):,} bytes of JSON; {LARGEST_META:,} is the limit", setting="meta"
+        )
+    copied: dict[str, Any] = orjson.loads(text)
+    if copied != merged:  # orjson writes NaN as null, and dates and enumerations as text
+        raise ConfigurationError(
+            "meta must hold JSON values: dicts, lists, strings, finite numbers, booleans and None",
+            setting="meta",
+        )
+    return copied
+
+
+def check_lock_wait(seconds: object) -> float:
+    """The seconds. Raises ConfigurationError if that is no time to wait."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ConfigurationError(
+            f"lock_wait={seconds!r} must be a number of seconds, 0 for not waiting",
+            setting="lock_wait",
+        )
+    return seconds
 
 
 def level_of(name: str) -> Durability:

@@ -1,6 +1,6 @@
 """Compares recorded chunks with those that today's vessel makes of the same frames.
 
-A chunk's time and the text of its frame are not made by the vessel, and are not compared.
+A chunk's call and time, and the text of its frame are not made by the vessel, and are not compared.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Comparison:
     def finish(self) -> None:
         """There are no more."""
         for each in (*self._stored, *self._today):
-            self._count(each.model_fields_set - {"seq", "t", "raw"} or {"seq"})
+            self._count(each.model_fields_set - {"call", "seq", "t", "raw"} or {"seq"})
 
     def _count(self, fields: set[str]) -> None:
         if fields:
@@ -56,7 +56,7 @@ def differing(one: StreamChunk, other: StreamChunk) -> set[str]:
         return set()
     return {
         name
-        for name in set(StreamChunk.model_fields) - {"t", "raw"}
+        for name in set(StreamChunk.model_fields) - {"call", "t", "raw"}
         if _text(one, name) != _text(other, name)
     }
 

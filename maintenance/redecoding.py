@@ -24,6 +24,7 @@ from ..core.native import NativeMessages
 from ..core.registry import find_vessel
 from ..core.truth.recorded_frame import RecordedFrame
 from ..core.truth.recording import ending_error
+from ..core.truth.scan import is_whole
 from ..core.vessel import Progress, Vessel, WireRequest
 
 __all__ = ["Redecoding"]
@@ -48,7 +49,10 @@ class Redecoding:
             raise UnknownVesselError("its request names no vessel")
         self.vessel = _made(name)
         try:
-            self._exchange = Exchange(self.vessel, _wire(request), max_frame_bytes=_NO_LIMIT)
+            wire = _wire(request)
+            self._exchange = Exchange(
+                self.vessel, wire, call=_number(request), max_frame_bytes=_NO_LIMIT
+            )
         except Exception as error:  # noqa: BLE001 - the decoder and the request may be anyone's
             raise RecordingError(
                 f"{name} cannot decode the answer to its request: {type(error).__name__}: {error}"
@@ -105,6 +109,11 @@ def _made(name: str) -> Vessel:
         raise ConfigurationError(
             f"the vessel {name!r} cannot be made: {type(error).__name__}: {error}"
         ) from None
+
+
+def _number(request: Mapping[str, Any]) -> int:
+    call = request.get("call")
+    return call if is_whole(call) else 1
 
 
 def _wire(request: Mapping[str, Any]) -> WireRequest:

@@ -1,8 +1,10 @@
 """Saves what can be read of a damaged recording, or of one that was edited by hand.
 
 Every readable line is kept, in a new file with fresh numbers, checks and digests; the report says
-what was lost and what had to be changed. Nothing is made up: a call whose request is lost gets an
-empty one that says `"salvaged":true`, and an answer that lost frames is no longer complete.
+what was lost and what had to be changed. Only `close` lines are left out: they may no longer be
+true, and the next writer reads the file without one. Nothing is made up: a call whose request is
+lost gets an empty one that says `"salvaged":true`, and an answer that lost frames is no longer
+complete.
 """
 
 from __future__ import annotations
@@ -163,6 +165,8 @@ class _Rewriter:
     def take(self, line: _Readable) -> None:
         """Write the next readable line."""
         fields = line.fields
+        if fields["type"] == "close":
+            return
         if not self.begun and fields["type"] in _TYPES:
             self._begin(line)
             if fields["type"] == "session":

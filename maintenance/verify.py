@@ -23,7 +23,7 @@ from .redecoding import Redecoding
 
 __all__ = ["Finding", "VerifyReport", "verify"]
 
-_TYPES = frozenset({"session", "open", "request", "response", "frame", "end"})
+_TYPES = frozenset({"session", "open", "request", "response", "frame", "end", "close"})
 
 # Where everything is wrong, more findings tell nothing new.
 _MOST_FINDINGS = 100
@@ -165,6 +165,10 @@ class _Checker:
             yield Finding("note", "type", f"unknown type {kind!r}", line.number, line.offset)
         elif kind == "request":
             yield from self._check_request(line)
+        elif kind == "close":
+            if self._running or fields.get("calls") != self._highest:
+                message = f"it says that all of {fields.get('calls')!r} calls have ended"
+                yield _error(line, "close", message)
         elif kind not in {"open", "session"}:
             yield from self._check_call(line)
 

@@ -60,12 +60,14 @@ _HOMES = {
         "ToolFunction",
     ),
     "vesselog.core.settings": ("Durability", "Limits", "Retries", "Timeouts"),
-    "vesselog.core.truth.follow": ("Follow", "follow"),
+    "vesselog.core.follow.follow": ("Follow", "follow"),
     "vesselog.core.truth.recorded_frame": ("RecordedFrame",),
     "vesselog.core.truth.recording": ("RecordedCall", "Recording"),
-    "vesselog.core.truth.replay": ("Replay", "replay"),
+    "vesselog.core.replay.replay": ("Replay", "replay"),
+    "vesselog.core.truth.session_list": ("SessionSummary",),
     "vesselog.core.vessel": ("ModelInfo", "Vessel", "WireRequest"),
     "vesselog.maintenance.diff": ("Difference", "diff"),
+    "vesselog.maintenance.prune": ("PrunedRecording", "PruneReport", "prune"),
     "vesselog.maintenance.recover": ("RecoverReport", "recover"),
     "vesselog.maintenance.rederive": ("ChangedOutcome", "KeptCall", "RederiveReport", "rederive"),
     "vesselog.maintenance.salvage": ("SalvageNote", "SalvageReport", "salvage"),
@@ -99,7 +101,9 @@ if TYPE_CHECKING:
         VesselogError,
     )
     from vesselog.core.exchange import Step
+    from vesselog.core.follow.follow import Follow, follow
     from vesselog.core.frame import Frame
+    from vesselog.core.replay.replay import Replay, replay
     from vesselog.core.request import (
         ChatRequest,
         CustomCall,
@@ -118,12 +122,12 @@ if TYPE_CHECKING:
         ToolFunction,
     )
     from vesselog.core.settings import Durability, Limits, Retries, Timeouts
-    from vesselog.core.truth.follow import Follow, follow
     from vesselog.core.truth.recorded_frame import RecordedFrame
     from vesselog.core.truth.recording import RecordedCall, Recording
-    from vesselog.core.truth.replay import Replay, replay
+    from vesselog.core.truth.session_list import SessionSummary
     from vesselog.core.vessel import ModelInfo, Vessel, WireRequest
     from vesselog.maintenance.diff import Difference, diff
+    from vesselog.maintenance.prune import PrunedRecording, PruneReport, prune
     from vesselog.maintenance.recover import RecoverReport, recover
     from vesselog.maintenance.rederive import ChangedOutcome, KeptCall, RederiveReport, rederive
     from vesselog.maintenance.salvage import SalvageNote, SalvageReport, salvage
@@ -175,6 +179,8 @@ __all__ = [
     "Part",
     "ProtocolError",
     "ProviderError",
+    "PruneReport",
+    "PrunedRecording",
     "RecordedCall",
     "RecordedFrame",
     "Recording",
@@ -190,6 +196,7 @@ __all__ = [
     "SalvageNote",
     "SalvageReport",
     "SessionNameError",
+    "SessionSummary",
     "SplitThink",
     "Step",
     "Stream",
@@ -214,6 +221,7 @@ __all__ = [
     "__version__",
     "diff",
     "follow",
+    "prune",
     "recover",
     "rederive",
     "replay",

@@ -1,8 +1,34 @@
-"""The HTTP side: recordings served as the providers that made them. Needs the `server` extra."""
+"""The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
+
+Needs the `server` extra, but for `EventBytes`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ConfigurationError
+from .event_bytes import EventBytes
 from .loopback import on_loopback
 from .replay import replay_app
 
-__all__ = ["on_loopback", "replay_app"]
+if TYPE_CHECKING:
+    from .event_stream import EventStream
+    from .session_routes import sessions_app
+
+__all__ = ["EventBytes", "EventStream", "on_loopback", "replay_app", "sessions_app"]
+
+# Made of Starlette, an extra: a response has to be a class of it.
+_OF_STARLETTE = {"EventStream": "event_stream", "sessions_app": "session_routes"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_STARLETTE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f".{_OF_STARLETTE[name]}", __name__), name)
+    except ImportError:
+        raise ConfigurationError(
+            f"{name} needs the server extra: pip install 'vesselog[server]'"
+        ) from None

@@ -7,9 +7,10 @@ https://platform.openai.com/docs/api-reference/models/list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..core.replay.recorded_requests import RecordedRequest
 from ..core.version import VERSION
 
 __all__ = ["listing"]
@@ -19,21 +20,21 @@ _OPENAI = ("/chat/completions", "/completions")
 
 
 def listing(
-    method: str, path: str, models: Callable[[], Mapping[str, Sequence[str]]]
+    method: str, path: str, requests: Callable[[], Iterable[RecordedRequest]]
 ) -> dict[str, Any] | None:
     """The answer to a request for models or version; None for any other request.
 
-    models: gives the recorded models by the path that they were asked at. Raises RecordingError.
+    requests: gives all recorded ones. Raises RecordingError.
     """
     if method != "GET":
         return None
     if path.endswith("/api/tags"):
-        asked = _asked(models(), path.removesuffix("/api/tags"), _OLLAMA)
+        asked = _asked(requests(), path.removesuffix("/api/tags"), _OLLAMA)
         return {"models": [{"name": model, "model": model} for model in asked]}
     if path.endswith("/api/version"):
         return {"version": f"{VERSION}+vesselog.replay"}
     if path.endswith("/models"):
-        asked = _asked(models(), path.removesuffix("/models"), _OPENAI)
+        asked = _asked(requests(), path.removesuffix("/models"), _OPENAI)
         return {
             "object": "list",
             "data": [{"id": model, "object": "model", "owned_by": "vesselog"} for model in asked],
@@ -42,7 +43,8 @@ def listing(
 
 
 def _asked(
-    models: Mapping[str, Sequence[str]], root: str, routes: Sequence[str]
+    requests: Iterable[RecordedRequest], root: str, routes: Sequence[str]
 ) -> dict[str, None]:
     """The models asked for at these routes below `root`, each once, in order."""
-    return dict.fromkeys(model for route in routes for model in models.get(root + route, ()))
+    paths = {root + route for route in routes}
+    return dict.fromkeys(each.model for each in requests if each.model and each.route in paths)

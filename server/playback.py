@@ -15,8 +15,8 @@ from typing import Any, cast
 
 from ..core.clock import Clock
 from ..core.errors import ProviderError, RecordingCorruptError, RecordingError
+from ..core.replay.pace import Pace
 from ..core.truth.recording import RecordedCall
-from ..core.truth.scan import is_whole
 from .asgi import Receive, Scope, Send
 
 __all__ = ["Playback"]
@@ -55,11 +55,8 @@ class Playback:
     ) -> None:
         self._call = call
         self._head = _head(call)
-        self._speed = speed
-        self._longest = longest_wait * 1e6
-        self._clock = clock
+        self._pace = Pace(speed, clock, longest_wait)
         self._sleep = sleep
-        self._begun: float = clock.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Play it."""
@@ -70,8 +67,8 @@ class Playback:
             playing.add_done_callback(lambda _: watching.cancel())
 
     async def _play(self, send: Send) -> None:
-        t, status, headers = self._head
-        await self._until(t)
+        status, headers = self._head
+        await self._until(self._call.responded)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         try:
             for frame in self._call.frames():
@@ -91,14 +88,7 @@ class Playback:
 
         Sleeps even when it is due: without a pause the loop does not notice that the client left.
         """
-        wait = 0.0
-        if self._speed:
-            due = self._begun + (t - self._call.started) / self._speed
-            wait = max(0.0, due - self._clock.monotonic())
-            if wait > self._longest:
-                self._begun -= wait - self._longest
-                wait = self._longest
-        await self._sleep(wait / 1e6)
+        await self._sleep(self._pace.wait(t - self._call.started))
 
 
 async def _stop_when_left(receive: Receive, playing: asyncio.Task[None]) -> None:
@@ -107,10 +97,10 @@ async def _stop_when_left(receive: Receive, playing: asyncio.Task[None]) -> None
     playing.cancel()
 
 
-def _head(call: RecordedCall) -> tuple[int, int, list[tuple[bytes, bytes]]]:
-    """The response's time, status and headers."""
+def _head(call: RecordedCall) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """The response's status and headers."""
     response = call.response or {}
-    t, status = response.get("t"), response.get("status")
+    status = response.get("status")
     headers = response.get("headers")
     if type(status) is not int or not 200 <= status <= 599 or not isinstance(headers, dict):
         raise RecordingCorruptError(
@@ -122,4 +112,4 @@ def _head(call: RecordedCall) -> tuple[int, int, list[tuple[bytes, bytes]]]:
         if _TOKEN.fullmatch(name) and name.lower() not in _OF_THE_CONNECTION
     ]
     clean = [(name, _NOT_IN_A_VALUE.sub(b" ", value)) for name, value in raw]
-    return t if is_whole(t) else call.started, status, clean
+    return status, clean

@@ -1,7 +1,7 @@
 """The replay server: recorded calls served as the providers that answered them.
 
 Every call is served at the path of its own URL, so that a client need only be given another base
-URL. Which answer a request gets is decided by core/truth/answer_index.py; playback.py plays it.
+URL. Which answer a request gets is decided by core/replay/answer_index.py; playback.py plays it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any, cast
 from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
 from ..core.jsontext import dumps, loads
-from ..core.truth.answer_index import AnswerIndex, Match
-from ..core.truth.compare_requests import request_key
+from ..core.replay.answer_index import AnswerIndex, Match
+from ..core.replay.compare_requests import request_key
+from ..core.replay.pace import Speed, checked_speed
 from .asgi import Application
 from .listings import listing
 from .playback import Playback
@@ -26,24 +27,25 @@ __all__ = ["replay_app"]
 
 def replay_app(
     recordings: Sequence[Path],
-    speed: float = 1.0,
+    speed: Speed = 1.0,
     *,
     longest_wait: float = math.inf,
     match: Match = "key",
+    repeat: bool = False,
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
     """An ASGI application that serves these recordings, and those in folders among the paths.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
-    that no wait exceeds, for models that took minutes to load. match: with "key", a request that
-    was not recorded, or not that often, is answered by 404 and `{"error": …}`; with "route" it gets
-    the next recorded answer of its method and path instead, for demos. `/api/tags`, `/models` and
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting. longest_wait:
+    seconds that no wait exceeds, for models that took minutes to load. match: with "key", a request
+    that was not recorded, or not that often, is answered by 404 and `{"error": …}`; with "route" it
+    gets the next recorded answer of its method and path instead, for demos. repeat: a request that
+    comes more often than it was recorded gets its last answer again. `/api/tags`, `/models` and
     `/api/version` are answered even if they were not recorded. Needs the `server` extra. Raises
     ConfigurationError and RecordingError.
     """
-    if not (math.isfinite(speed) and speed >= 0):
-        raise ConfigurationError(f"no speed {speed!r}: give a number from 0", setting="speed")
+    factor = checked_speed(speed)
     if not longest_wait >= 0:
         raise ConfigurationError(
             f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
@@ -58,7 +60,18 @@ def replay_app(
             "serving recordings needs the server extra: pip install 'vesselog[server]'"
         ) from None
     # On the wire each attempt was a request, and a call without a response cannot be served.
-    index = AnswerIndex(*recordings, match=match, each_attempt=True)
+    index = AnswerIndex(*recordings, match=match, repeat=repeat, each_attempt=True)
+
+    def find(key: str, asked: dict[str, Any]) -> Playback | dict[str, Any]:
+        index.look_for(key, asked, lambda: True)
+        try:
+            answer = index.answer(key, asked)
+        except ReplayMissError:
+            listed = listing(asked["method"], asked["url"], index.requests)
+            if listed is None:
+                raise
+            return listed
+        return Playback(answer, speed=factor, longest_wait=longest_wait, clock=clock, sleep=sleep)
 
     def said(value: dict[str, Any], status: int = 200) -> Response:
         # Not JSONResponse, which fails on lone surrogates; a recording may hold some.
@@ -71,16 +84,16 @@ def replay_app(
         except ValueError as error:
             return said({"error": str(error)}, 400)
         asked = {"method": method, "url": path, "body": body}
+        key = request_key(path, body)
         try:
-            answer = index.answer(request_key(path, body), asked)
+            async with index.turn(key, asked):
+                found = await asyncio.to_thread(find, key, asked)  # it may read a large folder
         except ReplayMissError as miss:
-            listed = listing(method, path, index.models)
-            return said({"error": miss.message}, 404) if listed is None else said(listed)
+            return said({"error": miss.message}, 404)
         except RecordingError as error:
             return said({"error": error.message}, 500)
-        played = Playback(answer, speed=speed, longest_wait=longest_wait, clock=clock, sleep=sleep)
         # Starlette asks no more of a response than that it is an ASGI application.
-        return cast("Response", played)
+        return said(found) if isinstance(found, dict) else cast("Response", found)
 
     return Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
 

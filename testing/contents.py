@@ -87,7 +87,7 @@ def _with_unknown(raw: bytes) -> bytes:
 
 
 def _bare(chunk: StreamChunk) -> dict[str, Any]:
-    return chunk.model_dump(exclude={"seq", "t", "raw"}, exclude_defaults=True)
+    return chunk.model_dump(exclude={"call", "seq", "t", "raw"}, exclude_defaults=True)
 
 
 def _holds(found: Any, wanted: Any) -> bool:

@@ -18,9 +18,9 @@ import httpx
 
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
+from ..core.replay.replay import replay
 from ..core.settings import Retries, Timeouts
 from ..core.truth.recording import Recording
-from ..core.truth.replay import replay
 from ..maintenance.verify import verify
 from ..vessels import StreamChunk, VesselogError
 from .bodies import Body

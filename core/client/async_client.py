@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..errors import ClientStateError
+from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
 from ..settings import Timeouts
-from ..truth.answer_index import AnswerIndex
+from ..truth.delete_recording import delete_recording
+from ..truth.session_list import SessionSummary, list_sessions, next_sessions
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .async_stream import AsyncStream, TaskSource
@@ -19,8 +20,8 @@ from .call import SharedSettings
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
-from .questions import question_plan, read_reply
-from .recorded_answers import AsyncRecordedSource
+from .questions import question_plan, read_reply, recorded_models, recorded_reply
+from .recorded_answers import AsyncRecordedSource, OpenSession
 
 __all__ = ["AsyncClient"]
 
@@ -42,6 +43,8 @@ class AsyncClient(ClientState[AsyncStream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -52,21 +55,53 @@ class AsyncClient(ClientState[AsyncStream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        async with self._stream(plan, session, timeouts) as stream:
+        async with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             async for _ in stream:
                 pass
         self._check_complete(stream.outcome)
         return stream.completion
 
     async def models(self, vessel: str) -> list[ModelInfo]:
-        """The models that a vessel's server offers. Not recorded."""
+        """The models that a vessel's server offers. Not recorded.
+
+        A client that replays gives those that the recordings asked the vessel for.
+        """
+        self._usable_loop()
         plan = question_plan(self._planner, vessel, "models")
-        return await self._ask(plan, self._planner.vessel(vessel).read_models)
+        read = self._planner.vessel(vessel).read_models
+        if self._replaying is not None:
+            return await asyncio.to_thread(recorded_models, self._replaying.answers, plan, read)
+        return await self._ask(plan, read)
 
     async def server_version(self, vessel: str) -> str:
-        """The version of a vessel's server. Not recorded."""
+        """The version of a vessel's server. Not recorded.
+
+        A client that replays knows it if a `send` asked for it.
+        """
+        self._usable_loop()
         plan = question_plan(self._planner, vessel, "version")
-        return await self._ask(plan, self._planner.vessel(vessel).read_version)
+        read = self._planner.vessel(vessel).read_version
+        if self._replaying is not None:
+            return await asyncio.to_thread(recorded_reply, self._replaying.answers, plan, read)
+        return await self._ask(plan, read)
+
+    async def sessions(self) -> AsyncGenerator[SessionSummary]:
+        """The sessions in the client's folder, that written last first, each read when asked for.
+
+        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
+        Files are read in a thread.
+        """
+        listed = await asyncio.to_thread(list_sessions, self._recordings())
+        while sessions := await asyncio.to_thread(next_sessions, listed):
+            for each in sessions:
+                yield each
+
+    async def delete(self, session: str) -> None:
+        """Delete a session for good, with what was put aside from it after a crash.
+
+        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        """
+        await asyncio.to_thread(delete_recording, self._path_of(session))
 
     async def aclose(self) -> None:
         """Close the connections. Streams that still run are cancelled.
@@ -75,6 +110,8 @@ class AsyncClient(ClientState[AsyncStream]):
         what was written is on the disk when this returns.
         """
         self._closed = True
+        if self._replaying is not None:
+            self._replaying.leave()
         await self._ending()()
 
     async def __aenter__(self) -> Self:
@@ -84,17 +121,17 @@ class AsyncClient(ClientState[AsyncStream]):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    @cached_property
-    def _turn(self) -> asyncio.Lock:
-        """Held while a recorded answer is looked for: the first to ask gets the first answer."""
-        return asyncio.Lock()
-
-    def _replayed(self, answers: AnswerIndex, plan: Plan) -> AsyncStream:
+    def _replayed(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+    ) -> AsyncStream:
         self._usable_loop()
-        return AsyncStream(AsyncRecordedSource(answers, plan, self._turn))
+        return AsyncStream(AsyncRecordedSource(replaying, request, open_session))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> AsyncStream:
         loop = self._usable_loop()
         hand_over = TaskHandOver(loop)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ class Attempts:
     """
 
     def __init__(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self,
+        plan: Plan,
+        open_session: Callable[[], Awaitable[Entry]],
+        settings: SharedSettings,
     ) -> None:
         self._plan = plan
         self._open_session = open_session
@@ -87,13 +90,12 @@ class Attempts:
         if self.forked:
             raise ClientStateError("the stream belongs to the process that was forked")
 
-    def open(self) -> None:
-        """Open the session. Raises RecordingError."""
+    async def open(self) -> None:
+        """Open the session; where that fails, the stream has failed."""
         try:
-            self._entry = self._open_session()
+            self._entry = await self._open_session()
         except VesselogError as error:
             self.outcome, self.error = "error", error
-            raise
 
     def begin(self) -> Call:
         """The next attempt: its request line is on disk when this returns.
@@ -110,7 +112,7 @@ class Attempts:
         except RecordingError as error:
             self.outcome, self.error = "error", error
             raise
-        self.current = Call(self._plan, writer, self._settings)
+        self.current = Call(self._plan, writer, self._settings, self._next_delay)
         self._first = self._first or writer.call
         self._count += 1
         return self.current
@@ -166,6 +168,7 @@ class Attempts:
         if reason == "cancelled":
             self.leave()
             return []
+        call.may_be_retried = False
         return self._finish(call, call.deadlines.expired(reason))
 
     def settle(self, *, retry: bool) -> None:
@@ -173,10 +176,8 @@ class Attempts:
         call = self.current
         if call is None or self.outcome is not None:
             return
-        if retry and call.error is not None:
-            self.delay = retry_delay(
-                self._settings.retries, self._count - 1, call.error, self._chance
-            )
+        if retry:
+            self.delay = call.retry_in
         if self.delay is None:
             self.outcome, self.error = call.outcome, call.error
 
@@ -187,11 +188,13 @@ class Attempts:
         call = self.current
         if call is None or self.delay is not None:
             self.outcome = "cancelled"
+            self.close()
             return
         try:
             call.leave("cancelled")
         finally:
             self.outcome, self.error = call.outcome, call.error
+            self.close()  # now: freeing the connection may take longer
 
     def lose(self, error: RecordingError) -> None:
         """What was written cannot be made safe: that is the verdict, unless one was given."""
@@ -210,6 +213,9 @@ class Attempts:
         """Nobody holds the stream any more; safe in a finaliser."""
         if self.current is not None:
             self.current.abandon()
+
+    def _next_delay(self, error: VesselogError) -> float | None:
+        return retry_delay(self._settings.retries, self._count - 1, error, self._chance)
 
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:

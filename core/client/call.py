@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,11 +58,19 @@ class Call:
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
     status, headers: the response's, None and empty before it; only the headers that are kept.
     outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
+    may_be_retried: whether another attempt may follow, as long as no answer has begun. retry_in:
+    seconds after which it follows, None if none does.
     natives: after the end, the messages in the provider's own form. gate: what has to pass before
     anything written is shown; None at most durability levels.
     """
 
-    def __init__(self, plan: Plan, writer: Writer, settings: SharedSettings) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        writer: Writer,
+        settings: SharedSettings,
+        next_delay: Callable[[VesselogError], float | None] = lambda _: None,
+    ) -> None:
         self._writer = writer
         self._lock = writer.write_lock
         self._clock = settings.clock
@@ -73,11 +81,13 @@ class Call:
         self._exchange = Exchange(
             plan.vessel,
             plan.request,
+            call=writer.call,
             max_frame_bytes=settings.limits.max_frame_bytes,
             masker=plan.masker,
         )
         self._masker = plan.masker
         self._meter = Meter()
+        self._next_delay = next_delay
         self._final: Metrics | None = None
         self._inflater: Inflater | None = None
         self._arrived = self._begun
@@ -90,6 +100,8 @@ class Call:
         self.headers: dict[str, str] = {}
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
+        self.may_be_retried = True
+        self.retry_in: float | None = None
         self.natives: NativeMessages = {}
 
     @property
@@ -236,10 +248,14 @@ class Call:
         if isinstance(error, ProviderError):
             take_retry_advice(error, datetime.fromtimestamp(self._clock.wall() / 1e6, UTC))
         self.error = error
+        self.retry_in = None
         if isinstance(error, RecordingError):
             with suppress(RecordingError):  # a file that takes no more lines takes no end either
                 self._end("error", error)
             return
+        begun = self.status is not None and self._exchange.succeeded
+        if error is not None and self.may_be_retried and not begun:
+            self.retry_in = self._next_delay(error)
         self._end("truncated" if isinstance(error, TruncatedError) else "error", error)
 
     def _end(self, outcome: Outcome, error: VesselogError | None = None) -> None:
@@ -252,5 +268,6 @@ class Call:
             error=error,
             usage=usage.model_dump(exclude_none=True) if usage else None,
             metrics=self._final.model_dump(exclude_none=True),
+            retry_in=self.retry_in,
             natives=self.natives,
         )

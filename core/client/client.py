@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
+from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
 from ..settings import Timeouts
-from ..truth.answer_index import AnswerIndex
+from ..truth.delete_recording import delete_recording
+from ..truth.session_list import SessionSummary, list_sessions
 from ..truth.session_pool import Entry
 from ..vessel import ModelInfo
 from .call import SharedSettings
@@ -16,8 +18,8 @@ from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
-from .questions import question_plan, read_reply
-from .recorded_answers import RecordedSource
+from .questions import question_plan, read_reply, recorded_models, recorded_reply
+from .recorded_answers import OpenSession, RecordedSource
 from .stream import Stream, ThreadSource
 
 __all__ = ["Client"]
@@ -41,6 +43,8 @@ class Client(ClientState[Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -51,21 +55,49 @@ class Client(ClientState[Stream]):
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
-        with self._stream(plan, session, timeouts) as stream:
+        with self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta) as stream:
             for _ in stream:
                 pass
         self._check_complete(stream.outcome)
         return stream.completion
 
     def models(self, vessel: str) -> list[ModelInfo]:
-        """The models that a vessel's server offers. Not recorded."""
+        """The models that a vessel's server offers. Not recorded.
+
+        A client that replays gives those that the recordings asked the vessel for.
+        """
+        self._check_usable()
         plan = question_plan(self._planner, vessel, "models")
-        return self._ask(plan, self._planner.vessel(vessel).read_models)
+        read = self._planner.vessel(vessel).read_models
+        if self._replaying is not None:
+            return recorded_models(self._replaying.answers, plan, read)
+        return self._ask(plan, read)
 
     def server_version(self, vessel: str) -> str:
-        """The version of a vessel's server. Not recorded."""
+        """The version of a vessel's server. Not recorded.
+
+        A client that replays knows it if a `send` asked for it.
+        """
+        self._check_usable()
         plan = question_plan(self._planner, vessel, "version")
-        return self._ask(plan, self._planner.vessel(vessel).read_version)
+        read = self._planner.vessel(vessel).read_version
+        if self._replaying is not None:
+            return recorded_reply(self._replaying.answers, plan, read)
+        return self._ask(plan, read)
+
+    def sessions(self) -> Iterator[SessionSummary]:
+        """The sessions in the client's folder, that written last first, each read when asked for.
+
+        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
+        """
+        return list_sessions(self._recordings())
+
+    def delete(self, session: str) -> None:
+        """Delete a session for good, with what was put aside from it after a crash.
+
+        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        """
+        delete_recording(self._path_of(session))
 
     def close(self) -> None:
         """Close the connections. Streams that still run are cancelled, in whatever thread.
@@ -74,6 +106,8 @@ class Client(ClientState[Stream]):
         what was written is on the disk when this returns. Safe in a signal handler.
         """
         self._closed = True
+        if self._replaying is not None:
+            self._replaying.leave()
         if self._thread is not None:
             self._thread.close()
 
@@ -84,11 +118,17 @@ class Client(ClientState[Stream]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _replayed(self, answers: AnswerIndex, plan: Plan) -> Stream:
-        return Stream(RecordedSource(answers, plan))
+    def _replayed(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+    ) -> Stream:
+        thread = None if open_session is None else self._running_thread()
+        return Stream(RecordedSource(replaying, request, open_session, thread))
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> Stream:
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)
@@ -96,7 +136,6 @@ class Client(ClientState[Stream]):
         return Stream(ThreadSource(driver, hand_over, thread))
 
     def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-        self._check_usable()
         with self._question(plan) as stream:
             data = [step.frame.data for step in stream.frames()]
         return read_reply(plan, data, read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,22 @@ from ..errors import ClientStateError, ConfigurationError, RecordingError
 from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
+from ..replay.answer_copy import StillClock
+from ..replay.pace import Speed
+from ..replay.replayed_answer import Replaying
 from ..request import Message, RequestFields
-from ..settings import Durability, Limits, Retries, Timeouts, check_setting, level_of
-from ..truth.answer_index import AnswerIndex
-from ..truth.session_names import check_session_name
+from ..settings import (
+    Durability,
+    Limits,
+    Retries,
+    Timeouts,
+    check_lock_wait,
+    check_meta,
+    check_setting,
+    level_of,
+)
+from ..truth.recording import Recording
+from ..truth.session_names import SUFFIX, check_session_name
 from ..truth.session_pool import Entry, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
@@ -30,6 +42,7 @@ from .driver import Driver
 from .hand_over import TaskHandOver, ThreadHandOver
 from .plan import Plan, Planner
 from .questions import question_settings
+from .recorded_answers import OpenSession
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -52,6 +65,9 @@ _MISTAKEN = {
 }
 
 
+# Known by its identity: with `replay` it means that nothing is recorded.
+_DEFAULT_FOLDER = Path("recordings")
+
 _Stream = TypeVar("_Stream", Stream, AsyncStream)
 _HandOver = TaskHandOver | ThreadHandOver
 
@@ -64,9 +80,13 @@ class ClientState(Unpicklable, Generic[_Stream]):
     def __init__(
         self,
         *,
-        recordings: str | os.PathLike[str] | None = "recordings",
+        recordings: str | os.PathLike[str] | None = _DEFAULT_FOLDER,
         durability: Durability = "process",
+        lock_wait: float = 0,
+        meta: Mapping[str, Any] | None = None,
         replay: str | os.PathLike[str] | None = None,
+        speed: Speed | None = None,
+        repeat: bool = False,
         vessels: Mapping[str, Vessel] | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
@@ -82,10 +102,16 @@ class ClientState(Unpicklable, Generic[_Stream]):
     ) -> None:
         """Make a client. Raises ConfigurationError for a setting that cannot be used.
 
-        recordings: the folder that sessions are written to; None to record nothing.
+        recordings: the folder that sessions are written to; None to record nothing, which is the
+        default with `replay`.
         durability: what a chunk survives once it was handed out: "process" the death of this
         process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
-        replay: a recording, or a folder of them; all answers then come from there.
+        lock_wait: seconds to wait for a session that another process writes.
+        meta: JSON values, such as a user or trace id, kept in recordings with each request.
+        replay: a recording, or a folder of them; all answers then come from there, and nothing
+        touches the network. speed: the pace of those answers: 1.0 as they were recorded, 2.0 twice
+        as fast, 0 or "max" (the default) as fast as they are read. repeat: what is asked more often
+        than it was recorded gets its last answer again, where else it is a ReplayMissError.
         vessels: vessels under names of the caller's own, before the installed ones.
         headers: sent with each request.
         timeouts, limits, retries: see their classes.
@@ -108,13 +134,25 @@ class ClientState(Unpicklable, Generic[_Stream]):
             clock=clock,
             closing_servers=ClosingServers(http2=http2),
         )
-        self._answers = None if replay is None else AnswerIndex(Path(replay).absolute())
+        # Resolved once: the process may change its folder while a stream runs.
+        source = None if replay is None else Path(replay).absolute()
+        self._replaying = Replaying.of(source, speed, repeat=repeat, clock=clock)
+        if source is not None and recordings is _DEFAULT_FOLDER:
+            recordings = None
+        self._folder = None if recordings is None else Path(recordings).absolute()
+        if source is not None and self._folder in {source, source.parent}:
+            raise ConfigurationError(
+                f"what is replayed from {source} cannot be recorded to the same folder: every run "
+                "would add to the answers of the next",
+                setting="recordings",
+            )
         self._sessions = SessionPool(
-            # Resolved once: the process may change its folder while a stream runs.
-            None if recordings is None else Path(recordings).absolute(),
+            self._folder,
             level_of(durability),
-            clock,
+            clock if source is None else StillClock(clock),
+            check_lock_wait(lock_wait),
         )
+        self._meta = check_meta(meta, {})
         proxies = ProxyRules()
         self._planner = Planner(
             vessels or {},
@@ -125,9 +163,11 @@ class ClientState(Unpicklable, Generic[_Stream]):
         self._own = http_client is None
         if http_client is not None:
             check_http_client(http_client, http2=http2, fast=fast, ssl_context=ssl_context)
-        self._http = http_client or make_http_client(
-            self._settings.limits, ssl_context, proxies, http2=http2, fast=fast
-        )
+        elif source is None:
+            http_client = make_http_client(
+                self._settings.limits, ssl_context, proxies, http2=http2, fast=fast
+            )
+        self._http = http_client  # None: a client that replays
         self._running: set[Driver] = set()
         self._process = os.getpid()
         self._closed = False
@@ -138,6 +178,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         messages: Messages = None,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
@@ -145,13 +187,15 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """Ask `model` (an address, "vessel/model") for a streamed answer.
 
         Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
-        of ChatRequest. A named `session` collects many calls in one file. `timeouts`: the fields
-        left out keep the client's values. Raises UsageError before anything is sent; what goes
-        wrong later is raised by the stream.
+        of ChatRequest. A named `session` collects many calls in one file; an `exclusive` one waits
+        for those before it, and lets those behind it wait. `meta`: JSON values, merged with the
+        client's. `timeouts`: the fields left out keep the client's values; `total` also limits the
+        wait for the session. Raises UsageError before anything is sent; what goes wrong later is
+        raised by the stream.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": True}, headers)
-        return self._stream(plan, session, timeouts)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
     def send(
         self,
@@ -159,6 +203,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         request: WireRequest,
         *,
         session: str | None = None,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Stream:
@@ -167,45 +213,99 @@ class ClientState(Unpicklable, Generic[_Stream]):
         The stream's `frames()` gives the answer's frames.
         """
         self._check_usable()
-        return self._stream(self._planner.wire(vessel, request, headers), session, timeouts)
+        plan = self._planner.wire(vessel, request, headers)
+        return self._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
 
-    def _stream(self, plan: Plan, session: str | None, timeouts: Timeouts | None) -> _Stream:
+    def recording(self, name: str) -> Recording:
+        """The session of this name in the client's folder, also while it is written.
+
+        Raises SessionNameError, RecordingError.
+        """
+        return Recording(self._path_of(name))
+
+    def stop(self, session: str) -> int:
+        """Cancel the streams of this client that are recorded in a session; returns how many."""
+        running = [each for each in tuple(self._running) if each.facts.session == session]
+        for driver in running:
+            driver.cancel()
+        return len(running)
+
+    def _path_of(self, name: str) -> Path:
+        return self._recordings() / (check_session_name(name) + SUFFIX)
+
+    def _recordings(self) -> Path:
+        """The client's folder. Raises ConfigurationError if it records nothing."""
+        if self._folder is None:
+            raise ConfigurationError(
+                "this client records nothing, and so has no sessions", setting="recordings"
+            )
+        return self._folder
+
+    def _stream(
+        self,
+        plan: Plan,
+        session: str | None,
+        timeouts: Timeouts | None,
+        *,
+        exclusive: bool = False,
+        meta: Mapping[str, Any] | None = None,
+    ) -> _Stream:
         """The stream of a call. Raises SessionNameError and ConfigurationError."""
-        if self._answers is not None:
-            return self._replayed(self._answers, plan)
         if session is not None:
             check_session_name(session)
+        elif exclusive:
+            raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
+        merged = check_meta(meta, self._meta)
+        if merged:
+            plan = replace(plan, record={**plan.record, "meta": merged})
         settings = self._settings
         if timeouts is not None:
             given = check_setting("timeouts", timeouts, Timeouts)
             settings = replace(settings, timeouts=given.over(settings.timeouts))
-        return self._driven(plan, partial(self._sessions.open, session), settings)
+        open_session = partial(
+            self._sessions.open,
+            session,
+            meta=merged,
+            exclusive=exclusive,
+            patience=settings.timeouts.total,
+        )
+        if self._replaying is None:
+            return self._driven(plan, open_session, settings)
+        records = self._folder is not None
+        request = {**plan.record, "key": plan.key}
+        return self._replayed(self._replaying, request, open_session if records else None)
 
     def _question(self, plan: Plan) -> _Stream:
         """The stream of a question, which is not recorded."""
         settings = question_settings(self._settings)
         return self._driven(plan, self._sessions.unrecorded, settings)
 
-    def _replayed(self, answers: AnswerIndex, plan: Plan) -> _Stream:
+    def _replayed(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+    ) -> _Stream:
         raise NotImplementedError
 
     def _driven(
-        self, plan: Plan, open_session: Callable[[], Entry], settings: SharedSettings
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> _Stream:
         raise NotImplementedError
 
     def _driver(
         self,
         plan: Plan,
-        open_session: Callable[[], Entry],
+        open_session: Callable[[], Awaitable[Entry]],
         settings: SharedSettings,
         hand_over: _HandOver,
         loop: asyncio.AbstractEventLoop,
     ) -> Driver:
-        def open_if_usable() -> Entry:
+        async def open_if_usable() -> Entry:
             self._check_usable()
-            return open_session()
+            return await open_session()
 
+        assert self._http is not None  # noqa: S101 - who replays sends nothing
         return Driver(
             plan, self._http, open_if_usable, settings, hand_over, loop=loop, running=self._running
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -45,7 +45,7 @@ class Driver:
         self,
         plan: Plan,
         http: httpx.AsyncClient,
-        open_session: Callable[[], Entry],
+        open_session: Callable[[], Awaitable[Entry]],
         settings: SharedSettings,
         hand_over: TaskHandOver | ThreadHandOver,
         *,
@@ -73,9 +73,8 @@ class Driver:
         self.over = False
 
     def start(self) -> None:
-        """Send the request. Raises RecordingError if the session cannot be opened."""
+        """Open the session and send the request."""
         if self.facts.outcome is None:
-            self.facts.open()
             self._running.add(self)
             self._gate.task = self._loop.create_task(
                 self._own(), name=f"vesselog {self._plan.name}"
@@ -119,7 +118,10 @@ class Driver:
         self._handled = sys.exception()
         gate.task = asyncio.current_task()  # an eager task runs before `create_task` returns it
         try:
-            while facts.outcome is None:
+            if gate.reason is None:
+                with gate.allowed():
+                    await facts.open()
+            while facts.outcome is None and (facts.call or gate.reason is None):
                 await self._attempt()
                 facts.settle(retry=not self._hand_over.begun and gate.reason is None)
                 if facts.delay is not None:
@@ -283,6 +285,7 @@ class Driver:
         if call is not None and call.outcome is None:
             steps = self.facts.stopped(call, reason)
             self.facts.settle(retry=False)
+            self.facts.close()
             self._put(steps)  # last: the caller may run meanwhile
         self._hand_over.end()
 

@@ -25,9 +25,10 @@ from ..http.url_and_headers import (
     with_basic_auth,
 )
 from ..masking import Masker
+from ..nearest import nearest_names
 from ..registry import find_vessel, installed_vessels
+from ..replay.compare_requests import request_key
 from ..request import chat_request
-from ..truth.compare_requests import request_key
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Unpicklable, Vessel, WireRequest
 
@@ -181,7 +182,10 @@ class Planner:
             return InvalidRequestError(f"give a model as vessel/model; vessels: {listed}")
         if self._known(name):
             return InvalidRequestError(f"{address!r} names no model: give {name}/MODEL")
+        near = nearest_names(name, known) if "/" in address else []
         hint = f"; did you mean ollama/{address}?" if "ollama" in known else ""
+        if near:
+            hint = f"; did you mean {near[0]}/{address.partition('/')[2]}?"
         return UnknownVesselError(
             f"{address!r} does not begin with a vessel (vessel/model); vessels: {listed}{hint}"
         )

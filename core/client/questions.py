@@ -10,17 +10,24 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from ..chunk import ChunkFields
-from ..errors import ConfigurationError, ProtocolError, ProviderError
+from ..errors import ConfigurationError, ProtocolError, ProviderError, ReplayMissError
 from ..frame import Frame
 from ..framing import Framing
 from ..jsontext import loads
+from ..replay.answer_index import AnswerIndex
 from ..request import ChatRequest
 from ..settings import Retries
-from ..vessel import Decoder, Progress, Vessel, WireRequest
+from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Plan, Planner
 
-__all__ = ["question_plan", "question_settings", "read_reply"]
+__all__ = [
+    "question_plan",
+    "question_settings",
+    "read_reply",
+    "recorded_models",
+    "recorded_reply",
+]
 
 _Reply = TypeVar("_Reply")
 
@@ -61,6 +68,36 @@ def read_reply(plan: Plan, data: Iterable[str | None], read: Callable[[Any], _Re
         raise ProtocolError(
             f"{plan.origin} gave an answer that is not of the dialect of {plan.name!r}"
         ) from None
+
+
+def recorded_reply(answers: AnswerIndex, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
+    """The reply that was recorded, however often it is asked for.
+
+    Raises ReplayMissError, RecordingError, ProviderError and ProtocolError.
+    """
+    recorded = answers.answer(plan.key, plan.record, repeat=True)
+    text = b"".join(frame.raw for frame in recorded.frames()).decode(errors="replace")
+    status = (recorded.response or {}).get("status")
+    if isinstance(status, int) and not 200 <= status < 300:
+        raise plan.vessel.failure(status, text)
+    return read_reply(plan, [text], read)
+
+
+def recorded_models(
+    answers: AnswerIndex, plan: Plan, read: Callable[[Any], list[ModelInfo]]
+) -> list[ModelInfo]:
+    """The list that was recorded, or else the models that the vessel was asked for.
+
+    Raises what `recorded_reply` raises.
+    """
+    try:
+        return recorded_reply(answers, plan, read)
+    except ReplayMissError as miss:
+        asked = (each for each in answers.requests() if each.vessel == plan.record["vessel"])
+        names = dict.fromkeys(each.model for each in asked if each.model)
+        if not names:
+            raise ReplayMissError(f"{miss.message}; nor was any model of {plan.name!r}") from None
+        return [ModelInfo(name) for name in names]
 
 
 class _AnyBody(Vessel):

@@ -1,115 +1,161 @@
-"""Streams whose answers come from recordings: the same steps, none of the network.
-
-The chunks are those that are stored, as fast as they are asked for; `replay` gives them at their
-own pace.
-"""
+"""The waits of streams whose answers come from recordings: in a thread, and in an event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..completion import Metrics, Outcome
-from ..errors import VesselogError
+from ..errors import RecordingError, VesselogError
 from ..exchange import Step
-from ..native import NativeMessages, natives_of
-from ..truth.answer_index import AnswerIndex
-from ..truth.recording import RecordedCall, outcome_of
-from .plan import Plan
+from ..replay.replayed_answer import ReplayedAnswer, Replaying
+from ..truth.session_pool import Entry
+from .loop_thread import LoopThread
 
-__all__ = ["AsyncRecordedSource", "RecordedFacts", "RecordedSource"]
+__all__ = ["AsyncRecordedSource", "OpenSession", "RecordedSource"]
 
-
-@dataclass(slots=True)
-class RecordedFacts:
-    """What is known of a replayed stream: what its recording says, once it was found."""
-
-    session: str | None = None
-    path: Path | None = None
-    call: int | None = None
-    metrics: Metrics | None = None
-    vessel: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
-    outcome: Outcome | None = None
-    error: VesselogError | None = None
+OpenSession = Callable[[], Coroutine[Any, Any, Entry]]
 
 
-class RecordedSource:
-    """One recorded answer, found by the request's key."""
+class _Source(ReplayedAnswer):
+    """open_session: where the answer is recorded again; None to record nothing."""
 
-    def __init__(self, answers: AnswerIndex, plan: Plan) -> None:
-        self._answers = answers
-        self._plan = plan
-        self._recorded: RecordedCall  # once it is open
-        self._steps: Iterator[Step] = iter(())
-        self.facts = RecordedFacts()
+    _loop: asyncio.AbstractEventLoop | None = None
+    _opening: asyncio.Task[Entry] | None = None
+
+    def __init__(
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
+    ) -> None:
+        super().__init__(replaying, request)
+        self._open_session = open_session
+
+    async def _record(self) -> None:
+        """Open the session and record the answer there. Raises RecordingError."""
+        if self._open_session is None or self.facts.outcome is not None:
+            return
+        self._opening = asyncio.create_task(self._open_session())
+        try:
+            self.record(await self._opening)
+        except asyncio.CancelledError:
+            if self.facts.outcome is None:
+                raise
+        finally:
+            self._opening = None
+
+    def wake(self) -> None:
+        """End a wait. Safe from any thread and in a signal handler."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self._wake_in_loop)
+
+    def _wake_in_loop(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+
+
+class RecordedSource(_Source):
+    """One recorded answer, for a stream of the sync client.
+
+    thread: where the session is opened; None where nothing is recorded.
+    """
+
+    def __init__(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+        thread: LoopThread | None,
+    ) -> None:
+        super().__init__(replaying, request, open_session)
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._thread = thread
+        self._loop = None if thread is None else thread.loop
 
     def open(self) -> None:
-        """Find the answer. Raises ReplayMissError, RecordingError."""
-        facts, asked = self.facts, (self._plan.key, self._plan.record)
+        """Find the answer, and wait until it begins. Raises ReplayMissError, RecordingError."""
         try:
-            self._answers.look_for(*asked, lambda: facts.outcome is None)
-            if facts.outcome is not None:
-                return
-            recorded = self._answers.answer(*asked)
-            facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
-            facts.headers = recorded.headers
+            self.find()
+            if self._thread is not None:
+                self._thread.run(self._record)
+            self._wait(self.until_begin())
+            self.begin()
         except VesselogError as error:
-            facts.outcome, facts.error = "error", error
+            self.fail(error)
             raise
-        self._recorded = recorded
-        facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
-        facts.vessel = recorded.vessel
-        self._steps = (stored.step() for stored in recorded.frames())
+        except BaseException:
+            self.leave()
+            raise
 
     def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""
-        facts = self.facts
-        if facts.outcome is not None:
+        try:
+            self._wait(self.until_next())
+            steps = self.take()
+            if self.gate is not None:
+                self.gate.wait()
+        except RecordingError as error:
+            self.fail(error)
             return []
-        step = next(self._steps, None)
-        if step is not None:
-            return [step]
-        facts.error = self._recorded.error
-        facts.outcome = outcome_of(self._recorded.end) or "truncated"
-        return []
+        except BaseException:
+            self.leave()
+            raise
+        return steps
 
-    def leave(self) -> None:
-        """The caller wants no more. Safe from any thread."""
-        self.facts.outcome = self.facts.outcome or "cancelled"
+    def wake(self) -> None:
+        """End a wait. Safe from any thread and in a signal handler."""
+        self._wakes.put(None)
+        super().wake()
 
-    cancel = leave
+    def _wait(self, seconds: float) -> None:
+        if seconds:
+            with suppress(Empty):
+                self._wakes.get(timeout=seconds)
 
-    def abandon(self) -> None:
-        """Nobody holds the stream any more: there is nothing to free."""
 
+class AsyncRecordedSource(_Source):
+    """One recorded answer, for an async stream."""
 
-class AsyncRecordedSource:
-    """One recorded answer, for an async stream. turn: shared by the streams of a client."""
-
-    def __init__(self, answers: AnswerIndex, plan: Plan, turn: asyncio.Lock) -> None:
-        self._source = RecordedSource(answers, plan)
-        self._turn = turn
-        self.facts = self._source.facts
-        self.cancel = self._source.cancel
-        self.leave = self._source.leave
-        self.abandon = self._source.abandon
+    _left: asyncio.Event
 
     async def open(self) -> None:
         """Find the answer, in a thread. Raises ReplayMissError, RecordingError."""
+        self._left, self._loop = asyncio.Event(), asyncio.get_running_loop()
         try:
-            async with self._turn:  # equal requests get their answers in the order they asked
-                await asyncio.to_thread(self._source.open)
-        except asyncio.CancelledError:
-            self.leave()  # the thread then ends
+            async with self.turn():
+                await asyncio.to_thread(self.find)
+            await self._record()
+            await self._wait(self.until_begin())
+            self.begin()
+        except VesselogError as error:
+            self.fail(error)
+            raise
+        except BaseException:
+            self.leave()  # a thread that still looks then ends
             raise
 
     async def read(self) -> list[Step]:
         """The next frame's step; none when the answer is over."""
-        # Let the loop go: a stream that never waits starves everything else.
-        await asyncio.sleep(0)
-        return self._source.read()
+        try:
+            await self._wait(self.until_next())
+            steps = self.take()
+            if self.gate is not None:
+                await self.gate.passed()
+        except RecordingError as error:
+            self.fail(error)
+            return []
+        return steps
+
+    async def _wait(self, seconds: float) -> None:
+        # Even without a wait: a stream that never lets the loop go starves everything else.
+        if not seconds:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
+
+    def _wake_in_loop(self) -> None:
+        self._left.set()
+        super()._wake_in_loop()

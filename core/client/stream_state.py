@@ -11,10 +11,10 @@ from ..chunk import StreamChunk
 from ..completion import Completion, Outcome
 from ..errors import ClientStateError, VesselogError
 from ..exchange import Step
+from ..replay.replayed_answer import RecordedFacts
 from ..response_headers import request_id_of
 from ..vessel import Unpicklable
 from .attempts import Attempts
-from .recorded_answers import RecordedFacts
 
 __all__ = ["StreamState"]
 
@@ -87,6 +87,16 @@ class StreamState(Unpicklable):
     def call(self) -> int | None:
         """The call's number in its session."""
         return self._facts.call
+
+    def ready(self) -> list[StreamChunk]:
+        """The chunks that are there already, those of one read of the network or more.
+
+        They are handed out: iteration goes on after them. Never waits.
+        """
+        chunks: list[StreamChunk] = []
+        while (chunk := self._take_chunk()) is not None:
+            chunks.append(chunk)
+        return chunks
 
     def _enter_once(self) -> None:
         """Raise ClientStateError if the stream was entered before."""

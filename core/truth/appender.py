@@ -20,6 +20,7 @@ from ..errors import RecordingError
 from ..settings import Durability
 from .files import is_at
 from .fsync_thread import SYNC_THREAD, SyncedFile
+from .wake import FOLLOWED, wake_followers
 
 __all__ = ["Appender"]
 
@@ -31,10 +32,11 @@ Confirm = Callable[[], object]
 class Appender:
     """One open, locked file. Used by one thread at a time.
 
-    n: the number of the file's last line. size: the file's size in bytes. new: the file was created
-    for this appender. folders: those in which entries were made for it. refusal: why it takes no
-    more lines. gate: what to wait for before a line may be shown; None if nothing. Raises
-    RecordingError if the file cannot be synced as the durability level asks.
+    fd: its descriptor, -1 once it is closed. n: the number of the file's last line. size: the
+    file's size in bytes. new: the file was created for this appender. unread: it takes no lines
+    before `go_on`. folders: those in which entries were made for it. refusal: why it takes no more
+    lines. gate: what to wait for before a line may be shown; None if nothing. Raises RecordingError
+    if the file cannot be synced as the durability level asks.
     """
 
     def __init__(
@@ -43,24 +45,27 @@ class Appender:
         path: Path,
         durability: Durability,
         *,
-        n: int = 0,
-        size: int = 0,
         new: bool = False,
+        unread: bool = False,
         folders: tuple[Path, ...] = (),
     ) -> None:
-        self._fd = fd
+        self.fd = fd
         self._path = path
         # What is being written: the last line's number, the size and whom to tell afterwards.
         self._pending: tuple[int, int, Confirm | None] | None = None
         self._checked_at = 0
         self._new = new
-        self.n = n
-        self.size = size
-        self.refusal: str | None = None
+        self.n = 0
+        self.size = 0
+        self.refusal = f"cannot record to {path}: its end is not known yet" if unread else None
         self._synced: SyncedFile | None = None
         if durability != "process":
             self._synced = SYNC_THREAD.add(fd, path, (path.parent, *folders), self._refuse)
         self.gate = self._synced if durability == "power" else None
+
+    def go_on(self, n: int, size: int) -> None:
+        """The file has been read: its last line is number `n` and ends at `size`."""
+        self.n, self.size, self.refusal = n, size, None
 
     def ready(self, t: int) -> int:
         """The number of the last line. Raises RecordingError if no more lines are taken.
@@ -85,7 +90,7 @@ class Appender:
         size = self.size + length
         self._pending = (n, size, confirm)
         try:
-            written = os.write(self._fd, data)
+            written = os.write(self.fd, data)
         except OSError as error:
             raise self._undo(error.strerror or str(error), length) from error
         if written != length:
@@ -98,6 +103,8 @@ class Appender:
         if confirm is not None:
             confirm()
         self._pending = None
+        if FOLLOWED:
+            wake_followers(self.fd)
 
     def check_file(self) -> None:
         """Refuse more lines if the file was deleted, replaced, cut, or written to by others."""
@@ -105,8 +112,8 @@ class Appender:
         if self.refusal is not None:
             return
         try:
-            there = is_at(self._fd, self._path)
-            size = os.fstat(self._fd).st_size
+            there = is_at(self.fd, self._path)
+            size = os.fstat(self.fd).st_size
         except OSError as error:
             self._refuse(f"the file cannot be found any more: {error.strerror}")
             return
@@ -125,7 +132,7 @@ class Appender:
 
         If a last sync is due, the file is closed after it; that is not waited for.
         """
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd < 0:
             return
         try:
@@ -141,13 +148,13 @@ class Appender:
     def remove_if_empty(self) -> None:
         """Remove the file that was made for this appender if its first write has failed."""
         if self.refusal is not None and self.size == 0:
-            self._remove(self._fd)
+            self._remove(self.fd)
 
     def close_in_child(self) -> None:
         """Close a forked child's copy; the lock stays with the parent."""
         self._pending = None
         self.refusal = f"cannot record to {self._path}: the session belongs to the parent process"
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0 and self._synced is None:
             os.close(fd)
 
@@ -163,7 +170,7 @@ class Appender:
             return
         n, expected, confirm = self._pending
         try:
-            size = os.fstat(self._fd).st_size
+            size = os.fstat(self.fd).st_size
         except OSError as error:
             self._undo(error.strerror or str(error), 0)
             return
@@ -183,13 +190,13 @@ class Appender:
         """Cut off what a failed write of `length` bytes has left, and refuse more lines."""
         self._pending = None
         try:
-            left = os.fstat(self._fd).st_size - self.size
+            left = os.fstat(self.fd).st_size - self.size
             if left < 0:
                 reason += "; the file was cut while it was written"
             elif left > length:
                 reason += "; another program has written to the file"
             elif left:
-                os.ftruncate(self._fd, self.size)
+                os.ftruncate(self.fd, self.size)
         except OSError:
             reason += "; half a line may be left at the end"
         return self._refuse(reason)

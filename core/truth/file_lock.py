@@ -11,35 +11,51 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import RecordingError
+from ..errors import RecordingError, RecordingLockedError
 from .files import explained
 
-__all__ = ["has_writer", "lock_file", "try_lock", "unlock_file"]
+__all__ = [
+    "PAUSE_SECONDS",
+    "READERS_PATIENCE",
+    "LockedByReaderError",
+    "has_writer",
+    "lock_file",
+    "locked_folder",
+    "try_lock",
+    "unlock_file",
+]
 
-# A reader takes a shared lock for a moment to see whether there is a writer. Only that is waited
+# A reader takes a shared lock for a moment to see whether there is a writer. That is always waited
 # for; it takes microseconds, unless the reader's process is stopped in the middle of it.
-_PATIENCE_SECONDS = 0.1
-_PAUSE_SECONDS = 0.005
+READERS_PATIENCE = 0.1
+PAUSE_SECONDS = 0.005
 
 _WINDOWS_LOCK_OFFSET = 1 << 62
 
 
-def lock_file(fd: int) -> bool:
-    """Take the exclusive lock, which closing releases. Raises OSError.
+class LockedByReaderError(RecordingLockedError):
+    """The lock is held by readers, who release it in a moment."""
 
-    False at once if another writer holds it.
+
+def lock_file(fd: int, path: Path, *, wait: bool = True) -> None:
+    """Take the exclusive lock, which closing releases.
+
+    wait: for readers, who hold it for a moment; without it they are a LockedByReaderError. Raises
+    RecordingLockedError at once if another writer holds it, OSError.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + (READERS_PATIENCE if wait else 0)
+    message = f"another writer has the session {path.stem} ({path})"
     while not try_lock(fd):
         if not try_lock(fd, shared=True):
-            return False  # only a writer's lock excludes a shared one
+            raise RecordingLockedError(message)  # only a writer's lock excludes a shared one
         unlock_file(fd)
         if time.monotonic() >= deadline:
-            return False
-        time.sleep(_PAUSE_SECONDS)
-    return True
+            raise RecordingLockedError(message) if wait else LockedByReaderError(message)
+        time.sleep(PAUSE_SECONDS)
 
 
 def has_writer(path: Path) -> bool:
@@ -74,6 +90,22 @@ def unlock_file(fd: int) -> None:
         import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Generator[None]:
+    """Keep others from deleting in this folder; waits for who does so. Raises OSError."""
+    if sys.platform == "win32":  # folders cannot be opened there
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _lock_now(fd: int, *, shared: bool) -> None:

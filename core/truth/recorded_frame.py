@@ -35,10 +35,10 @@ def payload_of(fields: dict[str, Any]) -> bytes:
     raise ValueError("a frame line without its raw text")
 
 
-def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
+def chunks_of(line: ScannedLine, call: int, age: int) -> list[StreamChunk]:
     """The chunks in a `frame` line, equal to those of its RecordedFrame.
 
-    age: microseconds since the call's request left. Raises RecordingCorruptError.
+    call: the line's. age: microseconds since the call's request left. Raises RecordingCorruptError.
     """
     fields = line.fields
     chunks: list[StreamChunk] = []
@@ -48,7 +48,7 @@ def chunks_of(line: ScannedLine, age: int) -> list[StreamChunk]:
             text.encode()  # fails for what is no text of a wire
         t = age / 1e6
         for each in fields.get("chunks", ()):
-            chunks.append(make_chunk(each, t, text))  # noqa: PERF401 - a comprehension is a call
+            chunks.append(make_chunk(each, t, text, call))  # noqa: PERF401 - a comprehension is a call
     except (AttributeError, KeyError, TypeError, ValueError):
         # Bytes that are no UTF-8, or damage, for which RecordedFrame has the error.
         return list(RecordedFrame.of(fields, line.t - age, line.where).chunks())
@@ -111,7 +111,7 @@ class RecordedFrame:
         t = (self.t - self.started) / 1e6
         for each in self.fields:
             try:
-                chunk = make_chunk(each, t, text)
+                chunk = make_chunk(each, t, text, self.call)
             except (AttributeError, TypeError, ValidationError) as error:
                 raise RecordingCorruptError(
                     f"{self.place} holds a chunk that cannot be read: {explain(error)}"

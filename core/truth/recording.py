@@ -93,7 +93,7 @@ class Recording:
     def chunks(self) -> Iterator[StreamChunk]:
         """The chunks of all calls, in the order in which they came."""
         for line, started in self._framed():
-            yield from chunks_of(line, line.t - started)
+            yield from chunks_of(line, line.call, line.t - started)
 
     def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
         """The lines from `offset` on, before which `number` lines stand."""
@@ -182,6 +182,12 @@ class RecordedCall:
         return self._response
 
     @property
+    def responded(self) -> int:
+        """When the response came, in microseconds of the session's time; `started` without one."""
+        t = None if self.response is None else self.response.get("t")
+        return t if is_whole(t) else self.started
+
+    @property
     def headers(self) -> dict[str, str]:
         """The answer's headers that were recorded; empty if there are none (yet)."""
         headers = None if self.response is None else self.response.get("headers")
@@ -234,7 +240,7 @@ class RecordedCall:
         """The call's chunks, equal to those that the caller saw."""
         for line in self._scanned():
             if line.fields["type"] == "frame":
-                yield from chunks_of(line, line.t - self.started)
+                yield from chunks_of(line, self.number, line.t - self.started)
 
     def completion(self) -> Completion:
         """The answer as far as it arrived; its outcome is None if the call has no end."""

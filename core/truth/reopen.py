@@ -1,7 +1,8 @@
 """Opens an existing recording for writing: locks it, checks it, and puts a torn tail aside.
 
 A writer is stricter than a reader: it only adds lines after lines that match their checks and
-numbers. It refuses the file of another user, who could read and change what is recorded.
+numbers. It refuses the file of another user, who could read and change what is recorded. Where the
+last line is a sound `close`, that line is all that is checked; else the whole file is.
 """
 
 from __future__ import annotations
@@ -9,24 +10,41 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..clock import parse_timestamp
-from ..errors import RecordingCorruptError, RecordingError, RecordingLockedError
+from ..errors import RecordingCorruptError, RecordingError
 from ..settings import Durability
 from .appender import Appender
 from .call_state import PayloadTally
+from .close_line import read_close
 from .file_lock import lock_file
 from .files import closed_on_error, explained, is_at, open_file, open_regular
+from .line import check_line, parse_line
 from .recorded_frame import payload_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["FileState", "examine", "lock", "reopen_file", "torn_path"]
+__all__ = ["FileState", "claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
 
 _LOGGER = logging.getLogger("vesselog")
 _COPY_BYTES = 1 << 20
 _OF_OTHERS = 0o077
+
+# The lines of calls begin so; the rest of one that matches its check need not be parsed.
+_START = re.compile(
+    rb'\{"type":"(request|response|frame|end)","n":(\d{1,16}),"call":(\d{1,16}),"t":(\d{1,16}),'
+)
+
+# Bytes and lines of about a millisecond, after which a scan in a thread lets the others run: Python
+# itself would let them wait for 5 ms. Shorter pauses would be over before they can begin.
+_PART_BYTES = 1 << 18
+_PART_LINES = 256
+_PAUSE_SECONDS = 0.0001
 
 
 @dataclass(slots=True)
@@ -47,60 +65,82 @@ class FileState:
     unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
 
 
-def reopen_file(path: Path, durability: Durability, *, own: bool) -> tuple[Appender, FileState]:
-    """The existing file, locked and cut off after its last line, and how it was found.
+def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> Appender | None:
+    """The existing file, locked; None if it was deleted.
 
-    own: refuse a file of another user. Raises RecordingLockedError, RecordingCorruptError,
-    RecordingError.
+    Nothing may be appended before its end is known. own: refuse a file of another user. wait: for
+    readers, who hold the lock for a moment. Raises RecordingLockedError, RecordingError.
     """
     while True:
         with explained(f"record to {path}"):
-            fd = open_file(path)
+            try:
+                fd = open_file(path)
+            except FileNotFoundError:
+                if os.path.islink(path):  # noqa: PTH114 - as elsewhere
+                    raise  # it leads nowhere
+                return None
         with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
-            lock(fd, path)
+            lock_file(fd, path, wait=wait)
             if is_at(fd, path):
-                found = examine(path)
-                if found.torn:
-                    _put_torn_tail_aside(fd, path, found.size)
-                return Appender(fd, path, durability, n=found.n, size=found.size), found
-        os.close(fd)  # the file was replaced before it was locked
+                return Appender(fd, path, durability, unread=True)
+        os.close(fd)  # the file was deleted or replaced before it was locked
 
 
-def lock(fd: int, path: Path) -> None:
-    """Take the session's lock. Raises RecordingLockedError at once if another writer has it."""
-    with explained(f"lock {path}"):
-        locked = lock_file(fd)
-    if not locked:
-        raise RecordingLockedError(f"another writer has the session {path.stem} ({path})")
+def closed_state(appender: Appender, path: Path) -> FileState | None:
+    """How the last writer left the file, None where it did not close it: a quick look.
+
+    Raises RecordingCorruptError, RecordingError.
+    """
+    with explained(f"read {path}"):
+        closed = read_close(appender.fd, path)
+    if closed is None:
+        return None
+    appender.go_on(closed.n, closed.size)
+    return FileState(*closed)
 
 
-def examine(path: Path) -> FileState:
-    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it."""
+def repaired_state(appender: Appender, path: Path) -> FileState:
+    """How the file was left; its torn tail is cut off. Reads the whole file, for a thread.
+
+    Raises RecordingCorruptError, RecordingError.
+    """
+    found = examine(path, pause=lambda: time.sleep(_PAUSE_SECONDS))
+    if found.torn:
+        _put_torn_tail_aside(appender, path, found.size)
+    appender.go_on(found.n, found.size)
+    return found
+
+
+def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState:
+    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it.
+
+    pause: called after each millisecond of work or so.
+    """
     found = FileState()
-    checked, place = False, 0
-    with open_recording(path) as file:
-        for line in scan(file, path):
-            if isinstance(line, Torn):
-                found.torn = line.size
-                break
-            place += 1
-            if line.number != place:
-                raise RecordingCorruptError(
-                    f"{path} was edited or damaged before {line.place}: there are empty lines; "
-                    "nothing is added to it"
-                )
-            if line.number == 1:
-                checked = line.fields.get("crc32") is True
-            if line.check is False or (checked and line.check is None):
-                raise RecordingCorruptError(
-                    f"{path} was edited or damaged at {line.place}, which does not match "
-                    "its check; nothing is added to it"
-                )
-            if line.number > 1:
-                _take(line, found, path)
-            found.size = line.end
+    checked = False
+    for place, line in enumerate(_lines(path, frozenset(), pause), 1):
+        if isinstance(line, Torn):
+            found.torn = line.size
+            break
+        if line.number != place:
+            raise RecordingCorruptError(
+                f"{path} was edited or damaged before {line.place}: there are empty lines; "
+                "nothing is added to it"
+            )
+        if line.number == 1:
+            checked = line.fields.get("crc32") is True
+        if line.check is False or (checked and line.check is None):
+            raise RecordingCorruptError(
+                f"{path} was edited or damaged at {line.place}, which does not match "
+                "its check; nothing is added to it"
+            )
+        if line.number > 1:
+            _take(line, found, path)
+        found.size = line.end
+    if found.unfinished:
+        _count_payload(path, found, pause)
     return found
 
 
@@ -127,7 +167,7 @@ def _check_owner(fd: int, path: Path) -> None:
         )
 
 
-def _put_torn_tail_aside(fd: int, path: Path, size: int) -> None:
+def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
     """Move everything after `size` to the end of the file's `.torn` neighbour.
 
     Raises RecordingError; the tail is cut off only after it was copied.
@@ -138,7 +178,7 @@ def _put_torn_tail_aside(fd: int, path: Path, size: int) -> None:
             file.seek(size)
             while data := file.read(_COPY_BYTES):
                 kept.write(data)
-        os.ftruncate(fd, size)
+        os.ftruncate(appender.fd, size)
     except OSError as error:
         # ELOOP: the name is a link. ENXIO: it is a pipe that nobody reads.
         foreign = error.errno in {errno.ELOOP, errno.ENXIO}
@@ -146,6 +186,28 @@ def _put_torn_tail_aside(fd: int, path: Path, size: int) -> None:
         raise RecordingError(
             f"cannot put the torn tail of {path} aside to {aside.name}: {why}"
         ) from error
+
+
+def _lines(
+    path: Path, whole: Collection[int], pause: Callable[[], object]
+) -> Iterator[ScannedLine | Torn]:
+    """The lines of a file; those of calls that are not in `whole` without their content."""
+
+    def parse(line: bytes) -> dict[str, Any] | None:
+        start = _START.match(line)
+        if start is None or int(start[3]) in whole or not check_line(line):
+            return parse_line(line)
+        kind, n, call, t = start.groups()
+        return {"type": kind.decode(), "n": int(n), "call": int(call), "t": int(t)}
+
+    left, paused_at = _PART_LINES, 0
+    with open_recording(path) as file:
+        for line in scan(file, path, parse=parse):
+            yield line
+            left -= 1
+            if left == 0 or line.offset - paused_at > _PART_BYTES:
+                left, paused_at = _PART_LINES, line.offset
+                pause()
 
 
 def _take(line: ScannedLine, found: FileState, path: Path) -> None:
@@ -168,8 +230,17 @@ def _take(line: ScannedLine, found: FileState, path: Path) -> None:
         found.unfinished[call] = PayloadTally()
     elif fields["type"] == "end":
         found.unfinished.pop(call, None)
-    elif fields["type"] == "frame" and call in found.unfinished:
-        try:
-            found.unfinished[call].add(payload_of(fields))
-        except ValueError as error:
-            raise RecordingCorruptError(f"{path} is damaged at {line.place}: {error}") from None
+
+
+def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) -> None:
+    """Count what was recorded of the calls without an end."""
+    for line in _lines(path, found.unfinished, pause):
+        if isinstance(line, Torn):
+            return
+        call = line.fields.get("call")
+        if line.fields["type"] == "frame" and type(call) is int and call in found.unfinished:
+            try:
+                found.unfinished[call].add(payload_of(line.fields))
+            except ValueError as error:
+                message = f"{path} is damaged at {line.place}: {error}"
+                raise RecordingCorruptError(message) from None

@@ -110,13 +110,20 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def scan(
-    file: BinaryIO, path: Path, *, offset: int = 0, number: int = 0, frames: bool = True
+    file: BinaryIO,
+    path: Path,
+    *,
+    offset: int = 0,
+    number: int = 0,
+    frames: bool = True,
+    parse: Callable[[bytes], dict[str, Any] | None] = parse_line,
 ) -> Iterator[ScannedLine | Torn]:
     """The lines from `offset` on, the file's header included; a torn tail comes last.
 
     number: how many lines stand before `offset`. frames: without them, their lines are passed over
-    unread. Raises RecordingCorruptError for damage and for a
-    file that is no recording, RecordingError if it cannot be read.
+    unread. parse: gives the fields of a line, None if it cannot be read. Raises
+    RecordingCorruptError for damage and for a file that is no recording, RecordingError if it
+    cannot be read.
     """
     with explained(f"read {path}"):
         file.seek(offset)
@@ -136,7 +143,7 @@ def scan(
                 whole = offset
                 continue
             body = raw.removesuffix(b"\n")
-            fields = parse_line(body)
+            fields = parse(body)
             if fields is not None:
                 if number == 1:
                     check_header(fields, path)

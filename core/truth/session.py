@@ -1,15 +1,15 @@
 """One writer of one ground-truth file. Threads may share it; other processes are locked out.
 
-A new file is created with the first call: its header, `open` and request lines go out in one write.
-An existing file is locked and repaired when it is opened: a torn tail is put aside, and calls that
-their writer left without an end get `crashed`. The file is closed when the session was closed and
-no call is running.
+A new file's header, `open` and request lines go out in one write, with the first call. An existing
+file is locked, and read if its last writer did not close it: a torn tail is put aside, and calls
+without an end get `crashed`. The file is closed when the session was closed and no call is running.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -20,10 +20,11 @@ from ..native import NativeMessages, natives_record
 from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
-from .files import closed_on_error, create_file, explained, make_folder
+from .file_lock import lock_file
+from .files import closed_on_error, create_file, explained, is_at, make_folder
 from .line import build_line
 from .line_types import header_line, open_line, request_line
-from .reopen import FileState, lock, reopen_file
+from .reopen import FileState, claim_file, closed_state, repaired_state
 from .session_file import CallWriter, SessionFile
 from .session_names import SUFFIX, check_session_name, new_session_name
 
@@ -31,9 +32,9 @@ __all__ = ["Session"]
 
 
 class Session(SessionFile):
-    """Opened by `Session.open`. The path is absolute.
+    """Opened by `Session.open`, or made by `Session.make` and opened by `take_file`.
 
-    found: the state in which an existing file was found.
+    path: absolute. found: the state in which an existing file was found.
     """
 
     def __init__(
@@ -43,12 +44,11 @@ class Session(SessionFile):
         self._durability: Durability = durability
         self._header = header
         self._clock = clock
-        self._calls = 0
         self._natives: Mapping[int, NativeMessages] = {}
         self.found = FileState()
 
     @classmethod
-    def open(
+    def make(
         cls,
         folder: Path,
         name: str | None = None,
@@ -60,17 +60,30 @@ class Session(SessionFile):
         """A session in `folder`; without a name a new one that cannot be guessed.
 
         meta: JSON values for the header of a new file. Raises SessionNameError, ConfigurationError,
-        RecordingLockedError, RecordingCorruptError, RecordingError.
+        RecordingError.
         """
         level = level_of(durability)
-        new = name is None
         name = new_session_name(clock.wall()) if name is None else check_session_name(name)
         path = _absolute(folder) / (name + SUFFIX)
-        session = cls(path, name, level, header_line(name, meta), clock)
-        # If even that fails, creating the file will say why.
-        if not new and os.path.exists(path):  # noqa: PTH110 - Path.exists raises
-            with session.write_lock:
-                session._continue_file(own=True)
+        return cls(path, name, level, header_line(name, meta), clock)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        name: str | None = None,
+        *,
+        durability: Durability = "process",
+        meta: Mapping[str, Any] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """As `make`, and open the file if there is one; it may have to be read whole.
+
+        Raises RecordingLockedError and RecordingCorruptError too.
+        """
+        session = cls.make(folder, name, durability=durability, meta=meta, clock=clock)
+        if _exists(session.path) and not session.take_file(wait=True):
+            session.read_file()
         return session
 
     @classmethod
@@ -89,8 +102,30 @@ class Session(SessionFile):
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
         session._natives = natives
         with session.write_lock:
-            session._continue_file(own=False)
+            appender = claim_file(session.path, session._durability, own=False, wait=True)
+            if appender is None:
+                raise RecordingError(f"there is no recording {path}")
+            session.appender = appender
+            session._read()
         return session
+
+    def take_file(self, *, wait: bool = False) -> bool:
+        """Lock the file, and make it if there is none. Quick, but for waiting.
+
+        wait: for readers, who hold the lock for a moment; without it they are a
+        LockedByReaderError. False: nothing may be written before `read_file` has returned. Raises
+        RecordingLockedError, RecordingCorruptError, RecordingError.
+        """
+        with self.write_lock:
+            return self._take(wait=wait)
+
+    def read_file(self) -> None:
+        """Read the whole file and repair it, for as long as that takes: for a thread.
+
+        Raises RecordingCorruptError, RecordingError.
+        """
+        with self.write_lock:
+            self._read()
 
     def begin(self, request: Mapping[str, Any]) -> CallWriter:
         """Write a call's request line, which is in the file when this returns.
@@ -100,21 +135,22 @@ class Session(SessionFile):
         with self.write_lock as now:
             if self.closing:
                 raise RecordingError(f"cannot record to {self.path}: the session is closed")
-            if self.appender is None:
-                self._create_file()
+            if self.appender is None and not self._take(wait=True):
+                self._read()
             appender = self.open_appender
             n = appender.ready(now)
             opening = b""
             if n == 0:
                 self.write_lock.start(0)
+                self.wall = self._clock.wall()
                 opening = b"" if appender.size else self._header
-                opening += open_line(1, 0, self._clock.wall())
+                opening += open_line(1, 0, self.wall)
                 n = 1
             t = self.write_lock.now()
-            state = CallState(self._calls + 1)
+            state = CallState(self.calls + 1)
             line = request_line(request, n + 1, state.number, t)
             writer = CallWriter(self, appender, state, t)
-            self._calls = state.number
+            self.calls = state.number
             self.running.add(state.number)
             try:
                 appender.append(opening + line, n + 1, state.confirm)
@@ -125,31 +161,53 @@ class Session(SessionFile):
                 raise
             return writer
 
-    def _create_file(self) -> None:
+    def _take(self, *, wait: bool) -> bool:
+        appender = None
+        while appender is None:  # the file may be deleted meanwhile
+            if not _exists(self.path) and self._create_file(wait=wait):
+                return True
+            appender = claim_file(self.path, self._durability, own=True, wait=wait)
+        self.appender = appender
+        with self._closed_on_error(appender):
+            found = closed_state(appender, self.path)
+            if found is not None:
+                self._go_on(appender, found)
+        return found is not None
+
+    def _read(self) -> None:
+        appender = self.open_appender
+        with self._closed_on_error(appender):
+            self._go_on(appender, repaired_state(appender, self.path))
+
+    def _create_file(self, *, wait: bool) -> bool:
+        """Make the file. Returns False if there is one already, or if it was deleted at once."""
         with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
         with explained(f"record to {self.path}"):
             try:
                 fd = create_file(self.path)
             except FileExistsError:
-                self._continue_file(own=True)
-                return
-        with closed_on_error(fd):
-            lock(fd, self.path)
-            self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
+                return False
+        with closed_on_error(fd), explained(f"lock {self.path}"):
+            lock_file(fd, self.path, wait=wait)
+            if is_at(fd, self.path):
+                self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
+                return True
+        os.close(fd)  # it was deleted before it was locked
+        return False
 
-    def _continue_file(self, *, own: bool) -> None:
-        """Open an existing file and repair it. own: refuse one that belongs to another user."""
-        appender, self.found = reopen_file(self.path, self._durability, own=own)
+    @contextmanager
+    def _closed_on_error(self, appender: Appender) -> Generator[None]:
         try:
-            self._repair(appender, self.found)
+            yield
         except BaseException:
+            self.appender = None
             appender.close()
             raise
-        self.appender = appender
 
-    def _repair(self, appender: Appender, found: FileState) -> None:
-        self._calls = found.calls
+    def _go_on(self, appender: Appender, found: FileState) -> None:
+        """Open the session in a file that was left like this, and end the calls without an end."""
+        self.found, self.calls, self.wall = found, found.calls, found.wall
         if found.n == 0:
             return  # the first write was torn: the first call begins the file again
         since = 0 if found.wall is None else self._clock.wall() - found.wall
@@ -164,6 +222,11 @@ class Session(SessionFile):
             lines.append(build_line(fields))
         appender.ready(t)
         appender.append(b"".join(lines), n)
+
+
+def _exists(path: Path) -> bool:
+    # If even that fails, creating the file will say why.
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises
 
 
 def _absolute(path: Path) -> Path:

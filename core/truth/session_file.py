@@ -2,7 +2,8 @@
 
 Ends of calls are queued before they are written. Whoever holds the write lock writes them, so that
 an interrupt cannot lose one, and a finaliser, which may run in the middle of a write, need not wait
-for the lock. The file is closed when that was asked for and no call is running.
+for the lock. The file is closed when that was asked for and no call is running; its last line is
+then a `close` line, unless something could not be written.
 
 When `CallWriter.frames` returns, the frames are in the file and may be shown to the caller; where
 there is a gate, after waiting for that too. After a RecordingError nothing of them may be shown.
@@ -25,6 +26,7 @@ from ..exchange import Step
 from ..native import NativeMessages, natives_record
 from .appender import Appender
 from .call_state import CallEnd, CallState
+from .close_line import close_line
 from .line_types import frame_line, response_line
 from .write_lock import WriteLock
 
@@ -38,14 +40,18 @@ class SessionFile:
     """The file at `path` of the session `name`, which may not exist yet.
 
     appender: the open file; None before it is opened and after it was closed. running: the numbers
-    of the calls without an end. closing: whether the session was closed.
+    of the calls without an end. closing: whether the session was closed. calls: the highest call
+    number. wall: microseconds since 1970 at the session's time 0; None if the file does not say.
     """
 
     def __init__(self, path: Path, name: str, clock: Clock) -> None:
         self._ends: deque[CallEnd | None] = deque()  # None: `close` was called
+        self._ended_all = True
         self.appender: Appender | None = None
         self.running: set[int] = set()
         self.closing = False
+        self.calls = 0
+        self.wall: int | None = None
         self.name = name
         self.path = path
         self.write_lock = WriteLock(clock, self._ends.__len__, self.settle)
@@ -92,8 +98,24 @@ class SessionFile:
                 self.running.discard(end.state.number)
             self._ends.popleft()
         if self.closing and not self.running and self.appender is not None:
-            appender, self.appender = self.appender, None
-            appender.close()
+            try:
+                self._write_close(self.appender)
+            finally:
+                self.appender.close()
+                self.appender = None
+
+    def _write_close(self, appender: Appender) -> None:
+        """Write the `close` line, where it is true. Without it the next writer reads the file."""
+        if self.wall is None or not self._ended_all or appender.refusal is not None:
+            return
+        try:
+            appender.check_file()
+            t = self.write_lock.now()
+            n = appender.ready(t) + 1
+            if appender.size:
+                appender.append(close_line(n, t, self.calls, self.wall), n)
+        except RecordingError as error:
+            _LOGGER.warning("%s", error)
 
     def _write_end(self, end: CallEnd) -> None:
         known = self.appender is None or self.appender.refusal is not None
@@ -102,10 +124,13 @@ class SessionFile:
             appender.check_file()
             t = self.write_lock.now()
             n = appender.ready(t) + 1
-            if end.state.begun and not end.state.ended:
+            if not end.state.begun:  # an interrupt came before its request was written
+                self.calls -= end.state.number == self.calls
+            elif not end.state.ended:
                 appender.append(end.line(n, t), n, end.confirm)
         except RecordingError as error:
             end.error = error
+            self._ended_all = False
             if end.unattended and not known:
                 _LOGGER.warning("%s", error)
 
@@ -178,8 +203,12 @@ class CallWriter:
         usage: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Any] | None = None,
         natives: NativeMessages | None = None,
+        retry_in: float | None = None,
     ) -> None:
-        """Write how the call ended; only the first end counts. Raises RecordingError."""
+        """Write how the call ended; only the first end counts. Raises RecordingError.
+
+        retry_in: seconds after which another attempt follows, None if none does.
+        """
         if self._ended:
             if not self._state.ended:
                 self._file.write_ends()  # an interrupt may have left it in the queue
@@ -187,6 +216,8 @@ class CallWriter:
         ending: dict[str, Any] = {"outcome": outcome}
         if error is not None:
             ending["error"] = error.to_record()
+        if retry_in is not None:
+            ending["retry_in"] = retry_in
         figures = {"usage": usage, "metrics": metrics}
         end = CallEnd(self._state, ending, figures, messages=natives_record(natives or {}))
         # Queued before anything else: an interrupt from here on cannot lose it.
@@ -196,10 +227,22 @@ class CallWriter:
         if end.error is not None:
             raise end.error
 
-    def abandon(self) -> None:
-        """End the call as abandoned, now or when the lock is next free. Safe in a finaliser."""
+    def abandon(
+        self,
+        outcome: Outcome = "abandoned",
+        *,
+        error: VesselogError | None = None,
+        natives: NativeMessages | None = None,
+        **figures: Mapping[str, Any] | None,
+    ) -> None:
+        """End the call, now or when the lock is next free. Safe in a finaliser."""
         if not self._ended:
-            self._file.queue(CallEnd(self._state, {"outcome": "abandoned"}, {}, unattended=True))
+            messages = natives_record(natives or {})
+            ending: dict[str, Any] = {"outcome": outcome}
+            if error is not None:
+                ending["error"] = error.to_record()
+            end = CallEnd(self._state, ending, figures, messages=messages, unattended=True)
+            self._file.queue(end)
             self._ended = True
             self._file.settle()
 

@@ -21,42 +21,70 @@ from ..settings import Durability
 from .fsync_thread import SYNC_THREAD
 from .session import Session
 from .session_file import Unrecorded, Writer
+from .shared_session import SharedSession, Turn
 
 __all__ = ["Entry", "SessionPool"]
 
 
 class SessionPool:
-    """The sessions that one client has open. With no folder nothing is recorded."""
+    """The sessions that one client has open. With no folder nothing is recorded.
 
-    def __init__(self, folder: Path | None, durability: Durability, clock: Clock) -> None:
+    lock_wait: seconds to wait for a session that another process writes. Used in one event loop,
+    but for `release`.
+    """
+
+    def __init__(
+        self, folder: Path | None, durability: Durability, clock: Clock, lock_wait: float = 0
+    ) -> None:
         if folder is not None:
             _check_folder(folder)
         self._folder = folder
         self._durability: Durability = durability
         self._clock = clock
+        self._lock_wait = lock_wait
         self._lock = threading.Lock()
-        self._named: dict[str, tuple[Session, int]] = {}
-        self._released: deque[str] = deque()  # the names of sessions that streams are done with
+        self._named: dict[str, SharedSession] = {}
+        # What streams are done with, and sessions whose files were read.
+        self._released: deque[tuple[SharedSession, Turn | None]] = deque()
 
-    def open(self, name: str | None) -> Entry:
+    async def open(
+        self,
+        name: str | None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        exclusive: bool = False,
+        patience: float | None = None,
+    ) -> Entry:
         """A place to write the calls of one stream to.
 
-        Raises RecordingLockedError, RecordingError.
+        meta: for the header of a new file. exclusive: wait for the streams of this name that came
+        before, and let those that come later wait. patience: the longest to wait, in seconds.
+        Raises StreamTimeoutError, RecordingLockedError, RecordingError.
         """
         if self._folder is None:
-            return self.unrecorded()
-        make = partial(Session.open, self._folder, durability=self._durability, clock=self._clock)
+            return await self.unrecorded()
+        make = partial(
+            Session.make,
+            self._folder,
+            name,
+            durability=self._durability,
+            meta=meta,
+            clock=self._clock,
+        )
         if name is None:
-            return Entry(self, make(), None, self._clock)
+            session = await SharedSession("", self._release).opened(make, 0)
+            return Entry(self, session, None, self._clock)
+        turn = self._join(name, exclusive=exclusive)
         try:
-            with self._lock:
-                session, streams = self._named.get(name) or (make(name), 0)
-                self._named[name] = session, streams + 1
-        finally:
-            self._settle()
-        return Entry(self, session, name, self._clock)
+            await turn.begun(patience)
+            lock_wait = self._lock_wait if patience is None else min(self._lock_wait, patience)
+            session = await turn.shared.opened(make, lock_wait)
+        except BaseException:
+            self._release(turn.shared, turn)
+            raise
+        return Entry(self, session, turn, self._clock)
 
-    def unrecorded(self) -> Entry:
+    async def unrecorded(self) -> Entry:
         """A place for a stream that is not recorded."""
         return Entry(self, None, None, self._clock)
 
@@ -65,25 +93,37 @@ class SessionPool:
         if self._durability != "process":
             await SYNC_THREAD.flushed()
 
-    def release(self, session: Session, name: str | None) -> None:
+    def release(self, session: Session, turn: Turn | None) -> None:
         """One stream is done with a session. Never blocks: safe in a finaliser."""
-        if name is None:
+        if turn is None:
             session.close()
         else:
-            self._released.append(name)
+            self._release(turn.shared, turn)
+
+    def _join(self, name: str, *, exclusive: bool) -> Turn:
+        try:
+            with self._lock:
+                shared = self._named.setdefault(name, SharedSession(name, self._release))
+                return shared.join(exclusive=exclusive)
+        finally:
             self._settle()
+
+    def _release(self, shared: SharedSession, turn: Turn | None = None) -> None:
+        self._released.append((shared, turn))
+        self._settle()
 
     def _settle(self) -> None:
         """Let go of what was released, unless the lock is held: its holder does it on leaving."""
         while self._released and self._lock.acquire(blocking=False):
             try:
                 while self._released:
-                    name = self._released.popleft()
-                    session, streams = self._named[name]
-                    self._named[name] = session, streams - 1
-                    if streams == 1:
-                        del self._named[name]
-                        session.close()
+                    shared, turn = self._released.popleft()
+                    if turn is not None:
+                        shared.leave(turn)
+                    if shared.is_idle and self._named.get(shared.name) is shared:
+                        del self._named[shared.name]
+                        if shared.session is not None:
+                            shared.session.close()
             finally:
                 self._lock.release()
 
@@ -92,11 +132,11 @@ class Entry:
     """One stream's hold on its session. session, path: None when nothing is recorded."""
 
     def __init__(
-        self, pool: SessionPool, session: Session | None, name: str | None, clock: Clock
+        self, pool: SessionPool, session: Session | None, turn: Turn | None, clock: Clock
     ) -> None:
         self._pool = pool
         self._session = session
-        self._name = name
+        self._turn = turn
         self._clock = clock
         self._closed = False
         self.session = session.name if session else None
@@ -111,7 +151,7 @@ class Entry:
         if not self._closed:
             self._closed = True
             if self._session is not None:
-                self._pool.release(self._session, self._name)
+                self._pool.release(self._session, self._turn)
 
 
 def _check_folder(folder: Path) -> None:

@@ -27,7 +27,9 @@ LOADED = (
     "targets",
 )
 FIGURES = {
-    **dict.fromkeys(("added_ms", "clients_ratio", "growth_mib", "p99_ms", "ratio"), 1.0),
+    **dict.fromkeys(
+        ("added_ms", "beside_percent", "clients_ratio", "growth_mib", "p99_ms", "ratio"), 1.0
+    ),
     **dict.fromkeys(("c_calls", "calls", "calls_after", "p50_ms"), 3.0),
     "us": 2.0,
 }

@@ -184,8 +184,17 @@ def test_no_key_is_in_an_argument_or_a_recording(tmp_path: Path) -> None:
     assert not any(key in path.read_text() for path in Path("recordings").iterdir())
 
 
-@pytest.mark.parametrize("client", ["httpx-async", "vesselog-async"])
-def test_an_interrupt_ends_the_streams_and_tells_what_was_measured(client: str) -> None:
+@pytest.mark.parametrize(
+    ("client", "number", "status"),
+    [
+        ("httpx-async", signal.SIGINT, 130),
+        ("vesselog-async", signal.SIGINT, 130),
+        ("vesselog-async", signal.SIGTERM, 143),
+    ],
+)
+def test_a_signal_ends_the_streams_and_tells_what_was_measured(
+    client: str, number: signal.Signals, status: int
+) -> None:
     def endless(talk: Conversation) -> None:
         talk.begin()
         talk.chunk(talk.frames("Hel", "lo")[0])
@@ -197,9 +206,9 @@ def test_an_interrupt_ends_the_streams_and_tells_what_was_measured(client: str) 
             *("--client", client, "-n", "1", "-r", "2", "--json"),
         )
         server.wait_until(lambda: len(server.requests) == 5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err.decode()
+    assert process.returncode == status, err.decode()
     (figures,) = json_lines(out.decode())
     assert figures["streams"] == 1
     assert b"Traceback" not in err

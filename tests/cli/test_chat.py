@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from commands import command, json_lines, start
-from loopback import Conversation, LoopbackServer, ollama_lines, sse
+from loopback import Conversation, LoopbackServer, Script, ollama_lines, sse
 from patience import PATIENCE
 from vesselog import Recording, StreamChunk, verify
 from vesselog.cli import main
@@ -151,6 +151,11 @@ def test_the_key_is_taken_from_the_variable_named(
         assert server.requests[0].headers["authorization"] == "Bearer sk-0123456789abcdef"
         assert chat(server, "hi", "--api-key-env", "NOT_SET") == 2
     assert "NOT_SET: this environment variable is not set" in capsys.readouterr().err
+    for key in ("sk-0123456789abcdef", "0123456789abcdef", "ABCDEF0123456789"):
+        assert chat(server, "hi", "--api-key-env", key) == 2
+        error = capsys.readouterr().err
+        assert key not in error
+        assert "give the name of a variable, never the key itself" in error
     assert "sk-0123456789abcdef" not in only_recording().path.read_text()
 
 
@@ -160,6 +165,17 @@ def test_a_named_session_goes_on(tmp_path: Path) -> None:
             folder = str(tmp_path / "kept")
             assert chat(server, prompt, "--session", "talk", "--recordings", folder) == 0
     assert [call.number for call in Recording(tmp_path / "kept/talk.jsonl").calls()] == [1, 2]
+
+
+def test_a_session_may_be_named_as_a_table_cut_it() -> None:
+    with answering() as server:
+        assert chat(server, "one", "--session", "a-long-name") == 0
+        assert chat(server, "two", "--session", "a-lo…") == 0
+        assert chat(server, "two", "--session", "b…") == 1
+        assert chat(server, "three", "--session", "a-lo") == 0
+    names = sorted(path.stem for path in Path("recordings").iterdir())
+    assert names == ["a-lo", "a-long-name"]
+    assert len(list(Recording("recordings/a-long-name.jsonl").calls())) == 2
 
 
 def test_nothing_is_recorded_when_nothing_should_be(capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,16 +280,21 @@ def endless(talk: Conversation) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_ends_the_answer_which_is_recorded_as_cancelled() -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_the_answer_which_is_recorded_as_cancelled(
+    number: signal.Signals, status: int
+) -> None:
     with LoopbackServer([endless]) as server:
         process = start("chat", "ollama/m", "hi", "--base-url", server.url)
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.read(6) == b"HelHel"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.stdout.read()
         told = process.stderr.read().decode()
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(PATIENCE) == status
         process.stdout.close()
         process.stderr.close()
     assert told.startswith("cancelled · ")
@@ -352,10 +373,11 @@ def test_a_terminal_never_gets_escape_sequences_from_a_model(
     assert sys.stdout.getvalue() == "a␛]52;c;x␇b\tc\n\ufffdd\n"  # type: ignore[attr-defined]
 
 
-def test_without_a_prompt_a_terminal_is_not_waited_for() -> None:
+def test_without_a_prompt_to_continue_a_terminal_is_not_waited_for() -> None:
+    """Only messages make a conversation."""
     above, below = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-m", "vesselog", "chat", "ollama/m"],
+        [sys.executable, "-m", "vesselog", "chat", "ollama/m", "--generate"],
         stdin=below,
         capture_output=True,
         check=False,
@@ -365,3 +387,105 @@ def test_without_a_prompt_a_terminal_is_not_waited_for() -> None:
     os.close(below)
     assert done.returncode == 2
     assert done.stderr == b"vesselog: the prompt is missing: give PROMPT, or pipe it to stdin\n"
+
+
+def test_any_field_of_the_request_may_be_set(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object"}', "utf-8")
+    with answering() as server:
+        fields = ("temperature=0", "seed=1", "max_tokens=5", 'stop=["a"]', "keep_alive=5m")
+        options = [word for field in fields for word in ("--set", field)]
+        options += ["--set", f"response_format=@{schema}", "-o", "top_k=3"]
+        options += ["--set", 'options={"top_k":1,"min_p":2}', "--effort", "2048"]
+        assert chat(server, "hi", *options, model="ollama/m") in {0, 2}
+        assert chat(server, "hi", *options[:-2], model="ollama/m") == 0
+        sent = server.requests[-1].json
+    assert sent["options"] == {
+        "temperature": 0,
+        "seed": 1,
+        "num_predict": 5,
+        "stop": ["a"],
+        "top_k": 3,
+        "min_p": 2,
+    }
+    assert sent["format"] == {"type": "object"}
+    assert sent["keep_alive"] == "5m"
+
+
+def test_an_effort_may_be_a_number_of_tokens() -> None:
+    frames = events("x")
+    with LoopbackServer([lambda talk: talk.stream(frames, "text/event-stream")]) as server:
+        assert chat(server, "hi", "--effort", "2048", model="openrouter/m") == 0
+        assert chat(server, "hi", "--effort", "low", model="openrouter/m") == 0
+    assert [request.json["reasoning"] for request in server.requests] == [
+        {"max_tokens": 2048},
+        {"effort": "low"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "temprature=0"], "no such field; did you mean 'temperature'?"),
+        (["--set", "zzz=0"], "the fields are extra_body, "),
+        (["--set", "messages=[]"], "no such field"),
+        (["--set", "temperature"], "KEY=VALUE"),
+        (["--set", "temperature=warm"], "temperature"),
+        (["--set", "tools=@nowhere.json"], "tools=@nowhere.json: No such file"),
+        (["--set", "tools=@text"], "the file is not JSON"),
+        (["--effort", "1.5"], "is not an effort"),
+        (["--effort", ""], "is not an effort"),
+        (["--image", "nowhere.png"], "cannot read the image nowhere.png: No such file"),
+        (["--image", "text"], "text is not an image of a known type (PNG, "),
+        (["--image", "."], "cannot read the image .: Is a directory"),
+        (["--image", "large"], "the image large is larger than 20 MB"),
+        (["--image", "text", "--generate"], "--image goes with a chat message"),
+        (["--session", "last"], "there is no last recording"),
+    ],
+)
+def test_wrong_fields_and_files_are_told_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    Path("text").write_text("This is text", "utf-8")
+    with Path("large").open("wb") as large:
+        large.truncate(20_000_001)
+    assert main(["chat", "ollama/m", "hi", *arguments]) == (1 if "last" in arguments else 2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert words in err
+    assert not Path("recordings").exists()
+
+
+def test_the_history_ends_with_an_answer_that_a_question_can_follow() -> None:
+    """A failed question, and a call of a tool that got no result, are left out."""
+    tool = {"function": {"name": "get", "arguments": {}}}
+    calling = b'{"message":{"role":"assistant","content":"","tool_calls":[%s]},"done":true}\n'
+    scripts: list[Script] = [
+        lambda talk: talk.answer("One"),
+        lambda talk: talk.whole(b'{"error":"no"}', 400),
+        lambda talk: talk.stream([calling % json.dumps(tool).encode()]),
+        lambda talk: talk.answer("Two"),
+    ]
+    with LoopbackServer(scripts) as server:
+        statuses = [chat(server, prompt, "--session", "s") for prompt in ("a", "b", "c", "d")]
+        assert statuses == [0, 4, 0, 0]
+        said = [[each["content"] for each in sent.json["messages"]] for sent in server.requests]
+    assert said == [["a"], ["a", "One", "b"], ["a", "One", "c"], ["a", "One", "d"]]
+
+
+def test_a_session_may_be_continued_with_another_provider() -> None:
+    scripts: list[Script] = [
+        lambda talk: talk.stream(events("One"), "text/event-stream"),
+        lambda talk: talk.answer("Two"),
+    ]
+    with LoopbackServer(scripts) as server:
+        options = ("--session", "s", "--system", "Be brief")
+        assert chat(server, "first", *options, model="openai/m") == 0
+        assert chat(server, "second", *options[:2], model="ollama/m") == 0
+    assert server.requests[1].json["messages"] == [
+        {"role": "system", "content": "Be brief"},
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "One"},
+        {"role": "user", "content": "second"},
+    ]

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from commands import json_lines, start
-from loopback import ollama_lines, sse
+from house import ROOT
+from loopback import LoopbackServer, ollama_lines, sse
 from patience import PATIENCE
+from vesselog import Recording
 from vesselog.cli import main
 
 LINES = ollama_lines("Hel", "lo")
@@ -102,10 +104,57 @@ def test_a_body_is_decoded_while_it_arrives() -> None:
     assert json_lines(out.decode())[-1]["text"] == "Hello"
 
 
+def test_a_recorded_answer_is_decoded_by_its_own_vessel(capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "recordings/samples/ollama-story.jsonl"
+    assert main(["decode", str(path)]) == 0
+    *chunks, completion = json_lines(capsys.readouterr().out)
+    (call,) = Recording(path).calls()
+    assert [chunk.get("text", "") for chunk in chunks] == [chunk.text for chunk in call.chunks()]
+    assert completion["text"] == call.completion().text
+    assert completion["outcome"] == "complete"
+    assert main(["decode", str(path), "--vessel", "openai"]) == 4
+    assert json_lines(capsys.readouterr().out)[-1]["vessel"] == "openai"
+
+
+def test_a_recorded_answer_that_ended_early_ends_as_it_did(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    samples = ROOT / "recordings/samples"
+    for name, outcome, status in (
+        ("ollama-cancelled", "cancelled", 0),
+        ("llama-killed", "error", 1),
+        ("ollama-error", "error", 4),
+    ):
+        assert main(["decode", str(samples / f"{name}.jsonl")]) == status
+        out, err = capsys.readouterr()
+        assert json_lines(out)[-1]["outcome"] == outcome
+        assert err.count("\n") == (status != 0)
+
+
+def test_of_several_recorded_calls_one_must_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackServer(
+        [lambda talk: talk.answer("one"), lambda talk: talk.answer("two")]
+    ) as server:
+        for _ in range(2):
+            session = ("--session", "s", "--base-url", server.url)
+            assert main(["chat", "ollama/m", "hi", *session]) == 0
+    capsys.readouterr()
+    assert main(["decode", "s"]) == 2
+    assert "2 calls: give the one to decode with --call N (1 to 2)" in capsys.readouterr().err
+    assert main(["decode", "s", "--call", "2"]) == 0
+    assert json_lines(capsys.readouterr().out)[-1]["text"] == "two"
+    assert main(["decode", "s", "--call", "3"]) == 1
+    assert "has no call 3" in capsys.readouterr().err
+
+
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", str(tmp_path)]) == 2
     assert "--vessel" in capsys.readouterr().err
-    assert main(["decode", "--vessel", "nope", "x"]) == 2
+    (tmp_path / "body").write_bytes(CUT)
+    body = str(tmp_path / "body")
+    assert main(["decode", "--vessel", "ollama", body, "--call", "1"]) == 2
+    assert "is a body, not a recording" in capsys.readouterr().err
+    assert main(["decode", "--vessel", "nope", body]) == 2
     assert "known are " in capsys.readouterr().err
     assert main(["decode", "--vessel", "ollama", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().err == f"vesselog: {tmp_path / 'none'}: No such file or directory\n"
+    assert capsys.readouterr().err == f"vesselog: there is no recording {tmp_path / 'none'}\n"

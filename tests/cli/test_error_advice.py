@@ -8,6 +8,8 @@ import pytest
 
 from loopback import Conversation, LoopbackServer, Script
 from vesselog.cli import main
+from vesselog.cli.error_advice import in_shell_words
+from vesselog.core.framing import Framing, Splitter
 
 MISSING = b'{"error":"model not found"}'
 
@@ -59,3 +61,47 @@ def test_a_long_list_of_models_is_shortened(capsys: pytest.CaptureFixture[str]) 
     assert "openai has no model 'nope'; it has: model-0, model-1, " in error
     assert error.count("model-") == 12
     assert "and 3 more" in error
+
+
+def test_a_misspelt_model_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.dumps({"data": [{"id": "gpt-5-mini"}, {"id": "whisper"}]}).encode()
+    with LoopbackServer([lambda talk: talk.whole(MISSING, 404), lambda t: t.whole(body)]) as server:
+        assert main(["chat", "openai/gtp5-mini", "hi", "--base-url", server.url]) == 4
+    assert capsys.readouterr().err.count("; did you mean 'gpt-5-mini'?") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["azure/m"], "azure has no default address: give --base-url, or set AZURE_OPENAI_"),
+        (["openai/m", "--think"], "does not take --think, but an effort such as --effort low"),
+        (["openai/m", "--think"], "put what the server takes anyway into --set extra_body=JSON"),
+        (["openai/m", "--effort", "2048"], "openai does not take --effort 2048"),
+        (["anthropic/m", "--generate"], "anthropic takes chat messages only: leave out --generate"),
+        (
+            ["openai/m", "--completion", "--set", "tools=[]"],
+            "; leave out --generate or --completion",
+        ),
+        (["ollama/m", "--base-url", "x y"], "the base URL must be http:// or https://"),
+    ],
+)
+def test_options_are_named_and_not_python_settings(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chat", *arguments, "hi"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_words_of_a_server_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    body = b'{"error":"think=True is not supported; give messages"}'
+    with LoopbackServer([lambda talk: talk.whole(body, 400)]) as server:
+        assert main(["chat", "ollama/m", "hi", "--base-url", server.url]) == 4
+    assert "think=True is not supported; give messages" in capsys.readouterr().err
+
+
+def test_a_limit_that_no_option_changes_is_not_advised() -> None:
+    splitter = Splitter(Framing.NDJSON, 4)
+    splitter.split(b"12345")
+    assert splitter.error is not None
+    assert "Limits(" in splitter.error.message
+    assert in_shell_words(splitter.error) == "a frame is larger than 4 bytes"

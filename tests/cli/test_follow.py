@@ -62,3 +62,26 @@ def test_a_call_may_be_named_and_begun_in_the_middle(
     assert capsys.readouterr().out == "other\n"
     assert main(["follow", str(path), "--call", "7"]) == 1
     assert "has no call 7" in capsys.readouterr().err
+
+
+def test_a_retry_is_followed_and_json_names_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = Session.open(tmp_path, "s")
+    session.begin(request()).end("error", error=ProviderError("busy", status=503), retry_in=1.0)
+    writer = session.begin(request(retry_of=1))
+    write(writer, [step(0, "Hel"), step(1, "lo")])
+    writer.end("complete")
+    session.close()
+    assert main(["follow", str(session.path), "--call", "1", "--after", "0", "--json"]) == 0
+    chunk, completion = json_lines(capsys.readouterr().out)
+    assert (chunk["call"], chunk["seq"], chunk["text"]) == (2, 1, "lo")
+    assert (completion["call"], completion["outcome"]) == (2, "complete")
+
+
+@pytest.mark.parametrize("arguments", [["--call", "0"], ["--after", "-2"]])
+def test_numbers_that_cannot_be_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["follow", str(recording(tmp_path, "a")), *arguments]) == 2
+    assert "no c" in capsys.readouterr().err

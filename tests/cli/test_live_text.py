@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from vesselog.cli.live_text import LiveText, columns
+from vesselog.cli.live_text import LiveText
 from vesselog.cli.output import DIM
+from vesselog.cli.terminal_text import columns
 
 STORY = "A vessel leaves the harbour at dawn. Every wave it meets goes into the log, and stays."
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from commands import json_lines, recording
+from sessions import request
 from vesselog.cli import main
-from vesselog.maintenance import listing
+from vesselog.core.truth import session_list
+from vesselog.core.truth.session import Session
+from vesselog.core.truth.session_list import SessionSummary, summarize
 
 
 def test_each_recording_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +21,7 @@ def test_each_recording_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[s
     recording(tmp_path / "recordings", "d", name="two", outcome=None)
     assert main(["ls"]) == 0
     heading, *rows = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["OPENED", "(UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"]
+    assert heading.split() == ["WRITTEN", "(UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"]
     assert [row.split()[-1] for row in rows] == ["recordings/two.jsonl", "recordings/one.jsonl"]
     assert "complete, cancelled, interrupted" in rows[0]
     assert "ollama/m" in rows[0]
@@ -28,7 +31,7 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = recording(tmp_path, "a", name="one")
     assert main(["ls", str(tmp_path), "--json"]) == 0
     (line,) = json_lines(capsys.readouterr().out)
-    assert line.pop("opened").endswith("Z")
+    assert line.pop("opened") <= line.pop("written")
     assert line == {
         "path": str(path),
         "session": "one",
@@ -36,6 +39,8 @@ def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "outcomes": ["complete"],
         "models": ["ollama/m"],
         "bytes": path.stat().st_size,
+        "meta": {},
+        "running": False,
     }
 
 
@@ -68,14 +73,26 @@ def test_of_many_recordings_only_the_newest_asked_for_are_read(
         recording(tmp_path, "a", name=f"20270115T{hour}0000Z-{hour:032x}")
     read: list[Path] = []
 
-    def summarized(path: Path) -> listing.RecordingSummary:
+    def summarized(path: Path) -> SessionSummary:
         read.append(path)
         return summarize(path)
 
-    summarize = listing.summarize
-    monkeypatch.setattr(listing, "summarize", summarized)
+    monkeypatch.setattr(session_list, "summarize", summarized)
     assert main(["ls", str(tmp_path), "-n", "2", "--json"]) == 0
     lines = json_lines(capsys.readouterr().out)
     assert [line["session"][9:11] for line in lines] == ["19", "18"]
     assert len(read) == 2
     assert main(["ls", str(tmp_path), "--count", "0"]) == 2
+
+
+def test_a_call_that_still_runs_is_not_called_interrupted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    assert main(["ls", str(tmp_path)]) == 0
+    assert " running " in capsys.readouterr().out
+    writer.end("complete")
+    session.close()
+    assert main(["ls", str(tmp_path)]) == 0
+    assert " complete " in capsys.readouterr().out

@@ -110,3 +110,28 @@ def test_an_unreadable_recording_is_an_error_in_one_line(
         assert out == ""
         assert err.count("\n") == 1
         assert words in err
+
+
+def test_it_may_begin_after_a_chunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording(tmp_path, "a", "b", "c")
+    path = recording(tmp_path, "d", "e")
+    for arguments, text in (
+        (["--call", "1", "--after", "0"], "bc\n"),
+        (["--after", "0"], "e\n"),
+        (["--call", "2", "--after", "7"], ""),
+    ):
+        assert main(["replay", str(path), "--speed", "0", *arguments]) == 0
+        assert capsys.readouterr().out == text
+    for arguments in (["--call", "0"], ["--after", "-2"]):
+        assert main(["replay", str(path), *arguments]) == 2
+        assert "no c" in capsys.readouterr().err
+
+
+def test_json_names_the_call_of_each_chunk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording(tmp_path, "a")
+    path = recording(tmp_path, "b")
+    assert main(["replay", str(path), "--speed", "0", "--json"]) == 0
+    lines = json_lines(capsys.readouterr().out)
+    assert [line["call"] for line in lines if line["type"] == "chunk"] == [1, 2]

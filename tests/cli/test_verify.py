@@ -14,8 +14,60 @@ from vesselog.cli import main
 def test_sound_recordings_are_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [str(recording(tmp_path, "a", "b", name=name)) for name in ("one", "two")]
     assert main(["verify", *paths]) == 0
-    out = capsys.readouterr().out.splitlines()
+    *out, summary = capsys.readouterr().out.splitlines()
     assert out == [f"{path}: ok; 7 lines, 1 call, 2 frames, 2 chunks" for path in paths]
+    assert summary == "2 recordings: 2 ok; 14 lines, 2 calls, 4 frames, 4 chunks"
+    assert main(["verify", paths[0]]) == 0
+    assert capsys.readouterr().out.splitlines() == out[:1]
+
+
+def test_of_a_folder_only_what_is_not_sound_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two", "three"):
+        recording(tmp_path, "a", "b", name=name)
+    assert main(["verify", str(tmp_path)]) == 0
+    summary = "3 recordings: 3 ok; 21 lines, 3 calls, 6 frames, 6 chunks\n"
+    assert capsys.readouterr().out == summary
+    damaged, no_file = tmp_path / "one.jsonl", tmp_path / "none.jsonl"
+    damaged.write_bytes(damaged.read_bytes().replace(b'"text":"b"', b'"text":"c"'))
+    no_file.symlink_to("nowhere")
+    assert main(["verify", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    report, finding, total = out.splitlines()
+    assert report.startswith(f"{damaged}: DAMAGED (1 error); ")
+    assert finding == "  error: line 6: the line does not match its check"
+    assert total.startswith("4 recordings: 2 ok, 1 damaged, 1 unreadable; 21 lines")
+    assert str(no_file) in err
+    assert main(["verify", str(tmp_path), "--json"]) == 1
+    reports = json_lines(capsys.readouterr().out)
+    assert {report["path"]: report["ok"] for report in reports} == {
+        str(path): path not in {damaged, no_file} for path in tmp_path.iterdir()
+    }
+
+
+def test_the_status_of_several_is_that_of_the_worst(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording(tmp_path, "a", name="sound", outcome="cancelled")
+    recording(tmp_path, "a", "b", name="drifting")
+    damaged = recording(tmp_path, "a", "b", name="damaged")
+    damaged.write_bytes(damaged.read_bytes().replace(b'"text":"b"', b'"text":"c"'))
+    install(monkeypatch)
+    assert main(["verify", str(tmp_path)]) == 1
+    damaged.unlink()
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path)]) == 6
+    assert "decoding differently" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_folder_without_recordings_is_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["verify", str(tmp_path / "empty")]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{tmp_path / 'empty'} has no recordings (*.jsonl)\n")
 
 
 def test_a_changed_byte_is_found_and_the_others_are_checked_too(

@@ -41,15 +41,15 @@ def assembled(chunks: list[StreamChunk]) -> Completion:
 @given(st.lists(FIELDS, max_size=8))
 def test_how_a_chunk_was_made_makes_no_difference(drawn: list[dict[str, Any]]) -> None:
     """A chunk of which every field was given never takes the direct path."""
-    made = [make_chunk({"seq": seq, **each}, 0.5, "{}") for seq, each in enumerate(drawn)]
+    made = [make_chunk({"seq": seq, **each}, 0.5, "{}", 1) for seq, each in enumerate(drawn)]
     explicit = [StreamChunk(**{name: getattr(each, name) for name in vars(each)}) for each in made]
     assert made == explicit
     assert assembled(made) == assembled(explicit)
 
 
 def test_text_alone_is_of_the_first_choice() -> None:
-    first = make_chunk({"seq": 0, "text": "a"}, 0.0, "")
-    other = make_chunk({"seq": 1, "text": "b", "choice": 1}, 0.0, "")
+    first = make_chunk({"seq": 0, "text": "a"}, 0.0, "", 1)
+    other = make_chunk({"seq": 1, "text": "b", "choice": 1}, 0.0, "", 1)
     completion = assembled([first, other, first])
     assert completion.text == "aa"
     assert [(choice.index, choice.text) for choice in completion.choices] == [

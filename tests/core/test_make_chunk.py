@@ -29,8 +29,8 @@ OTHERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("fields", PLAIN + OTHERS, ids=repr)
 def test_a_chunk_is_the_one_that_pydantic_makes(fields: dict[str, Any]) -> None:
-    made = make_chunk(fields, 1.25, '{"a":1}')
-    expected = StreamChunk.model_validate({**fields, "t": 1.25, "raw": '{"a":1}'})
+    made = make_chunk(fields, 1.25, '{"a":1}', 3)
+    expected = StreamChunk.model_validate({**fields, "call": 3, "t": 1.25, "raw": '{"a":1}'})
     assert made == expected
     assert list(made) == list(expected), "in the same order"
     assert made.model_fields_set == expected.model_fields_set
@@ -42,18 +42,18 @@ def test_a_chunk_is_the_one_that_pydantic_makes(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fields", PLAIN, ids=repr)
 def test_a_chunk_made_directly_is_copied_and_pickled_like_any(fields: dict[str, Any]) -> None:
-    made = make_chunk(fields, 1.25, "raw")
+    made = make_chunk(fields, 1.25, "raw", 1)
     for each in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
         assert each == made
     changed = made.model_copy(update={"role": "assistant"})
     assert changed.model_fields_set == made.model_fields_set | {"role"}
-    assert make_chunk(fields, 1.25, "raw").model_fields_set == made.model_fields_set
+    assert make_chunk(fields, 1.25, "raw", 1).model_fields_set == made.model_fields_set
     with pytest.raises(ValidationError, match="frozen"):
         made.text = "other"
 
 
 def test_no_two_chunks_share_their_extra() -> None:
-    one, two = make_chunk(PLAIN[0], 0.0, ""), make_chunk(PLAIN[0], 0.0, "")
+    one, two = make_chunk(PLAIN[0], 0.0, "", 1), make_chunk(PLAIN[0], 0.0, "", 1)
     one.extra["mine"] = 1
     assert two.extra == {}
 
@@ -70,4 +70,4 @@ def test_no_two_chunks_share_their_extra() -> None:
 )
 def test_bad_fields_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        make_chunk(fields, 0.0, "")
+        make_chunk(fields, 0.0, "", 1)

@@ -30,7 +30,7 @@ from loopback import Conversation, LoopbackServer
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from patience import PATIENCE
 from vesselog.cli.entry import parser
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import LONGEST_LINE
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
@@ -289,7 +289,7 @@ def test_the_variables_are_those_of_the_vessels() -> None:
 def test_the_file_format_tells_every_field_of_a_chunk() -> None:
     told = table("file-format.md", "## Chunks")
     named = set(codes([row[0] for row in told]))
-    assert named == set(vesselog.StreamChunk.model_fields) - {"t", "raw"}
+    assert named == set(vesselog.StreamChunk.model_fields) - {"call", "t", "raw"}
     inner = set(codes([row[1] for row in told]))
     for part in (vesselog.Usage, vesselog.Timings, vesselog.ToolCallDelta):
         assert set(part.model_fields) <= inner
@@ -310,6 +310,7 @@ def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None
     def busy(conversation: Conversation) -> None:
         conversation.whole(b"{}", 503)
 
+    odd = {"n": 2**70}
     with (
         LoopbackServer([busy, awkward]) as server,
         vesselog.Client(
@@ -318,7 +319,7 @@ def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None
         ) as client,
         pytest.raises(vesselog.TruncatedError),
     ):
-        client.complete("lab/m", "hi", session="s", split_think=True, options={"n": 2**70})
+        client.complete("lab/m", "hi", session="s", meta={"a": 1}, split_think=True, options=odd)
     with Path("recordings/s.jsonl").open("ab") as file:
         file.write(b'{"torn')
     Session.open(Path("recordings"), "s").close()
@@ -326,7 +327,18 @@ def test_the_file_format_tells_every_key_that_is_written(tmp_path: Path) -> None
     for line in vesselog.Recording("recordings/s.jsonl").lines():
         written.setdefault(line["type"], set()).update(line)
     anywhere = set(codes([row[0] for row in table("file-format.md", "## Lines")]))
-    unused = {"raw_b64", "masked", "repairs", "partial", "retry_of", "torn", "split_think", "exact"}
+    unused = {
+        "meta",
+        "opened",
+        "raw_b64",
+        "masked",
+        "repairs",
+        "partial",
+        "retry_of",
+        "torn",
+        "split_think",
+        "exact",
+    }
     for kind, keys in written.items():
         told = set(codes([row[0] for row in table("file-format.md", f"### {kind}")]))
         assert keys - anywhere <= told, f"{kind} lines have keys that the page does not tell"
@@ -382,8 +394,9 @@ def test_line_ends_are_escaped_and_lookalikes_are_not(tmp_path: Path) -> None:
         "open",
         "request",
         "response",
-        *(["frame"] * (len(lines) - 5)),
+        *(["frame"] * (len(lines) - 6)),
         "end",
+        "close",
     ]
     assert "\u2028".encode() in data
     assert lines[4]["chunks"][0]["text"] == text

@@ -85,7 +85,7 @@ def test_every_example_is_tested_and_listed() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
     tests = "".join(
         (Path(__file__).parent / name).read_text("utf-8")
-        for name in ("test_examples.py", "test_fastapi_example.py")
+        for name in ("test_examples.py", "test_fastapi_example.py", "test_flask_example.py")
     )
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     assert {name for name in programs if f'"{name}"' in tests} == programs
@@ -222,5 +222,7 @@ def test_many_servers_answer_beside_a_slow_one() -> None:
 def test_the_docstring_tells_how_to_run_it(name: str) -> None:
     docstring = (EXAMPLES / name).read_text("utf-8").split('"""')[1]
     assert re.search(
-        rf"\n    (python examples/{name}|uvicorn --app-dir examples \w+:app)", docstring
+        rf"\n    (python examples/{name}|uvicorn --app-dir examples \w+:app"
+        rf"|flask --app examples/{name} run)",
+        docstring,
     )

@@ -12,6 +12,7 @@ __all__ = ["amount", "asked"]
 DEFAULTS = {
     "KILLS": 60,  # kill -9 at random moments
     "POWER_CUTS": 20,  # for each durability level
+    "RACES": 1000,  # of two processes for one session
     "FLIPS": 2000,  # random bits of shipped recordings; of a small one every bit is flipped
     "CANCELS": 1000,  # for each client
     "SCHEDULES": 500,  # of interleaved faults, each from a seed of its own

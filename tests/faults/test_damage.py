@@ -11,7 +11,7 @@ import vesselog.recordings
 from amounts import amount
 from invariants import Yielded, check_damage_is_refused, check_reopening
 from reporting import Figure
-from sessions import request, step, write
+from sessions import cut_close, request, step, write
 from vesselog import Recording, RecordingCorruptError, RecordingError, verify
 from vesselog.core.truth.session import Session
 
@@ -59,6 +59,7 @@ def test_whatever_a_tail_is_made_of_it_is_cut_off_and_kept(tmp_path: Path, junk:
 def test_damage_at_every_line_is_refused(tmp_path: Path, figure: Figure) -> None:
     """A line overwritten or half of it missing, with a line behind it: never a torn tail."""
     path, _yielded = sample(tmp_path / "whole")
+    cut_close(path)
     lines = path.read_bytes().splitlines(keepends=True)
     count = 0
     for number, line in enumerate(lines[:-1]):
@@ -77,6 +78,7 @@ def test_a_line_left_out_or_doubled_or_moved_is_noticed(
 ) -> None:
     """Its lines can all be read, which is never silent, and nothing is added to it."""
     path, _yielded = sample(tmp_path / "whole")
+    cut_close(path)
     lines = path.read_bytes().splitlines(keepends=True)
     place = tmp_path / path.name
     for number in range(1, len(lines) - 1):
@@ -99,6 +101,28 @@ def test_a_line_left_out_or_doubled_or_moved_is_noticed(
             with pytest.raises(RecordingCorruptError, match="not number"):
                 Session.open(tmp_path, path.stem)
             assert place.read_bytes() == b"".join(changed)
+
+
+def test_damage_before_a_close_line_is_found_by_verify(tmp_path: Path) -> None:
+    """A writer that goes on with a closed file reads its end only; no reader passes it over."""
+    path, _yielded = sample(tmp_path / "whole")
+    lines = path.read_bytes().splitlines(keepends=True)
+    for number in range(len(lines) - 2):
+        line = lines[number]
+        place = tmp_path / str(number) / path.name
+        place.parent.mkdir()
+        place.write_bytes(b"".join([*lines[:number], line[9:], *lines[number + 1 :]]))
+        if number == 0:
+            _check_no_recording(place)
+            continue
+        before = place.read_bytes()
+        session = Session.open(place.parent, path.stem)
+        session.begin(request()).end("complete")
+        session.close()
+        assert place.read_bytes().startswith(before)
+        assert not verify(place).ok
+        with pytest.raises(RecordingCorruptError):
+            list(Recording(place).lines())
 
 
 def test_every_single_bit_flip_is_noticed(tmp_path: Path, figure: Figure) -> None:

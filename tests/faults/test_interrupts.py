@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from between_steps import at_step
 from loopback import Conversation, LoopbackServer
 from patience import PATIENCE
-from sessions import kinds, request, step, write
+from sessions import kinds, record, request, step, write
 from vesselog import AsyncClient, Client, Recording, verify
 from vesselog.core.client import driver, hand_over, loop_thread
 from vesselog.core.client import stream as sync_stream
@@ -45,6 +46,7 @@ ACTS: dict[str, Callable[[Session, Writer], object]] = {
     "frames": lambda _, writer: write(writer, [step(1), step(2)]),
     "response": lambda _, writer: writer.response(200, {}),
     "end": lambda _, writer: writer.end("complete"),
+    "close": lambda session, writer: (writer.end("complete"), session.close()),
 }
 
 
@@ -65,6 +67,32 @@ def test_an_interrupt_at_any_moment_leaves_a_whole_file(tmp_path: Path, act: str
         if moment and not was:
             break
     assert moment > 30, "it was never interrupted"
+
+
+# An interrupt may come between a file and its `with`: then it is the collector that closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("closed", [True, False])
+def test_an_interrupt_at_any_moment_of_going_on_with_a_file_harms_nothing(
+    tmp_path: Path, *, closed: bool
+) -> None:
+    for moment in count(0, 1 if closed else 7):  # reading a file takes many steps
+        path = record(tmp_path, str(moment), closed=closed)
+        if not closed:
+            path.write_bytes(path.read_bytes()[:-30])  # a torn tail, and a call without an end
+        was = interrupted(lambda: Session.open(tmp_path, path.stem).close(), moment)
+        # A copy: an interrupt between two instructions may leave the lock to the process.
+        again = path.rename(tmp_path / "left.jsonl").with_name("again.jsonl")
+        shutil.copy(tmp_path / "left.jsonl", again)
+        session = Session.open(tmp_path, "again")
+        session.begin(request()).end("complete")
+        session.close()
+        assert verify(again).ok, (moment, verify(again).findings)
+        assert kinds(again)[-3:] == ["request", "end complete", "close"]
+        assert kinds(again).count("end crashed") == (not closed)
+        again.unlink()
+        if moment and not was:
+            break
+    assert moment > 100, "it was never interrupted"
 
 
 def answer(talk: Conversation) -> None:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,9 +37,11 @@ from vesselog import (
     rederive,
     salvage,
 )
+from vesselog.core.clock import SYSTEM_CLOCK
 from vesselog.core.truth import fsync_thread
 from vesselog.core.truth.files import sync_file
 from vesselog.core.truth.session import Session
+from vesselog.core.truth.session_pool import Entry, SessionPool
 from vesselog.vessels.ollama import Ollama
 
 __all__ = ["Telling", "TellingSyncs", "synced", "told"]
@@ -331,6 +334,33 @@ def contend(folder: str, acks: str, *, name: str, prompt: str, calls: int, refus
         session.close()
         written += 1
     Path(refusals).write_text(str(refused))
+
+
+def race(*, folder: str, name: str, prompt: str, turns: int, acks: str, wait: bool) -> None:
+    """Write so many calls, each in a turn of its own. wait: by a client's `lock_wait`."""
+    tell = Telling(acks)
+    body = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
+
+    def turn(session: Session | Entry) -> None:
+        writer = session.begin(sessions.request(body))
+        for chunk in sessions.write(writer, [sessions.step(0, "0 ", line(prompt, 0))]):
+            tell(writer.path, writer.call, chunk)
+        writer.end("complete")
+        session.close()
+
+    async def take_turns() -> None:
+        pool = SessionPool(Path(folder), "process", SYSTEM_CLOCK, PATIENCE)
+        for _ in range(turns):
+            turn(await pool.open(name))
+
+    if wait:
+        asyncio.run(take_turns())
+        return
+    written = 0
+    while written < turns:
+        with suppress(RecordingLockedError):
+            turn(Session.open(Path(folder), name))
+            written += 1
 
 
 def derive(*, how: str, path: str, out: str) -> None:

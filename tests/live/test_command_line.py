@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from commands import command, json_lines, start
-from model_servers import STORY, ModelServer
+from model_servers import GREETING, STORY, ModelServer
+from terminal import terminal
 from vesselog import Recording, verify
 
 pytestmark = pytest.mark.live
@@ -76,3 +77,30 @@ def test_a_server_that_dies_in_mid_answer(own_llama: ModelServer) -> None:
     assert told.startswith("error · ")
     assert "broke in the middle of the answer" in complaint
     assert only_call() == "error"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals of POSIX")
+def test_a_conversation_with_one_model_and_then_another(ollama: ModelServer) -> None:
+    """A stopped answer is part of what the next model is told."""
+    named = ("--session", "talk", "--base-url", ollama.url)
+    with terminal("chat", "ollama/endless", *named) as screen:
+        screen.expect(">>> ")
+        screen.type("Go on\n")
+        screen.expect("An endless answer: one, two")
+        screen.press_ctrl_c()
+        assert "cancelled · " in screen.expect(">>> ")
+        screen.type("/bye\n")
+        assert screen.ended() == 0
+    with terminal("chat", "openai/think", *named) as screen:
+        screen.expect("1 earlier question")
+        screen.expect(">>> ")
+        screen.type("Hello\n")
+        screen.expect(GREETING)
+        screen.expect(">>> ")
+        screen.type("/bye\n")
+        assert screen.ended() == 0
+    first, second = Recording("recordings/talk.jsonl").calls()
+    assert (first.outcome, second.outcome) == ("cancelled", "complete")
+    sent = second.request["body"]["messages"]
+    assert [each["role"] for each in sent] == ["user", "assistant", "user"]
+    assert sent[1]["content"] == first.completion().text

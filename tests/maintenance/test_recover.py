@@ -36,8 +36,8 @@ def test_a_torn_tail_is_put_aside_and_the_call_has_crashed(tmp_path: Path) -> No
     assert (report.aside, report.torn, report.crashed) == (aside, aside.stat().st_size, (1,))
     assert report.changed
     assert not report.emptied
-    assert kinds(path)[-2:] == ["open", "end crashed"]
-    assert read(path)[-2]["torn"] == report.torn
+    assert kinds(path)[-3:] == ["open", "end crashed", "close"]
+    assert read(path)[-3]["torn"] == report.torn
     assert path.read_bytes()[: len(before) - report.torn] + aside.read_bytes() == before
     assert verify(path).ok
     assert not recover(path).changed
@@ -48,7 +48,7 @@ def test_a_call_without_an_end_alone_is_enough(tmp_path: Path) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     report = recover(path)
     assert (report.torn, report.aside, report.crashed) == (0, None, (1,))
-    assert kinds(path)[-1] == "end crashed"
+    assert kinds(path)[-2:] == ["end crashed", "close"]
 
 
 def test_any_name_will_do(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         recover(session.path)
     writer.end("complete")
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete"]
+    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete", "close"]
 
 
 def test_damage_is_not_for_recovery(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def recorded(
     session.close()
     if outcome is None:
         lines = session.path.read_bytes().splitlines(keepends=True)
-        session.path.write_bytes(b"".join(lines[:-1]))
+        session.path.write_bytes(b"".join(lines[:-2]))
     return session.path
 
 
@@ -109,8 +109,8 @@ def test_a_better_vessel_makes_other_chunks_of_the_same_frames(
     (call,) = Recording(new).calls()
     assert call.completion().text == "HELLO"
     assert call.request["vessel_version"] == "9.9"
-    assert after[-1]["usage"] == {"output_tokens": 2}
-    metrics = after[-1]["metrics"]
+    assert after[-2]["usage"] == {"output_tokens": 2}
+    metrics = after[-2]["metrics"]
     assert (metrics["duration"], metrics["time_to_first_chunk"]) == (3.0, 0.75)
     assert metrics["output_tokens_per_second"] == 2.0
 
@@ -120,20 +120,20 @@ def test_an_answer_that_is_whole_today_is_complete(tmp_path: Path) -> None:
     report, new = rederived(path)
     assert report.outcomes == [(1, "truncated", "complete")]
     assert [call.outcome for call in Recording(new).calls()] == ["complete"]
-    assert "error" not in read(new)[-1]
+    assert "error" not in read(new)[-2]
 
 
 def test_an_answer_that_is_not_whole_today_is_not_complete(tmp_path: Path) -> None:
     report, new = rederived(recorded(tmp_path, [said("Hi")]))
     assert report.outcomes == [(1, "complete", "truncated")]
-    assert read(new)[-1]["error"]["type"] == "TruncatedError"
+    assert read(new)[-2]["error"]["type"] == "TruncatedError"
 
 
 @pytest.mark.parametrize("outcome", ["cancelled", "abandoned", "crashed"])
 def test_what_became_of_the_call_is_a_fact(tmp_path: Path, outcome: Outcome) -> None:
     report, new = rederived(recorded(tmp_path, [said("Hi"), LAST], outcome))
     assert report.outcomes == []
-    assert read(new)[-1]["outcome"] == outcome
+    assert read(new)[-2]["outcome"] == outcome
 
 
 def test_a_call_without_an_end_gets_none(tmp_path: Path) -> None:

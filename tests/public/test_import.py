@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from house import DEPENDENCIES, EXTRAS, ROOMS, module_name, sources
+from house import DEPENDENCIES, EXTRAS, MADE_OF_EXTRAS, ROOMS, module_name, sources
 from patience import PATIENCE
 
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios"}
@@ -42,9 +42,10 @@ def run(code: str, folder: Path) -> str:
 
 
 def everything_but(*rooms: str) -> str:
-    """Code that imports every module of the library outside these rooms, but for the extra's."""
+    """Code that imports every module outside these rooms, but for those made of an extra."""
     paths = sources(*[room for room in ROOMS if room not in rooms])
-    names = [module_name(path) for path in paths if path.stem not in {"__main__", "fast_transport"}]
+    programs = {path for path in paths if path.stem == "__main__"}
+    names = [module_name(path) for path in paths if path not in programs | MADE_OF_EXTRAS]
     assert "vesselog.core.chunk" in names
     return "\n".join(f"import {name}" for name in names)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import ollama
@@ -15,7 +16,8 @@ import openai
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
-from sessions import ManualClock, request, step, write
+from patience import PATIENCE
+from sessions import NOON, ManualClock, request, step, write
 from vesselog import (
     Client,
     Completion,
@@ -29,6 +31,8 @@ from vesselog import (
     StreamChunk,
     VesselogError,
 )
+from vesselog.core.replay import recorded_requests
+from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 from vesselog.server import on_loopback, replay_app
 from vesselog.vessels import Ollama, OpenAI
@@ -315,6 +319,55 @@ def test_by_route_any_request_gets_the_next_answer_round_and_round(tmp_path: Pat
             client.complete("lab/m", prompt="another route")
 
 
+def test_with_repeat_the_last_answer_is_given_again(tmp_path: Path) -> None:
+    path = recorded(tmp_path, *answers("a", "b"), prompts=("hi", "hi"))
+    with served(path, repeat=True) as url, client_of(url) as client:
+        assert [client.complete("lab/m", "hi").text for _ in range(4)] == ["a", "b", "b", "b"]
+        with pytest.raises(ProviderError, match="differs in body"):
+            client.complete("lab/m", "never asked")
+
+
+async def test_looking_for_an_answer_stops_neither_playing_nor_other_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last recording cannot be read on until the others were played."""
+    for hour, model in enumerate(("played", "found", "looked for")):
+        session = Session.open(tmp_path, f"s{hour}", clock=ManualClock(NOON + hour * 3_600 * 10**6))
+        writer = session.begin(request({"model": model}))
+        writer.response(200, {})
+        write(writer, [step(0), step(1)])
+        writer.end("complete")
+        session.close()
+    looking, go_on, playing, play_on = (threading.Event() for _ in range(4))
+
+    def slow(path: Path) -> BinaryIO:
+        if path.name == "s2.jsonl" and begun:
+            looking.set()
+            assert go_on.wait(PATIENCE)
+        return open_recording(path)
+
+    async def sleep(_: float) -> None:
+        playing.set()
+        await asyncio.to_thread(play_on.wait, PATIENCE)
+
+    begun = False
+    monkeypatch.setattr(recorded_requests, "open_recording", slow)
+    app = replay_app([tmp_path], sleep=sleep)
+    one, two, three = Seat(), Seat(), Seat()
+    plays = asyncio.create_task(one.ask(app, b'{"model":"played"}'))
+    assert await asyncio.to_thread(playing.wait, PATIENCE)
+    begun = True
+    looks = asyncio.create_task(two.ask(app, b'{"model":"looked for"}'))
+    assert await asyncio.to_thread(looking.wait, PATIENCE)
+    play_on.set()
+    await plays
+    assert [what for _, what in one.sent] == ["start", "body", "body", "body"]
+    assert not looks.done()
+    go_on.set()
+    await asyncio.gather(looks, three.ask(app, b'{"model":"found"}'))
+    assert len(two.sent) == len(three.sent) == 4
+
+
 def test_an_attempt_that_never_got_an_answer_is_left_out(tmp_path: Path) -> None:
     session = Session.open(tmp_path, "s")
     for attempt in range(2):
@@ -477,8 +530,6 @@ def test_without_the_extra_one_sentence_says_what_to_install(
 
 
 def test_the_port_is_free_again_and_the_thread_gone(tmp_path: Path) -> None:
-    import threading
-
     before = threading.active_count()
     with served(recorded(tmp_path, *answers("a"))) as url:
         assert httpx.get(f"{url}/api/tags", trust_env=False).status_code == 200

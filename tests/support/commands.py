@@ -12,7 +12,7 @@ from typing import Any
 
 from loopback import LoopbackServer
 from patience import PATIENCE
-from sessions import request, step, write
+from sessions import cut_close, request, step, write
 from vesselog.core.completion import Outcome
 from vesselog.core.errors import VesselogError
 from vesselog.core.truth.session import Session
@@ -62,7 +62,7 @@ def recording(
     error: VesselogError | None = None,
     prompt: str = "Say hello",
 ) -> Path:
-    """One more call in a session. outcome: None takes the end away, as a kill would."""
+    """One more call in a session that is not closed. outcome: None takes the end away, too."""
     session = Session.open(folder, name)
     body = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
     writer = session.begin(request(body))
@@ -70,6 +70,7 @@ def recording(
     write(writer, (step(seq, text) for seq, text in enumerate(texts)))
     writer.end(outcome or "complete", error=error)
     session.close()
+    cut_close(session.path)
     if outcome is None:
         *lines, _end, _empty = session.path.read_bytes().split(b"\n")
         session.path.write_bytes(b"\n".join([*lines, b""]))

@@ -20,12 +20,19 @@ DEPENDENCIES = {"httpx", "httpx_sse", "orjson", "pydantic"}
 EXTRAS = {
     "aiohttp",
     "httpx_aiohttp",
+    "inotify_simple",
     "ollama",
     "openai",
     "requests",
     "starlette",
     "urllib3",
     "uvicorn",
+}
+# The files that are made of an extra, and imported by who has it.
+MADE_OF_EXTRAS = {
+    ROOT / "core/http/fast_transport.py",
+    ROOT / "server/event_stream.py",
+    ROOT / "server/session_routes.py",
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sessions import request
 from vesselog import Recording, diff, follow, recover, rederive, replay, salvage, verify
-from vesselog.core.truth.answer_index import AnswerIndex
-from vesselog.maintenance.listing import list_recordings, summarize
+from vesselog.core.replay.answer_index import AnswerIndex
+from vesselog.core.truth.session_list import list_sessions, summarize
 from vesselog.server import replay_app
 
 __all__ = ["DEEP", "uses"]
@@ -72,12 +72,12 @@ def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
         "frames": lambda path, _: [*Recording(path).frames(), *Recording(path).chunks()],
         "replay": lambda path, _: list(replay(path, "max")),
         "replay at its pace": lambda path, _: list(replay(path, 0.01, sleep=sleep)),
-        "follow": lambda path, _: list(follow(path, sleep=sleep)),
+        "follow": lambda path, _: list(follow(path)),
         "play": lambda path, _: asyncio.run(play(path)),
         "diff": lambda path, _: [each.to_dict() for each in diff(path, whole)],
         "diff, the other way": lambda path, _: [each.to_dict() for each in diff(whole, path)],
-        "summarize": lambda path, _: summarize(path).to_dict(),
-        "list": lambda path, _: list(list_recordings(path.parent)),
+        "summarize": lambda path, _: json.dumps(summarize(path).to_dict()),
+        "list": lambda path, _: list(list_sessions(path.parent)),
         "match": lambda path, _: AnswerIndex(path).answer("", request()),
         "salvage": salvaged,
         "rederive": rederive,

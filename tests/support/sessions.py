@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.jsontext import dumps
-from vesselog.core.truth.compare_requests import request_key
+from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import check_line, parse_line
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_file import Writer
@@ -65,21 +66,38 @@ def write(writer: Writer, steps: Iterable[Step]) -> list[StreamChunk]:
         with writer.write_lock as t:
             writer.frames([each], t)
         seen += [
-            StreamChunk(**fields, t=(t - writer.started) / 1e6, raw=each.frame.text)  # type: ignore[arg-type]
+            StreamChunk(
+                **fields,  # type: ignore[arg-type]
+                call=writer.call,
+                t=(t - writer.started) / 1e6,
+                raw=each.frame.text,
+            )
             for fields in each.fields
         ]
     return seen
 
 
-def record(folder: Path, name: str = "a", texts: Iterable[str] = ("Hel", "lo")) -> Path:
-    """A session with one complete call."""
+def record(
+    folder: Path, name: str = "a", texts: Iterable[str] = ("Hel", "lo"), *, closed: bool = False
+) -> Path:
+    """A session with one complete call; unless it is closed, as a writer that died leaves it."""
     session = Session.open(folder, name)
     writer = session.begin(request())
     writer.response(200, {"content-type": "application/x-ndjson"})
     write(writer, (step(seq, text) for seq, text in enumerate(texts)))
     writer.end("complete")
     session.close()
+    if not closed:
+        cut_close(session.path)
     return session.path
+
+
+def cut_close(path: Path) -> None:
+    """Take the `close` line away, as if the last writer had died before it."""
+    content = path.read_bytes()
+    start = content.rindex(b"\n", 0, -1) + 1
+    assert content.startswith(b'{"type":"close"', start)
+    os.truncate(path, start)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -114,7 +114,7 @@ def _plain(chat: ChatRequest) -> Any:
     said = [
         {
             "role": message.role,
-            "text": message.text,
+            "text": message.text if message.text.strip() else "",  # which Anthropic refuses
             "images": [part.image_url.url.partition(",")[2] for part in message.images],
             "calls": [_call(call) for call in message.tool_calls or ()],
             "result_of": message.tool_call_id or "",

@@ -70,6 +70,40 @@ class TestOnce:
                 assert await anext(stream, None) is None
                 assert len(server.requests) == 1
 
+    async def test_what_came_together_is_ready_together(self, *, fast: bool):
+        """It is handed out then: iteration goes on behind it, and the sum has it."""
+        more = threading.Event()
+
+        def in_two_reads(conversation: Conversation) -> None:
+            lines = ollama_lines("a", "b", "c")
+            conversation.begin()
+            conversation.chunk(lines[0] + lines[1])
+            assert more.wait(PATIENCE)
+            conversation.chunk(lines[2] + lines[3])
+            conversation.end()
+
+        with LoopbackServer([in_two_reads]) as server:
+            async with client_of(server, fast=fast) as client:
+                stream = client.stream("lab/m", "hi")
+                assert stream.ready() == []
+                chunks = aiter(stream)
+                assert (await anext(chunks)).text == "a"
+                assert [chunk.text for chunk in stream.ready()] == ["b"]
+                assert stream.ready() == []
+                more.set()
+                assert [chunk.text async for chunk in chunks] == ["c", ""]
+                assert stream.completion.text == "abc"
+
+    async def test_a_cancelled_stream_has_nothing_ready(self, *, fast: bool):
+        with LoopbackServer([talks_on]) as server:
+            async with (
+                client_of(server, fast=fast) as client,
+                client.stream("lab/m", "hi") as stream,
+            ):
+                await anext(stream)
+                stream.cancel()
+                assert stream.ready() == []
+
     async def test_it_is_entered_once(self, *, fast: bool):
         with LoopbackServer([answer]) as server:
             async with client_of(server, fast=fast) as client:

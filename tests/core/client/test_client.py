@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -56,6 +57,25 @@ class TestStream:
             assert (
                 heard.stream.path == Path("recordings").absolute() / f"{completion.session}.jsonl"
             )
+
+    def test_a_sessions_streams_are_stopped_by_its_name(self, kind: str, model: str):
+        left = threading.Event()
+
+        def begins(conversation: Conversation) -> None:
+            conversation.begin()
+            conversation.chunk(conversation.frames("Hi", "")[0])
+            conversation.wait_for_hangup()
+            left.set()
+
+        with LoopbackServer([begins]) as server, talking(kind, server) as talker:
+            seen = threading.Event()
+            stream = talker.stream(model, session="mine")
+            heard = talker.begin(stream, lambda _: seen.set())
+            assert seen.wait(PATIENCE)
+            assert talker.client.stop("others") == 0
+            assert talker.client.stop("mine") == 1
+            heard.result(PATIENCE).check("cancelled")
+            assert left.wait(PATIENCE)
 
     def test_asks_for_a_stream_in_json(self, kind: str, model: str):
         with LoopbackServer([answer]) as server, talking(kind, server) as talker:

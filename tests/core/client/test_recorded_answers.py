@@ -22,8 +22,9 @@ from vesselog import (
     StreamChunk,
     TruncatedError,
 )
-from vesselog.core.truth import recorded_requests, recording
-from vesselog.core.truth.answer_index import AnswerIndex
+from vesselog.core.replay import recorded_requests
+from vesselog.core.replay.answer_index import AnswerIndex
+from vesselog.core.truth import recording
 from vesselog.core.truth.scan import open_recording
 from vesselog.vessels import Ollama
 

@@ -11,8 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from vesselog import RecordingLockedError
 from vesselog.core.truth import file_lock
-from vesselog.core.truth.file_lock import has_writer, lock_file, try_lock
+from vesselog.core.truth.file_lock import (
+    LockedByReaderError,
+    has_writer,
+    lock_file,
+    try_lock,
+)
 from vesselog.core.truth.files import create_file, open_file
 
 
@@ -20,7 +26,7 @@ from vesselog.core.truth.files import create_file, open_file
 def locked(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     path = tmp_path / "a.jsonl"
     fd = create_file(path)
-    assert lock_file(fd)
+    lock_file(fd, path)
     yield path, fd
     os.close(fd)
 
@@ -28,7 +34,8 @@ def locked(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 def test_a_second_writer_is_refused_until_the_first_is_gone(locked: tuple[Path, int]) -> None:
     path, _fd = locked
     other = open_file(path)
-    assert not lock_file(other)
+    with pytest.raises(RecordingLockedError):
+        lock_file(other, path)
     assert has_writer(path)
     os.close(other)
     assert has_writer(path), "closing another descriptor of the file does not drop the lock"
@@ -52,8 +59,20 @@ def test_a_readers_question_does_not_keep_a_writer_out(
         passed += seconds
 
     monkeypatch.setattr(file_lock, "time", SimpleNamespace(monotonic=lambda: passed, sleep=sleep))
-    assert lock_file(fd)
+    lock_file(fd, path)
     assert 0.08 <= passed < 0.1
+    os.close(fd)
+
+
+def test_a_readers_question_is_told_from_a_writer_without_waiting(tmp_path: Path) -> None:
+    """For the event loop, which waits in its own way."""
+    path = tmp_path / "a.jsonl"
+    fd, probe = create_file(path), os.open(path, os.O_RDONLY)
+    assert try_lock(probe, shared=True)
+    with pytest.raises(LockedByReaderError):
+        lock_file(fd, path, wait=False)
+    os.close(probe)
+    lock_file(fd, path, wait=False)
     os.close(fd)
 
 
@@ -77,7 +96,8 @@ def test_another_writers_lock_is_not_waited_for(
     monkeypatch.setattr(file_lock, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
     path, _ = locked
     other = open_file(path)
-    assert not lock_file(other)
+    with pytest.raises(RecordingLockedError):
+        lock_file(other, path)
     os.close(other)
 
 

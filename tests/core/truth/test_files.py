@@ -22,7 +22,7 @@ from vesselog.core.truth.files import (
 def locked(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     fd = create_file(path)
-    assert lock_file(fd)
+    lock_file(fd, path)
     yield path, fd
     os.close(fd)
 

@@ -253,7 +253,7 @@ end(*parents)
 """
     run(script, str(tmp_path))
     for name in ("parent", "child"):
-        assert kinds(tmp_path / f"{name}.jsonl")[-1] == "end complete"
+        assert kinds(tmp_path / f"{name}.jsonl")[-2:] == ["end complete", "close"]
 
 
 @pytest.mark.parametrize("left", ["open", "closed", "running"])

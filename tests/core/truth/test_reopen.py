@@ -51,8 +51,8 @@ def test_going_on_continues_numbers_calls_and_time(tmp_path: Path) -> None:
     writer.end("complete")
     session.close()
     assert [line["t"] for line in read(session.path)[1:]] == [
-        *(0, 0, 0),
-        *(3_598_000_000, 3_599_000_000, 3_599_000_000),
+        *(0, 0, 0, 0),
+        *(3_598_000_000, 3_599_000_000, 3_599_000_000, 3_599_000_000),
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_clock_that_stepped_back_does_not_turn_time_back(tmp_path: Path) -> No
     session = Session.open(tmp_path, "a", clock=ManualClock(NOON - 3_600_000_000))
     session.begin(request()).end("complete")
     session.close()
-    assert read(session.path)[-1]["t"] == 5_000_000
+    assert read(session.path)[-2]["t"] == 5_000_000
 
 
 def test_calls_without_an_end_are_ended_as_crashed(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_calls_without_an_end_are_ended_as_crashed(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
     Session.open(tmp_path, "a").close()
-    assert kinds(path)[-2:] == ["open", "end crashed"]
+    assert kinds(path)[-3:] == ["open", "end crashed", "close"]
     whole = parse_end(lines[-1])
-    crashed = read(path)[-1]
+    crashed = read(path)[-2]
     assert {key: crashed[key] for key in ("frames", "bytes", "sha256")} == whole
 
 
@@ -101,7 +101,7 @@ def test_a_tail_of_zeros_and_line_feeds_is_torn_too(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"\0\0\n\0\0\n\n\0")
     Session.open(tmp_path, "a").close()
-    assert read(path)[-1]["torn"] == 8
+    assert read(path)[-2]["torn"] == 8
 
 
 @pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe"])
@@ -191,7 +191,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, *, named_first: bool) -> Non
     write(writer, [step(0)])
     writer.end("complete")
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete"]
+    assert kinds(session.path) == ["session", "open", "request", "frame", "end complete", "close"]
 
 
 def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
@@ -212,4 +212,4 @@ sys.stdin.read()
     child.kill()
     child.communicate()
     Session.open(tmp_path, "a").close()
-    assert kinds(tmp_path / "a.jsonl")[-2:] == ["open", "end crashed"]
+    assert kinds(tmp_path / "a.jsonl")[-3:] == ["open", "end crashed", "close"]

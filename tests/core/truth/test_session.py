@@ -46,7 +46,7 @@ def test_a_call_is_written_as_the_format_says(tmp_path: Path) -> None:
     writer.end("complete", usage={"output_tokens": 1}, metrics={"chunks": 1})
     session.close()
 
-    header, opened, asked, answered, frame, end = (
+    header, opened, asked, answered, frame, end, closed = (
         {key: value for key, value in line.items() if key != "crc"} for line in read(session.path)
     )
     assert session.path == tmp_path / "chat-42.jsonl"
@@ -100,6 +100,13 @@ def test_a_call_is_written_as_the_format_says(tmp_path: Path) -> None:
         "usage": {"output_tokens": 1},
         "metrics": {"chunks": 1},
     }
+    assert closed == {
+        "type": "close",
+        "n": 6,
+        "t": 750_000,
+        "calls": 1,
+        "opened": "2027-01-15T08:00:00.000000Z",
+    }
 
 
 def test_everything_that_is_special_about_a_frame_is_written(tmp_path: Path) -> None:
@@ -134,7 +141,7 @@ def test_frames_that_came_together_share_one_write(
     monkeypatch.undo()
     writer.end("complete")
     session.close()
-    assert read(session.path)[-1]["frames"] == 3
+    assert read(session.path)[-2]["frames"] == 3
 
 
 def test_an_error_is_kept_with_the_end(tmp_path: Path) -> None:
@@ -142,7 +149,7 @@ def test_an_error_is_kept_with_the_end(tmp_path: Path) -> None:
     writer = session.begin(request())
     writer.end("error", error=ProviderError("no", status=503, code="busy", retryable=True))
     session.close()
-    assert read(session.path)[-1]["error"] == {
+    assert read(session.path)[-2]["error"] == {
         "type": "ProviderError",
         "status": 503,
         "code": "busy",
@@ -160,7 +167,7 @@ def test_only_the_first_end_counts(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="has ended"), writer.write_lock as t:
         writer.frames([step(0)], t)
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "end cancelled"]
+    assert kinds(session.path) == ["session", "open", "request", "end cancelled", "close"]
 
 
 def test_a_new_file_comes_with_its_first_request_in_one_write(
@@ -213,7 +220,7 @@ def test_a_request_that_json_cannot_hold_leaves_no_call_behind(tmp_path: Path) -
     writer = session.begin(request())
     writer.end("complete")
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "end complete"]
+    assert kinds(session.path) == ["session", "open", "request", "end complete", "close"]
 
 
 def test_two_calls_may_overlap(tmp_path: Path) -> None:
@@ -241,7 +248,8 @@ def test_a_session_is_closed_when_its_last_call_ends(tmp_path: Path) -> None:
     writer.end("complete")
     Session.open(tmp_path, "a").close()
     session.close()
-    assert kinds(session.path) == ["session", "open", "request", "end complete", "open"]
+    first = ["session", "open", "request", "end complete", "close"]
+    assert kinds(session.path) == [*first, "open", "close"]
 
 
 def test_a_relative_folder_is_resolved_once(
@@ -254,7 +262,7 @@ def test_a_relative_folder_is_resolved_once(
     session.begin(request()).end("complete")
     session.close()
     assert session.path == tmp_path / "recordings" / "a.jsonl"
-    assert kinds(session.path)[-1] == "end complete"
+    assert kinds(session.path)[-2:] == ["end complete", "close"]
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
@@ -375,7 +383,7 @@ def test_after_a_failed_write_the_session_takes_nothing_more(
     session.close()
     assert session.path.read_bytes() == before
     Session.open(tmp_path, "a").close()
-    assert kinds(session.path)[-3:] == ["open", "end crashed", "end crashed"]
+    assert kinds(session.path)[-4:] == ["open", "end crashed", "end crashed", "close"]
 
 
 def test_a_file_whose_first_write_failed_is_not_left_behind(
@@ -530,7 +538,7 @@ def test_a_dropped_writer_is_recorded_as_abandoned(tmp_path: Path) -> None:
     write(writer, [step(0)])
     session.close()
     del writer
-    assert kinds(session.path)[-1] == "end abandoned"
+    assert kinds(session.path)[-2:] == ["end abandoned", "close"]
     Session.open(tmp_path, "a").close()
 
 
@@ -645,7 +653,7 @@ session.close()
     child = start(program)
     finish(child)
     assert child.returncode == 0
-    assert kinds(tmp_path / "a.jsonl") == ["session", "open", "request", "frame", "end complete"]
+    assert kinds(tmp_path / "a.jsonl")[-3:] == ["frame", "end complete", "close"]
 
 
 def test_a_file_deleted_under_way_is_noticed_at_the_end(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Which recorded answer a request gets, and giving it again."""

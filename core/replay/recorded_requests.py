@@ -1,0 +1,177 @@
+"""The requests in some recordings, in the order in which they were recorded, read lazily.
+
+A recording is read once all requests that may be older have been given out. Its beginning is the
+time in its generated name, or else in its `open` line. Frames are passed over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from ..clock import parse_timestamp
+from ..errors import RecordingError
+from ..truth.files import explained
+from ..truth.recording import RecordedCall, Recording
+from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..truth.session_names import SUFFIX, time_in_name
+from .compare_requests import request_key
+
+__all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
+
+_LOGGER = logging.getLogger("vesselog")
+_SKIPPED = "not used for replay: %s"
+
+
+# Where a call's request line is: its file, its call, its first byte, its number. There may be very
+# many, and the garbage collector passes over a plain tuple of plain values.
+_Place = tuple[str, int, int, int]
+
+
+@dataclass(slots=True)
+class RecordedRequest:
+    """A request and its retries.
+
+    wall: when it was recorded, in microseconds since 1970. place: where its last attempt is.
+    answered: an attempt got a response.
+    """
+
+    wall: int
+    key: str
+    method: str
+    route: str
+    vessel: str | None
+    model: str | None
+    place: _Place
+    answered: bool = False
+
+    def call(self) -> RecordedCall:
+        """The last attempt, which is the answer. Raises RecordingError if it cannot be read."""
+        path, call, offset, number = self.place
+        recording = Recording(path)
+        line = next(recording.scanned(offset, number - 1), None)
+        if line is None or line.fields.get("call") != call:
+            raise RecordingError(f"{path} was changed while answers were taken from it")
+        return RecordedCall(recording, line)
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The files in a folder that are named like recordings, by name. Raises RecordingError."""
+    with explained(f"read {folder}"):
+        names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
+    return [folder / name for name in names]
+
+
+def recorded_requests(
+    paths: Iterable[Path], *, each_attempt: bool
+) -> Iterator[RecordedRequest | None]:
+    """The requests in files, and in those in folders that can be read; the others are logged.
+
+    None: there is more to read before the next one; each step takes a moment. each_attempt: a retry
+    is a request of its own. Raises RecordingError if a file that is named cannot be read.
+    """
+    unread: list[tuple[int, str, bool]] = []
+    for named in paths:
+        lenient = named.is_dir()
+        for path in recordings_in(named) if lenient else (named,):
+            try:
+                unread.append((_begins(path), str(path), lenient))
+            except RecordingError as error:
+                if not lenient:
+                    raise
+                _LOGGER.warning(_SKIPPED, error)
+            yield None
+    unread.reverse()
+    unread.sort(key=lambda each: each[0], reverse=True)  # with equal times, the first path is last
+    found: list[tuple[int, int, RecordedRequest]] = []
+    order = count()  # requests of the same microsecond stay in the order of their files
+    while unread:
+        _, name, lenient = unread.pop()
+        try:
+            for request in _requests_in(Path(name), each_attempt=each_attempt):
+                heappush(found, (request.wall, next(order), request))
+        except RecordingError as error:
+            if not lenient:
+                raise
+            _LOGGER.warning(_SKIPPED, error)
+        while found and (not unread or found[0][0] <= unread[-1][0]):
+            yield heappop(found)[2]
+        yield None
+
+
+def method_of(request: Mapping[str, Any]) -> str:
+    """The HTTP method in a request line, POST if there is none."""
+    return str(request.get("method", "POST")).upper()
+
+
+def route_of(request: Mapping[str, Any]) -> str:
+    """The path of the URL in a request line."""
+    try:
+        return urlsplit(str(request.get("url", ""))).path or "/"
+    except ValueError:  # something that is no URL, such as http://[
+        return "/"
+
+
+def _begins(path: Path) -> int:
+    """A time before the recording's first request, in microseconds since 1970."""
+    named = time_in_name(path.stem)
+    if named is not None:
+        return named
+    with open_recording(path) as file:
+        for line in scan(file, path, frames=False):
+            if not isinstance(line, Torn) and line.fields["type"] == "open":
+                return parse_timestamp(line.fields.get("at")) or 0
+    return 0
+
+
+def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
+    """The requests in one recording, in its order."""
+    requests: list[RecordedRequest] = []
+    running: dict[int, RecordedRequest] = {}
+    begun: int | None = None
+    with open_recording(path) as file:
+        for line in scan(file, path, frames=False):
+            if isinstance(line, Torn):
+                break
+            fields, call = line.fields, line.fields.get("call")
+            if fields["type"] == "open" and begun is None:
+                begun = parse_timestamp(fields.get("at"))
+            elif type(call) is not int:
+                continue
+            elif fields["type"] == "response" and call in running:
+                running[call].answered = True
+            elif fields["type"] == "request":
+                first = fields.get("retry_of")
+                request = running.get(first) if type(first) is int and not each_attempt else None
+                place = str(path), line.call, line.offset, line.number
+                if request is None:
+                    request = _request(line, begun or 0, place)
+                    requests.append(request)
+                request.place = place
+                running[call] = request
+    return requests
+
+
+def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
+    fields = line.fields
+    route, key = route_of(fields), fields.get("key")
+    vessel, model = fields.get("vessel"), fields.get("model")
+    if not isinstance(key, str):
+        body = fields.get("body")
+        key = request_key(route, cast("dict[str, Any]", body) if isinstance(body, dict) else None)
+    return RecordedRequest(
+        wall=begun + line.t,
+        key=key,
+        method=method_of(fields),
+        route=route,
+        vessel=vessel if isinstance(vessel, str) else None,
+        model=model if isinstance(model, str) else None,
+        place=place,
+    )

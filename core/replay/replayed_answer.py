@@ -1,0 +1,255 @@
+"""The answers of a client that replays: the stored chunks, and none of the network.
+
+Where the client records, an answer is recorded again, and each chunk is in the new recording before
+it is handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..clock import Clock
+from ..completion import Metrics, Outcome
+from ..errors import ConfigurationError, RecordingError, VesselogError
+from ..exchange import Step
+from ..metrics import Meter
+from ..native import NativeMessages, natives_of
+from ..truth.fsync_thread import SyncedFile
+from ..truth.recorded_frame import RecordedFrame
+from ..truth.recording import RecordedCall, outcome_of
+from ..truth.session_pool import Entry
+from .answer_copy import AnswerCopy
+from .answer_index import AnswerIndex
+from .pace import Pace, Speed, checked_speed
+
+__all__ = ["RecordedFacts", "ReplayedAnswer", "Replaying"]
+
+
+@dataclass(slots=True)
+class RecordedFacts:
+    """What is known of a replayed stream: what its recording says, once it was found."""
+
+    session: str | None = None
+    path: Path | None = None
+    call: int | None = None
+    metrics: Metrics | None = None
+    vessel: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
+    outcome: Outcome | None = None
+    error: VesselogError | None = None
+
+
+class Replaying:
+    """How a client replays. running: the streams that have not ended.
+
+    Raises ConfigurationError, RecordingError.
+    """
+
+    def __init__(self, path: Path, speed: Speed | None, *, repeat: bool, clock: Clock) -> None:
+        self.speed = checked_speed(0 if speed is None else speed)
+        self.answers = AnswerIndex(path, repeat=repeat)
+        self.clock = clock
+        self.running: set[ReplayedAnswer] = set()
+
+    @classmethod
+    def of(
+        cls, path: Path | None, speed: Speed | None, *, repeat: bool, clock: Clock
+    ) -> Replaying | None:
+        """None without a path; then ConfigurationError for what only a replay can have."""
+        if path is not None:
+            return cls(path, speed, repeat=repeat, clock=clock)
+        for name, given in {"speed": speed is not None, "repeat": repeat is not False}.items():
+            if given:
+                raise ConfigurationError(
+                    f"{name} is a setting of replay: give replay=", setting=name
+                )
+        return None
+
+    def leave(self) -> None:
+        """Cancel the streams that have not ended. Safe in a signal handler."""
+        for source in tuple(self.running):
+            source.cancel()
+
+
+class ReplayedAnswer:
+    """One recorded answer, found by the request's key. Nothing in here waits.
+
+    request: what its request line says, the key included.
+    """
+
+    def __init__(self, replaying: Replaying, request: Mapping[str, Any]) -> None:
+        self._replaying = replaying
+        self._asked = str(request["key"]), request
+        self._copy: AnswerCopy | None = None
+        self._recorded: RecordedCall  # once it is found, as the next two
+        self._frames: Iterator[RecordedFrame]
+        self._pace: Pace
+        self._next: RecordedFrame | None = None
+        self._last: RecordedFrame | None = None
+        self._finished = False
+        self._early: list[Step] = []
+        self._meter = Meter()
+        self.facts = RecordedFacts()
+
+    def leave(self) -> None:
+        """The caller wants no more. An answer that is whole already stays complete."""
+        whole = self.facts.outcome is None and self._is_whole()
+        self._leave("complete" if whole else "cancelled")
+
+    def cancel(self) -> None:
+        """End the stream. Safe from any thread and in a signal handler."""
+        self._leave("cancelled")
+
+    def abandon(self) -> None:
+        """Nobody holds the stream any more. Safe in a finaliser."""
+        self._leave("abandoned")
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Held by an async caller during `find`: the first to ask gets the first answer."""
+        return self._replaying.answers.turn(*self._asked)
+
+    def find(self) -> None:
+        """Find the answer. Raises ReplayMissError, RecordingError."""
+        facts, answers = self.facts, self._replaying.answers
+        try:
+            answers.look_for(*self._asked, lambda: facts.outcome is None)
+            if facts.outcome is not None:
+                return
+            recorded = answers.answer(*self._asked)
+            facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
+            facts.headers, facts.vessel = recorded.headers, recorded.vessel
+            facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
+        except VesselogError as error:
+            self.fail(error)
+            raise
+        self._recorded, self._frames = recorded, recorded.frames()
+        self._pace = Pace(self._replaying.speed, self._replaying.clock)
+        self._replaying.running.add(self)
+
+    def record(self, entry: Entry) -> None:
+        """Record the answer, once it is found, there too. Raises RecordingError."""
+        facts = self.facts
+        if facts.outcome is not None:  # the stream was left meanwhile
+            entry.close()
+            return
+        copy = AnswerCopy(self._recorded, entry, self._asked[1])
+        facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
+        self._copy = copy
+        if self.facts.outcome is not None:
+            self._let_go(self.facts.outcome)
+
+    def until_begin(self) -> float:
+        """Seconds until the answer begins, or is refused."""
+        if self.facts.outcome is not None:
+            return 0.0
+        recorded = self._recorded
+        t = recorded.responded if self._succeeded else recorded.ended or recorded.responded
+        return self._pace.wait(t - recorded.started)
+
+    def begin(self) -> None:
+        """The answer begins; one that was refused is read to its end, as a live one.
+
+        This and all that follows raises RecordingError, for `fail`.
+        """
+        if self.facts.outcome is None and self._copy is not None:
+            self._copy.respond()
+        while self.facts.outcome is None and not self._succeeded:
+            self._early += self._advance()
+
+    def until_next(self) -> float:
+        """Seconds until the next frame, or the end."""
+        if self._early or self.facts.outcome is not None or not self._replaying.speed:
+            return 0.0
+        self._next = next(self._frames, None)
+        due = self._recorded.ended if self._next is None else self._next.t
+        return self._pace.wait((due or 0) - self._recorded.started)
+
+    def take(self) -> list[Step]:
+        """The next frame's step, recorded; none when the answer is over."""
+        if self._early:
+            steps, self._early = self._early, []
+            return steps
+        return [] if self.facts.outcome is not None else self._advance()
+
+    def _advance(self) -> list[Step]:
+        frame, self._next = self._next or next(self._frames, None), None
+        if frame is None:
+            self._end()
+            return []
+        step = frame.step() if self._copy is None else self._copy.step(frame)
+        self._last = frame
+        self._finished |= any(chunk.finish_reason is not None for chunk in step.chunks)
+        self._meter.add([step], frame.t - self._recorded.started)
+        return [step]
+
+    @property
+    def gate(self) -> SyncedFile | None:
+        """What has to pass before a step is shown."""
+        return None if self._copy is None else self._copy.gate
+
+    @property
+    def _succeeded(self) -> bool:
+        status = (self._recorded.response or {}).get("status")
+        return isinstance(status, int) and 200 <= status < 300
+
+    def fail(self, error: VesselogError) -> None:
+        """The stream ends with this error, unless it was left meanwhile."""
+        if self.facts.outcome != "cancelled":
+            self._stop_at_last()
+            self.facts.outcome, self.facts.error = "error", error
+            self._let_go("error")
+
+    def _end(self) -> None:
+        facts, recorded = self.facts, self._recorded
+        error, outcome = recorded.error, outcome_of(recorded.end) or "truncated"
+        self._replaying.running.discard(self)
+        if self._copy is not None:
+            figures = self._meter.usage, facts.metrics
+            self._copy.end(outcome, *figures, error=error, natives=facts.natives)
+        if facts.outcome is None:
+            facts.error, facts.outcome = error, outcome
+
+    def _is_whole(self) -> bool:
+        """Whether what is left comes after the last finish reason: usage, a terminator."""
+        last = self._last
+        if last is None or not self._finished or self._recorded.outcome != "complete":
+            return False
+        with suppress(RecordingError):
+            later = (each for each in self._recorded.frames() if each.n > last.n)
+            return not any(fields.get("finish_reason") for each in later for fields in each.fields)
+        return False
+
+    def _leave(self, outcome: Outcome) -> None:
+        facts, natives = self.facts, self.facts.natives
+        if facts.outcome is not None:
+            return
+        self._stop_at_last()
+        if outcome == "complete":
+            facts.natives = natives
+        facts.outcome = outcome
+        self._let_go(outcome)
+        self.wake()
+
+    def _stop_at_last(self) -> None:
+        """What the recording says of the whole answer is not true of a part of it."""
+        if self.facts.path is not None:
+            age = 0 if self._last is None else self._last.t - self._recorded.started
+            self.facts.metrics = self._meter.metrics(age)
+        self.facts.natives = {}
+
+    def _let_go(self, outcome: Outcome) -> None:
+        """Have the end recorded, now or by whoever writes. Never blocks."""
+        self._replaying.running.discard(self)
+        if self._copy is not None:
+            facts = self.facts
+            figures = self._meter.usage, facts.metrics
+            self._copy.leave(outcome, *figures, error=facts.error, natives=facts.natives)
+
+    def wake(self) -> None:
+        """End a wait of `read` or `open`. Safe from any thread and in a signal handler."""
+        raise NotImplementedError

@@ -1,0 +1,135 @@
+"""An answer as a Starlette or FastAPI response.
+
+This file is made of Starlette, an extra: `vesselog.server` imports it when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Mapping
+from typing import Literal
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+
+from ..core.chunk import StreamChunk
+from ..core.client.async_stream import AsyncStream
+from ..core.errors import ConfigurationError
+from .answer_writer import RESPONSE_HEADERS
+from .asgi import Receive, Scope, Send
+from .delivery import Delivery
+from .protocols import Protocol, ProtocolName, protocol_of
+
+__all__ = ["EventStream"]
+
+# The answers whose client has left and that go on: an event loop only holds its tasks weakly.
+_DETACHED: set[asyncio.Task[None]] = set()
+
+
+class EventStream(Response):
+    """Sends an answer to a browser while it arrives: `return EventStream(client.stream(…))`.
+
+    stream: an AsyncStream that was not iterated yet; or a Follow, a Replay or any other async
+    iterable of chunks. It is closed at the end. protocol: how it is written; all protocols but
+    "text" end every answer with a terminal event. heartbeat: after so many seconds of silence a
+    comment keeps the connection open; None for never. on_disconnect: what a client that leaves
+    does: "cancel" cancels the request to the model at once, with "detach" the answer goes on in the
+    background, recorded, until it ends or the client that asked for it is closed.
+
+    An answer that fails before anything was sent has an error status; later it ends with an error
+    event. Either has a code, a fixed text and an id that is logged with the error. If the client
+    takes the answer slowly, it is read slowly from the model.
+    """
+
+    def __init__(
+        self,
+        stream: AsyncIterable[StreamChunk],
+        protocol: ProtocolName | Protocol = "vesselog",
+        *,
+        heartbeat: float | None = 15.0,
+        on_disconnect: Literal["cancel", "detach"] = "cancel",
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        """Raises ConfigurationError for a setting that cannot be used."""
+        if on_disconnect not in {"cancel", "detach"}:
+            raise ConfigurationError(
+                f'no on_disconnect {on_disconnect!r}: "cancel" or "detach"', setting="on_disconnect"
+            )
+        if heartbeat is not None and not heartbeat > 0:
+            raise ConfigurationError(
+                f"no heartbeat of {heartbeat!r} seconds: a number above 0, or None",
+                setting="heartbeat",
+            )
+        self._stream = stream
+        self._protocol = protocol_of(protocol)
+        self._heartbeat = heartbeat
+        self._detach = on_disconnect == "detach" and isinstance(stream, AsyncStream)
+        self.status_code = status_code
+        self.background = background
+        self.init_headers({**self._protocol.headers, **RESPONSE_HEADERS, **(headers or {})})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        if _asks_for_none(scope, self._stream):
+            await self._send_nothing(scope, send)
+        else:
+            await self._deliver(receive, send)
+        if self.background is not None:
+            await self.background()
+
+    async def _deliver(self, receive: Receive, send: Send) -> None:
+        delivery = Delivery(
+            self._stream,
+            self._protocol,
+            send,
+            status=self.status_code,
+            headers=self.raw_headers,
+            heartbeat=self._heartbeat,
+            keeps_on=self._detach,
+        )
+        delivering = asyncio.create_task(delivery.run())
+        leaving = asyncio.create_task(_until_left(receive))
+        try:
+            await asyncio.wait({delivering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            delivery.left = not delivering.done()
+            if delivery.left and self._detach:
+                _DETACHED.add(delivering)
+                delivering.add_done_callback(_DETACHED.discard)
+                return
+        finally:
+            leaving.cancel()
+            if delivering not in _DETACHED:
+                delivering.cancel()  # nothing happens if it is done
+                await asyncio.wait({delivering})
+        if not delivering.cancelled():
+            delivering.result()
+
+    async def _send_nothing(self, scope: Scope, send: Send) -> None:
+        if isinstance(self._stream, AsyncStream):
+            await self._stream.aclose()
+        status = self.status_code if scope["method"] == "HEAD" else 204
+        start = {"status": status, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _asks_for_none(scope: Scope, stream: object) -> bool:
+    """Whether there is nothing to send: a HEAD request, or an EventSource that reconnects.
+
+    An EventSource asks again when a stream has ended, with the id of the last event, until it gets
+    status 204. It must not have the model asked again.
+    """
+    if scope["method"] == "HEAD":
+        return True
+    last = dict(scope["headers"]).get(b"last-event-id", b"")
+    if isinstance(stream, AsyncStream) and stream.call is None:
+        return bool(last)
+    position: str = last.decode("latin-1").partition(":")[2]
+    return position == f"{getattr(stream, 'call', None)}:end"
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,191 @@
+"""The sessions of a client over HTTP: resume a running answer, list, stop, read a conversation.
+
+It reads the recordings, so that reader and writer may be different processes of one machine, and
+never asks the model. This file is made of Starlette, an extra: `vesselog.server` imports it when it
+is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..core.client.async_client import AsyncClient
+from ..core.errors import InvalidRequestError, RecordingError, SessionNameError, UsageError
+from ..core.follow.follow import Follow
+from ..core.jsontext import dumps
+from ..core.truth.find_request import find_request
+from ..core.truth.recording import Recording
+from .asgi import Application
+from .event_stream import EventStream
+from .protocols import ProtocolName, protocol_of
+
+__all__ = ["Authorize", "sessions_app"]
+
+Authorize = Callable[[Request, str], bool | Awaitable[bool]]
+"""Whether the sender of this request may use this session."""
+
+# Protocols of parts, whose beginnings a client needs: always sent from the beginning.
+_OF_PARTS = {"ai-sdk", "ag-ui"}
+# Facts of a session that are the operator's.
+_PRIVATE = {"path", "meta"}
+
+
+def sessions_app(
+    client: AsyncClient,
+    *,
+    authorize: Authorize,
+    protocol: ProtocolName = "vesselog",
+    heartbeat: float | None = 15.0,
+) -> Application:
+    """An ASGI application for the sessions in the client's folder, to be mounted in another one.
+
+    `GET /{session}` sends an answer, while it is written or later; `?protocol=` may name another
+    protocol. With the header `Last-Event-ID`, or with `?call=` and `?after=`, it goes on after that
+    chunk; the status is 204 if the last event was the terminal one. Without any of them the last
+    answer is sent whole if it has not ended; else the status is 204. An answer whose writer died
+    ends with the error `interrupted`.
+
+    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and
+    `POST /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are
+    none, or another process writes them.
+
+    authorize: called for every session before anything of it is read. What it refuses is answered
+    as if it did not exist, by 404. Raises ConfigurationError.
+    """
+    protocol_of(protocol)
+    routes = _Sessions(client, authorize, protocol, heartbeat)
+    return Starlette(
+        routes=[
+            Route("/", routes.list),
+            Route("/{session}", routes.of(routes.resume)),
+            Route("/{session}/messages", routes.of(routes.messages)),
+            Route("/{session}/stop", routes.of(routes.stop), methods=["POST"]),
+        ]
+    )
+
+
+class _Sessions:
+    """What the routes answer."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        authorize: Authorize,
+        protocol: ProtocolName,
+        heartbeat: float | None,
+    ) -> None:
+        self._client = client
+        self._authorize = authorize
+        self._protocol = protocol
+        self._heartbeat = heartbeat
+
+    def of(
+        self, answer: Callable[[Request, Recording], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A route of one session, for those who may use it."""
+
+        async def respond(request: Request) -> Response:
+            name: str = request.path_params["session"]
+            try:
+                if not await self._allows(request, name):
+                    return _refused(404, "no_session")
+                return await answer(request, await asyncio.to_thread(self._client.recording, name))
+            except (SessionNameError, RecordingError):
+                return _refused(404, "no_session")
+            except UsageError:
+                return _refused(400, "invalid_request")
+
+        return respond
+
+    async def resume(self, request: Request, recording: Recording) -> Response:
+        """The rest of an answer."""
+        name = cast("ProtocolName", request.query_params.get("protocol", self._protocol))
+        protocol = protocol_of(name)
+        position = _position(request, recording.session)
+        if position is None:
+            if await asyncio.to_thread(_has_ended, recording):
+                return Response(status_code=204)
+            position = None, -1
+        call, after = position
+        if after is None:
+            return Response(status_code=204)
+        begin = -1 if name in _OF_PARTS else after
+        followed = await asyncio.to_thread(Follow, recording.path, call=call, after=begin)
+        return EventStream(followed, protocol, heartbeat=self._heartbeat)
+
+    async def messages(self, _: Request, recording: Recording) -> Response:
+        """The conversation so far."""
+        conversation = await asyncio.to_thread(recording.messages)
+        return _said([each.model_dump(mode="json", exclude_none=True) for each in conversation])
+
+    async def stop(self, _: Request, recording: Recording) -> Response:
+        """Cancel what runs here."""
+        if self._client.stop(recording.session):
+            return Response(status_code=204)
+        return _refused(409, "not_running_here")
+
+    async def list(self, request: Request) -> Response:
+        """The sessions that the sender may use."""
+        listed: list[dict[str, Any]] = []
+        async for each in self._client.sessions():
+            if await self._allows(request, each.name):
+                summary = each.to_dict()
+                listed.append({name: summary[name] for name in summary if name not in _PRIVATE})
+        return _said(listed)
+
+    async def _allows(self, request: Request, session: str) -> bool:
+        verdict = self._authorize(request, session)
+        return bool(await verdict if isawaitable(verdict) else verdict)
+
+
+def _said(value: Any, status: int = 200) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(dumps(value), status, headers, media_type="application/json")
+
+
+def _refused(status: int, code: str) -> Response:
+    return _said({"error": {"code": code}}, status)
+
+
+def _position(request: Request, session: str) -> tuple[int | None, int | None] | None:
+    """The call and the chunk after which an answer is asked for, None if it is not said.
+
+    The chunk is None if nothing is left. Raises InvalidRequestError.
+    """
+    last = request.headers.get("last-event-id")
+    if last:
+        name, _, place = last.partition(":")
+        call, _, seq = place.partition(":")
+        if name != session:
+            raise InvalidRequestError("the last event is of another session")
+        return _number(call), None if seq == "end" else _number(seq)
+    query = request.query_params
+    if query.keys().isdisjoint({"call", "after"}):
+        return None
+    asked = query.get("call")
+    return None if asked is None else _number(asked), _number(query.get("after", "-1"))
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"-1|[0-9]{1,15}", text):
+        raise InvalidRequestError(f"{text!r:.40} is no number")
+    return int(text)
+
+
+def _has_ended(recording: Recording) -> bool:
+    """Whether the last call has ended, and no other attempt at it follows."""
+    found = find_request(recording.path)
+    if found is None:
+        return True
+    lines = recording.scanned(found.offset, found.number)
+    ends = (line.fields for line in lines if line.fields["type"] == "end")
+    return any(end.get("call") == found.call and "retry_in" not in end for end in ends)

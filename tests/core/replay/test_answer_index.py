@@ -1,0 +1,241 @@
+"""Answers by request key, in recorded order."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from sessions import BODY, NOON, ManualClock, request, step, write
+from vesselog import (
+    ProviderError,
+    RecordingCorruptError,
+    RecordingError,
+    ReplayMissError,
+)
+from vesselog.core.replay import recorded_requests
+from vesselog.core.replay.answer_index import AnswerIndex
+from vesselog.core.replay.compare_requests import request_key
+from vesselog.core.truth.scan import open_recording
+from vesselog.core.truth.session import Session
+from vesselog.core.truth.session_names import new_session_name
+
+KEY = request_key("/api/chat", BODY)
+
+
+def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any) -> None:
+    writer = session.begin(request(body, **more))
+    write(writer, [step(0, text)])
+    writer.end("complete")
+
+
+def texts(library: AnswerIndex, count: int) -> list[str]:
+    return [library.answer(KEY, request()).completion().text for _ in range(count)]
+
+
+def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> None:
+    """By the clock of the files, not by their names, and across all of them."""
+    for name, hour, text in (("z", 0, "1"), ("a", 1, "2"), ("m", 2, "3")):
+        session = Session.open(tmp_path, name, clock=ManualClock(NOON + hour * 3_600_000_000))
+        answer(session, text)
+        session.close()
+    library = AnswerIndex(tmp_path)
+    assert texts(library, 3) == ["1", "2", "3"]
+    with pytest.raises(ReplayMissError, match="3 times, and every answer has been given"):
+        library.answer(KEY, request())
+
+
+def test_with_repeat_the_last_answer_of_a_request_is_given_again(tmp_path: Path) -> None:
+    """Also by route: a request that was recorded gets its own answers, any other the next."""
+    session = Session.open(tmp_path, "a")
+    for text in "12":
+        answer(session, text)
+    answer(session, "other", {"model": "other"})
+    session.close()
+    for match in ("key", "route"):
+        library = AnswerIndex(tmp_path, match=match, repeat=True)  # type: ignore[arg-type]
+        assert texts(library, 4) == ["1", "2", "2", "2"]
+    with pytest.raises(ReplayMissError, match="differs in"):
+        AnswerIndex(tmp_path, repeat=True).answer("unknown", request({"model": "x"}))
+    once = AnswerIndex(tmp_path)
+    assert once.answer(KEY, request(), repeat=True).number == 1
+    assert texts(once, 1) == ["2"]
+    assert once.answer(KEY, request(), repeat=True).number == 2
+
+
+async def test_only_requests_that_share_answers_wait_for_each_other(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    session.close()
+    index = AnswerIndex(tmp_path)
+    async with index.turn(KEY, request()):
+        assert index.turn(KEY, request()).locked()
+        assert not index.turn("another", request()).locked()
+    by_route = AnswerIndex(tmp_path, match="route")
+    async with by_route.turn(KEY, request()):
+        assert by_route.turn("another", request()).locked()
+
+
+def test_one_file_will_do(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    answer(session, "2")
+    session.close()
+    assert texts(AnswerIndex(session.path), 2) == ["1", "2"]
+
+
+def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    session.begin(request()).end("error", error=ProviderError("busy", status=503))
+    session.begin(request(retry_of=1)).end("error", error=ProviderError("busy", status=503))
+    answer(session, "third", retry_of=1)
+    answer(session, "next")
+    session.close()
+    library = AnswerIndex(tmp_path)
+    first = library.answer(KEY, request())
+    assert first.number == 3
+    assert texts(library, 1) == ["next"]
+
+
+def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "x", {**BODY, "model": "quite another", "messages": []})
+    answer(session, "y")
+    session.close()
+    wanted = {
+        **BODY,
+        "messages": [{"role": "user", "content": "Hello, secret plan"}],
+        "options": {"seed": 1},
+        "stream": True,
+    }
+    with pytest.raises(ReplayMissError) as caught:
+        AnswerIndex(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
+    error = caught.value
+    assert "call 2 of a.jsonl" in str(error)
+    assert "body.messages[0].content, body.options" in str(error)
+    assert "secret plan" not in str(error)
+    assert (error.session, error.call) == ("a", 2)
+
+
+def test_nothing_recorded_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no recording"):
+        AnswerIndex(tmp_path)
+    with pytest.raises(RecordingError, match="no recording"):
+        AnswerIndex(tmp_path / "x")
+
+
+def test_a_file_that_is_no_recording_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    with pytest.raises(RecordingCorruptError, match=r"x\.jsonl is not a recording"):
+        AnswerIndex(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", f"20200115T080000Z-{32 * '0'}.jsonl"])
+def test_a_bad_file_in_a_folder_is_skipped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (tmp_path / name).write_text("{}\n")
+    answer(Session.open(tmp_path, "good"), "1")
+    assert texts(AnswerIndex(tmp_path), 1) == ["1"]
+    assert f"{name} is not a recording" in caplog.text
+
+
+def test_damage_is_told_again_and_again(tmp_path: Path) -> None:
+    """It is no miss: nobody knows what is behind it."""
+    path = tmp_path / "a.jsonl"
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    session.close()
+    path.write_bytes(path.read_bytes().replace(b'{"type":"request"', b'{"type";"request"'))
+    index = AnswerIndex(path)
+    for _ in range(2):
+        with pytest.raises(RecordingCorruptError):
+            index.answer(KEY, request())
+
+
+def test_no_more_recordings_are_read_than_an_answer_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(50):
+        session = Session.open(tmp_path, clock=ManualClock(NOON + hour * 3_600_000_000))
+        answer(session, str(hour), {**BODY, "hour": hour // 2})
+        session.close()
+    opened: list[Path] = []
+
+    def count(path: Path) -> BinaryIO:
+        opened.append(path)
+        return open_recording(path)
+
+    monkeypatch.setattr(recorded_requests, "open_recording", count)
+    index = AnswerIndex(tmp_path)
+    assert not opened
+    wanted = {**BODY, "hour": 2}
+    for hour, read in ((4, 5), (5, 6)):
+        found = index.answer(request_key("/api/chat", wanted), request(wanted))
+        assert found.completion().text == str(hour)
+        assert len(opened) == read
+
+
+def test_the_method_counts(tmp_path: Path) -> None:
+    answer(Session.open(tmp_path, "a"), "1", method="PUT")
+    with pytest.raises(ReplayMissError, match="POST /api/chat was not recorded; recorded: PUT"):
+        AnswerIndex(tmp_path).answer(KEY, request())
+
+
+def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    for number in range(40):
+        answer(session, str(number))
+    session.close()
+    library = AnswerIndex(tmp_path)
+    got: list[str] = []
+    threads = [threading.Thread(target=lambda: got.extend(texts(library, 10))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got, key=int) == [str(number) for number in range(40)]
+
+
+def test_recordings_are_used_in_the_order_of_their_beginnings_whatever_their_names(
+    tmp_path: Path,
+) -> None:
+    """Generated names have the time; of others it is in the `open` line."""
+    hour = 3_600_000_000
+    named = {"a": 5, "zz": 1, "chat-42": 3}
+    for name, hours in named.items():
+        session = Session.open(tmp_path, name, clock=ManualClock(NOON + hours * hour))
+        answer(session, str(hours))
+        session.close()
+    for hours in (4, 0, 2):
+        clock = ManualClock(NOON + hours * hour)
+        session = Session.open(tmp_path, new_session_name(clock.wall()), clock=clock)
+        answer(session, str(hours))
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 6) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_of_recordings_that_began_at_once_the_first_name_is_first(tmp_path: Path) -> None:
+    for name in ("c", "a", "b"):
+        session = Session.open(tmp_path, name, clock=ManualClock())
+        answer(session, name)
+        session.close()
+    assert texts(AnswerIndex(tmp_path), 3) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_looking_for_an_answer_ends_when_nobody_wants_it(tmp_path: Path, steps: int) -> None:
+    for number in range(10):
+        session = Session.open(tmp_path, f"s{number}", clock=ManualClock(NOON + number))
+        answer(session, str(number), {**BODY, "seed": number})
+        session.close()
+    library = AnswerIndex(tmp_path)
+    asked = iter([True] * steps)
+    library.look_for(KEY, request(), lambda: next(asked, False))
+    assert next(asked, None) is None
+    last = {**BODY, "seed": 9}
+    key = request_key("/api/chat", last)
+    library.look_for(key, request(last), lambda: True)
+    assert library.answer(key, request(last)).completion().text == "9"

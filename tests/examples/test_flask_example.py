@@ -1,0 +1,104 @@
+"""examples/flask_chat.py under Flask's own server, with a scripted model server."""
+
+from __future__ import annotations
+
+import runpy
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from werkzeug.serving import make_server
+
+import vesselog
+from loopback import Conversation, LoopbackServer, ollama_lines
+from pages import ROOT
+from patience import PATIENCE
+
+Backend = Callable[[Callable[[Conversation], None]], AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Run the example with a model that answers like this."""
+
+    @contextmanager
+    def serve(script: Callable[[Conversation], None]) -> Iterator[httpx.Client]:
+        with LoopbackServer([script]) as model:
+            monkeypatch.setenv("OLLAMA_HOST", model.url)
+            example: dict[str, Any] = runpy.run_path(str(ROOT / "examples" / "flask_chat.py"))
+            server = make_server("127.0.0.1", 0, example["app"], threaded=True)
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            url = f"http://127.0.0.1:{server.port}"
+            try:
+                with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+                    yield client
+            finally:
+                server.shutdown()
+                thread.join(PATIENCE)
+                server.server_close()
+                example["client"].close()
+
+    return serve
+
+
+def test_flask_streams_each_piece_as_it_comes(backend: Backend) -> None:
+    seen = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        first, *rest = ollama_lines("One ", "two")
+        conversation.head()
+        conversation.chunk(first)
+        assert seen.wait(PATIENCE)
+        for line in rest:
+            conversation.chunk(line)
+        conversation.end()
+
+    with (
+        backend(script) as client,
+        client.stream("POST", "/chat", json={"message": "count"}) as response,
+    ):
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["x-accel-buffering"] == "no"
+        parts = response.iter_text()
+        assert '"text":"One "' in next(parts)
+        seen.set()
+        rest = "".join(parts)
+    assert '"text":"two"' in rest
+    assert rest.endswith("\n\n")
+    assert "event: end\n" in rest
+
+
+def test_an_error_has_a_status(backend: Backend) -> None:
+    with backend(lambda talk: talk.whole(b"{}", 429, retry_after="9")) as client:
+        response = client.post("/chat", json={"message": "x"})
+    assert (response.status_code, response.headers["retry-after"]) == (429, "9")
+    assert response.json()["error"]["code"] == "rate_limited"
+
+
+def test_generation_is_cancelled_once_the_server_notices_that_the_browser_left(
+    backend: Backend,
+) -> None:
+    """It does so when it sends."""
+    left = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.head()
+        try:
+            while True:
+                conversation.chunk(ollama_lines("x" * 1000)[0])
+        finally:
+            left.set()
+
+    with backend(script) as client:
+        with client.stream("POST", "/chat", json={"message": "x"}) as response:
+            next(response.iter_bytes())
+        assert left.wait(PATIENCE)
+        (path,) = (ROOT.cwd() / "recordings").glob("*.jsonl")
+        followed = vesselog.follow(path)
+        for _ in followed:
+            pass
+        assert followed.outcome == "cancelled"

@@ -1,0 +1,260 @@
+"""The sessions over HTTP: resuming at every event, other processes, stopping, and who may do it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.routing import Mount
+
+import vesselog
+from asgi_server import served_by_uvicorn
+from chat_backend import app_of, hangs, streaming
+from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
+from sessions import record, request
+from vesselog.core.truth.session import Session
+from vesselog.server import sessions_app
+
+TEXTS = ("Hel", "lo", ", wor", "ld", "!")
+
+
+def everyone(_: Request, __: str) -> bool:
+    return True
+
+
+@contextmanager
+def backend(
+    folder: Path,
+    script: Callable[[Conversation], None] | None = None,
+    authorize: Any = everyone,
+    **settings: Any,
+) -> Iterator[httpx.Client]:
+    """`POST /` asks, detached; `/sessions` is what is tested."""
+    with LoopbackServer([script or (lambda talk: talk.answer(*TEXTS))]) as model:
+        app = app_of(
+            model,
+            folder,
+            streaming(on_disconnect="detach"),
+            lambda client: [
+                Mount("/sessions", sessions_app(client, authorize=authorize, **settings))
+            ],
+        )
+        with served_by_uvicorn(app) as client:
+            yield client
+
+
+def events_of(body: str) -> list[tuple[str, str, Any]]:
+    """Id, name and data of each event."""
+    found: list[tuple[str, str, Any]] = []
+    for block in body.split("\n\n")[:-1]:
+        fields = dict(line.split(": ", 1) for line in block.split("\n") if line != ":")
+        data = fields["data"]
+        value = data if data == "[DONE]" else json.loads(data)
+        found.append((fields["id"], fields.get("event", ""), value))
+    return found
+
+
+def text_of(events: list[tuple[str, str, Any]]) -> str:
+    return "".join(data.get("text", "") for _, _, data in events)
+
+
+def said(events: list[tuple[str, str, Any]]) -> list[tuple[str, str]]:
+    """Id and text of each event, in either of two protocols."""
+
+    def text(data: Any) -> str:
+        choices = data.get("choices", ()) if isinstance(data, dict) else ()
+        given = [choice["delta"].get("content", "") for choice in choices]
+        return "".join(given) or (data.get("text", "") if isinstance(data, dict) else "")
+
+    return [(position, text(data)) for position, _, data in events]
+
+
+@pytest.mark.parametrize("protocol", ["vesselog", "openai"])
+def test_a_client_that_drops_after_any_event_ends_with_the_same_text(
+    tmp_path: Path, protocol: Any
+) -> None:
+    record(tmp_path, "s", TEXTS)
+    with backend(tmp_path, protocol=protocol) as client:
+        whole = said(events_of(client.get("/sessions/s?after=-1").text))
+        assert "".join(text for _, text in whole) == "".join(TEXTS)
+        assert whole[-1][0] == "s:1:end"
+        for count in range(1, len(whole)):
+            last = whole[count - 1][0]
+            rest = client.get("/sessions/s", headers={"last-event-id": last})
+            assert said(events_of(rest.text)) == whole[count:]
+        done = client.get("/sessions/s", headers={"last-event-id": "s:1:end"})
+        assert (done.status_code, done.content) == (204, b"")
+
+
+def test_a_running_answer_goes_on_where_the_browser_was(tmp_path: Path) -> None:
+    """Nothing is missing and nothing comes twice, and the model is asked once."""
+    left = threading.Event()
+
+    def script(talk: Conversation) -> None:
+        first, *rest = ollama_lines(*TEXTS)
+        talk.head()
+        talk.chunk(first)
+        assert left.wait(PATIENCE)
+        for line in rest:
+            talk.chunk(line)
+        talk.end()
+
+    with backend(tmp_path, script) as client:
+        with client.stream("POST", "/") as response:
+            seen = events_of(next(response.iter_text()))
+        with (
+            client.stream("GET", "/sessions/s", headers={"last-event-id": seen[-1][0]}) as resumed,
+            client.stream("GET", "/sessions/s") as other_tab,
+        ):
+            left.set()
+            rest = events_of(resumed.read().decode())
+            both = events_of(other_tab.read().decode())
+        assert text_of(seen + rest) == "".join(TEXTS)
+        assert both == seen + rest
+        assert client.get("/sessions/s").status_code == 204, "the answer has ended"
+
+
+@pytest.mark.parametrize("protocol", ["openai", "ai-sdk", "ag-ui", "ollama", "text"])
+def test_every_protocol_resumes(tmp_path: Path, protocol: str) -> None:
+    record(tmp_path, "s", TEXTS)
+    with backend(tmp_path) as client:
+        body = client.get(f"/sessions/s?after=1&protocol={protocol}").text
+    assert "ld" in body
+    # Protocols of parts need their beginning.
+    assert ("Hel" in body) == (protocol in {"ai-sdk", "ag-ui"})
+
+
+def test_an_answer_of_another_process_is_followed_and_its_death_told(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from sessions import request, step, write
+from vesselog.core.truth.session import Session
+session = Session.open(Path(sys.argv[1]), "s")
+writer = session.begin(request())
+writer.response(200, {})
+write(writer, [step(0, "half")])
+print("written", flush=True)
+sys.stdin.read()
+"""
+    support = Path(__file__).parents[1] / "support"
+    with (
+        backend(tmp_path) as client,
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path), str(support)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        with client.stream("GET", "/sessions/s") as response:
+            parts = response.iter_text()
+            first = next(parts)
+            assert client.post("/sessions/s/stop").status_code == 409
+            process.kill()
+            rest = "".join(parts)
+        events = events_of(first + rest)
+        assert text_of(events) == "half"
+        assert (events[-1][1], events[-1][2]["code"]) == ("error", "interrupted")
+
+
+def test_a_stop_ends_the_answer_for_everyone(tmp_path: Path) -> None:
+    begun, gone = threading.Event(), threading.Event()
+    with (
+        backend(tmp_path, hangs(begun, gone)) as client,
+        client.stream("POST", "/") as own,
+        client.stream("GET", "/sessions/s") as other_tab,
+    ):
+        assert begun.wait(PATIENCE)
+        assert client.post("/sessions/s/stop").status_code == 204
+        assert gone.wait(PATIENCE), "the model still generates"
+        for response in (own, other_tab):
+            assert events_of(response.read().decode())[-1][2]["outcome"] == "cancelled"
+        assert client.post("/sessions/s/stop").status_code == 409
+
+
+def test_the_conversation_and_the_list(tmp_path: Path) -> None:
+    with backend(tmp_path) as client:
+        client.post("/")
+        assert client.get("/sessions/s/messages").json()[:2] == [
+            {"role": "user", "content": "hi"},
+            {**client.get("/sessions/s/messages").json()[1], "content": "".join(TEXTS)},
+        ]
+        (listed,) = client.get("/sessions/").json()
+    assert listed["session"] == "s"
+    assert listed["outcomes"] == ["complete"]
+    assert "path" not in listed
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: bool) -> None:
+    record(tmp_path, "mine", TEXTS)
+    record(tmp_path, "theirs", TEXTS)
+    asked: list[str] = []
+
+    def verdict(request: Request, session: str) -> bool:
+        asked.append(session)
+        return request.headers.get("x-user") == session
+
+    async def later(request: Request, session: str) -> bool:
+        return verdict(request, session)
+
+    with backend(tmp_path, authorize=later if asynchronous else verdict) as client:
+        client.headers["x-user"] = "mine"
+        for route in ("/sessions/{}?after=-1", "/sessions/{}/messages"):
+            assert client.get(route.format("mine")).status_code == 200
+            refused = client.get(route.format("theirs"))
+            missing = client.get(route.format("nothing"))
+            assert (refused.status_code, refused.text) == (missing.status_code, missing.text)
+            assert refused.status_code == 404
+        assert client.post("/sessions/theirs/stop").status_code == 404
+        assert [each["session"] for each in client.get("/sessions/").json()] == ["mine"]
+    assert {"mine", "theirs", "nothing"} <= set(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "last", "status"),
+    [
+        ("/sessions/s?after=x", None, 400),
+        ("/sessions/s?call=0", None, 400),
+        ("/sessions/s?call=9", None, 404),
+        ("/sessions/s?protocol=grpc", None, 400),
+        ("/sessions/s", "other:1:0", 400),
+        ("/sessions/s", "s:1", 400),
+        ("/sessions/s", "s:one:0", 400),
+        ("/sessions/%2e%2e%2fs", None, 404),
+        ("/sessions/a%20b", None, 404),
+        ("/sessions/none", None, 404),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    tmp_path: Path, path: str, last: str | None, status: int
+) -> None:
+    record(tmp_path, "s", TEXTS)
+    headers = {} if last is None else {"last-event-id": last}
+    with backend(tmp_path) as client:
+        response = client.get(path, headers=headers)
+    assert response.status_code == status
+    assert str(tmp_path) not in response.text
+
+
+def test_a_session_whose_attempt_failed_and_goes_on_has_not_ended(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "s")
+    session.begin(request()).end("error", error=vesselog.ConnectionFailedError("x"), retry_in=30)
+    second = session.begin({**request(), "retry_of": 1})
+    with backend(tmp_path) as client, client.stream("GET", "/sessions/s") as response:
+        second.end("complete")
+        assert events_of(response.read().decode())[-1][0] == "s:2:end"
+    session.close()
