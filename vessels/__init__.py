@@ -106,11 +106,14 @@ if TYPE_CHECKING:
     from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
     from .call_arguments import (
+        INVALID_JSON,
         arguments_object,
         arguments_text,
         function_of,
         json_object,
         made_id,
+        valid_arguments,
+        valid_object,
     )
     from .called_tools import CalledTool, CalledTools
     from .concatenated_json import DONE, json_values
@@ -118,12 +121,10 @@ if TYPE_CHECKING:
     from .gemini import Gemini
     from .history import (
         ANNOTATIONS,
-        INVALID_JSON,
         native_objects,
         native_of,
-        valid_arguments,
         valid_history,
-        valid_object,
+        with_ids,
     )
     from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
@@ -324,5 +325,6 @@ __all__ = [
     "valid_arguments",
     "valid_history",
     "valid_object",
+    "with_ids",
     "with_root",
 ]

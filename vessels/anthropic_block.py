@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .history import INVALID_JSON, valid_object
+from .call_arguments import INVALID_JSON, valid_object
 
 __all__ = ["Block", "input_object"]
 

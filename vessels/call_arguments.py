@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
 from ..core.jsontext import dumps, loads_strict
+from ..core.mending import mend_value
 from ..core.request import FunctionCall, ToolCallRequest
 
-__all__ = ["arguments_object", "arguments_text", "function_of", "json_object", "made_id"]
+__all__ = [
+    "INVALID_JSON",
+    "arguments_object",
+    "arguments_text",
+    "function_of",
+    "json_object",
+    "made_id",
+    "valid_arguments",
+    "valid_object",
+]
+
+INVALID_JSON = "INVALID_JSON"
+"""The key under which arguments are sent that are no JSON object.
+
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+"""
 
 
 def made_id(text: str) -> str:
@@ -38,6 +55,29 @@ def json_object(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
+    """A call's arguments in a conversation: a JSON object, or text that is one or is empty.
+
+    What is none, or has NaN, an infinity or half a surrogate pair, is its text under INVALID_JSON.
+    """
+    if isinstance(arguments, dict):
+        if mend_value(arguments) == arguments:
+            return arguments
+        return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
+    return (
+        arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
+    )
+
+
+def valid_object(arguments: Any) -> dict[str, Any]:
+    """A native call's arguments by the same rule, for dialects that have them as an object."""
+    if arguments is None:
+        return {}
+    given = arguments if isinstance(arguments, str | dict) else dumps(arguments).decode()
+    valid = valid_arguments(cast("str | dict[str, Any]", given))
+    return valid if isinstance(valid, dict) else json_object(valid) or {}
 
 
 def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:

@@ -25,9 +25,9 @@ from typing import Any, cast
 from ..core.errors import InvalidRequestError
 from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart
-from .call_arguments import arguments_object, json_object
+from .call_arguments import INVALID_JSON, arguments_object, json_object, valid_object
 from .called_tools import CalledTools
-from .history import INVALID_JSON, native_objects, native_of, valid_object
+from .history import native_objects, native_of, with_ids
 from .request_parts import RESULTS, inline_image
 
 __all__ = ["PARTS", "contents", "message_parts", "result_text"]
@@ -56,7 +56,7 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
         message = turn[0]
         if message.role == "assistant":
             native = native_of(message, "gemini")
-            content = _answer(message, old=old) if native is None else _sent_back(native)
+            content = _answer(message, old=old) if native is None else _sent_back(native, message)
             own = None if native is None else _calls_in(content["parts"])
             calls.add(message, own)
             if content["parts"]:
@@ -95,13 +95,15 @@ def _answer(message: Message, *, old: bool) -> dict[str, Any]:
     return {"role": "model", "parts": parts, **(message.model_extra or {})}
 
 
-def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
+def _sent_back(native: dict[str, Any], message: Message) -> dict[str, Any]:
     """The API's own form of a message, with calls that it takes."""
+    parts = native_objects(native.get("parts"), "gemini", "parts")
+    calls = iter(with_ids(_calls_in(parts), message))
     parts = [
-        {**part, "functionCall": _valid_call(part["functionCall"])}
+        {**part, "functionCall": _valid_call(next(calls))}
         if isinstance(part.get("functionCall"), dict)
         else part
-        for part in native_objects(native.get("parts"), "gemini", "parts")
+        for part in parts
     ]
     return {**native, "parts": parts}
 

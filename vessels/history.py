@@ -3,7 +3,8 @@
 The answer of one provider, put back by `to_message()`, may hold what another refuses. There is one
 rule for each case, the same for all vessels:
 
-- An assistant's message with this vessel's own form (`native`) is sent in that form, as it came.
+- An assistant's message with this vessel's own form (`native`) is sent in that form, as it came,
+  but for the ids of its calls, which follow those of the universal form (`with_ids`).
   `native` of another shape, or in a message of another role, is an error.
 - An assistant's message that says nothing is left out.
 - A refusal is sent as the message's text, where the dialect has no field for it.
@@ -21,7 +22,6 @@ are sent as they are, and the provider says what it thinks of them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar, cast
@@ -29,29 +29,20 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import BaseModel
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps
-from ..core.mending import mend_value
 from ..core.request import Message, TextPart, ToolCallRequest
-from .call_arguments import json_object, made_id
+from .call_arguments import made_id, valid_arguments
 
 __all__ = [
     "ANNOTATIONS",
-    "INVALID_JSON",
     "native_objects",
     "native_of",
-    "valid_arguments",
     "valid_history",
-    "valid_object",
+    "with_ids",
 ]
 
 _Annotated = TypeVar("_Annotated", bound=BaseModel)
 ANNOTATIONS = frozenset({"cache_control", "citations", "is_error"})
 """Keys of Anthropic's parts and results, which some servers of the OpenAI dialect take too."""
-INVALID_JSON = "INVALID_JSON"
-"""The key under which arguments are sent that are no JSON object.
-
-https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
-"""
 
 
 def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
@@ -77,21 +68,30 @@ def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
     )
 
 
+def with_ids(calls: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """A message's calls in the provider's form; each id is that of the universal form."""
+    ids = [call.id for call in message.tool_calls or ()]
+    if len(ids) != len(calls):
+        return calls
+    return [
+        {**call, "id": new} if call.get("id") and new and new != call["id"] else call
+        for call, new in zip(calls, ids, strict=True)
+    ]
+
+
 def valid_history(
     messages: Iterable[Message],
     vessel: str,
     ids: str = r"(?s).+",
     *,
     refusals: bool = False,
-    native_ids: bool = False,
     annotations: bool = True,
 ) -> list[Message]:
     """The conversation by the rules above.
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
-    refusals: the dialect has a field for them. native_ids: the vessel writes the ids of the calls
-    into the native form; otherwise a native message keeps its ids, and other calls with the same
-    id get another one. annotations: the server takes those, or any unknown key.
+    refusals: the dialect has a field for them. annotations: the server takes those, or any unknown
+    key.
 
     Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """
@@ -102,46 +102,18 @@ def valid_history(
                 f"native is for messages of the assistant: remove it from this one ({message.role})"
             )
     calls = _Calls(ids)
-    if not native_ids:
-        calls.used.update(
-            call.id
-            for message in given
-            if native_of(message, vessel) is not None
-            for call in message.tool_calls or ()
-            if call.id
-        )
     valid: list[Message] = []
     for message in given if annotations else map(_without_annotations, given):
         if message.role == "assistant":
             own = native_of(message, vessel) is not None
             told = message if own or refusals else _with_refusal_as_text(message)
             if own or _says_something(told):
-                valid.append(calls.renamed(told, keep=own and not native_ids))
+                valid.append(calls.renamed(told))
         elif message.role == "tool":
             valid.append(calls.answered(message))
         else:
             valid.append(message)
     return valid
-
-
-def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
-    """A call's arguments by the rule above: a JSON object, or text that is one or is empty."""
-    if isinstance(arguments, dict):
-        if mend_value(arguments) == arguments:
-            return arguments
-        return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
-    return (
-        arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
-    )
-
-
-def valid_object(arguments: Any) -> dict[str, Any]:
-    """A native call's arguments by the same rule, for dialects that have them as an object."""
-    if arguments is None:
-        return {}
-    given = arguments if isinstance(arguments, str | dict) else dumps(arguments).decode()
-    valid = valid_arguments(cast("str | dict[str, Any]", given))
-    return valid if isinstance(valid, dict) else json_object(valid) or {}
 
 
 class _Waiting(NamedTuple):
@@ -164,15 +136,15 @@ class _Calls:
         self._waiting: list[_Waiting] = []
         self._answered: dict[str, str] = {}
 
-    def renamed(self, message: Message, *, keep: bool) -> Message:
-        """An assistant's message with valid calls. keep: leave their ids."""
+    def renamed(self, message: Message) -> Message:
+        """An assistant's message with valid calls."""
         if not message.tool_calls:
             return message
         found: list[_Waiting] = []
         calls: list[ToolCallRequest] = []
         for call in message.tool_calls:
             given = sent = call.id or ""
-            if not keep and (sent in self.used or not self._allowed.fullmatch(sent)):
+            if (sent and sent in self.used) or not self._allowed.fullmatch(sent):
                 sent = self._made(f"{given} {self._count} {call.tool}")
             self._count += 1
             self.used.update({sent} - {""})

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, cast
 
 from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message, TextPart
-from .call_arguments import arguments_text, function_of
-from .history import native_objects, native_of, valid_arguments, valid_history
+from .call_arguments import arguments_text, function_of, valid_arguments
+from .history import native_objects, native_of, valid_history
 
 __all__ = ["OPENAI_RULES", "MessageRules", "openai_messages"]
 
@@ -59,7 +59,6 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
         vessel,
         rules.ids,
         refusals=rules.refusals,
-        native_ids=True,
         annotations=rules.keys is None,
     ):
         native = native_of(message, vessel)
