@@ -51,7 +51,7 @@ def json_object(text: str) -> dict[str, Any] | None:
     NaN, infinities and halves of surrogate pairs are no JSON that a provider could read.
     """
     try:
-        value = loads_strict(text) if text.strip() else {}
+        value: Any = loads_strict(text) if text.strip() else {}
     except ValueError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
@@ -75,8 +75,9 @@ def valid_object(arguments: Any) -> dict[str, Any]:
     """A native call's arguments by the same rule, for dialects that have them as an object."""
     if arguments is None:
         return {}
-    given = arguments if isinstance(arguments, str | dict) else dumps(arguments).decode()
-    valid = valid_arguments(cast("str | dict[str, Any]", given))
+    if not isinstance(arguments, str | dict):
+        arguments = dumps(arguments).decode()
+    valid = valid_arguments(cast("str | dict[str, Any]", arguments))
     return valid if isinstance(valid, dict) else json_object(valid) or {}
 
 

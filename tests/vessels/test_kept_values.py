@@ -8,7 +8,7 @@ import pytest
 
 from decoding import SSE, decode, delta, ollama, openai, sse
 from vesselog.core.jsontext import dumps
-from vesselog.vessels import INVALID_JSON, Anthropic, Gemini
+from vesselog.vessels import INVALID_JSON, Anthropic, Frame, Framing, Gemini, Progress, WireRequest
 
 LARGE = 1180591620717411303425
 STOP = delta("stop")
@@ -141,3 +141,25 @@ def test_an_input_of_anthropic_that_is_no_json_goes_back_as_its_text(text: str) 
     ]
     found = decode(Anthropic(), sse(*events), SSE).natives[0]
     assert found["content"] == [{**block, "input": {INVALID_JSON: text}}]
+
+
+def test_equal_lists_of_numbers_beside_the_delta_are_all_kept() -> None:
+    """Token ids of vLLM: two frames that are the same but for their text have the same ones."""
+    events = [delta(content=text) for text in ("a", "b", "c", "d")]
+    for event, ids in zip(events, ([13], [13], [13], [7, 7]), strict=True):
+        event["choices"][0]["token_ids"] = ids
+    assert openai(*events, STOP).completion.extra["token_ids"] == [13, 13, 13, 7, 7]
+
+
+@pytest.mark.parametrize("given", [1, 2])
+def test_a_whole_answer_of_gemini_with_fewer_candidates_is_complete(given: int) -> None:
+    one = {"content": {"role": "model", "parts": [{"text": "x"}]}, "finishReason": "STOP"}
+    body = dumps({"candidates": [{**one, "index": each} for each in range(given)]})
+    request = WireRequest(
+        url="http://h", body={"generationConfig": {"candidateCount": 2}}, stream=False
+    )
+    decoder = Gemini().decoder(request)
+    frame = Frame(body, Framing.BODY)
+    assert len(list(decoder.decode(frame))) == given
+    assert decoder.progress is Progress.FINISHED
+    assert ("fewer-choices" in frame.repairs) is (given == 1)
