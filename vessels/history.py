@@ -86,12 +86,13 @@ def valid_history(
     *,
     refusals: bool = False,
     annotations: bool = True,
+    names: bool = False,
 ) -> list[Message]:
     """The conversation by the rules above.
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
     refusals: the dialect has a field for them. annotations: the server takes those, or any unknown
-    key.
+    key. names: each result must name its tool; otherwise those of native calls need not.
 
     Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """
@@ -101,14 +102,14 @@ def valid_history(
             raise InvalidRequestError(
                 f"native is for messages of the assistant: remove it from this one ({message.role})"
             )
-    calls = _Calls(ids)
+    calls = _Calls(ids, names=names)
     valid: list[Message] = []
     for message in given if annotations else map(_without_annotations, given):
         if message.role == "assistant":
             own = native_of(message, vessel) is not None
             told = message if own or refusals else _with_refusal_as_text(message)
             if own or _says_something(told):
-                valid.append(calls.renamed(told))
+                valid.append(calls.renamed(told, own=own))
         elif message.role == "tool":
             valid.append(calls.answered(message))
         else:
@@ -117,17 +118,22 @@ def valid_history(
 
 
 class _Waiting(NamedTuple):
-    """A call whose result has not come. given: its id in the conversation, sent: the valid one."""
+    """A call whose result has not come. given: its id in the conversation, sent: the valid one.
+
+    own: it is of a message that is sent in its native form.
+    """
 
     given: str
     sent: str
     tool: str
+    own: bool
 
 
 class _Calls:
     """The calls of a conversation, so far, and which of them wait for their results."""
 
-    def __init__(self, ids: str) -> None:
+    def __init__(self, ids: str, *, names: bool) -> None:
+        self._names = names
         self.used: set[str] = set()
         # Made ids depend on what came before alone: a longer conversation begins with the same
         # request, which providers have cached.
@@ -136,8 +142,8 @@ class _Calls:
         self._waiting: list[_Waiting] = []
         self._answered: dict[str, str] = {}
 
-    def renamed(self, message: Message) -> Message:
-        """An assistant's message with valid calls."""
+    def renamed(self, message: Message, *, own: bool) -> Message:
+        """An assistant's message with valid calls. own: it is sent in its native form."""
         if not message.tool_calls:
             return message
         found: list[_Waiting] = []
@@ -148,7 +154,7 @@ class _Calls:
                 sent = self._made(f"{given} {self._count} {call.tool}")
             self._count += 1
             self.used.update({sent} - {""})
-            found.append(_Waiting(given, sent, call.tool))
+            found.append(_Waiting(given, sent, call.tool, own))
             calls.append(_valid(call, sent))
         self._waiting = found + self._waiting
         return message.model_copy(update={"tool_calls": tuple(calls)})
@@ -156,15 +162,18 @@ class _Calls:
     def answered(self, message: Message) -> Message:
         """A tool's result with the id of its call."""
         given = message.tool_call_id or ""
+        tool = message.name or (message.model_extra or {}).get("tool_name")
         if given:
             fitting = [call for call in self._waiting if call.given == given]
         else:
-            tool = message.name or (message.model_extra or {}).get("tool_name")
             fitting = [call for call in self._waiting if tool in {None, call.tool}]
             fitting = [call for call in fitting if not call.given] or fitting
         if fitting:
             self._waiting.remove(fitting[0])
             self._answered[given] = fitting[0].sent
+            # Without ids only its name and its place tell whose it is.
+            if not (fitting[0].sent or tool) and (self._names or not fitting[0].own):
+                message = message.model_copy(update={"name": fitting[0].tool})
             return message.model_copy(update={"tool_call_id": fitting[0].sent or None})
         # A second result for a call goes where the first went.
         again = self._answered.get(given) if given else None

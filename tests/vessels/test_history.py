@@ -429,3 +429,16 @@ def test_a_longer_conversation_begins_as_a_shorter_one(vessel: Vessel, *, known:
     if known:
         written = json.dumps(long[len(short) :])
         assert '"a"' not in written.replace('"args"', "").replace('"arguments"', "")
+
+
+@pytest.mark.parametrize("vessel", [Gemini(), Ollama()], ids=lambda vessel: vessel.name)
+def test_results_without_ids_are_those_of_the_calls_without_ids_in_order(vessel: Vessel) -> None:
+    calls = calling(call(None, "w"), call(None, "v"))
+    messages = [{"role": "user", "content": "?"}, calls, result(None, "1"), result(None, "2")]
+    body = json.loads(vessel.request(chat_request("m", messages)).content)
+    if vessel.name == "gemini":
+        parts = body["contents"][2]["parts"]
+        found = [(each["name"], each["response"]["result"]) for (each,) in map(dict.values, parts)]
+    else:
+        found = [(each["tool_name"], each["content"]) for each in body["messages"][2:]]
+    assert found == [("w", "1"), ("v", "2")]
