@@ -127,7 +127,8 @@ def _grows(value: Any) -> bool:
     """Whether a list of numbers is in it: equal ones in two frames are both new (token ids)."""
     if isinstance(value, dict):
         return any(map(_grows, cast("dict[str, Any]", value).values()))
-    return isinstance(value, list) and any(type(each) in {int, float} for each in value[:1])
+    first = cast("list[Any]", value)[:1] if isinstance(value, list) else []
+    return any(type(each) in {int, float} for each in first)
 
 
 class _Learned(NamedTuple):
