@@ -51,6 +51,7 @@ class LocalOllama:
 
         from ..core.client.client import Client
         from ..core.errors import VesselogError
+        from ..core.settings import Timeouts
         from ..vessels import Ollama
 
         try:
@@ -65,6 +66,7 @@ class LocalOllama:
                 recordings=None,
                 vessels={"ollama": vessel},
                 environment={},
+                timeouts=Timeouts(total=2),
             ) as client:
                 models = client.models("ollama")
         except (VesselogError, httpx.InvalidURL):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Sequence
 from contextlib import suppress
 
 from ..core.chunk import StreamChunk
+from ..core.follow.follow import Follow
 from .answer_writer import AnswerWriter, error_response, ready_of
 from .asgi import Send
 from .protocols import Problem, Protocol
@@ -24,8 +25,9 @@ class Delivery:
     """One answer on its way to one client.
 
     The status is sent with the first bytes, so that an error before them has a status of its own;
-    after `heartbeat` seconds of silence it is sent all the same. left: the client has left, and
-    nothing is sent any more. keeps_on: whether the answer is read to its end then.
+    after `heartbeat` seconds of silence it is sent all the same, and at once for a Follow. left:
+    the client has left, and nothing is sent any more. keeps_on: whether the answer is read to its
+    end then.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Delivery:
         """Send all of it. If this is cancelled, the client is told unless it has left."""
         beating = asyncio.create_task(self._beat())
         try:
+            if isinstance(self._source, Follow):  # an answer that has begun already
+                await self._write(b"", empty=True)
             await self._send_chunks()
             await self._finish(self._writer.end())
         except asyncio.CancelledError:

@@ -42,7 +42,7 @@ def test_a_command_that_waits_ends_without_a_traceback(
 
 def test_replay_and_demo_end_in_the_middle_of_an_answer() -> None:
     sample = ROOT / "recordings/samples/ollama-story.jsonl"
-    for arguments in (("replay", str(sample), "--speed", "0.1"), ("demo", "--speed", "0.1")):
+    for arguments in (("replay", str(sample), "--speed", "0.3"), ("demo", "--speed", "0.3")):
         process = start(*arguments)
         assert process.stdout is not None
         shown = b""
