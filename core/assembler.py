@@ -15,6 +15,8 @@ from .native import NativeMessages
 
 __all__ = ["Assembler", "merge"]
 
+# After these a call whose arguments have not come may be a part of one.
+_CUTTING = frozenset({"length", "content_filter", "error"})
 Reported = TypeVar("Reported", Usage, Timings)
 
 
@@ -33,15 +35,17 @@ class _ToolCall:
         if delta.arguments:
             self.arguments.write(delta.arguments)
 
-    def build(self) -> ToolCall:
+    def build(self, *, cut: bool) -> ToolCall:
+        """The call so far. cut: the answer did not go on behind it, nor end by itself."""
         text = self.arguments.getvalue()
         name = self.name.getvalue()
         if self.type == "custom":
             return ToolCall(id=self.id, type=self.type, name=name, arguments_text=text)
         try:
             # Exact, since a tool may be called with an integer of any size. No text means no
-            # arguments.
-            arguments: Any = mend_value(loads_exact(text)) if text.strip() else {}
+            # arguments, unless it might have come.
+            no_text: Any = None if cut else {}
+            arguments: Any = mend_value(loads_exact(text)) if text.strip() else no_text
         except ValueError:
             arguments = None
         return ToolCall(
@@ -77,12 +81,14 @@ class _Choice:
             self.finish_reason = chunk.finish_reason
             self.raw_finish_reason = chunk.raw_finish_reason
 
-    def build(self) -> dict[str, Any]:
+    def build(self, *, complete: bool) -> dict[str, Any]:
+        cut = self.finish_reason in _CUTTING or (self.finish_reason is None and not complete)
+        calls = list(self.tool_calls.values())
         return {
             "text": self.text.getvalue(),
             "reasoning": self.reasoning.getvalue(),
             "refusal": self.refusal.getvalue(),
-            "tool_calls": tuple(call.build() for call in self.tool_calls.values()),
+            "tool_calls": tuple(call.build(cut=cut and call is calls[-1]) for call in calls),
             "logprobs": self.logprobs,
             # Calls may come behind the finish reason.
             "finish_reason": "tool_calls"
@@ -126,7 +132,9 @@ class Assembler:
         headers: Mapping[str, str] | None = None,
     ) -> Completion:
         """The answer so far. natives: the messages in the provider's form, made by `vessel`."""
-        built = {index: choice.build() for index, choice in sorted(self._choices.items())}
+        complete = outcome == "complete"
+        choices = sorted(self._choices.items())
+        built = {index: choice.build(complete=complete) for index, choice in choices}
         for index, made in built.items():
             made.update(native=(natives or {}).get(index), vessel=vessel)
         return Completion(

@@ -34,8 +34,9 @@ class ToolCall(_Value):
     `id` is None only while the answer is streamed: a call without one gets one at its end.
     `type` is "function", or "custom" for a tool that takes free text: its `input` is that text.
     A function's `arguments` are the parsed JSON value (nearly always a dict), None when
-    `arguments_text`, the text as the provider sent it, is not JSON. Half a surrogate pair in them
-    is U+FFFD, and a number that is not finite is None.
+    `arguments_text`, the text as the provider sent it, is not JSON. Without any text they are {},
+    and None for the last call of an answer that was cut or reached its limit. Half a surrogate pair
+    in them is U+FFFD, and a number that is not finite is None.
     """
 
     id: str | None = None

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
 from httpx_sse import EventSource
 
 from .errors import ProtocolError
@@ -80,14 +79,11 @@ class Frame:
             self.ignored = _NO_FIELD.search("\n" + text) is not None
 
     def json(self) -> Any:
-        """The payload, parsed. Raises ValueError if there is none or it is not JSON."""
+        """The payload, parsed with exact integers. Raises ValueError if it is none or no JSON."""
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return loads_exact(data)
+        return loads_exact(data)
 
     @property
     def overfull(self) -> bool:

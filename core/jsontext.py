@@ -2,6 +2,7 @@
 
 orjson reads and writes everything that is valid JSON. What it refuses, the standard json module
 takes: NaN, Infinity, 1e400 and lone surrogates when reading, integers over 64 bits when writing.
+orjson rounds such integers when reading; where they matter, `loads_exact` does not.
 Integers of more than 500 digits are read as infinity, as 1e400 is: the time that Python needs for
 them grows with the square of their length. Whatever cannot be read at all raises ValueError, never
 anything else.
@@ -15,12 +16,15 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "dumps", "loads", "loads_exact"]
+__all__ = ["canonical", "dumps", "loads", "loads_exact", "loads_strict"]
 
 _MOST_DIGITS = 500
 # So far apart are the characters that are looked at first: a longer integer has two in a row.
 _STEP = _MOST_DIGITS // 2 - 1
 _TWO_DIGITS = re.compile(r"\d(?=\d)")
+_FOUR_DIGITS = re.compile(r"\d(?=\d{3})")
+_may_be_large = _FOUR_DIGITS.search
+_LARGE = re.compile(r"(?<![.\d])\d{19}")
 
 
 def loads(text: str | bytes) -> Any:
@@ -31,17 +35,49 @@ def loads(text: str | bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return loads_exact(text)
+        return _loads_standard(text)
 
 
 def loads_exact(text: str | bytes) -> Any:
-    """Parse with the standard module: integers beyond 64 bits stay exact (orjson rounds them)."""
+    """Parse with integers beyond 64 bits exact, which orjson rounds."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")  # as json.loads does
+    # Several times faster than looking at each character: 19 digits have four of these in a row.
+    if _may_be_large(text[::4]) and _has_large_integer(text):
+        try:
+            return _loads_standard(text)
+        except ValueError:
+            pass  # orjson follows deeper nesting
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _loads_standard(text)
+
+
+def loads_strict(text: str) -> Any:
+    """As `loads_exact`, for what any other parser is to read too.
+
+    Raises ValueError for NaN, infinities and half a surrogate pair as well.
+    """
+    orjson.loads(text)
+    return loads_exact(text)
+
+
+def _loads_standard(text: str | bytes) -> Any:
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
         return json.loads(text, parse_int=_integer if _may_have_long_integer(text) else None)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
+
+
+def _has_large_integer(text: str) -> bool:
+    """Whether an integer has 19 digits, as those beyond 64 bits do."""
+    return any(
+        _LARGE.search(text, max(0, 4 * four.start() - 3), 4 * four.start() + 20)
+        for four in _FOUR_DIGITS.finditer(text[::4])
+    )
 
 
 def _may_have_long_integer(text: str) -> bool:

@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     )
     from ..core.frame import Frame
     from ..core.framing import Framing
-    from ..core.jsontext import dumps, loads, loads_exact
+    from ..core.jsontext import dumps, loads, loads_exact, loads_strict
     from ..core.mending import mend_value
     from ..core.native import NativeMessages
     from ..core.request import (
@@ -105,18 +105,26 @@ if TYPE_CHECKING:
     from .azure import Azure
     from .base_urls import ollama_base_url, path_segment, route_url, split_base_url, with_root
     from .built_in import BUILT_IN, PRESETS
-    from .call_arguments import arguments_object, arguments_text, function_of, made_id
+    from .call_arguments import (
+        INVALID_JSON,
+        arguments_object,
+        arguments_text,
+        function_of,
+        json_object,
+        made_id,
+        valid_arguments,
+        valid_object,
+    )
     from .called_tools import CalledTool, CalledTools
     from .concatenated_json import DONE, json_values
     from .fast_path import FastPath
     from .gemini import Gemini
     from .history import (
         ANNOTATIONS,
-        INVALID_JSON,
         native_objects,
         native_of,
-        valid_arguments,
         valid_history,
+        with_ids,
     )
     from .joined_pieces import JoinedObject
     from .mended_values import is_word, mended_object, mended_objects, mended_text
@@ -283,10 +291,12 @@ __all__ = [
     "is_retryable",
     "is_schema",
     "is_word",
+    "json_object",
     "json_values",
     "list_in",
     "loads",
     "loads_exact",
+    "loads_strict",
     "made_id",
     "mend_value",
     "mended_object",
@@ -314,5 +324,7 @@ __all__ = [
     "unreadable",
     "valid_arguments",
     "valid_history",
+    "valid_object",
+    "with_ids",
     "with_root",
 ]

@@ -148,7 +148,7 @@ class Anthropic(Vessel):
         ]
 
     def _url(self, route: str) -> str:
-        return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
+        return route_url(self.base_url, route, routes=_ROUTES, root="/v1", below_path=True)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

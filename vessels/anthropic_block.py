@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..core.jsontext import loads_exact
-from .history import INVALID_JSON
+from .call_arguments import INVALID_JSON, valid_object
 
 __all__ = ["Block", "input_object"]
 
@@ -112,12 +111,6 @@ class Block:
 
 def input_object(value: Any) -> dict[str, Any]:
     """The input of a tool as an object; what is none goes under INVALID_JSON, as its text."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return {}
-    read = value
-    if isinstance(value, str):
-        try:
-            read = loads_exact(value)
-        except ValueError:
-            read = None
-    return cast("dict[str, Any]", read) if isinstance(read, dict) else {INVALID_JSON: value}
+    if value is None or isinstance(value, str | dict):
+        return valid_object(value)
+    return {INVALID_JSON: value}

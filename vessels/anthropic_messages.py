@@ -38,7 +38,7 @@ def system_and_messages(messages: Iterable[Message]) -> tuple[Any, list[dict[str
 
     Raises InvalidRequestError for what the API cannot express.
     """
-    system, turns = conversation(valid_history(messages, _NAME, _IDS, native_ids=True), _NAME)
+    system, turns = conversation(valid_history(messages, _NAME, _IDS), _NAME)
     prompt: Any = None
     if len(system) == 1 and isinstance(system[0].content, str):
         prompt = system[0].content

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads_exact
+from ..core.jsontext import dumps, loads_strict
+from ..core.mending import mend_value
 from ..core.request import FunctionCall, ToolCallRequest
 
-__all__ = ["arguments_object", "arguments_text", "function_of", "made_id"]
+__all__ = [
+    "INVALID_JSON",
+    "arguments_object",
+    "arguments_text",
+    "function_of",
+    "json_object",
+    "made_id",
+    "valid_arguments",
+    "valid_object",
+]
+
+INVALID_JSON = "INVALID_JSON"
+"""The key under which arguments are sent that are no JSON object.
+
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
+"""
 
 
 def made_id(text: str) -> str:
@@ -28,6 +45,42 @@ def arguments_text(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else dumps(arguments).decode()
 
 
+def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object in a text, {} if it is blank, None if it is no JSON object.
+
+    NaN, infinities and halves of surrogate pairs are no JSON that a provider could read.
+    """
+    try:
+        value: Any = loads_strict(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
+    """A call's arguments in a conversation: a JSON object, or text that is one or is empty.
+
+    What is none, or has NaN, an infinity or half a surrogate pair, is its text under INVALID_JSON.
+    """
+    if isinstance(arguments, dict):
+        if mend_value(arguments) == arguments:
+            return arguments
+        return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
+    return (
+        arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
+    )
+
+
+def valid_object(arguments: Any) -> dict[str, Any]:
+    """A native call's arguments by the same rule, for dialects that have them as an object."""
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, str | dict):
+        arguments = dumps(arguments).decode()
+    valid = valid_arguments(cast("str | dict[str, Any]", arguments))
+    return valid if isinstance(valid, dict) else json_object(valid) or {}
+
+
 def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:
     """The function that was called. Raises InvalidRequestError for a custom tool."""
     if call.function is None:
@@ -43,14 +96,11 @@ def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
     Raises InvalidRequestError if they are not one (`history` sees to that), and for a custom tool.
     """
     function = function_of(call, vessel)
-    arguments: Any = function.arguments
+    arguments: str | dict[str, Any] | None = function.arguments
     if isinstance(arguments, str):
-        try:
-            arguments = loads_exact(arguments) if arguments.strip() else {}
-        except ValueError:
-            arguments = None
-    if not isinstance(arguments, dict):
+        arguments = json_object(arguments)
+    if arguments is None:
         raise InvalidRequestError(
             f"{vessel} takes arguments only as a JSON object: see those of {function.name!r}"
         )
-    return cast("dict[str, Any]", arguments)
+    return arguments

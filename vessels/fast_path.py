@@ -108,6 +108,8 @@ class FastPath:
         if not self._attempts[field]:
             return
         self._attempts[field] -= 1
+        if _grows(chunks[0].get("extra")):
+            return
         keys = [key for key, value in around.items() if value == chunks[0].get(field)]
         others = [name for name in self._unread if isinstance(top.get(name), str)]
         if len(keys) != 1 or len(others) > 1:
@@ -119,6 +121,14 @@ class FastPath:
         learned = _learned(frame.data, strings, top, field)
         if learned is not None:
             self._learned = learned._replace(write=write)
+
+
+def _grows(value: Any) -> bool:
+    """Whether a list of numbers is in it: equal ones in two frames are both new (token ids)."""
+    if isinstance(value, dict):
+        return any(map(_grows, cast("dict[str, Any]", value).values()))
+    first = cast("list[Any]", value)[:1] if isinstance(value, list) else []
+    return any(type(each) in {int, float} for each in first)
 
 
 class _Learned(NamedTuple):

@@ -83,7 +83,9 @@ class Gemini(Vessel):
         )
         refuse_custom_tools(chat, self.name)
         # A call may have no id here, nor its result.
-        messages = valid_history(chat.messages or (), self.name, ids=r"(?s).*", annotations=False)
+        messages = valid_history(
+            chat.messages or (), self.name, ids=r"(?s).*", annotations=False, names=True
+        )
         system, turns = conversation(messages, self.name)
         body: dict[str, Any] = {}
         if system:

@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
@@ -65,8 +64,7 @@ class GeminiDecoder(Decoder):
         if frame.event == "error":
             return self._failed(data)
         try:
-            # Arguments are values here, and a function may be called with an integer of any size.
-            value = loads_exact(data) if '"functionCall"' in data else frame.json()
+            value = frame.json()
         except ValueError:
             return self._not_json(data, frame)
         return self._values(value, frame)
@@ -153,7 +151,16 @@ class GeminiDecoder(Decoder):
             code = finish_reason_name(failure["finishReason"])
             message = mended_text(failure.get("finishMessage"), frame) or f"finishReason {code}"
             raise error_in_band(self._vessel, {"message": message, "code": code})
-        if self._finished == len(self._candidates) >= self._expected:
+        self._judge(frame)
+
+    def _judge(self, frame: Frame) -> None:
+        """Whether each candidate has ended. A whole answer has no more than it has."""
+        if not self._finished == len(self._candidates) > 0:
+            return
+        if self._whole and self._finished < self._expected:
+            frame.repair("fewer-choices")
+            self._expected = self._finished
+        if self._finished >= self._expected:
             self.progress = Progress.FINISHED
 
     def _head(self, event: dict[str, Any], frame: Frame) -> ChunkFields:

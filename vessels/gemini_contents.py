@@ -8,23 +8,26 @@ https://ai.google.dev/api/caching#Content, …/gemini-api/docs/function-calling,
   message then has the documented text that stands for one.
 - Results of tools in a row are parts of one content of the user, in the order of their calls. The
   user's message that follows is in it too, if its content is given as parts. A result that is no
-  JSON object is wrapped as {"result": …}. It has its call's id if the API gave that.
+  JSON object, or one with a repeated key or too precise a number, is its text: {"result": "…"}.
+  It has its call's id if the API gave that.
 - An image in a result goes into the `functionResponse`, as Gemini 3 and later want it. To models
   before (`gemini-1…`, `gemini-2…`) it is sent as the next part, since they have no such field.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads
+from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart
-from .call_arguments import arguments_object
+from .call_arguments import INVALID_JSON, arguments_object, json_object, valid_object
 from .called_tools import CalledTools
-from .history import INVALID_JSON, native_objects, native_of, valid_arguments
+from .history import native_objects, native_of, with_ids
 from .request_parts import RESULTS, inline_image
 
 __all__ = ["PARTS", "contents", "message_parts", "result_text"]
@@ -53,7 +56,7 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
         message = turn[0]
         if message.role == "assistant":
             native = native_of(message, "gemini")
-            content = _answer(message, old=old) if native is None else _sent_back(native)
+            content = _answer(message, old=old) if native is None else _sent_back(native, message)
             own = None if native is None else _calls_in(content["parts"])
             calls.add(message, own)
             if content["parts"]:
@@ -92,13 +95,15 @@ def _answer(message: Message, *, old: bool) -> dict[str, Any]:
     return {"role": "model", "parts": parts, **(message.model_extra or {})}
 
 
-def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
+def _sent_back(native: dict[str, Any], message: Message) -> dict[str, Any]:
     """The API's own form of a message, with calls that it takes."""
+    parts = native_objects(native.get("parts"), "gemini", "parts")
+    calls = iter(with_ids(_calls_in(parts), message))
     parts = [
-        {**part, "functionCall": _valid_call(part["functionCall"])}
+        {**part, "functionCall": _valid_call(next(calls))}
         if isinstance(part.get("functionCall"), dict)
         else part
-        for part in native_objects(native.get("parts"), "gemini", "parts")
+        for part in parts
     ]
     return {**native, "parts": parts}
 
@@ -109,10 +114,7 @@ def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
     if call.get("willContinue"):
         call = {key: value for key, value in call.items() if key != "willContinue"}
         return {**call, "args": {INVALID_JSON: dumps(arguments).decode()[:-1]}}
-    if arguments is None or isinstance(arguments, dict):
-        return call
-    valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
-    return {**call, "args": valid if isinstance(valid, dict) else loads(valid or "{}")}
+    return call if arguments is None else {**call, "args": valid_object(arguments)}
 
 
 def _calls_in(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -144,17 +146,32 @@ def _result(message: Message, calls: CalledTools, *, old: bool) -> list[dict[str
 
 def result_text(response: dict[str, Any]) -> str:
     """The text of a result that is written as this response."""
-    value = response.get("result")
-    text = value if isinstance(value, str) else dumps(value).decode()
-    return text if _value(text) == response else dumps(response).decode()
+    text = response.get("result")
+    return text if isinstance(text, str) and _value(text) == response else dumps(response).decode()
 
 
 def _value(text: str) -> dict[str, Any]:
+    """A JSON object that can be written again without a loss; any other text as it is."""
+    value = json_object(text) if text.strip() else None
+    return {"result": text} if value is None or not _is_exact(text) else value
+
+
+def _is_exact(text: str) -> bool:
     try:
-        value: Any = loads(text)
-    except ValueError:
-        value = text
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"result": value}
+        json.loads(text, object_pairs_hook=_without_repeats, parse_float=_exact_float)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key is repeated")
+
+
+def _exact_float(text: str) -> None:
+    if Decimal(text) != Decimal(repr(float(text))):
+        raise ValueError("the number has more digits than a float")
 
 
 def _part(part: Part) -> dict[str, Any]:

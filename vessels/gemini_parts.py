@@ -132,6 +132,8 @@ class GeminiParts:
             frame.repair("unexpected-type")
         if call.get("willContinue") or "partialArgs" in call:
             function["arguments"] = None
+        elif function["arguments"] is None:
+            function["arguments"] = {}  # the call is whole, and has none
         return self._calls.add({"id": call.get("id"), "function": function}, frame, whole=True)
 
     def finish(self, frame: Frame) -> list[ToolCallDeltaFields]:

@@ -3,7 +3,8 @@
 The answer of one provider, put back by `to_message()`, may hold what another refuses. There is one
 rule for each case, the same for all vessels:
 
-- An assistant's message with this vessel's own form (`native`) is sent in that form, as it came.
+- An assistant's message with this vessel's own form (`native`) is sent in that form, as it came,
+  but for the ids of its calls, which follow those of the universal form (`with_ids`).
   `native` of another shape, or in a message of another role, is an error.
 - An assistant's message that says nothing is left out.
 - A refusal is sent as the message's text, where the dialect has no field for it.
@@ -12,7 +13,8 @@ rule for each case, the same for all vessels:
   its id in the latest turn that still waits for it, and without an id to the call of its tool.
 - Keys that annotate a message or a part for one provider (ANNOTATIONS) are left out for a server
   that refuses unknown keys.
-- Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`.
+- Arguments that are not a JSON object are sent as `{"INVALID_JSON": "<the text>"}`; nor is one
+  with NaN, an infinity or half a surrogate pair, which no provider could read.
 
 What only the caller can know is not made up: a result without a call, and a call without a result,
 are sent as they are, and the provider says what it thinks of them.
@@ -27,27 +29,20 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import BaseModel
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import loads
 from ..core.request import Message, TextPart, ToolCallRequest
-from .call_arguments import made_id
+from .call_arguments import made_id, valid_arguments
 
 __all__ = [
     "ANNOTATIONS",
-    "INVALID_JSON",
     "native_objects",
     "native_of",
-    "valid_arguments",
     "valid_history",
+    "with_ids",
 ]
 
 _Annotated = TypeVar("_Annotated", bound=BaseModel)
 ANNOTATIONS = frozenset({"cache_control", "citations", "is_error"})
 """Keys of Anthropic's parts and results, which some servers of the OpenAI dialect take too."""
-INVALID_JSON = "INVALID_JSON"
-"""The key under which arguments are sent that are no JSON object.
-
-https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
-"""
 
 
 def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
@@ -73,21 +68,31 @@ def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
     )
 
 
+def with_ids(calls: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """A message's calls in the provider's form; each id is that of the universal form."""
+    ids = [call.id for call in message.tool_calls or ()]
+    if len(ids) != len(calls):
+        return calls
+    return [
+        {**call, "id": new} if call.get("id") and new and new != call["id"] else call
+        for call, new in zip(calls, ids, strict=True)
+    ]
+
+
 def valid_history(
     messages: Iterable[Message],
     vessel: str,
     ids: str = r"(?s).+",
     *,
     refusals: bool = False,
-    native_ids: bool = False,
     annotations: bool = True,
+    names: bool = False,
 ) -> list[Message]:
     """The conversation by the rules above.
 
     vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
-    refusals: the dialect has a field for them. native_ids: the vessel writes the ids of the calls
-    into the native form; otherwise a native message keeps its ids, and other calls with the same
-    id get another one. annotations: the server takes those, or any unknown key.
+    refusals: the dialect has a field for them. annotations: the server takes those, or any unknown
+    key. names: each result must name its tool; otherwise those of native calls need not.
 
     Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """
@@ -97,22 +102,14 @@ def valid_history(
             raise InvalidRequestError(
                 f"native is for messages of the assistant: remove it from this one ({message.role})"
             )
-    calls = _Calls(ids)
-    if not native_ids:
-        calls.used.update(
-            call.id
-            for message in given
-            if native_of(message, vessel) is not None
-            for call in message.tool_calls or ()
-            if call.id
-        )
+    calls = _Calls(ids, names=names)
     valid: list[Message] = []
     for message in given if annotations else map(_without_annotations, given):
         if message.role == "assistant":
             own = native_of(message, vessel) is not None
             told = message if own or refusals else _with_refusal_as_text(message)
             if own or _says_something(told):
-                valid.append(calls.renamed(told, keep=own and not native_ids))
+                valid.append(calls.renamed(told, own=own))
         elif message.role == "tool":
             valid.append(calls.answered(message))
         else:
@@ -120,30 +117,23 @@ def valid_history(
     return valid
 
 
-def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
-    """A call's arguments by the rule above: a JSON object, or text that is one or is empty."""
-    if isinstance(arguments, dict) or not arguments.strip():
-        return arguments
-    try:
-        if isinstance(loads(arguments), dict):
-            return arguments
-    except ValueError:
-        pass
-    return {INVALID_JSON: arguments}
-
-
 class _Waiting(NamedTuple):
-    """A call whose result has not come. given: its id in the conversation, sent: the valid one."""
+    """A call whose result has not come. given: its id in the conversation, sent: the valid one.
+
+    own: it is of a message that is sent in its native form.
+    """
 
     given: str
     sent: str
     tool: str
+    own: bool
 
 
 class _Calls:
     """The calls of a conversation, so far, and which of them wait for their results."""
 
-    def __init__(self, ids: str) -> None:
+    def __init__(self, ids: str, *, names: bool) -> None:
+        self._names = names
         self.used: set[str] = set()
         # Made ids depend on what came before alone: a longer conversation begins with the same
         # request, which providers have cached.
@@ -152,19 +142,19 @@ class _Calls:
         self._waiting: list[_Waiting] = []
         self._answered: dict[str, str] = {}
 
-    def renamed(self, message: Message, *, keep: bool) -> Message:
-        """An assistant's message with valid calls. keep: leave their ids."""
+    def renamed(self, message: Message, *, own: bool) -> Message:
+        """An assistant's message with valid calls. own: it is sent in its native form."""
         if not message.tool_calls:
             return message
         found: list[_Waiting] = []
         calls: list[ToolCallRequest] = []
         for call in message.tool_calls:
             given = sent = call.id or ""
-            if not keep and (sent in self.used or not self._allowed.fullmatch(sent)):
+            if (sent and sent in self.used) or not self._allowed.fullmatch(sent):
                 sent = self._made(f"{given} {self._count} {call.tool}")
             self._count += 1
             self.used.update({sent} - {""})
-            found.append(_Waiting(given, sent, call.tool))
+            found.append(_Waiting(given, sent, call.tool, own))
             calls.append(_valid(call, sent))
         self._waiting = found + self._waiting
         return message.model_copy(update={"tool_calls": tuple(calls)})
@@ -172,15 +162,18 @@ class _Calls:
     def answered(self, message: Message) -> Message:
         """A tool's result with the id of its call."""
         given = message.tool_call_id or ""
+        tool = message.name or (message.model_extra or {}).get("tool_name")
         if given:
             fitting = [call for call in self._waiting if call.given == given]
         else:
-            tool = message.name or (message.model_extra or {}).get("tool_name")
             fitting = [call for call in self._waiting if tool in {None, call.tool}]
             fitting = [call for call in fitting if not call.given] or fitting
         if fitting:
             self._waiting.remove(fitting[0])
             self._answered[given] = fitting[0].sent
+            # Without ids only its name and its place tell whose it is.
+            if not (fitting[0].sent or tool) and (self._names or not fitting[0].own):
+                message = message.model_copy(update={"name": fitting[0].tool})
             return message.model_copy(update={"tool_call_id": fitting[0].sent or None})
         # A second result for a call goes where the first went.
         again = self._answered.get(given) if given else None

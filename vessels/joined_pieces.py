@@ -2,9 +2,10 @@
 
 They are for what a provider adds to its messages without the dialect's knowing it:
 
-- Texts are joined, in order. A text that comes twice at the beginning is not a piece but a value
-  that is sent again each time, and the latest stands; so is one whose name says that it is a label
-  (`id`, `type`, `format`, `channel` …).
+- Texts are joined, in order. Where all pieces are equal it is one value, sent again each time, as
+  fingerprints are; the first that differs shows that they are pieces of a text ("ha", "ha", " ok").
+  Only what came eight times from the beginning stays such a value: of it the latest stands, as of
+  one whose name says that it is a label (`id`, `type`, `format`, `channel` …).
 - Objects are joined key by key.
 - Lists of numbers are joined. Entries with texts continue the entry that they belong to: the one of
   their type and `index`, without an index the last one, unless that has its signature. Any other
@@ -32,6 +33,8 @@ _TEXTS = frozenset({"text", "thinking", "summary", "reasoning", "content", "tran
 _PIECE = frozenset({"text", "thinking", "summary", "signature"})
 _PIECE_WITH_INDEX = _PIECE | {"data"}
 _PIECE_TYPES = frozenset({"text", "thinking", "summary_text"})
+# A text that begins with so many equal pieces is a value that is sent again each time.
+_VALUE_TIMES = 8
 # Values below this depth are taken as they are. Known ones have four levels; each level costs a
 # frame of Python's stack.
 _DEEPEST = 16
@@ -53,14 +56,17 @@ class _Text:
             new = pieces != [piece]
             self._pieces = [piece]
             return new
-        if not self._is_text and pieces == [piece]:
-            self._is_label = True
-            return False
+        if not self._is_text and pieces and piece != pieces[0]:
+            self._is_text = True
         pieces.append(piece)
-        return True
+        if self._is_text or len(pieces) < _VALUE_TIMES:
+            return True
+        self._is_label = True
+        self._pieces = [piece]
+        return False
 
     def build(self) -> str:
-        return "".join(self._pieces)
+        return "".join(self._pieces if self._is_text else self._pieces[:1])
 
 
 class JoinedObject:
@@ -71,6 +77,9 @@ class JoinedObject:
     def __init__(self, depth: int = 0) -> None:
         self._depth = depth
         self._values: dict[str, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
 
     def add(self, fields: Mapping[str, Any]) -> bool:
         """Add a piece. Returns whether it says anything that those before it did not."""

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import json_values
@@ -52,6 +51,7 @@ _KNOWN = frozenset(
 )
 # What a line of an answer has at least one of.
 _ANSWER = _KNOWN - {"created_at", "error", "model"}
+_EMPTY: tuple[Any, ...] = ("", [], {})
 _KNOWN_IN_MESSAGE = frozenset({"content", "role", "thinking", "tool_calls"})
 
 
@@ -62,6 +62,7 @@ class OllamaDecoder(Decoder):
         self._vessel = vessel
         self._repeats = RepeatFilter()
         self._message = OllamaMessage()
+        self._is_steady = True  # no field of the latest line must be kept
         self._fast_path = FastPath("created_at")
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -79,14 +80,11 @@ class OllamaDecoder(Decoder):
             return self._not_json(data, frame)
         try:
             place = value.get("message", value)
-            called = place.get("tool_calls")
         except AttributeError:
             return self._line(value, frame)
-        if called:
-            # Arguments are values here, and a tool may be called with an integer of any size.
-            value = loads_exact(data)
         chunks = self._line(value, frame)
-        self._fast_path.learn(value, place, chunks, frame)
+        if self._is_steady:
+            self._fast_path.learn(value, place, chunks, frame)
         return chunks
 
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -150,7 +148,14 @@ class OllamaDecoder(Decoder):
         if model and isinstance(model, str) and repeats.is_new("model", model):
             fields["model"] = model
         own = self._repeats.unknown_fields(message, _KNOWN_IN_MESSAGE, "message")
-        self._message.keep(own)
+        known = message.keys() & _KNOWN_IN_MESSAGE
+        self._is_steady = not self._message.keep(
+            {
+                key: message[key]
+                for key in message
+                if key not in known and message[key] not in _EMPTY
+            }
+        )
         if extra := {**self._repeats.unknown_fields(line, _KNOWN), **own}:
             fields["extra"] = extra
         self._end(line, fields, frame)

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
+from .call_arguments import json_object
+from .joined_pieces import JoinedObject
 from .mended_values import mended_object, mended_objects
 from .tool_calls import ToolCalls
 
@@ -24,7 +25,7 @@ class OllamaMessage:
     def __init__(self) -> None:
         self.content: list[str] = []
         self.thinking: list[str] = []
-        self._others: dict[str, Any] = {}
+        self._others = JoinedObject()
         self._tool_calls = ToolCalls()
         self._made_ids: set[str] = set()
         self.calls_tools = False
@@ -60,15 +61,9 @@ class OllamaMessage:
         if made and (identifier := delta.get("id")):
             self._made_ids.add(identifier)
 
-    def keep(self, new: dict[str, Any]) -> None:
-        """Keep what is new of the fields that are not known (see repeated_fields.py)."""
-        for key, value in new.items():
-            if isinstance(value, list) and isinstance(known := self._others.get(key), list):
-                cast("list[Any]", known).extend(cast("list[Any]", value))
-            else:
-                self._others[key] = (
-                    list(cast("list[Any]", value)) if isinstance(value, list) else value
-                )
+    def keep(self, fields: dict[str, Any]) -> bool:
+        """Keep fields of the message that are not known (see joined_pieces.py), if they are new."""
+        return self._others.add(fields)
 
     def native(self) -> dict[str, Any] | None:
         """The message as the API wants it back; None if nothing came."""
@@ -79,7 +74,7 @@ class OllamaMessage:
             message["thinking"] = "".join(self.thinking)
         if self.calls_tools:
             message["tool_calls"] = [self._as_sent(call) for call in self._tool_calls.native()]
-        return {**message, **self._others}
+        return {**message, **self._others.build()}
 
     def _as_sent(self, call: dict[str, Any]) -> dict[str, Any]:
         """A call without an id that the server did not give, its arguments no JSON text."""
@@ -92,8 +87,7 @@ class OllamaMessage:
         text = known.get("arguments")
         if not isinstance(text, str):
             return call
-        try:
-            arguments: Any = loads_exact(text) if text.strip() else {}
-        except ValueError:
+        arguments = json_object(text)
+        if arguments is None:
             return call
         return {**call, "function": {**known, "arguments": arguments}}

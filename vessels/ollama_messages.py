@@ -16,11 +16,10 @@ from itertools import groupby
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads
 from ..core.request import Message, OtherPart, ToolCallRequest
-from .call_arguments import arguments_object
+from .call_arguments import arguments_object, valid_object
 from .called_tools import CalledTools
-from .history import native_objects, native_of, valid_arguments, valid_history
+from .history import native_objects, native_of, valid_history, with_ids
 from .request_parts import inline_image
 
 __all__ = ["ollama_messages"]
@@ -44,7 +43,7 @@ def ollama_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
                 calls.add(message, None)
                 written.append(_message(message))
             else:
-                sent = _sent_back(native)
+                sent = _sent_back(native, message)
                 calls.add(message, sent.get("tool_calls", ()))
                 if any(value for key, value in sent.items() if key != "role"):
                     written.append(sent)
@@ -95,12 +94,12 @@ def _tool_call(call: ToolCallRequest) -> dict[str, Any]:
     return {"id": call.id, "function": function} if call.id else {"function": function}
 
 
-def _sent_back(native: dict[str, Any]) -> dict[str, Any]:
+def _sent_back(native: dict[str, Any], message: Message) -> dict[str, Any]:
     """The API's own form of a message, the arguments of its calls as the objects that it takes."""
     if not native.get("tool_calls"):
         return native
     calls = native_objects(native["tool_calls"], "ollama", "tool_calls")
-    return {**native, "tool_calls": [_valid_call(call) for call in calls]}
+    return {**native, "tool_calls": [_valid_call(call) for call in with_ids(calls, message)]}
 
 
 def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
@@ -108,9 +107,4 @@ def _valid_call(call: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(function, dict):
         return call
     known = cast("dict[str, Any]", function)
-    arguments = known.get("arguments")
-    if isinstance(arguments, dict):
-        return call
-    valid = valid_arguments(arguments if isinstance(arguments, str) else dumps(arguments).decode())
-    valid = valid if isinstance(valid, dict) else loads(valid if valid.strip() else "{}")
-    return {**call, "function": {**known, "arguments": valid}}
+    return {**call, "function": {**known, "arguments": valid_object(known.get("arguments"))}}

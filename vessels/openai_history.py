@@ -1,6 +1,7 @@
 """The messages of a request in the OpenAI dialect, by the rules of the server that gets them.
 
-An answer of the same server goes back in its own form, as it came. Of that form only these are
+An answer of the same server goes back in its own form, as it came. To one with `function_call`, the
+form before `tool_calls`, results have the role `function` and its name. Of that form only these are
 changed: the ids of calls and arguments that are not JSON (history.py), and what the server's rules
 leave out, because it answers 400 to it.
 """
@@ -12,8 +13,8 @@ from typing import Any, NamedTuple, cast
 
 from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message, TextPart
-from .call_arguments import arguments_text, function_of
-from .history import native_objects, native_of, valid_arguments, valid_history
+from .call_arguments import arguments_text, function_of, valid_arguments
+from .history import native_objects, native_of, valid_history
 
 __all__ = ["OPENAI_RULES", "MessageRules", "openai_messages"]
 
@@ -51,12 +52,13 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
     """The conversation. Raises InvalidRequestError for what the dialect or the server has not."""
     needed: Mapping[str, str] = {} if chat.think is False else rules.needed
     written: list[dict[str, Any]] = []
+    # Calls that are sent as `function_call` have no id; a result names its function.
+    functions: dict[str | None, str] = {}
     for message in valid_history(
         chat.messages or (),
         vessel,
         rules.ids,
         refusals=rules.refusals,
-        native_ids=True,
         annotations=rules.keys is None,
     ):
         native = native_of(message, vessel)
@@ -69,6 +71,11 @@ def openai_messages(chat: ChatRequest, vessel: str, rules: MessageRules) -> list
                 continue  # it was thinking alone, which this server does not take back
         if message.role == "assistant" and sent.get("tool_calls"):
             sent |= {key: value for key, value in needed.items() if not sent.get(key)}
+        elif message.role == "assistant" and sent.get("function_call"):
+            functions |= {call.id: call.tool for call in message.tool_calls or ()}
+        elif message.role == "tool" and message.tool_call_id in functions:
+            del sent["tool_call_id"]
+            sent |= {"role": "function", "name": functions[message.tool_call_id]}
         written.append(sent)
     return written
 
@@ -78,7 +85,10 @@ def _own(native: dict[str, Any], message: Message, vessel: str) -> dict[str, Any
     if not native.get("role"):
         native = {**native, "role": "assistant"}
     if not native.get("tool_calls"):
-        return dict(native)
+        called = native.get("function_call")
+        if not isinstance(called, dict):
+            return dict(native)
+        return {**native, "function_call": _with_valid_arguments(cast("dict[str, Any]", called))}
     calls = native_objects(native["tool_calls"], vessel, "tool_calls")
     universal = message.tool_calls or ()
     ids = [call.id for call in universal] if len(universal) == len(calls) else [None] * len(calls)

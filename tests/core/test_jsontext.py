@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vesselog.core.jsontext import canonical, dumps, loads, loads_exact
+from vesselog.core.jsontext import canonical, dumps, loads, loads_exact, loads_strict
 
 BIG = 2**100
 
@@ -85,3 +86,25 @@ def test_canonical_is_the_same_for_equal_values() -> None:
 def test_what_is_written_reads_back(value: Any) -> None:
     assert loads_exact(dumps(value)) == value
     assert loads_exact(canonical(value)) == value
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**64 - 1, 2**64, -(2**63) - 1, 10**80, -(10**19)])
+@given(st.text(max_size=40), st.text(max_size=9))
+def test_integers_of_any_size_are_exact_wherever_they_are(number: int, key: str, text: str) -> None:
+    value = {key: [text, number], "f": 0.1234567890123456789}
+    written = json.dumps(value)
+    assert loads_exact(written) == value
+    assert loads_exact(written)[key] == value[key]
+    assert loads_exact(written.encode()) == value
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e400", '"\\ud800"', "{", ""])
+def test_strictly_read_is_only_what_every_parser_reads(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        loads_strict(text)
+    assert loads_strict(f"[{BIG}]") == [BIG]
+
+
+def test_a_large_integer_in_deep_nesting_is_read() -> None:
+    deep = "[" * 900 + str(BIG) + "]" * 900
+    assert loads_exact(deep)

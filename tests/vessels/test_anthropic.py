@@ -208,3 +208,15 @@ def test_key_and_address_from_the_environment() -> None:
     vessel = Anthropic().configured(environment)
     assert (vessel.api_key, vessel.base_url) == ("sk-ant-env", "http://proxy/v1")
     assert Anthropic(base_url="http://other").configured(environment).api_key is None
+
+
+@pytest.mark.parametrize("path", ["/anthropic", "/proxy/anthropic/", "/anthropic/v1", ""])
+def test_the_routes_are_below_the_path_of_a_gateway(path: str) -> None:
+    """As the official SDK reads ANTHROPIC_BASE_URL."""
+    environment = {"ANTHROPIC_BASE_URL": f"https://gateway{path}"}
+    vessel = Anthropic(max_tokens=1).configured(environment)
+    root = path.removesuffix("/").removesuffix("/v1")
+    assert vessel.request(chat_request("m", "Hi")).url == f"https://gateway{root}/v1/messages"
+    models = vessel.models_request()
+    assert models is not None
+    assert models.url == f"https://gateway{root}/v1/models?limit=1000"

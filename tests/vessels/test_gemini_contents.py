@@ -42,7 +42,7 @@ def test_a_conversation_with_tools() -> None:
             "role": "user",
             "parts": [
                 {"functionResponse": {"id": "c1", "name": "f", "response": {"b": 2}}},
-                {"functionResponse": {"name": "g", "response": {"result": [3]}}},
+                {"functionResponse": {"name": "g", "response": {"result": "[3]"}}},
             ],
         },
     ]
@@ -114,3 +114,25 @@ def test_malformed_arguments_are_wrapped() -> None:
 def test_the_form_of_another_provider_is_not_sent() -> None:
     message = {"role": "assistant", "content": "a", "native": {"openai": {"content": "b"}}}
     assert contents(message) == [{"role": "model", "parts": [{"text": "a"}]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "sent_as"),
+    [
+        *((each, {"result": each}) for each in ("1.10", "1e5", "NaN", "[1]", "true", "", "x")),
+        ("12345678901234567890123", {"result": "12345678901234567890123"}),
+        ('{"a":1,"a":2}', {"result": '{"a":1,"a":2}'}),
+        ('{"a":[{"b":1,"b":1}]}', {"result": '{"a":[{"b":1,"b":1}]}'}),
+        ('{"a":1.00000000000000000001}', {"result": '{"a":1.00000000000000000001}'}),
+        ('{"a":NaN}', {"result": '{"a":NaN}'}),
+        ('{"a":"\\ud800"}', {"result": '{"a":"\\ud800"}'}),
+        ('{"a":1.10,"b":0.1}', {"a": 1.1, "b": 0.1}),
+        ('{"a":12345678901234567890123}', {"a": 12345678901234567890123}),
+        ("{}", {}),
+    ],
+)
+def test_a_result_is_an_object_only_where_nothing_of_its_text_is_lost(
+    text: str, sent_as: Any
+) -> None:
+    _, results = contents(calling("c1"), result("c1", text))
+    assert results["parts"][0]["functionResponse"]["response"] == sent_as

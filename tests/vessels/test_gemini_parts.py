@@ -83,7 +83,7 @@ def test_calls_keep_their_place_signature_and_values() -> None:
     # The API gave no ids, so none is sent: the names and the order tell whose result is which.
     assert results["parts"] == [
         {"functionResponse": {"name": "now", "response": {"result": "noon"}}},
-        {"functionResponse": {"name": "sum", "response": {"result": 3}}},
+        {"functionResponse": {"name": "sum", "response": {"result": "3"}}},
     ]
 
 
@@ -106,7 +106,7 @@ def test_results_of_calls_with_one_function_and_no_ids_are_sent_in_the_order_of_
     ]
     for given_order in (results, results[::-1]):
         parts = again(found, *given_order)[1]["parts"]
-        assert [part["functionResponse"]["response"]["result"] for part in parts] == [1, 2]
+        assert [part["functionResponse"]["response"]["result"] for part in parts] == ["1", "2"]
 
 
 def test_parts_of_other_kinds_are_kept_whatever_their_size() -> None:

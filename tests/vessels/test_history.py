@@ -294,31 +294,27 @@ def test_native_belongs_to_messages_of_the_assistant(vessel: Vessel, role: str) 
         vessel.request(chat_request("m", [message]))
 
 
-def test_a_native_message_keeps_its_ids_and_others_make_way() -> None:
+def test_of_two_calls_with_one_id_the_first_keeps_it() -> None:
+    """Also where the second is in a native message: what was sent before it stays the same."""
     native = {"own": {"role": "assistant", "blocks": [1]}}
     foreign, own = calling(call("toolu_1")), calling(call("toolu_1"), native=native)
     for messages in ([foreign, result("toolu_1"), own], [own, result("toolu_1"), foreign]):
-        kept = said(*messages, result("toolu_1"), ids=NINE)
-        (theirs,) = [each for each in kept if each.tool_calls and not each.native]
-        (mine,) = [each for each in kept if each.native]
-        assert mine.tool_calls
-        assert theirs.tool_calls
-        assert mine.tool_calls[0].id == "toolu_1" != theirs.tool_calls[0].id
-        found = ids(kept)
-        assert [found[1]] == found[0]
-        assert [found[3]] == found[2]
+        (first,), one, (second,), two = ids(said(*messages, result("toolu_1")))
+        assert first == one == "toolu_1"
+        assert second == two != "toolu_1"
 
 
 def test_a_native_message_without_ids_has_none() -> None:
     native = {"own": {"role": "model", "parts": [1]}}
-    (found, answered) = ids(said(calling(call(None), native=native), result(None)))
+    messages = [calling(call(None), native=native), result(None)]
+    (found, answered) = ids(said(*messages, ids=r"(?s).*"))
     assert (found, answered) == ([None], None)
 
 
-def test_ids_change_in_native_messages_too_where_the_vessel_writes_them() -> None:
+def test_ids_change_in_native_messages_too() -> None:
     native = {"own": {"role": "assistant", "tool_calls": [1]}}
     turn = [calling(call("0"), native=native), result("0")]
-    (first,), one, (second,), two = ids(said(*turn, *turn, native_ids=True))
+    (first,), one, (second,), two = ids(said(*turn, *turn))
     assert (first, one) == ("0", "0")
     assert second == two != "0"
 
@@ -367,5 +363,82 @@ def test_every_conversation_that_answers_its_calls_is_accepted(
 
 @given(conversations())
 def test_what_is_valid_once_is_valid_as_it_is(messages: list[dict[str, Any]]) -> None:
-    once = said(*messages, ids=NINE, native_ids=True)
-    assert valid_history(once, "own", NINE, native_ids=True) == once
+    once = said(*messages, ids=NINE)
+    assert valid_history(once, "own", NINE) == once
+
+
+LARGE = 1180591620717411303425
+OTHERS = [Anthropic(max_tokens=9), Gemini(), Ollama()]
+
+
+def arguments_sent(vessel: Vessel, message: dict[str, Any]) -> Any:
+    """The arguments of the only call of a request, as they are on the wire."""
+    chat = chat_request("m", [{"role": "user", "content": "?"}, message])
+    content = vessel.request(chat).content
+    found = json.loads(content, parse_constant=pytest.fail)
+    message = (found.get("messages") or found.get("contents"))[1]
+    match vessel.name:
+        case "anthropic":
+            return message["content"][-1]["input"]
+        case "gemini":
+            return message["parts"][-1]["functionCall"]["args"]
+        case _:
+            return message["tool_calls"][0]["function"]["arguments"]
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+def test_arguments_keep_integers_of_any_size(vessel: Vessel) -> None:
+    text = f'{{"a":{LARGE}}}'
+    assert arguments_sent(vessel, calling(call(arguments=text))) == {"a": LARGE}
+    assert arguments_sent(vessel, calling(call(arguments={"a": LARGE}))) == {"a": LARGE}
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+@pytest.mark.parametrize("text", ['{"a":NaN}', '{"a":1e999}', '{"a":"\\ud800"}', "{bad"])
+def test_arguments_that_no_provider_could_read_are_invalid_json(vessel: Vessel, text: str) -> None:
+    assert arguments_sent(vessel, calling(call(arguments=text))) == {INVALID_JSON: text}
+
+
+@pytest.mark.parametrize("vessel", OTHERS, ids=lambda vessel: vessel.name)
+def test_a_value_as_arguments_that_is_no_json_is_invalid_json(vessel: Vessel) -> None:
+    found = arguments_sent(vessel, calling(call(arguments={"a": float("nan")})))
+    assert found == {INVALID_JSON: '{"a":NaN}'}
+
+
+@pytest.mark.parametrize("vessel", [Gemini(), Ollama()], ids=lambda vessel: vessel.name)
+@pytest.mark.parametrize("known", [False, True])
+def test_a_longer_conversation_begins_as_a_shorter_one(vessel: Vessel, *, known: bool) -> None:
+    """Also where a native message behind it has the id of an earlier call, made or the API's."""
+    function: dict[str, Any] = {"name": "w", "args": {}, "arguments": {}}
+    if known and vessel.name == "gemini":
+        function["id"] = "a"
+    own = {"function": function, **({"id": "a"} if known else {})}
+    native = {
+        "gemini": {"role": "model", "parts": [{"functionCall": function}]},
+        "ollama": {"role": "assistant", "content": "", "tool_calls": [own]},
+    }
+    name = vessel.name
+    first = [{"role": "user", "content": "?"}, calling(call("a", "w")), result("a")]
+    later = [*first, calling(call("a", "w"), native={name: native[name]}), result("a")]
+    key = "contents" if vessel.name == "gemini" else "messages"
+    short, long = (
+        json.loads(vessel.request(chat_request("m", messages)).content)[key]
+        for messages in (first, later)
+    )
+    assert long[: len(short)] == short
+    if known:
+        written = json.dumps(long[len(short) :])
+        assert '"a"' not in written.replace('"args"', "").replace('"arguments"', "")
+
+
+@pytest.mark.parametrize("vessel", [Gemini(), Ollama()], ids=lambda vessel: vessel.name)
+def test_results_without_ids_are_those_of_the_calls_without_ids_in_order(vessel: Vessel) -> None:
+    calls = calling(call(None, "w"), call(None, "v"))
+    messages = [{"role": "user", "content": "?"}, calls, result(None, "1"), result(None, "2")]
+    body = json.loads(vessel.request(chat_request("m", messages)).content)
+    if vessel.name == "gemini":
+        parts = body["contents"][2]["parts"]
+        found = [(each["name"], each["response"]["result"]) for (each,) in map(dict.values, parts)]
+    else:
+        found = [(each["tool_name"], each["content"]) for each in body["messages"][2:]]
+    assert found == [("w", "1"), ("v", "2")]

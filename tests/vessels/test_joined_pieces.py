@@ -23,7 +23,8 @@ def joined(*pieces: Any) -> Any:
         (["S", "I", "G"], "SIG"),
         (["", "SIG", ""], "SIG"),
         (["SIG", "SIG"], "SIG"),
-        (["a", "a", "a", "b"], "b"),
+        (["a", "a", "a", "b"], "aaab"),
+        ([*["a"] * 8, "b"], "b"),
         (["a", "b", "b"], "abb"),
         ([None, "a", None], "a"),
         ([1, 2], 2),
@@ -106,7 +107,9 @@ def test_entries_of_other_types_are_whole(entry: dict[str, Any]) -> None:
 def test_it_says_whether_a_piece_is_news() -> None:
     made = JoinedObject()
     told = [{"lane": "x"}, {"lane": "x"}, {"lane": "x"}, {"ids": [1]}, {"ids": [1]}, {"lane": None}]
-    assert [made.add(piece) for piece in told] == [True, False, False, True, True, False]
+    assert [made.add(piece) for piece in told] == [True, True, True, True, True, False]
+    # A value that came eight times is no piece of a text.
+    assert [made.add({"lane": "x"}) for _ in range(6)] == [True] * 4 + [False] * 2
 
 
 def test_deep_values_are_taken_as_they_are() -> None:

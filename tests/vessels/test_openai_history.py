@@ -342,3 +342,18 @@ def test_a_native_message_without_a_role_is_sent_with_one(
     body = vessel.request(chat_request("m", [message])).body
     assert body is not None
     assert body["messages"] == [{"content": "Hi", "role": "assistant"}]
+
+
+@pytest.mark.parametrize("arguments", ["{}", "{bad"])
+def test_the_result_of_a_function_call_names_its_function(arguments: str) -> None:
+    """The form before tool calls: it has no ids, so OpenAI refuses a result with one."""
+    native = {"role": "assistant", "function_call": {"name": "w", "arguments": arguments}}
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    later = [{"role": "assistant", "tool_calls": [call("b")]}, {**result, "tool_call_id": "b"}]
+    made = told(LAB, native, {**call("a"), "function": {"name": "w", "arguments": arguments}})
+    sent, answer, *rest = messages_of(LAB, made, result, *later)
+    valid = arguments if arguments == "{}" else '{"INVALID_JSON":"{bad"}'
+    assert sent == {**native, "function_call": {"name": "w", "arguments": valid}}
+    assert answer == {"role": "function", "name": "w", "content": "1"}
+    assert [message["role"] for message in rest] == ["assistant", "tool"]
+    assert rest[1]["tool_call_id"] == "b"
