@@ -135,11 +135,11 @@ class ClientState(Unpicklable, Generic[_Stream]):
             closing_servers=ClosingServers(http2=http2),
         )
         # Resolved once: the process may change its folder while a stream runs.
-        source = None if replay is None else Path(replay).absolute()
+        source = None if replay is None else _absolute(replay, "replay")
         self._replaying = Replaying.of(source, speed, repeat=repeat, clock=clock)
         if source is not None and recordings is _DEFAULT_FOLDER:
             recordings = None
-        self._folder = None if recordings is None else Path(recordings).absolute()
+        self._folder = None if recordings is None else _absolute(recordings, "recordings")
         if source is not None and self._folder in {source, source.parent}:
             raise ConfigurationError(
                 f"what is replayed from {source} cannot be recorded to the same folder: every run "
@@ -348,3 +348,12 @@ async def _end(running: set[Driver], http: httpx.AsyncClient | None, sessions: S
     await sessions.flushed()
     if failures:
         raise failures[0]
+
+
+def _absolute(path: str | os.PathLike[str], setting: str) -> Path:
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"the working folder was deleted: give {setting} an absolute path", setting=setting
+        ) from None

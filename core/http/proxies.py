@@ -95,7 +95,7 @@ class ProxyTransport(httpx.AsyncBaseTransport):
         try:
             parsed = httpx.Proxy(proxy)
             if not 0 < (parsed.url.port or 1) < 1 << 16:
-                raise ValueError("no port")  # noqa: TRY301 - as any other part that is wrong
+                raise ValueError("no port")
             return self._through(parsed)
         except ImportError:
             raise ConfigurationError(

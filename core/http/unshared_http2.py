@@ -164,7 +164,8 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close the body, and its connection too if it cannot be used again."""
         connection = self._connection
-        if self._whole and not connection.going_away and not has_bytes_behind(self._inner, connection.network):
+        usable = self._whole and not connection.going_away
+        if usable and not has_bytes_behind(self._inner, connection.network):
             await self._inner.aclose()
             await self._pool.keep(connection)
         else:

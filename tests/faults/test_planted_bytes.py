@@ -7,12 +7,14 @@ the tests therefore wait until the planted ones have been sent, except where the
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from four_clients import every_one_of_four, talking_by
 from loopback import Conversation, LoopbackServer, ollama_lines, openai_events
@@ -155,6 +157,41 @@ def test_what_is_planted_is_in_no_answer(client: str, model: str, moment: str, e
         else:
             assert isinstance(first.error, VesselogError)
         check_nothing_planted(first, *ask_again(talker, script, model))
+
+
+class Corked:
+    """Sends an answer's end and what is planted in records of TLS, and both in one segment."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, conversation: Conversation) -> None:
+        self.asked += 1
+        if self.asked > 1:
+            content_length(conversation)
+            return
+        body = body_of(conversation, *TRUE)
+        conversation.raw(head_of(conversation, f"content-length: {len(body)}") + body[:-1])
+        conversation.cork(body[-1:], planted(conversation))
+
+
+@every_one_of_four
+@every_dialect
+def test_what_is_planted_in_a_record_of_tls_is_in_no_answer(client: str, model: str) -> None:
+    """httpcore gets one record from TLS, which has received the other one too."""
+    authority = trustme.CA()
+    tls, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(trusting)
+    script = Corked()
+    with (
+        LoopbackServer([script], tls=tls) as server,
+        talking_by(client, server, ssl_context=trusting) as talker,
+    ):
+        heard = [talker.hear(model, timeouts=PATIENT) for _ in range(3)]
+    for each in heard:
+        check_true(each)
+    check_nothing_planted(*heard)
 
 
 @every_one_of_four

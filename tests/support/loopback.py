@@ -104,6 +104,13 @@ class Conversation:
         except OSError:
             raise Hangup from None
 
+    def cork(self, *pieces: bytes) -> None:
+        """Send each piece by itself, all in one segment: over TLS, each is a record."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        for piece in pieces:
+            self._socket.sendall(piece)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """What is sent in this block leaves in one write: no pause of a busy machine is in it."""

@@ -176,3 +176,16 @@ def test_closed_while_many_streams_run_each_is_recorded_once(kind: str):
             assert future.result(PATIENCE).outcome == "cancelled"
         server.wait_until(lambda: server.open_connections == 0)
         futures[0].result().check("cancelled")
+
+
+@pytest.mark.parametrize("setting", ["recordings", "replay"])
+def test_a_working_folder_that_was_deleted_is_told(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError, match="absolute path") as caught:
+        Client(**{setting: "r"})
+    assert caught.value.setting == setting

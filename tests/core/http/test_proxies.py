@@ -350,7 +350,9 @@ def test_a_proxy_that_needs_more_is_told_where_it_would_be_used(
 
 
 @every_client
-@pytest.mark.parametrize("proxy", ["http://[::1", f"gopher://user:{KEY}@h", "http://h:port"])
+@pytest.mark.parametrize(
+    "proxy", ["http://[::1", f"gopher://user:{KEY}@h", "http://h:port", "localhost:99999999999"]
+)
 def test_a_proxy_that_is_no_url_is_told_unrepeated_where_it_would_be_used(
     kind: str, proxy: str, monkeypatch: pytest.MonkeyPatch
 ):

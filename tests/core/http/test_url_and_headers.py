@@ -28,6 +28,18 @@ def test_what_is_no_http_url_is_told_with_an_example(text: str) -> None:
     assert caught.value.setting == "base_url"
 
 
+@pytest.mark.parametrize("host", [".", "a..b", "a" * 64 + ".example"])
+def test_a_host_that_cannot_be_looked_up_is_no_url(host: str) -> None:
+    """asyncio would raise UnicodeError for it."""
+    with pytest.raises(ConfigurationError, match="not a URL"):
+        parse_url(f"http://{host}/v1")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "bücher.example", "straße.de", "h.local."])
+def test_a_host_in_any_letters_is_one(host: str) -> None:
+    assert parse_url(f"http://{host}/v1").path == "/v1"
+
+
 @pytest.mark.parametrize("text", [f"http://[::1{KEY}", f"http://h:{KEY}/", f"http://{KEY}\x00"])
 def test_what_cannot_be_read_at_all_is_not_repeated(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
