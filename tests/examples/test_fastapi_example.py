@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -210,13 +211,17 @@ def test_generation_is_cancelled_when_the_browser_leaves(
         left.set()
 
     with LoopbackServer([endless]) as model, backend(OLLAMA_HOST=model.url) as client:
-        request = client.build_request("POST", "/chat", json={"message": "x"})
-        response = client.send(request, stream=True)
-        events = events_of(response)
-        for text in texts:
-            assert next(events) == ("chunk", text)
+        patience = PATIENCE if texts else 1.0  # the status comes with the first token
+        ask = partial(client.stream, "POST", "/chat", json={"message": "x"}, timeout=patience)
+        if texts:
+            with ask() as response:
+                events = events_of(response)
+                for text in texts:
+                    assert next(events) == ("chunk", text)
+        else:
+            with pytest.raises(httpx.ReadTimeout), ask():
+                pytest.fail("there was nothing to send")
         assert begun.wait(PATIENCE)
-        response.close()
         assert left.wait(PATIENCE), "the model still generates"
         followed = vesselog.follow(only_recording())
         assert [chunk.text for chunk in followed] == list(texts)

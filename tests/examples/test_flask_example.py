@@ -73,7 +73,8 @@ def test_flask_streams_each_piece_as_it_comes(backend: Backend) -> None:
 
 
 def test_an_error_has_a_status(backend: Backend) -> None:
-    with backend(lambda talk: talk.whole(b"{}", 429, retry_after="9")) as client:
+    headers = {"retry_after": "9", "x_should_retry": "false"}
+    with backend(lambda talk: talk.whole(b"{}", 429, **headers)) as client:
         response = client.post("/chat", json={"message": "x"})
     assert (response.status_code, response.headers["retry-after"]) == (429, "9")
     assert response.json()["error"]["code"] == "rate_limited"
