@@ -80,11 +80,16 @@ def prune(
     Raises ConfigurationError without a limit, RecordingError if the folder cannot be read.
     """
     if older_than is None and keep_bytes is None:
-        raise ConfigurationError("give older_than or keep_bytes: else nothing is too old")
-    if keep_bytes is not None and keep_bytes < 0:
-        raise ConfigurationError(f"keep_bytes={keep_bytes}: give 0 or more", setting="keep_bytes")
-    if older_than is not None and older_than < timedelta():
-        raise ConfigurationError(f"older_than={older_than!r} is negative", setting="older_than")
+        raise ConfigurationError("give older_than=, keep_bytes=, or both")
+    if keep_bytes is not None and (type(keep_bytes) is not int or keep_bytes < 0):
+        raise ConfigurationError(
+            f"keep_bytes={keep_bytes!r}: give a whole number of bytes", setting="keep_bytes"
+        )
+    if older_than is not None and (type(older_than) is not timedelta or older_than < timedelta()):
+        raise ConfigurationError(
+            f"older_than={older_than!r}: give a timedelta, such as timedelta(days=30)",
+            setting="older_than",
+        )
     age = older_than // timedelta(microseconds=1) if older_than is not None else clock.wall()
     oldest = (clock.wall() - age) * 1000
     report = PruneReport(Path(folder), dry_run)

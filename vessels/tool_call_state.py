@@ -15,19 +15,22 @@ _KNOWN_IN_FUNCTION = frozenset({"arguments", "index", "input", "name"})
 
 # What a value that can be told whole again begins with; behind a number there may be digits.
 _OPENING = frozenset({"{", "[", '"'})
+# Characters of what begins otherwise and may still be a number, true, false or null.
+_LONGEST_SCALAR = 64
 
 
 class ToolCallState:
     """What is known of a call.
 
-    id: as it is told. size: the length of its name. overfull: whether its arguments are no JSON
+    id: as it is told. size: the length of its name. length: of its arguments' pieces without the
+    white space around them, of those that were scanned. overfull: whether its arguments are no JSON
     value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
     the keys that only the provider knows, of the call and of the function in it.
     """
 
     __slots__ = (
         *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("overfull", "scanned", "sent", "size", "slot"),
+        *("length", "overfull", "scanned", "sent", "size", "slot"),
     )
 
     def __init__(self, slot: str, index: int | None) -> None:
@@ -42,7 +45,7 @@ class ToolCallState:
         self.names: list[str] = []
         self.size = 0
         self.arguments: list[str] = []
-        self.scanned = 0
+        self.scanned = self.length = 0
         self.nesting = JsonNesting()
 
     def is_named(self, name: str) -> bool:
@@ -59,7 +62,10 @@ class ToolCallState:
         """Whether its arguments are a whole JSON value."""
         for piece in self.arguments[self.scanned :]:
             self.nesting.read(piece)
+            self.length += len(piece.strip())
         self.scanned = len(self.arguments)
+        if not self.nesting.begun and self.length > _LONGEST_SCALAR:
+            self.overfull = True
         if self.nesting.is_open or self.overfull:
             return False
         try:

@@ -255,6 +255,10 @@ class ClientState(Unpicklable, Generic[_Stream]):
             check_session_name(session)
         elif exclusive:
             raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
+        if type(exclusive) is not bool:
+            raise ConfigurationError(
+                f"exclusive={exclusive!r}: give True or False", setting="exclusive"
+            )
         merged = check_meta(meta, self._meta)
         if merged:
             plan = replace(plan, record={**plan.record, "meta": merged})

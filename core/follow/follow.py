@@ -55,8 +55,8 @@ class Follow:
         poll: float | None = None,
     ) -> None:
         check_position(call, after)
-        if poll is not None and not poll > 0:
-            raise UsageError(f"no pause of {poll!r} seconds between two looks")
+        if poll is not None and (type(poll) not in {int, float} or not poll > 0):
+            raise UsageError(f"poll={poll!r}: give a number of seconds above 0")
         self._poll = poll
         self._path = Path(path)
         self._after = after

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from ..errors import RecordingError, UnknownVesselError
 from ..registry import dialect
 from ..request import Message
+from .find_request import check_position
 
 if TYPE_CHECKING:
     from ..completion import Completion
@@ -34,6 +35,7 @@ def conversation_in(
     recording: Recording, number: int | None = None, vessel: Vessel | None = None
 ) -> list[Message]:
     """The conversation as of a call, by default the last one. vessel: reads its request."""
+    check_position(number, -1)
     found: RecordedCall | None = None
     for call in recording.calls():
         if call.number == number or (number is None and isinstance(call.request.get("body"), dict)):

@@ -19,7 +19,7 @@ _GENERATED = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{32}",
 
 def check_session_name(name: str) -> str:
     """`name` itself. Raises SessionNameError unless it is 1 to 128 of `A-Z a-z 0-9 . _ -`."""
-    if _NAME.fullmatch(name) is None:
+    if type(name) is not str or _NAME.fullmatch(name) is None:
         raise SessionNameError(
             f"bad session name {name!r:.140}: use 1 to 128 of the characters A-Z a-z 0-9 . _ -"
         )

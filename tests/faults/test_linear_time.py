@@ -337,6 +337,21 @@ def arguments_that_can_never_be_whole(size: int) -> list[bytes]:
     return [openai({"tool_calls": [call(0, arguments="abc")]})] + [more] * size
 
 
+@case("openai")
+def arguments_that_begin_as_no_value(size: int) -> list[bytes]:
+    return [openai({"function_call": {"name": "f", "arguments": "a"}})] * size
+
+
+@case("openai")
+def arguments_that_are_an_endless_number(size: int) -> list[bytes]:
+    return [openai({"function_call": {"name": "f", "arguments": "1"}})] * size
+
+
+@case("openai")
+def ever_new_keys_of_one_object(size: int) -> list[bytes]:
+    return [openai(x={"y": {f"k{number}": 1}}) for number in range(size)]
+
+
 @case("openai", size=4000)
 def content_in_parts(size: int) -> list[bytes]:
     return [openai({"content": [{"type": "text", "text": "abcdefgh" * 8}] * size})]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,13 +153,23 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(
 
 
 def test_without_a_limit_or_a_folder_nothing_is_deleted(folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match="older_than or keep_bytes"):
+    with pytest.raises(ConfigurationError, match="older_than=, keep_bytes="):
         prune(folder)
     with pytest.raises(ConfigurationError, match="keep_bytes=-1"):
         prune(folder, keep_bytes=-1)
-    with pytest.raises(ConfigurationError, match="negative"):
+    with pytest.raises(ConfigurationError, match="give a timedelta"):
         prune(folder, older_than=-DAY)
     with pytest.raises(RecordingError, match="cannot read"):
         prune(folder / "none", keep_bytes=0)
     assert isinstance(prune(folder, keep_bytes=10**9), PruneReport)
     assert len(left(folder)) == 10
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"older_than": 5}, {"older_than": "30d"}, {"keep_bytes": "1GB"}, {"keep_bytes": 1.5}],
+)
+def test_a_limit_of_another_type_is_told(limit: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="give a") as caught:
+        prune(tmp_path, dry_run=True, **limit)
+    assert {caught.value.setting} == limit.keys()

@@ -18,6 +18,7 @@ from vesselog import (
     ConfigurationError,
     Limits,
     Retries,
+    SessionNameError,
     StreamTimeoutError,
     Timeouts,
     UsageError,
@@ -189,3 +190,25 @@ def test_a_working_folder_that_was_deleted_is_told(
     with pytest.raises(ConfigurationError, match="absolute path") as caught:
         Client(**{setting: "r"})
     assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize("name", [3, b"a", ["a"]])
+def test_a_session_is_named_by_a_text(name: Any, tmp_path: Path) -> None:
+    with Client(recordings=tmp_path) as client:
+        for use in (
+            lambda: client.stream("ollama/m", "Hi", session=name),
+            lambda: client.recording(name),
+            lambda: client.delete(name),
+        ):
+            with pytest.raises(SessionNameError, match="1 to 128"):
+                use()
+
+
+@pytest.mark.parametrize("value", ["no", None, 1])
+def test_exclusive_is_true_or_false(value: Any, tmp_path: Path) -> None:
+    with (
+        Client(recordings=tmp_path) as client,
+        pytest.raises(ConfigurationError, match="True or False") as caught,
+    ):
+        client.stream("ollama/m", "Hi", session="s", exclusive=value)
+    assert caught.value.setting == "exclusive"

@@ -235,9 +235,9 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, call: Any, after: An
         follow(record(tmp_path), call=call, after=after)
 
 
-@pytest.mark.parametrize("poll", [0, -1.0, float("nan")])
-def test_a_pause_that_is_none_is_refused(tmp_path: Path, poll: float) -> None:
-    with pytest.raises(UsageError, match="pause"):
+@pytest.mark.parametrize("poll", [0, -1.0, float("nan"), "x"])
+def test_a_pause_that_is_none_is_refused(tmp_path: Path, poll: Any) -> None:
+    with pytest.raises(UsageError, match="above 0"):
         follow(record(tmp_path), poll=poll)
 
 
