@@ -13,7 +13,7 @@ from typing import Any, cast
 from ..core.frame import Frame
 from ..core.jsontext import dumps
 
-__all__ = ["REASONING", "content_of", "reasoning_of", "text_in"]
+__all__ = ["REASONING", "content_of", "count_parts", "reasoning_of", "text_in"]
 
 # Reasoning: DeepSeek, Z.AI, xAI, llama.cpp, vLLM · OpenRouter, Groq, Cerebras, Ollama · GitHub ·
 # others.
@@ -25,6 +25,16 @@ def text_in(place: Mapping[str, Any], name: str, frame: Frame) -> str:
     """The text under a name, "" if there is none."""
     value = place.get(name)
     return value if isinstance(value, str) else _mended(value, frame)
+
+
+def count_parts(parts: list[Any]) -> int:
+    """How many parts a content has, those inside its parts too."""
+    count = len(parts)
+    for part in parts:
+        if isinstance(part, dict):
+            values = cast("dict[str, Any]", part).values()
+            count += sum(len(cast("list[Any]", value)) for value in values if type(value) is list)
+    return count
 
 
 def content_of(content: Any, frame: Frame) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from decoding import delta, openai, sse
+from vesselog.vessels.openai_texts import count_parts
 
 STOP = delta("stop")
 
@@ -114,3 +115,8 @@ def test_one_choice_without_its_list_is_read() -> None:
     event["choices"] = event["choices"][0]
     found = openai(delta(content="A"), event, sse(STOP))
     assert found.completion.text == "AB"
+
+
+def test_parts_inside_parts_are_counted() -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "a"}] * 3}
+    assert count_parts(["a", thinking, {"type": "text", "text": "b"}]) == 6
