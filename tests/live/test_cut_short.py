@@ -54,8 +54,9 @@ def hear_cut(
     assert heard.completion.text == text
     assert heard.completion.finish_reason is None
     assert (error.session, error.call, error.seq) == (heard.path.stem, 1, len(chunks) - 1)
-    end = json.loads(heard.path.read_text("utf-8").splitlines()[-1])
-    assert end["type"] == "end"
+    *_, call = Recording(heard.path).calls()
+    end = call.end
+    assert end is not None
     assert end["outcome"] == heard.completion.outcome
     assert end["error"]["type"] == type(error).__name__
     return heard, error
@@ -175,5 +176,5 @@ def test_leaving_early_is_a_cancel(own_ollama: ModelServer, ask: Ask) -> None:
     with pytest.raises(Enough):
         ask.stream(Ollama(base_url=own_ollama.url), "endless", "Hello", react=react)
     (path,) = ask.folder.glob("*.jsonl")
-    end = json.loads(path.read_text("utf-8").splitlines()[-1])
-    assert (end["type"], end["outcome"]) == ("end", "cancelled")
+    *_, call = Recording(path).calls()
+    assert call.outcome == "cancelled"

@@ -8,7 +8,7 @@ import pytest
 
 from asking import Ask, Place
 from model_servers import STORY, ModelServer
-from vesselog import ProviderError
+from vesselog import ProviderError, Recording
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
 
@@ -53,8 +53,8 @@ def test_unknown_model(ollama: ModelServer, ask: Ask, *, streamed: bool) -> None
         assert error.status == 404
         assert not error.retryable
         (path,) = ask.folder.glob(f"{error.session}.jsonl")
-        end = json.loads(path.read_text("utf-8").splitlines()[-1])
-        assert (end["outcome"], end["error"]["status"]) == ("error", 404)
+        *_, call = Recording(path).calls()
+        assert (call.outcome, call.error.status) == ("error", 404)
 
 
 def test_refused_request(ollama: ModelServer, ask: Ask, *, streamed: bool) -> None:
