@@ -75,7 +75,7 @@ def built(vessel: Vessel, chat: ChatRequest) -> tuple[str, dict[str, Any]]:
 
 
 @every_vessel
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_what_is_built_is_read_and_built_again(name: str, data: st.DataObject) -> None:
     vessel, refused = VESSELS[name]
@@ -93,7 +93,7 @@ def test_what_is_built_is_read_and_built_again(name: str, data: st.DataObject) -
 
 
 @every_vessel
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_the_universal_form_comes_back(name: str, data: st.DataObject) -> None:
     """But for what a dialect has one way for: text and images apart, arguments as an object."""
@@ -175,7 +175,7 @@ def test_what_one_vessel_reads_another_can_send(
 
 
 @every_vessel
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_body_raises_anything_but_its_error(name: str, data: st.DataObject) -> None:
     vessel, refused = VESSELS[name]
