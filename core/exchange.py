@@ -313,6 +313,8 @@ def _is_late(error: VesselogError, before: Progress, chunks: Sequence[StreamChun
 
 
 def _is_json(frame: Frame) -> bool:
+    if frame.parsed:
+        return True
     with _no_collections():
         try:
             frame.json()

@@ -42,16 +42,17 @@ class Frame:
     raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
     false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
     None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
-    not a field, which parsers drop. pieces: those counted so far. repairs: the names of the
-    deviations that were mended, in order.
+    not a field, which parsers drop. parsed: whether `json` gave a value. pieces: those counted so
+    far. repairs: the names of the deviations that were mended, in order.
     """
 
-    __slots__ = ("data", "event", "ignored", "pieces", "raw", "repairs", "text", "valid")
+    __slots__ = ("data", "event", "ignored", "parsed", "pieces", "raw", "repairs", "text", "valid")
 
     def __init__(self, raw: bytes, framing: Framing, *, first: bool = False) -> None:
         self.raw = raw
         self.valid = True
         self.ignored = False
+        self.parsed = False
         self.pieces = 0
         self.repairs: tuple[str, ...] = ()
         self.event = "message"
@@ -83,7 +84,9 @@ class Frame:
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        return loads_exact(data)
+        value = loads_exact(data)
+        self.parsed = True
+        return value
 
     @property
     def overfull(self) -> bool:

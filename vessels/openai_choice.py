@@ -8,7 +8,7 @@ from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .openai_finish import finish_reason, read_finish
 from .openai_message import OpenAIMessage
-from .openai_texts import REASONING, content_of, count_parts, reasoning_of, text_in
+from .openai_texts import REASONING, content_of, count_inside, reasoning_of, text_in
 from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
 
@@ -57,7 +57,8 @@ class OpenAIChoice:
         source, whole = self._source(choice, frame, streamed=streamed)
         extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if isinstance(parts := source.get("content"), list):
-            frame.count(count_parts(cast("list[Any]", parts)) // 4)  # `message` keeps their order
+            frame.count(len(cast("list[Any]", parts)) // 4)  # which `message` keeps in order
+            frame.count(count_inside(cast("list[Any]", parts)) // 4)
         self.whole = self.whole or whole
         if whole:
             self.message.take_whole(source)

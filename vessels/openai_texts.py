@@ -13,7 +13,7 @@ from typing import Any, cast
 from ..core.frame import Frame
 from ..core.jsontext import dumps
 
-__all__ = ["REASONING", "content_of", "count_parts", "reasoning_of", "text_in"]
+__all__ = ["REASONING", "content_of", "count_inside", "reasoning_of", "text_in"]
 
 # Reasoning: DeepSeek, Z.AI, xAI, llama.cpp, vLLM · OpenRouter, Groq, Cerebras, Ollama · GitHub ·
 # others.
@@ -27,9 +27,9 @@ def text_in(place: Mapping[str, Any], name: str, frame: Frame) -> str:
     return value if isinstance(value, str) else _mended(value, frame)
 
 
-def count_parts(parts: list[Any]) -> int:
-    """How many parts a content has, those inside its parts too."""
-    count = len(parts)
+def count_inside(parts: list[Any]) -> int:
+    """How many parts are inside the parts of a content."""
+    count = 0
     for part in parts:
         if isinstance(part, dict):
             values = cast("dict[str, Any]", part).values()

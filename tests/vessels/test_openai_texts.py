@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from decoding import delta, openai, sse
-from vesselog.vessels.openai_texts import count_parts
+from vesselog.vessels.openai_texts import count_inside
 
 STOP = delta("stop")
 
@@ -119,4 +119,4 @@ def test_one_choice_without_its_list_is_read() -> None:
 
 def test_parts_inside_parts_are_counted() -> None:
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "a"}] * 3}
-    assert count_parts(["a", thinking, {"type": "text", "text": "b"}]) == 6
+    assert count_inside(["a", thinking, {"type": "text", "text": "b"}]) == 3
