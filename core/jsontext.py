@@ -16,14 +16,14 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "dumps", "loads", "loads_exact", "loads_strict"]
+__all__ = ["canonical", "dumps", "loads", "loads_exact", "loads_strict", "may_be_large"]
 
 _MOST_DIGITS = 500
 # So far apart are the characters that are looked at first: a longer integer has two in a row.
 _STEP = _MOST_DIGITS // 2 - 1
 _TWO_DIGITS = re.compile(r"\d(?=\d)")
 # An integer beyond 64 bits has 19 digits; of every fourth character, four in a row are digits then.
-_may_be_large = re.compile(r"\d{4}").search
+may_be_large = re.compile(r"\d{4}").search
 _is_large = re.compile(r"\d{19}").search
 
 
@@ -42,7 +42,7 @@ def loads_exact(text: str | bytes) -> Any:
     """Parse with integers beyond 64 bits exact, which orjson rounds."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")  # as json.loads does
-    if _may_be_large(text[::4]) and _is_large(text):  # several times faster than the second alone
+    if may_be_large(text[::4]) and _is_large(text):  # several times faster than the second alone
         try:
             return _loads_standard(text)
         except ValueError:
