@@ -130,7 +130,7 @@ def _causes(failure: BaseException, handled: BaseException | None) -> list[BaseE
 
 def _reason(error: OSError) -> str:
     # The system's own words for the number: the exception's text may hold anything.
-    if type(error).__name__ == "gaierror":
+    if type(error).__name__ == "gaierror" or (error.errno or 0) < 0:  # the look-up's own numbers
         return " (the host name is unknown)"
     if any(kind.__name__ == "SSLError" for kind in type(error).__mro__):
         # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.

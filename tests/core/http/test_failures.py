@@ -240,7 +240,7 @@ def test_an_unknown_host(kind: str):
     with talking(kind, "http://no-such-host.invalid", retries=ONCE) as talker:
         heard = talker.hear().check("error", error=ConnectionFailedError)
         assert heard.error.phase == "connect"
-        assert "no-such-host.invalid" in str(heard.error)
+        assert "no-such-host.invalid (the host name is unknown)" in str(heard.error)
 
 
 @every_client
