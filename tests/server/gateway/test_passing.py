@@ -245,7 +245,8 @@ def test_a_client_that_leaves_cancels_the_call(tmp_path: Path) -> None:
         gateway_to(tmp_path, {"up": VESSELS["openai"](server.url)}) as http,
     ):
         with http.stream("POST", ROUTES["openai"], json=ASKED) as response:
-            got = next(response.iter_raw())
+            pieces = response.iter_raw()
+            got = next(pieces)
             (running,) = http.get("/sessions").json()
         assert left.wait(PATIENCE)
     assert running["upstream"] == "up"
