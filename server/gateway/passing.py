@@ -147,12 +147,14 @@ class Passing:
         await self._send(_body(body, more=False))
 
     async def _break_off(self, problem: Problem) -> None:
-        """Without its last message, ASGI servers cut the connection."""
+        """End a body with the problem: cleanly where it was stopped on purpose.
+
+        Without its last message, ASGI servers cut the connection.
+        """
         kind: str = self.stream.all_headers.get("content-type", "")
         event = problem_event(self._dialect, problem)
-        streams = event is not None and any(each in kind for each in _EVENTS)
-        if streams:
-            await self._send(_body(event or b"", more=self.stopped is None))
+        if event is not None and any(each in kind for each in _EVENTS):
+            await self._send(_body(event, more=self.stream.outcome != "cancelled"))
 
 
 class _NoHeaders(dict[str, str]):
