@@ -108,10 +108,10 @@ class Guard:
         origin = headers.get("origin")
         problem = self._wrong_framing(scope) or self._foreign(scope, headers)
         if problem is None and origin is not None and self._is_listed(origin):
-            send = _with_cors(send, origin)
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-                await _preflight(headers, send)
+                await _preflight(headers, origin, send)
                 return
+            send = _with_cors(send, origin)
         if scope["path"] in OPEN_PATHS and problem is None:
             await self._app(scope, receive, send)
             return
@@ -241,11 +241,7 @@ def _with_cors(send: Send, origin: str) -> Send:
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
             kept = _without_cors(message.get("headers", ()))
-            own = [
-                (b"access-control-allow-origin", origin.encode("latin-1")),
-                (b"access-control-expose-headers", b"*"),
-                (b"vary", b"Origin"),
-            ]
+            own = [*_allowed(origin), (b"access-control-expose-headers", b"*")]
             message = {**message, "headers": [*kept, *own]}
         await send(message)
 
@@ -256,7 +252,11 @@ def _without_cors(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return [each for each in headers if not each[0].lower().startswith(b"access-control-")]
 
 
-async def _preflight(headers: dict[str, str], send: Send) -> None:
+def _allowed(origin: str) -> list[tuple[bytes, bytes]]:
+    return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+
+
+async def _preflight(headers: dict[str, str], origin: str, send: Send) -> None:
     told = {
         "access-control-allow-methods": headers["access-control-request-method"],
         "access-control-allow-headers": headers.get("access-control-request-headers", ""),
@@ -264,7 +264,8 @@ async def _preflight(headers: dict[str, str], send: Send) -> None:
     }
     if headers.get("access-control-request-private-network") == "true":
         told["access-control-allow-private-network"] = "true"
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    own = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    raw = [*_allowed(origin), *own]
     await send({"type": "http.response.start", "status": 204, "headers": raw})
     await send({"type": "http.response.body", "body": b""})
 
