@@ -48,8 +48,8 @@ class Gateway:
     client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
     programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
     which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. metrics: what the calls are counted in.
-    Raises ConfigurationError.
+    names one in `x-vesselog-session`. timeouts: of the calls. metrics: what counts them. Raises
+    ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -74,7 +74,7 @@ class Gateway:
         self._metrics = metrics or Metrics()
         self._running: dict[Passing, Mapping[str, Any]] = {}
         self._stopping = False
-        sessions = sessions_app(client, authorize=lambda *_: True)
+        sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
             routes=[
                 Route("/sessions", self._list),
@@ -155,6 +155,10 @@ class Gateway:
         yield
         await self.stop()
         await self._client.aclose()
+
+
+def _everyone(_: Request, __: str) -> bool:
+    return True  # who may use the gateway may use its sessions
 
 
 class _Anything:
