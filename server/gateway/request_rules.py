@@ -22,14 +22,14 @@ __all__ = [
 class Rules(NamedTuple):
     """How a body of one dialect is read. All are names of its fields.
 
-    read: ChatRequest has them. loose: of these, the ones that are checked by themselves, since the
-    reader keeps in them what ChatRequest has no field for. left_out: they are dropped. defaults:
-    they are dropped if they have this value. native: the fields of an assistant's message that
-    are read or dropped. blocks: the types of its parts that are.
+    read: ChatRequest has them. loose: of these, the ones in which there may be what ChatRequest has
+    no field for, each with its types; what is in them is checked by itself. left_out: they are
+    dropped. defaults: they are dropped if they have one of these values. native: the fields of an
+    assistant's message that are read or dropped. blocks: the types of its parts that are.
     """
 
     read: frozenset[str]
-    loose: frozenset[str]
+    loose: Mapping[str, type | tuple[type, ...]]
     left_out: frozenset[str]
     defaults: Mapping[str, tuple[Any, ...]]
     native: frozenset[str]
@@ -46,9 +46,13 @@ RULES: Mapping[str, Rules] = {
                 *("functions", "function_call", "parallel_tool_calls"),
             }
         ),
-        loose=frozenset(
-            {"max_tokens", "parallel_tool_calls", "prompt", "stop", "tool_choice", "tools"}
-        ),
+        loose={
+            "max_tokens": int,
+            "parallel_tool_calls": bool,
+            "prompt": (str, list),
+            "tool_choice": (str, dict),
+            "tools": list,
+        },
         left_out=frozenset(
             {
                 *("metadata", "prediction", "prompt_cache_key", "prompt_cache_retention"),
@@ -82,9 +86,14 @@ RULES: Mapping[str, Rules] = {
                 *("stop_sequences", "tools", "tool_choice", "thinking", "output_config"),
             }
         ),
-        loose=frozenset(
-            {"messages", "output_config", "system", "thinking", "tool_choice", "tools"}
-        ),
+        loose={
+            "messages": list,
+            "output_config": dict,
+            "system": (str, list),
+            "thinking": dict,
+            "tool_choice": dict,
+            "tools": list,
+        },
         left_out=frozenset(
             {
                 *("betas", "cache_control", "context_management", "inference_geo", "metadata"),
@@ -99,10 +108,10 @@ RULES: Mapping[str, Rules] = {
         read=frozenset(
             {
                 *("model", "messages", "prompt", "stream", "tools", "format", "think"),
-                *("keep_alive", "options", "logprobs", "top_logprobs", "system", "images"),
+                *("keep_alive", "options", "logprobs", "top_logprobs"),
             }
         ),
-        loose=frozenset({"images", "messages", "options", "prompt", "system", "tools"}),
+        loose={"keep_alive": (str, int, float), "options": dict, "tools": list},
         left_out=frozenset({"keep_alive", "shift", "truncate"}),
         defaults={"context": ([],), "raw": (False,), "suffix": ("",), "template": ("",)},
         native=frozenset({"role", "content", "thinking", "tool_calls"}),

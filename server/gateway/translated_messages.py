@@ -27,8 +27,8 @@ def translated_messages(
     """
     kept = frozenset({"cache_control"}) if dialect == "anthropic" else frozenset[str]()
     written: list[Message] = []
-    for number, message in enumerate(messages):
-        place = f"the message number {number + 1} ({message.role})"
+    for message in messages:
+        place = f"a message of the role {message.role!r}"
         native = (message.native or {}).get(client)
         extra = dict(message.model_extra or {})
         if native is not None:
@@ -42,6 +42,8 @@ def translated_messages(
         if content is not None and not isinstance(content, str):
             parts = [_part(part, kept, place, upstream) for part in content]
             content = _joined(parts)
+        if message.role == "system" and not content:
+            continue
         fields: dict[str, Any] = {name: getattr(message, name) for name in _FIELDS}
         written.append(Message(**fields, **extra, content=content))
     return tuple(written)
@@ -85,9 +87,15 @@ def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
             joined.append(TextPart(text="\n\n".join(filter(None, texts))))
         else:
             joined += group
-    if len(joined) == 1 and isinstance(joined[0], TextPart) and not joined[0].model_extra:
-        return joined[0].text
-    return tuple(joined)
+    if not joined:
+        return ""
+    first = joined[0]
+    is_text = len(joined) == 1 and isinstance(first, TextPart) and not first.model_extra
+    return cast("TextPart", first).text if is_text else tuple(joined)
+
+
+def _is_plain(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.model_extra
 
 
 def _refused(what: str, upstream: Vessel) -> InvalidRequestError:

@@ -56,8 +56,11 @@ def translated_request(
     dialect = dialect_of(upstream)
     given: dict[str, Any] = body if isinstance(body, dict) else {}
     rules = RULES[client]
-    if client == "ollama" and "prompt" in given and not given.get("raw") and dialect != "ollama":
-        route, given = "/api/chat", _as_chat(given)
+    if client == "ollama" and "prompt" in given:
+        if not given.get("raw"):
+            route, given = "/api/chat", _as_chat(given)
+        elif dialect == "openai":  # whose legacy completions take the prompt as it is
+            given = {key: value for key, value in given.items() if key != "raw"}
     # What is null was not said.
     given = {key: value for key, value in given.items() if value is not None}
     chat = reader.read_request(route, given if isinstance(body, dict) else body)
@@ -74,9 +77,12 @@ def translated_request(
     if chat.messages is not None:
         changed["messages"] = translated_messages(chat.messages, client, rules, upstream, dialect)
     if client == "anthropic":
-        _check_anthropic(given, upstream)
-    elif chat.tools is not None:
-        _check_tools([tool.model_dump(exclude_none=True) for tool in chat.tools], upstream)
+        _check_anthropic(given, chat, upstream)
+    else:
+        tools = [tool.model_dump(exclude_none=True) for tool in chat.tools or ()]
+        _check_tools(tools, upstream)
+    if not chat.tools:
+        changed |= {"tools": None, "tool_choice": None}
     changed |= _checked_format(chat, upstream)
     chat = chat.model_copy(update=changed)
     chat = _with_choice(chat, given, dialect, upstream)
@@ -88,7 +94,8 @@ def _beside(
 ) -> dict[str, Any]:
     """What a field of the body says by a name of SAMPLING."""
     if key in rules.read:
-        if key in kept and key not in rules.loose and key != "keep_alive":
+        kinds = rules.loose.get(key)
+        if (key in kept and kinds is None) or not (kinds is None or isinstance(value, kinds)):
             raise _refused(key, "has a value that cannot be translated", upstream)
     elif key in rules.left_out or any(_equal(value, each) for each in rules.defaults.get(key, ())):
         pass
@@ -129,18 +136,28 @@ def _as_chat(body: dict[str, Any]) -> dict[str, Any]:
     return {**{key: body[key] for key in body if key not in left}, "messages": messages}
 
 
-def _check_anthropic(body: Mapping[str, Any], upstream: Vessel) -> None:
+def _check_anthropic(body: Mapping[str, Any], chat: ChatRequest, upstream: Vessel) -> None:
     """What the reader keeps of these fields beside what ChatRequest has."""
-    for key in cast("dict[str, Any]", body.get("output_config", {})):
-        if key not in {"effort", "format"}:
-            raise _refused(f"output_config.{key}", "is not known there", upstream)
+    known = {
+        "output_config": {"effort", "format"},
+        "thinking": {"budget_tokens", "display", "type"},
+        "tool_choice": {"disable_parallel_tool_use", "name", "type"},
+    }
+    for field, keys in known.items():
+        for key in body.get(field, {}):
+            if key not in keys:
+                raise _refused(f"{field}.{key}", "is not known there", upstream)
+    if "thinking" in body and chat.think is None:
+        raise _refused("thinking.type", "has a value that cannot be translated", upstream)
+    if body.get("output_config", {}).get("format") and chat.response_format is None:
+        raise _refused("output_config.format", "is no JSON schema", upstream)
     for number, tool in enumerate(cast("list[dict[str, Any]]", body.get("tools", []))):
-        if tool.get("type") not in {None, "custom"}:
-            raise _refused(
-                f"tools[{number}]", f"is a tool of Anthropic's own: {tool['type']}", upstream
-            )
-        known = {"type", "name", "description", "input_schema", "strict"}
-        _check_keys(tool, known, f"tools[{number}]", upstream)
+        place = f"tools[{number}]"
+        if (kind := tool.get("type")) not in {None, "custom"}:
+            raise _refused(place, f"is a tool of Anthropic's own, {kind!r}", upstream)
+        _check_keys(
+            tool, {"type", "name", "description", "input_schema", "strict"}, place, upstream
+        )
 
 
 def _check_tools(tools: list[dict[str, Any]], upstream: Vessel) -> None:
@@ -181,6 +198,8 @@ def _with_choice(
     own = cast("dict[str, Any]", choice) if isinstance(choice, dict) else {}
     one = body.get("parallel_tool_calls") is False or own.get("disable_parallel_tool_use") is True
     changed: dict[str, Any] = {}
+    if chat.tool_choice is None and own.get("type", "auto") != "auto" and chat.tools:
+        raise _refused("tool_choice", f"is of the type {own.get('type')!r}", upstream)
     if isinstance(chat.tool_choice, dict) and chosen_tool(chat.tool_choice) is None:
         raise _refused("tool_choice", f"is of the type {chat.tool_choice.get('type')!r}", upstream)
     if chat.tool_choice == "none" and dialect == "ollama":
@@ -221,22 +240,22 @@ def _thoughts(
     """`think` as it was given, then what comes near it.
 
     Anthropic's clients ask for thinking by habit, with budgets and efforts that few others take: if
-    the upstream has no word for it, the model thinks as it does by default.
+    the upstream has no word for it, the model thinks as it does by default. So it does on Ollama,
+    which refuses to be asked where the model cannot think.
     """
     think = chat.think
     if client == "openai" and think == "none" and dialect != "openai":
         yield False
-        return
-    if client != "anthropic":
+    elif client != "anthropic":
         yield think
-        return
-    thinking = body.get("thinking")
-    kind = cast("dict[str, Any]", thinking).get("type") if isinstance(thinking, dict) else None
-    if not (isinstance(think, str) and dialect == "ollama"):  # only some of whose models take it
+    elif dialect == "ollama":
+        yield False if think is False else None
+    else:
         yield think
-    if kind in {"adaptive", "enabled"}:
-        yield True
-    yield None
+        thinking: Any = body.get("thinking", {})
+        if thinking.get("type") in {"adaptive", "enabled"}:
+            yield True
+        yield None
 
 
 def _equal(one: Any, other: Any) -> bool:

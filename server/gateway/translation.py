@@ -15,6 +15,7 @@ from ...core.clock import SYSTEM_CLOCK, Clock, timestamp
 from ...core.completion import Completion
 from ...core.errors import ProviderError, VesselogError
 from ...core.jsontext import dumps
+from ...core.request import ChatRequest
 from ...core.vessel import Vessel, WireRequest
 from ...vessels.answer_encoder import AnswerEncoder
 from ...vessels.anthropic_encoder import AnthropicEncoder
@@ -40,15 +41,14 @@ class Translation:
     def __init__(
         self, client: str, route: str, body: Any, upstream: Vessel, clock: Clock = SYSTEM_CLOCK
     ) -> None:
+        self.chat: ChatRequest
+        self.request: WireRequest
         self.chat, self.request = translated_request(client, route, body, upstream)
         self.stream = self.chat.stream
         self._client = client
         self._encoder = _encoder(client, route, body, self.chat.model, clock)
         self.content_type = self._encoder.content_type if self.stream else _JSON
         self.heartbeat = self._encoder.heartbeat
-
-    chat: Any
-    request: WireRequest
 
     def write(self, chunk: StreamChunk) -> bytes:
         """The frames for a chunk of the answer; b"" if it says nothing in the client's dialect."""

@@ -82,7 +82,11 @@ def complete(found: Decoded) -> Completion:
 def carried(dialect: Dialect, completion: Completion, *, whole: bool = False) -> list[Any]:
     """What a dialect carries of an answer. whole: of one that is not streamed."""
     choices = completion.choices or (completion,)
-    said = [_said(dialect, choice, whole=whole) for choice in choices if dialect.choices or not choice.index]
+    said = [
+        _said(dialect, choice, whole=whole)
+        for choice in choices
+        if dialect.choices or not choice.index
+    ]
     usage = completion.usage
     return [*said, (usage.input_tokens or 0, usage.output_tokens or 0) if usage else (0, 0)]
 
@@ -93,9 +97,7 @@ def _said(dialect: Dialect, choice: Choice, *, whole: bool) -> dict[str, Any]:
         (
             call.id,
             call.name,
-            input_object(call.arguments_text)
-            if objects
-            else call.arguments_text.strip() or "{}",
+            input_object(call.arguments_text) if objects else call.arguments_text.strip() or "{}",
         )
         for call in choice.tool_calls
     ]
