@@ -1,14 +1,16 @@
 """The tool calls of an answer as an encoder needs them: each begins when its id and name are whole.
 
 Names come in pieces, and some providers give ids only at the answer's end. What has come of a call
-is held until it can begin.
+is held until it can begin, which calls do in their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from ..core.chunk import ToolCallDelta
+from .call_arguments import json_object
 
 __all__ = ["AnswerCall", "AnswerCalls"]
 
@@ -31,9 +33,20 @@ class AnswerCall:
         self._sent = 0
 
     @property
-    def ready(self) -> bool:
-        """Whether it can begin: a name is whole when the arguments begin."""
-        return bool(self.id and self.name and self._pieces)
+    def named(self) -> bool:
+        """Whether id and name have come. A name is whole when arguments follow, or another call."""
+        return bool(self.id and self.name)
+
+    @property
+    def argued(self) -> bool:
+        """Whether arguments have come."""
+        return bool(self._pieces)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments are a whole JSON object, so that nothing follows."""
+        text = self.text
+        return bool(text.strip()) and json_object(text) is not None
 
     @property
     def text(self) -> str:
@@ -64,14 +77,24 @@ class AnswerCalls:
     def __iter__(self) -> Iterator[AnswerCall]:
         return iter(self._calls.values())
 
-    def add(self, delta: ToolCallDelta) -> AnswerCall:
-        """Take a piece; the call that it belongs to."""
+    def add(self, delta: ToolCallDelta) -> list[AnswerCall]:
+        """Take a piece; the calls of which something can be told now, in order."""
         call = self._calls.get(delta.slot)
         if call is None:
             call = self._calls[delta.slot] = AnswerCall(delta.slot)
-        if not call.ended:
-            call.add(delta)
-        return call
+        if call.ended:
+            return []
+        call.add(delta)
+        if call.number is not None:
+            return [call]
+        held = [each for each in self if each.number is None and not each.ended]
+        argued = [each.argued for each in held]
+        last = len(held) - argued[::-1].index(True) if any(argued) else 0
+        return [*takewhile(lambda each: each.named, held[:last])]
+
+    def named(self) -> list[AnswerCall]:
+        """The calls that have id and name, up to the first that has not."""
+        return [*takewhile(lambda each: each.named, self)]
 
     def close(self) -> None:
         """The answer is over: a call that has no id by now is named after its slot."""

@@ -16,7 +16,6 @@ from ..core.completion import Choice, Completion
 from .answer_calls import AnswerCall, AnswerCalls
 from .answer_encoder import AnswerEncoder, event
 from .anthropic_block import input_object
-from .call_arguments import json_object
 
 __all__ = ["AnthropicEncoder"]
 
@@ -60,8 +59,8 @@ class AnthropicEncoder(AnswerEncoder):
         if text := chunk.text + chunk.refusal:
             self._put("text", text, events)
         for delta in chunk.tool_calls:
-            call = self._calls.add(delta)
-            if call.ready and not call.ended:
+            for call in self._calls.add(delta):
+                call.number = 0
                 self._put(call, "", events)
         return b"".join(events)
 
@@ -147,10 +146,7 @@ class AnthropicEncoder(AnswerEncoder):
 
     def _is_whole(self) -> bool:
         """Whether the open block may end: always, but for a call whose arguments go on."""
-        call = self._open
-        if not isinstance(call, AnswerCall):
-            return True
-        return bool(call.text.strip()) and json_object(call.text) is not None
+        return not isinstance(self._open, AnswerCall) or self._open.whole
 
     def _say(self, kind: str | AnswerCall, text: str, events: list[bytes]) -> None:
         if kind != self._open:

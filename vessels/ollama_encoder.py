@@ -8,7 +8,8 @@ rest as the answer's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from typing import Any, ClassVar, cast
 
 from ..core.assembler import merge
@@ -60,7 +61,8 @@ class OllamaEncoder(AnswerEncoder):
         for delta in chunk.tool_calls:
             self._calls.add(delta)
         if chunk.finish_reason is not None:
-            line += self._called([call for call in self._calls if call.id])
+            # Some servers go on with arguments behind the finish.
+            line += self._called(takewhile(lambda call: call.whole, self._calls.named()))
         return line
 
     def end(self, completion: Completion) -> bytes:
@@ -68,7 +70,7 @@ class OllamaEncoder(AnswerEncoder):
         self._calls.close()
         timings = self._timings or completion.timings
         done = _done(completion.finish_reason, completion.usage, timings, completion.metrics)
-        return self._called(list(self._calls)) + self._line("", "", **done)
+        return self._called(self._calls) + self._line("", "", **done)
 
     def whole(self, completion: Completion) -> dict[str, Any]:
         """The object that answers without a stream."""
@@ -88,7 +90,7 @@ class OllamaEncoder(AnswerEncoder):
             ),
         )
 
-    def _called(self, calls: list[AnswerCall]) -> bytes:
+    def _called(self, calls: Iterable[AnswerCall]) -> bytes:
         lines: list[bytes] = []
         for call in calls:
             if not call.ended:

@@ -69,11 +69,11 @@ class OpenAIEncoder(AnswerEncoder):
         if choice is None:
             choice = self._choices[chunk.choice] = _Choice()
             said["delta"] = delta = {"role": "assistant", "content": "", **delta}
-        calls = list(dict.fromkeys(choice.calls.add(each) for each in chunk.tool_calls))
+        calls = [call for each in chunk.tool_calls for call in choice.calls.add(each)]
         if chunk.finish_reason is None:
-            self._tell(delta, choice, [call for call in calls if call.ready])
+            self._tell(delta, choice, calls)
         else:
-            self._tell(delta, choice, [call for call in choice.calls if call.id and call.name])
+            self._tell(delta, choice, choice.calls.named())
             choice.finished = True
             if any(call.number is None for call in choice.calls):
                 choice.finish, said["finish_reason"] = said["finish_reason"], None

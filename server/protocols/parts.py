@@ -87,8 +87,7 @@ class Parts:
             self._number += 1
 
     def _call(self, delta: ToolCallDelta, parts: list[Part]) -> None:
-        call = self._calls.add(delta)
-        if call.ready and not call.ended:
+        for call in self._calls.add(delta):
             self._send(call, parts)
 
     def _send(self, call: AnswerCall, parts: list[Part]) -> None:
