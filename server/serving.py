@@ -20,6 +20,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ..core.errors import ConfigurationError
 from .asgi import Application
+from .loopback import NO_DELAY
 
 __all__ = ["ConnectionLimits", "Serving"]
 
@@ -90,6 +91,7 @@ class Serving:
                 f"cannot listen at {host}:{port}: {text or 'the address cannot be used'}",
                 setting="port",
             ) from None
+        self._listener.setsockopt(*NO_DELAY, 1)
         self._listener.listen(config.backlog)  # a request that comes early waits
         self.host, self.port = host, int(self._listener.getsockname()[1])
 

@@ -57,7 +57,7 @@ class Asked(NamedTuple):
             url=_with_query(url, self.query, with_key=with_key),
             body=recorded_body(self.content, self.body),
             method=self.method,
-            headers=passed_on(self.headers, with_key=with_key),
+            headers={**passed_on(self.headers, with_key=with_key), **upstream.identity},
             stream=self.streams,
             content=self.content,
             model=model if isinstance(model, str) else None,
@@ -71,6 +71,7 @@ def read_asked(
 ) -> Asked:
     """The request of an ASGI scope and its body."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    raw = raw.removeprefix(scope.get("root_path", "").encode())
     method: str = scope["method"]
     query: str = scope["query_string"].decode("latin-1")
     named, path = upstreams.without_name(raw.decode("latin-1"))
