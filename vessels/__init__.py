@@ -46,7 +46,8 @@ _HOMES = (
         ".tool_calls",
         ".wire_values",
     ),
-    *(".ollama", ".openai", ".anthropic", ".azure", ".gemini", ".presets", ".built_in"),
+    *(".ollama", ".openai", ".anthropic", ".azure", ".gemini", ".responses", ".presets"),
+    ".built_in",
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ if TYPE_CHECKING:
         read_objects,
         unreadable,
     )
+    from .responses import OpenAIResponses
     from .tool_calls import ToolCalls
     from .wire_values import list_in, object_in, sum_of_counts, text_of
 else:
@@ -242,6 +244,7 @@ __all__ = [
     "Ollama",
     "OllamaV1",
     "OpenAI",
+    "OpenAIResponses",
     "OpenRouter",
     "OtherPart",
     "Part",
