@@ -22,11 +22,12 @@ from ..core.chunk import ChunkFields, FinishReason
 from ..core.frame import Frame
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
-from .anthropic_events import Event, events_in, object_of, text_under
 from .openai_usage import read_timings, read_usage
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
-from .responses_output import TEXT_KINDS, ResponsesOutput
+from .responses_item import TEXT_KINDS, Fields
+from .responses_output import ResponsesOutput
+from .typed_events import events_in, object_of, text_under
 
 __all__ = ["ResponsesDecoder"]
 
@@ -80,7 +81,7 @@ class ResponsesDecoder(Decoder):
             except ValueError:
                 value = None
             if isinstance(value, dict):
-                event = cast("Event", value)
+                event = cast("Fields", value)
                 if event.get("type") == frame.event and "error" not in event:
                     fields = self._output.delta(event, kind, frame)
                     return (fields,) if fields else ()
@@ -96,7 +97,7 @@ class ResponsesDecoder(Decoder):
         for event in events_in(frame, self._vessel, whole=_RESPONSE):
             yield from filter(None, self._read(event, frame))
 
-    def _read(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def _read(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         kind = str(event["type"])
         if (text := _DELTAS.get(kind)) is not None:
             yield self._output.delta(event, text, frame)
@@ -111,7 +112,7 @@ class ResponsesDecoder(Decoder):
         else:
             yield from self._other(kind, event, frame)
 
-    def _other(self, kind: str, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def _other(self, kind: str, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         match kind:
             case "response.output_item.added":
                 yield from self._output.added(event, frame)
@@ -131,7 +132,7 @@ class ResponsesDecoder(Decoder):
                 if extra := self._repeats.unknown_fields({kind: event}):
                     yield {"extra": extra}
 
-    def _head(self, response: Event, frame: Frame) -> ChunkFields:
+    def _head(self, response: Fields, frame: Frame) -> ChunkFields:
         """What a response says beside its output. Raises ValueError for a second response."""
         identifier = text_under(response, "id", frame)
         if self.progress is not Progress.OPEN:
@@ -148,7 +149,7 @@ class ResponsesDecoder(Decoder):
             fields["extra"] = extra
         return fields
 
-    def _end(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def _end(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         response = object_of(event.get("response"), frame)
         fields = self._head(response, frame)
         yield from self._output.whole(response.get("output"), frame)
@@ -164,7 +165,7 @@ class ResponsesDecoder(Decoder):
             fields["timings"] = timings
         yield from self._finished(response, status, fields, frame)
 
-    def _whole(self, response: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def _whole(self, response: Fields, frame: Frame) -> Iterator[ChunkFields]:
         fields = self._head(response, frame)
         yield from self._output.whole(response.get("output"), frame)
         status = text_under(response, "status", frame)
@@ -179,7 +180,7 @@ class ResponsesDecoder(Decoder):
         yield from self._finished(response, status, fields, frame)
 
     def _finished(
-        self, response: Event, status: str, fields: ChunkFields, frame: Frame
+        self, response: Fields, status: str, fields: ChunkFields, frame: Frame
     ) -> Iterator[ChunkFields]:
         """The last chunk, with these fields. Raises ProviderError for a response that failed."""
         details = object_of(response.get("incomplete_details"), frame)
@@ -197,7 +198,7 @@ class ResponsesDecoder(Decoder):
             raise error_in_band(self._vessel, told, response)
         self.progress = Progress.TERMINATED
 
-    def _usage(self, response: Event, fields: ChunkFields, frame: Frame) -> None:
+    def _usage(self, response: Fields, fields: ChunkFields, frame: Frame) -> None:
         usage = object_of(response.get("usage"), frame)
         counts, rest = read_usage(usage, frame)
         if counts:

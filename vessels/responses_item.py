@@ -11,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["OutputItem", "Place", "TextKind"]
+__all__ = [
+    "CALL_KINDS",
+    "OUTPUT_TEXT",
+    "PART_KINDS",
+    "TEXT_KINDS",
+    "Fields",
+    "OutputItem",
+    "Place",
+    "TextKind",
+]
+
+Fields = dict[str, Any]
 
 _LISTS = ("summary", "content")
 # Items that the API takes back although the answer was cut inside them.
@@ -34,6 +45,35 @@ class TextKind(NamedTuple):
 
 Place = tuple[str, int]
 """Where a text of an item is: the key, and the number in the list that is there."""
+
+OUTPUT_TEXT = TextKind("message", "content", "output_text", "text", "text")
+_REFUSAL = TextKind("message", "content", "refusal", "refusal", "refusal")
+_REASONING = TextKind("reasoning", "content", "reasoning_text", "text", "reasoning")
+_SUMMARY = TextKind("reasoning", "summary", "summary_text", "text", "reasoning")
+CALL_KINDS = {
+    "function_call": TextKind("function_call", "arguments", "", "arguments", "call"),
+    "custom_tool_call": TextKind("custom_tool_call", "input", "", "input", "call"),
+}
+TEXT_KINDS = {
+    "response.output_text": OUTPUT_TEXT,
+    "response.refusal": _REFUSAL,
+    "response.reasoning_text": _REASONING,
+    "response.reasoning": _REASONING,  # OpenRouter's
+    "response.reasoning_summary_text": _SUMMARY,
+    "response.reasoning_summary": _SUMMARY,
+    "response.function_call_arguments": CALL_KINDS["function_call"],
+    "response.custom_tool_call_input": CALL_KINDS["custom_tool_call"],
+    "response.mcp_call_arguments": TextKind("mcp_call", "arguments", "", "arguments", ""),
+    "response.code_interpreter_call_code": TextKind(
+        "code_interpreter_call", "code", "", "code", ""
+    ),
+}
+"""The kinds of texts, by the names of their events without `.delta` and `.done`."""
+
+PART_KINDS = {kind.part: kind for kind in (OUTPUT_TEXT, _REFUSAL, _REASONING, _SUMMARY)} | {
+    "text": OUTPUT_TEXT
+}
+"""The kinds of texts in lists, by the types of their parts."""
 
 
 class OutputItem:

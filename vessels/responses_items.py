@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.frame import Frame
-from .anthropic_events import Event
-from .responses_item import OutputItem
+from .responses_item import Fields, OutputItem
 
 __all__ = ["OutputItems"]
 
@@ -31,7 +30,7 @@ class OutputItems:
         """The items in the order of the output."""
         return sorted(self._items, key=lambda item: item.index)
 
-    def add(self, content: Event, index: Any, frame: Frame) -> OutputItem:
+    def add(self, content: Fields, index: Any, frame: Frame) -> OutputItem:
         """A new item. index: its place in the output, if that is known."""
         if type(index) is not int:
             frame.repair("missing-output-index")
@@ -47,7 +46,7 @@ class OutputItems:
                 self._by_id[name] = item
         return item
 
-    def of_event(self, event: Event, frame: Frame) -> OutputItem | None:
+    def of_event(self, event: Fields, frame: Frame) -> OutputItem | None:
         """The item that an event names, which may be of a type that does not fit the event."""
         identifier, index = event.get("item_id"), event.get("output_index")
         item = self._by_id.get(identifier) if isinstance(identifier, str) else None
@@ -56,7 +55,7 @@ class OutputItems:
         frame.repair("missing-output-index")
         return self._items[-1] if item is None and self._items else item
 
-    def like(self, content: Event, index: Any = None) -> OutputItem | None:
+    def like(self, content: Fields, index: Any = None) -> OutputItem | None:
         """The item of the same type that has an id of this one, or this index."""
         found = [
             self._by_id.get(name) for name in map(content.get, ("id", "call_id")) if _is_text(name)

@@ -12,41 +12,14 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
-from .anthropic_events import Event, object_of, text_under
 from .call_arguments import arguments_text, made_id
 from .mended_values import mended_objects
-from .responses_item import OutputItem, Place, TextKind
+from .responses_item import CALL_KINDS, OUTPUT_TEXT, PART_KINDS, Fields, OutputItem, Place, TextKind
 from .responses_items import OutputItems
+from .typed_events import object_of, text_under
 
-__all__ = ["TEXT_KINDS", "ResponsesOutput"]
+__all__ = ["ResponsesOutput"]
 
-_OUTPUT_TEXT = TextKind("message", "content", "output_text", "text", "text")
-_REFUSAL = TextKind("message", "content", "refusal", "refusal", "refusal")
-_REASONING = TextKind("reasoning", "content", "reasoning_text", "text", "reasoning")
-_SUMMARY = TextKind("reasoning", "summary", "summary_text", "text", "reasoning")
-_CALLS = {
-    "function_call": TextKind("function_call", "arguments", "", "arguments", "call"),
-    "custom_tool_call": TextKind("custom_tool_call", "input", "", "input", "call"),
-}
-TEXT_KINDS = {
-    "response.output_text": _OUTPUT_TEXT,
-    "response.refusal": _REFUSAL,
-    "response.reasoning_text": _REASONING,
-    "response.reasoning": _REASONING,  # OpenRouter's
-    "response.reasoning_summary_text": _SUMMARY,
-    "response.reasoning_summary": _SUMMARY,
-    "response.function_call_arguments": _CALLS["function_call"],
-    "response.custom_tool_call_input": _CALLS["custom_tool_call"],
-    "response.mcp_call_arguments": TextKind("mcp_call", "arguments", "", "arguments", ""),
-    "response.code_interpreter_call_code": TextKind(
-        "code_interpreter_call", "code", "", "code", ""
-    ),
-}
-"""The kinds of texts, by the names of their events without `.delta` and `.done`."""
-
-_OF_PARTS = {kind.part: kind for kind in (_OUTPUT_TEXT, _REFUSAL, _REASONING, _SUMMARY)} | {
-    "text": _OUTPUT_TEXT
-}
 _NUMBERS = {"content": "content_index", "summary": "summary_index"}
 
 
@@ -61,7 +34,7 @@ class ResponsesOutput:
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    def delta(self, event: Event, kind: TextKind, frame: Frame) -> ChunkFields:
+    def delta(self, event: Fields, kind: TextKind, frame: Frame) -> ChunkFields:
         """The chunk of a piece of a text, empty if it says nothing."""
         item = self._find(event, kind.item, frame)
         value = event.get("delta")
@@ -71,14 +44,14 @@ class ResponsesOutput:
             fields["logprobs"] = {"content": logprobs}
         return fields
 
-    def text_done(self, event: Event, kind: TextKind, frame: Frame) -> Iterator[ChunkFields]:
+    def text_done(self, event: Fields, kind: TextKind, frame: Frame) -> Iterator[ChunkFields]:
         """The chunk of what a whole text has beyond its deltas."""
         item = self._find(event, kind.item, frame)
         if kind.text in event:
             text = text_under(event, kind.text, frame)
             yield self._settle(item, self._place(event, kind, item), kind, text, frame)
 
-    def part(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def part(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a part, at its beginning or whole."""
         content = object_of(event.get("part"), frame)
         kind = _kind_of(content)
@@ -86,26 +59,26 @@ class ResponsesOutput:
             item = self._find(event, kind.item, frame)
             yield from self._part(item, self._place(event, kind, item), content, frame)
 
-    def annotation(self, event: Event, frame: Frame) -> ChunkFields:
+    def annotation(self, event: Fields, frame: Frame) -> ChunkFields:
         """The chunk of an annotation of a text."""
         item = self._find(event, "message", frame)
-        item.annotate(self._place(event, _OUTPUT_TEXT, item), event.get("annotation"))
+        item.annotate(self._place(event, OUTPUT_TEXT, item), event.get("annotation"))
         return {"extra": {"annotations": [event.get("annotation")]}}
 
-    def added(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def added(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         """The chunk of an item's beginning."""
         content = event.get("item")
         if not isinstance(content, dict):  # which some providers send, and the official SDK skips
             frame.repair("unexpected-type")
             return
-        begun = cast("Event", content)
+        begun = cast("Fields", content)
         known = self._items.like(begun)
         if known is not None and not (known.grown or known.done):
             frame.repair("output-item-repeated")
         else:
             yield self._begin(begun, event.get("output_index"), frame)[1]
 
-    def done(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
+    def done(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of what a whole item has beyond what came of it."""
         yield from self._whole(
             object_of(event.get("item"), frame), event.get("output_index"), frame
@@ -126,18 +99,20 @@ class ResponsesOutput:
             del items[-1]
         return [item.build() for item in items]
 
-    def _whole(self, content: Event, index: Any, frame: Frame) -> Iterator[ChunkFields]:
+    def _whole(self, content: Fields, index: Any, frame: Frame) -> Iterator[ChunkFields]:
         item = self._items.like(content, index)
         if item is None:
             item, fields = self._begin(content, index, frame)
             yield fields
-        if item.done:
-            return
-        item.done = True
         if item.slot is not None:
             content = {**content, "call_id": item.content["call_id"]}
+        if item.done:
+            if content != item.content:
+                frame.repair("output-item-changed")
+            return
+        item.done = True
         item.content = content
-        if (kind := _CALLS.get(item.kind)) is not None:
+        if (kind := CALL_KINDS.get(item.kind)) is not None:
             if (name := text_under(content, "name", frame)) and not item.named:
                 item.named = True
                 yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
@@ -153,7 +128,7 @@ class ResponsesOutput:
             yield {"extra": {f"item_{item.index}": content}}
 
     def _part(
-        self, item: OutputItem, place: Place, content: Event, frame: Frame
+        self, item: OutputItem, place: Place, content: Fields, frame: Frame
     ) -> Iterator[ChunkFields]:
         kind = _kind_of(content)
         if kind is None:
@@ -199,28 +174,28 @@ class ResponsesOutput:
             case _:
                 return {}
 
-    def _place(self, event: Event, kind: TextKind, item: OutputItem) -> Place:
+    def _place(self, event: Fields, kind: TextKind, item: OutputItem) -> Place:
         if not kind.part:
             return kind.key, 0
         number = event.get(_NUMBERS[kind.key])
         return (kind.key, number) if type(number) is int else item.last_place(kind)
 
-    def _find(self, event: Event, kind: str, frame: Frame) -> OutputItem:
+    def _find(self, event: Fields, kind: str, frame: Frame) -> OutputItem:
         """The item that an event is about, begun if there is none."""
         item = self._items.of_event(event, frame)
         if item is not None and item.kind == kind:
             return item
         frame.repair("missing-item-start")
-        begun: Event = {"type": kind}
+        begun: Fields = {"type": kind}
         if isinstance(identifier := event.get("item_id"), str):
             begun["id"] = identifier
         if kind == "message":
             begun["role"] = "assistant"
         return self._begin(begun, event.get("output_index"), frame)[0]
 
-    def _begin(self, content: Event, index: Any, frame: Frame) -> tuple[OutputItem, ChunkFields]:
+    def _begin(self, content: Fields, index: Any, frame: Frame) -> tuple[OutputItem, ChunkFields]:
         item = self._items.add(content, index, frame)
-        return item, self._call(item, frame) if item.kind in _CALLS else {}
+        return item, self._call(item, frame) if item.kind in CALL_KINDS else {}
 
     def _call(self, item: OutputItem, frame: Frame) -> ChunkFields:
         """The beginning of a call. Its id is made where it has none, or another call's."""
@@ -245,6 +220,6 @@ class ResponsesOutput:
         return {"tool_calls": [call]}
 
 
-def _kind_of(part: Event) -> TextKind | None:
+def _kind_of(part: Fields) -> TextKind | None:
     kind = part.get("type")
-    return _OF_PARTS.get(kind) if isinstance(kind, str) else None
+    return PART_KINDS.get(kind) if isinstance(kind, str) else None

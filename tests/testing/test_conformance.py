@@ -19,7 +19,16 @@ from house import ROOT
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
 from vesselog.testing.kit import Conformance, check, report
-from vesselog.vessels import BUILT_IN, PRESETS, Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
+from vesselog.vessels import (
+    BUILT_IN,
+    PRESETS,
+    Anthropic,
+    Azure,
+    Gemini,
+    Ollama,
+    OpenAI,
+    OpenAIResponses,
+)
 
 THOROUGH = bool(os.environ.get("VESSELOG_THOROUGH"))
 BODIES = ROOT / "tests/bodies"
