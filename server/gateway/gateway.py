@@ -25,6 +25,7 @@ from ...core.jsontext import dumps
 from ...core.settings import Timeouts
 from ...core.vessel import Vessel
 from ..asgi import Application, Receive, Scope, Send
+from ..metrics import Metrics
 from ..protocols.problem import STOPPING, Problem
 from ..session_routes import sessions_app
 from .headers import request_headers
@@ -47,7 +48,8 @@ class Gateway:
     client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
     programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
     which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. Raises ConfigurationError.
+    names one in `x-vesselog-session`. timeouts: of the calls. metrics: what the calls are counted in.
+    Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -61,6 +63,7 @@ class Gateway:
         *,
         session_from: str | None = None,
         timeouts: Timeouts | None = None,
+        metrics: Metrics | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         given = os.environ if environment is None else environment
@@ -68,6 +71,7 @@ class Gateway:
         self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
+        self._metrics = metrics or Metrics()
         self._running: dict[Passing, Mapping[str, Any]] = {}
         self._stopping = False
         sessions = sessions_app(client, authorize=lambda *_: True)
@@ -119,7 +123,8 @@ class Gateway:
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
             return
-        passing = Passing(stream, asked.route.dialect, send)
+        meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
+        passing = Passing(stream, asked.route.dialect, send, meter)
         self._running[passing] = _told(asked)
         watching = asyncio.create_task(_leave_with_client(receive, passing))
         try:
@@ -130,6 +135,7 @@ class Gateway:
             watching.cancel()
             del self._running[passing]
             await passing.close()
+            meter.end(stream.outcome or "cancelled")
 
     def _send(self, asked: Asked) -> AsyncStream:
         return self._client.send(

@@ -18,6 +18,7 @@ from ...core.client.async_stream import AsyncStream
 from ...core.errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from ...core.exchange import Step
 from ..asgi import Send
+from ..metrics import CallMeter
 from ..protocols.problem import STOPPED, Problem
 from .headers import answer_headers
 from .problems import explained_problem, problem_event, problem_response
@@ -30,16 +31,20 @@ _EVENTS = ("event-stream", "ndjson", "jsonl")
 class Passing:
     """Sends what `stream` reads.
 
-    left: the client has gone. stopped: why it was ended from here. over: nothing is sent any more.
+    meter: counts what is read. left: the client has gone. stopped: why it was ended from here.
+    over: nothing is sent any more.
     """
 
-    def __init__(self, stream: AsyncStream, dialect: str | None, send: Send) -> None:
+    def __init__(
+        self, stream: AsyncStream, dialect: str | None, send: Send, meter: CallMeter
+    ) -> None:
         self.stream = stream
         self.left = False
         self.stopped: Problem | None = None
         self.over = asyncio.Event()
         self._dialect = dialect
         self._send = send
+        self._meter = meter
         self._started = False
 
     async def run(self, *, at_once: bool, head: bool = False) -> None:
@@ -65,6 +70,7 @@ class Passing:
                     data = steps[0].frame.raw
                 else:
                     data, held = _joined(held, steps)
+                self._meter.read(sum([len(step.chunks) for step in steps]), len(data))
                 if not at_once:
                     whole.append(data)
                 elif data:
@@ -141,12 +147,14 @@ class Passing:
         await self._send(_body(body, more=False))
 
     async def _break_off(self, problem: Problem) -> None:
-        """Without its last message, ASGI servers cut the connection."""
+        """End a body with the problem: cleanly where it was stopped on purpose.
+
+        Without its last message, ASGI servers cut the connection.
+        """
         kind: str = self.stream.all_headers.get("content-type", "")
         event = problem_event(self._dialect, problem)
-        streams = event is not None and any(each in kind for each in _EVENTS)
-        if streams:
-            await self._send(_body(event or b"", more=self.stopped is None))
+        if event is not None and any(each in kind for each in _EVENTS):
+            await self._send(_body(event, more=self.stream.outcome != "cancelled"))
 
 
 class _NoHeaders(dict[str, str]):
