@@ -164,5 +164,7 @@ class OutputItem:
             part = self._parts[place]
             name = "refusal" if part.get("type") == "refusal" else "text"
             text = {name: self.text(place)} if place in self._pieces else {}
-            missing = {"annotations": []} if part.get("type") == "output_text" else {}
+            missing: dict[str, Any] = (
+                {"annotations": []} if part.get("type") == "output_text" else {}
+            )
             yield {**missing, **part, **text}

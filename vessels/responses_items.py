@@ -57,13 +57,8 @@ class OutputItems:
 
     def like(self, content: Fields, index: Any = None) -> OutputItem | None:
         """The item of the same type that has an id of this one, or this index."""
-        found = [
-            self._by_id.get(name) for name in map(content.get, ("id", "call_id")) if _is_text(name)
-        ]
+        names = [each for each in map(content.get, ("id", "call_id")) if isinstance(each, str)]
+        found = [self._by_id.get(name) for name in names]
         found.append(self._by_index.get(index) if type(index) is int else None)
         same = (item for item in found if item is not None and item.kind == content.get("type"))
         return next(same, None)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)

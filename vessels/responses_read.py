@@ -32,6 +32,8 @@ __all__ = ["read_responses"]
 _NAME = "openai-responses"
 _ASKED = frozenset({"developer", "system", "user"})
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output"})
+# What the API adds to items that it keeps.
+_NO_MEANING = frozenset({"id", "status"})
 _OWN_KEYS = frozenset({"name", "native", "role", "tool_call_id", "tool_calls"})
 
 
@@ -104,8 +106,7 @@ def _asked(item: dict[str, Any], place: str, *, first: bool) -> Message:
         content = [_part(part) for part in read_objects(content, _NAME, f"{place}.content")]
     elif first and item["role"] == "system":
         content = [{"type": "text", "text": content}]  # a text would be the instructions
-    # Of no meaning in what is asked.
-    kept = {key: value for key, value in item.items() if key not in {"type", "id", "status"}}
+    kept = {key: value for key, value in item.items() if key not in {"type", *_NO_MEANING}}
     if reserved := kept.keys() & (_OWN_KEYS - {"role"}):
         raise unreadable(_NAME, f"{place}.{min(reserved)}", "is no key of a message")
     return read_message(_NAME, place, **{**kept, "content": content})
@@ -154,7 +155,8 @@ def _text(part: dict[str, Any], key: str, kinds: set[str]) -> list[str]:
 
 def _result(item: dict[str, Any], place: str, custom: set[str]) -> Message:
     identifier, kind, output = item["call_id"], item["type"], item.get("output")
-    extra = {key: value for key, value in item.items() if key not in {"type", "call_id", "output"}}
+    known = {"type", "call_id", "output", *_NO_MEANING}
+    extra = {key: value for key, value in item.items() if key not in known}
     if reserved := extra.keys() & (_OWN_KEYS - {"name"}):
         raise unreadable(_NAME, f"{place}.{min(reserved)}", "is no key of a result")
     usual = "custom_tool_call_output" if identifier in custom else "function_call_output"

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..core.chunk import FinishReason, Usage
-from ..core.completion import Completion, ToolCall
+from ..core.completion import Completion
+from .answer_calls import AnswerCall
 
 __all__ = [
+    "call_event",
     "call_item",
     "completion_to_response",
     "message_item",
     "output_logprobs",
     "reasoning_item",
     "response_object",
+    "text_event",
 ]
 
 _NAME = "openai-responses"
@@ -76,10 +79,14 @@ def completion_to_response(
     completion: Completion,
     *,
     response_id: str = "",
+    model: str = "",
     created: int = 0,
     asked: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A completion as a `response`. response_id: instead of the provider's own."""
+    """A completion as a `response`.
+
+    response_id: instead of the provider's. model: where it names none. asked: the request's body.
+    """
     identifier = response_id or completion.response_id or "resp_0"
     status, error = "completed", None
     reason = _INCOMPLETE.get(completion.finish_reason) if completion.finish_reason else None
@@ -94,7 +101,7 @@ def completion_to_response(
         identifier,
         status,
         _output(completion, identifier.removeprefix("resp_")),
-        model=completion.model or "",
+        model=completion.model or model,
         created=created or _created(completion),
         usage=completion.usage,
         reason=reason,
@@ -103,9 +110,9 @@ def completion_to_response(
     )
 
 
-def reasoning_item(identifier: str, text: str | None) -> dict[str, Any]:
-    """An item of reasoning. text: None for one that only begins."""
-    summary = [] if text is None else [{"type": "summary_text", "text": text}]
+def reasoning_item(identifier: str, text: str = "") -> dict[str, Any]:
+    """An item of reasoning; without a text one that only begins."""
+    summary = [{"type": "summary_text", "text": text}] if text else []
     return {"type": "reasoning", "id": identifier, "summary": summary}
 
 
@@ -122,19 +129,32 @@ def message_item(
     }
 
 
-def call_item(call: ToolCall, number: str, *, status: str = "completed") -> dict[str, Any]:
-    """A call of a function or a custom tool. number: what its ids are made of."""
+def call_item(
+    call: AnswerCall, number: str, *, text: str, status: str = "in_progress"
+) -> dict[str, Any]:
+    """A call of a function or a custom tool. number: what the item's id is made of."""
     kind, start, key = "function_call", "fc", "arguments"
-    if call.type == "custom":
+    if call.custom:
         kind, start, key = "custom_tool_call", "ctc", "input"
     return {
         "type": kind,
         "id": f"{start}_{number}",
         "status": status,
-        "call_id": call.id or f"call_{number}",
+        "call_id": call.id,
         "name": call.name,
-        key: call.arguments_text,
+        key: text,
     }
+
+
+def call_event(call: AnswerCall) -> str:
+    """The name of the events of a call's pieces, without `.delta` and `.done`."""
+    kind = "custom_tool_call_input" if call.custom else "function_call_arguments"
+    return f"response.{kind}"
+
+
+def text_event(part: str) -> str:
+    """The name of the events of a text, by the type of its part."""
+    return "response.reasoning_summary_text" if part == "summary_text" else f"response.{part}"
 
 
 def output_logprobs(logprobs: Any, part: str) -> list[dict[str, Any]]:
@@ -177,9 +197,13 @@ def _output(completion: Completion, number: str) -> list[dict[str, Any]]:
         parts.append({"type": "refusal", "refusal": completion.refusal})
     if parts:
         items.append(message_item(f"msg_{number}_{len(items)}", parts))
-    for call in completion.tool_calls:
-        made = call if call.arguments_text else call.model_copy(update={"arguments_text": "{}"})
-        items.append(call_item(made, f"{number}_{len(items)}"))
+    for place, call in enumerate(completion.tool_calls):
+        written = AnswerCall(str(place))
+        written.id, written.name = call.id or f"call_{place}", call.name
+        written.custom = call.type == "custom"
+        text = call.arguments_text or ("" if written.custom else "{}")
+        made = call_item(written, f"{number}_{len(items)}", text=text, status="completed")
+        items.append(made)
     return items
 
 
