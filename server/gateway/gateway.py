@@ -25,7 +25,9 @@ from ...core.jsontext import dumps
 from ...core.settings import Timeouts
 from ...core.vessel import Vessel
 from ..asgi import Application, Receive, Scope, Send
+from ..metrics import Metrics
 from ..protocols.problem import STOPPING, Problem
+from ..receiving import read_body
 from ..session_routes import sessions_app
 from .headers import request_headers
 from .passing import Passing
@@ -47,7 +49,8 @@ class Gateway:
     client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
     programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
     which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. Raises ConfigurationError.
+    names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they are counted.
+    Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -61,6 +64,7 @@ class Gateway:
         *,
         session_from: str | None = None,
         timeouts: Timeouts | None = None,
+        metrics: Metrics | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         given = os.environ if environment is None else environment
@@ -68,9 +72,10 @@ class Gateway:
         self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
+        self._metrics = metrics or Metrics()
         self._running: dict[Passing, Mapping[str, Any]] = {}
         self._stopping = False
-        sessions = sessions_app(client, authorize=lambda *_: True)
+        sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
             routes=[
                 Route("/sessions", self._list),
@@ -106,7 +111,7 @@ class Gateway:
                 await asyncio.gather(*(each.over.wait() for each in running))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = await _whole_body(receive)
+        content = await read_body(receive)
         if content is None:
             return
         headers = request_headers(scope["headers"])
@@ -119,7 +124,8 @@ class Gateway:
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
             return
-        passing = Passing(stream, asked.route.dialect, send)
+        meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
+        passing = Passing(stream, asked.route.dialect, send, meter)
         self._running[passing] = _told(asked)
         watching = asyncio.create_task(_leave_with_client(receive, passing))
         try:
@@ -130,6 +136,7 @@ class Gateway:
             watching.cancel()
             del self._running[passing]
             await passing.close()
+            meter.end(stream.outcome or "cancelled")
 
     def _send(self, asked: Asked) -> AsyncStream:
         return self._client.send(
@@ -151,6 +158,10 @@ class Gateway:
         await self._client.aclose()
 
 
+def _everyone(_: Request, __: str) -> bool:
+    return True  # who may use the gateway may use its sessions
+
+
 class _Anything:
     """A route that is an ASGI application itself, for every method."""
 
@@ -159,18 +170,6 @@ class _Anything:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive, send)
-
-
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The request's body; None if the client left before its end."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 async def _leave_with_client(receive: Receive, passing: Passing) -> None:

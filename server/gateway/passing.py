@@ -18,6 +18,7 @@ from ...core.client.async_stream import AsyncStream
 from ...core.errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from ...core.exchange import Step
 from ..asgi import Send
+from ..metrics import CallMeter
 from ..protocols.problem import STOPPED, Problem
 from .headers import answer_headers
 from .problems import explained_problem, problem_event, problem_response
@@ -30,16 +31,20 @@ _EVENTS = ("event-stream", "ndjson", "jsonl")
 class Passing:
     """Sends what `stream` reads.
 
-    left: the client has gone. stopped: why it was ended from here. over: nothing is sent any more.
+    meter: counts what is read. left: the client has gone. stopped: why it was ended from here.
+    over: nothing is sent any more.
     """
 
-    def __init__(self, stream: AsyncStream, dialect: str | None, send: Send) -> None:
+    def __init__(
+        self, stream: AsyncStream, dialect: str | None, send: Send, meter: CallMeter
+    ) -> None:
         self.stream = stream
         self.left = False
         self.stopped: Problem | None = None
         self.over = asyncio.Event()
         self._dialect = dialect
         self._send = send
+        self._meter = meter
         self._started = False
 
     async def run(self, *, at_once: bool, head: bool = False) -> None:
@@ -47,7 +52,8 @@ class Passing:
 
         head: it answers a HEAD request.
         """
-        stream, error = self.stream, None
+        stream = self.stream
+        error: Exception | None = None
         whole: list[bytes] = []
         held = b""
         try:
@@ -65,11 +71,14 @@ class Passing:
                     data = steps[0].frame.raw
                 else:
                     data, held = _joined(held, steps)
+                self._meter.read(sum([len(step.chunks) for step in steps]), len(data))
                 if not at_once:
                     whole.append(data)
                 elif data:
                     await self._send(_body(data))
-        except VesselogError as failure:
+        except OSError:  # how servers of ASGI 2.4 tell that the client has left
+            self.left = True
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told and it is logged
             error = failure
         await self._finish(error, whole if not at_once else None, held, head=head)
 
@@ -89,7 +98,7 @@ class Passing:
             await self.stream.aclose()
 
     async def _finish(
-        self, error: VesselogError | None, whole: list[bytes] | None, held: bytes, *, head: bool
+        self, error: Exception | None, whole: list[bytes] | None, held: bytes, *, head: bool
     ) -> None:
         if self.left:
             return
@@ -103,9 +112,11 @@ class Passing:
         else:
             await self._break_off(problem)
 
-    def _problem(self, error: VesselogError | None) -> Problem | None:
+    def _problem(self, error: Exception | None) -> Problem | None:
         """What is to be told of an answer; None where its end passes on as it is."""
         stream = self.stream
+        if stream.status is not None and not 200 <= stream.status < 600:
+            return Problem(502, "unreadable_answer", f"There is no HTTP status {stream.status}.")
         if error is None:
             return self.stopped or (STOPPED if stream.outcome == "cancelled" else None)
         if stream.status is not None and _ended_cleanly(error, stream.all_headers):
@@ -141,12 +152,14 @@ class Passing:
         await self._send(_body(body, more=False))
 
     async def _break_off(self, problem: Problem) -> None:
-        """Without its last message, ASGI servers cut the connection."""
+        """End a body with the problem: cleanly where it was stopped on purpose.
+
+        Without its last message, ASGI servers cut the connection.
+        """
         kind: str = self.stream.all_headers.get("content-type", "")
         event = problem_event(self._dialect, problem)
-        streams = event is not None and any(each in kind for each in _EVENTS)
-        if streams:
-            await self._send(_body(event or b"", more=self.stopped is None))
+        if event is not None and any(each in kind for each in _EVENTS):
+            await self._send(_body(event, more=self.stream.outcome != "cancelled"))
 
 
 class _NoHeaders(dict[str, str]):
@@ -168,7 +181,7 @@ def _joined(held: bytes, steps: list[Step]) -> tuple[bytes, bytes]:
     return b"".join(raws), last
 
 
-def _ended_cleanly(error: VesselogError, headers: Any) -> bool:
+def _ended_cleanly(error: Exception, headers: Any) -> bool:
     """Whether the body came to the end that HTTP gives it, though the answer failed."""
     if isinstance(error, TruncatedError):
         return "content-length" in headers or "transfer-encoding" in headers
