@@ -12,7 +12,7 @@ from .output import DIM, print_line, print_note
 
 if TYPE_CHECKING:
     from ..server.asgi import Application
-    from ..server.gateway import Gateway
+    from ..server.gateway.gateway import Gateway
     from ..server.metrics import Metrics
     from ..server.serving import Serving
     from .serve_settings import ServeSettings
@@ -231,14 +231,13 @@ def _serving(settings: ServeSettings) -> Serving:
             await gateway.stop(settings.stop_within)
 
     served = Guard(Operations(app, metrics.text), checks)
-    serving = Serving(served, settings.host, settings.port, before_end=stop)
-    return serving
+    return Serving(served, settings.host, settings.port, before_end=stop)
 
 
 def _gateway(settings: ServeSettings, metrics: Metrics) -> Gateway:
     from ..core.client.async_client import AsyncClient
     from ..core.settings import Retries, Timeouts
-    from ..server.gateway import Gateway
+    from ..server.gateway.gateway import Gateway
 
     vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
     client = AsyncClient(

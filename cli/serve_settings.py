@@ -98,7 +98,7 @@ def read_settings(arguments: argparse.Namespace) -> ServeSettings:
     given = {
         name: getattr(arguments, name)
         for name in ServeSettings.model_fields
-        if getattr(arguments, name, None) not in {None, ()}
+        if getattr(arguments, name, None) is not None
     }
     if arguments.timeout:
         given["timeouts"] = dict(arguments.timeout)

@@ -15,7 +15,7 @@ from .replay import replay_app
 
 if TYPE_CHECKING:
     from .event_stream import EventStream
-    from .gateway import Gateway
+    from .gateway.gateway import Gateway
     from .session_routes import sessions_app
 
 __all__ = ["EventBytes", "EventStream", "Gateway", "on_loopback", "replay_app", "sessions_app"]
@@ -23,7 +23,7 @@ __all__ = ["EventBytes", "EventStream", "Gateway", "on_loopback", "replay_app", 
 # Made of Starlette, an extra: a response has to be a class of it.
 _OF_STARLETTE = {
     "EventStream": "event_stream",
-    "Gateway": "gateway",
+    "Gateway": "gateway.gateway",
     "sessions_app": "session_routes",
 }
 

@@ -29,6 +29,7 @@ from .gateway.headers import CREDENTIALS, request_headers
 from .gateway.problems import problem_response
 from .gateway.routes import route_of
 from .protocols.problem import Problem
+from .receiving import Received, TooLargeError, read_body
 
 __all__ = ["OPEN_PATHS", "Guard", "GuardSettings", "is_loopback"]
 
@@ -40,7 +41,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A token that can be guessed is none: 16 characters of a password generator have 96 bits.
 _SHORTEST_TOKEN = 16
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
-_PREFLIGHT_SECONDS = b"600"
+_PREFLIGHT_SECONDS = "600"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ class Guard:
         origin = headers.get("origin")
         problem = self._wrong_framing(scope) or self._foreign(scope, headers)
         if problem is None and origin is not None and self._is_listed(origin):
-            send = _with_cors(send, origin)
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-                await _preflight(headers, send)
+                await _preflight(headers, origin, send)
                 return
+            send = _with_cors(send, origin)
         if scope["path"] in OPEN_PATHS and problem is None:
             await self._app(scope, receive, send)
             return
@@ -130,16 +131,16 @@ class Guard:
         settings = self._settings
         try:
             async with asyncio.timeout(settings.body_seconds):
-                body = await _read_body(receive, settings.body_bytes)
+                body = await read_body(receive, settings.body_bytes)
         except TimeoutError:
             late = Problem(408, "request_timeout", "The request did not arrive in time.")
             await _refuse(scope, headers, late, send)
             return
-        except _TooLargeError:
+        except TooLargeError:
             await _refuse(scope, headers, self._too_large, send)
             return
         if body is not None:
-            await self._app(scope, _Received(body, receive), send)
+            await self._app(scope, Received(body, receive), send)
 
     def _wrong_framing(self, scope: Scope) -> Problem | None:
         """What two servers might read differently (RFC 9112, 6.3): request smuggling."""
@@ -215,41 +216,6 @@ class Guard:
         return Problem(413, "too_large", f"The request is larger than {limit} bytes.")
 
 
-class _Received:
-    """`receive` of a request whose body was read already."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> dict[str, Any]:
-        body, self._body = self._body, None
-        if body is None:
-            return dict(await self._receive())
-        return {"type": "http.request", "body": body, "more_body": False}
-
-
-class _TooLargeError(Exception):
-    pass
-
-
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The body; None if the client left before its end. Raises _TooLargeError."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _TooLargeError
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
 async def _refuse(scope: Scope, headers: dict[str, str], problem: Problem, send: Send) -> None:
     """Answer with the problem, and close: the rest of the request is not read."""
     told, body = problem_response(_dialect(scope, headers), problem)
@@ -275,11 +241,7 @@ def _with_cors(send: Send, origin: str) -> Send:
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
             kept = _without_cors(message.get("headers", ()))
-            own = [
-                (b"access-control-allow-origin", origin.encode("latin-1")),
-                (b"access-control-expose-headers", b"*"),
-                (b"vary", b"Origin"),
-            ]
+            own = [*_allowed(origin), (b"access-control-expose-headers", b"*")]
             message = {**message, "headers": [*kept, *own]}
         await send(message)
 
@@ -290,15 +252,20 @@ def _without_cors(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return [each for each in headers if not each[0].lower().startswith(b"access-control-")]
 
 
-async def _preflight(headers: dict[str, str], send: Send) -> None:
+def _allowed(origin: str) -> list[tuple[bytes, bytes]]:
+    return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+
+
+async def _preflight(headers: dict[str, str], origin: str, send: Send) -> None:
     told = {
         "access-control-allow-methods": headers["access-control-request-method"],
         "access-control-allow-headers": headers.get("access-control-request-headers", ""),
-        "access-control-max-age": _PREFLIGHT_SECONDS.decode(),
+        "access-control-max-age": _PREFLIGHT_SECONDS,
     }
     if headers.get("access-control-request-private-network") == "true":
         told["access-control-allow-private-network"] = "true"
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    own = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    raw = [*_allowed(origin), *own]
     await send({"type": "http.response.start", "status": 204, "headers": raw})
     await send({"type": "http.response.body", "body": b""})
 

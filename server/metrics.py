@@ -122,9 +122,9 @@ class Metrics:
         lines = [
             *_described("vesselog_requests_total", "counter", "Calls that have ended."),
             *(
-                f"vesselog_requests_total{_written((*each.labels, ('outcome', outcome)))} {calls[0]}"
+                f"vesselog_requests_total{_written((*each.labels, ('outcome', name)))} {calls[0]}"
                 for each in series
-                for outcome, (_, _, calls) in each.outcomes.items()
+                for name, (_, _, calls) in each.outcomes.items()
             ),
         ]
         for name, kind, text in (

@@ -151,7 +151,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _limited_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+def _limited_protocol(  # noqa: C901 - one class
+    limits: ConnectionLimits,
+) -> type[asyncio.Protocol]:
     """uvicorn's protocol with these limits. None of them costs anything per message sent."""
 
     class Limited(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # chosen when it is imported

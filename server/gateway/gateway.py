@@ -27,6 +27,7 @@ from ...core.vessel import Vessel
 from ..asgi import Application, Receive, Scope, Send
 from ..metrics import Metrics
 from ..protocols.problem import STOPPING, Problem
+from ..receiving import read_body
 from ..session_routes import sessions_app
 from .headers import request_headers
 from .passing import Passing
@@ -48,7 +49,7 @@ class Gateway:
     client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
     programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
     which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. metrics: what the calls are counted in.
+    names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they are counted.
     Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
@@ -74,7 +75,7 @@ class Gateway:
         self._metrics = metrics or Metrics()
         self._running: dict[Passing, Mapping[str, Any]] = {}
         self._stopping = False
-        sessions = sessions_app(client, authorize=lambda *_: True)
+        sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
             routes=[
                 Route("/sessions", self._list),
@@ -110,7 +111,7 @@ class Gateway:
                 await asyncio.gather(*(each.over.wait() for each in running))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = await _whole_body(receive)
+        content = await read_body(receive)
         if content is None:
             return
         headers = request_headers(scope["headers"])
@@ -157,6 +158,10 @@ class Gateway:
         await self._client.aclose()
 
 
+def _everyone(_: Request, __: str) -> bool:
+    return True  # who may use the gateway may use its sessions
+
+
 class _Anything:
     """A route that is an ASGI application itself, for every method."""
 
@@ -165,18 +170,6 @@ class _Anything:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._answer(scope, receive, send)
-
-
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The request's body; None if the client left before its end."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 async def _leave_with_client(receive: Receive, passing: Passing) -> None:

@@ -52,7 +52,8 @@ class Passing:
 
         head: it answers a HEAD request.
         """
-        stream, error = self.stream, None
+        stream = self.stream
+        error: Exception | None = None
         whole: list[bytes] = []
         held = b""
         try:
@@ -75,7 +76,9 @@ class Passing:
                     whole.append(data)
                 elif data:
                     await self._send(_body(data))
-        except VesselogError as failure:
+        except OSError:  # how servers of ASGI 2.4 tell that the client has left
+            self.left = True
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told and it is logged
             error = failure
         await self._finish(error, whole if not at_once else None, held, head=head)
 
@@ -95,7 +98,7 @@ class Passing:
             await self.stream.aclose()
 
     async def _finish(
-        self, error: VesselogError | None, whole: list[bytes] | None, held: bytes, *, head: bool
+        self, error: Exception | None, whole: list[bytes] | None, held: bytes, *, head: bool
     ) -> None:
         if self.left:
             return
@@ -109,9 +112,11 @@ class Passing:
         else:
             await self._break_off(problem)
 
-    def _problem(self, error: VesselogError | None) -> Problem | None:
+    def _problem(self, error: Exception | None) -> Problem | None:
         """What is to be told of an answer; None where its end passes on as it is."""
         stream = self.stream
+        if stream.status is not None and not 200 <= stream.status < 600:
+            return Problem(502, "unreadable_answer", f"There is no HTTP status {stream.status}.")
         if error is None:
             return self.stopped or (STOPPED if stream.outcome == "cancelled" else None)
         if stream.status is not None and _ended_cleanly(error, stream.all_headers):
@@ -176,7 +181,7 @@ def _joined(held: bytes, steps: list[Step]) -> tuple[bytes, bytes]:
     return b"".join(raws), last
 
 
-def _ended_cleanly(error: VesselogError, headers: Any) -> bool:
+def _ended_cleanly(error: Exception, headers: Any) -> bool:
     """Whether the body came to the end that HTTP gives it, though the answer failed."""
     if isinstance(error, TruncatedError):
         return "content-length" in headers or "transfer-encoding" in headers

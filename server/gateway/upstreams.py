@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.errors import ConfigurationError
 from ...core.request import chat_request
-from ...core.vessel import Vessel
+from ...core.vessel import Vessel, WireRequest
 from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
 from .routes import Route
 
@@ -37,6 +37,14 @@ _VERSION = re.compile(r"/v\d+\w*\Z")
 _VERSION_FIRST = re.compile(r"/v\d+\w*(?=/)")
 
 
+class _Address(NamedTuple):
+    """What is before a route, the query behind it, and the upstream's own headers."""
+
+    root: str
+    query: str
+    headers: Mapping[str, str]
+
+
 class Upstream:
     """A model server. vessel: configured.
 
@@ -55,16 +63,21 @@ class Upstream:
         self._address  # noqa: B018 - a wrong one is told now
 
     @property
+    def identity(self) -> Mapping[str, str]:
+        """Headers that belong to its own key, such as an organization's."""
+        return self._address.headers if self.keyed else {}
+
+    @property
     def keyed(self) -> bool:
         """Whether it has a key of its own."""
         return bool(self.vessel.api_key)
 
     def url(self, route: Route, path: str, model: str | None) -> str:
         """The URL of a path of this server; with the upstream's own query."""
-        root, query = self._address
+        root, query, _ = self._address
         prefix = _VERSION.sub("", root)
         if isinstance(self.vessel, Azure) and route.decoded and model:
-            return _chat_url(self.vessel, model).replace("/chat/completions", route.route)
+            return _chat(self.vessel, model).url.replace("/chat/completions", route.route)
         version = _VERSION_FIRST.match(path)
         if route.dialect not in self.dialects or self.dialects == ("ollama",):
             url = prefix + path
@@ -79,19 +92,18 @@ class Upstream:
         return f"{url}?{query}" if query else url
 
     @cached_property
-    def _address(self) -> tuple[str, str]:
-        """What is before a route, and the query behind it."""
+    def _address(self) -> _Address:
         vessel = self.vessel
         if isinstance(vessel, OpenAI):
-            url, ending = _chat_url(vessel, "m"), r"(?:/deployments/m)?/chat/completions"
-        elif (listed := vessel.models_request()) is not None:
-            url, ending = listed.url, r"/models|/api/tags"
+            known: WireRequest | None = _chat(vessel, "m")
+            ending = r"(?:/deployments/m)?/chat/completions"
         else:
-            url, ending = vessel.base_url, r""
-        parts = urlsplit(url)
+            known, ending = vessel.models_request(), r"/models|/api/tags"
+        parts = urlsplit(vessel.base_url if known is None else known.url)
         query = "" if isinstance(vessel, Anthropic | Gemini) else parts.query
         path = re.sub(rf"(?:{ending})\Z", "", parts.path.rstrip("/"))
-        return f"{parts.scheme}://{parts.netloc}{path}", query
+        headers = {} if known is None else known.headers
+        return _Address(f"{parts.scheme}://{parts.netloc}{path}", query, headers)
 
 
 class Choice(NamedTuple):
@@ -139,5 +151,5 @@ class Upstreams:
         return Choice(usual, path, "", own=route.dialect in known)
 
 
-def _chat_url(vessel: OpenAI, model: str) -> str:
-    return vessel.request(chat_request(model, "x")).url
+def _chat(vessel: OpenAI, model: str) -> WireRequest:
+    return vessel.request(chat_request(model, "x"))

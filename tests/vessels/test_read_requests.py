@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from chats import chats, json_values
 from corpus import ROOT
 from house import ROOT as HOUSE
+from plain_requests import plain
 from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
@@ -36,10 +36,7 @@ from vesselog.vessels import (
     OpenAI,
     OpenAIResponses,
     OpenRouter,
-    ToolCallRequest,
     Vessel,
-    loads_exact,
-    valid_arguments,
 )
 
 VESSELS: dict[str, tuple[Vessel, set[str]]] = {
@@ -109,44 +106,7 @@ def test_the_universal_form_comes_back(name: str, data: st.DataObject) -> None:
         assume(False)
         return
     read = vessel.read_request(url, json.loads(json.dumps(body)))
-    assert _plain(read) == _plain(chat)
-
-
-def _plain(chat: ChatRequest) -> Any:
-    """What all dialects can say of a request, in one form."""
-    said = [
-        {
-            "role": message.role,
-            "text": message.text if message.text.strip() else "",  # which Anthropic refuses
-            "images": [part.image_url.url.partition(",")[2] for part in message.images],
-            "calls": [_call(call) for call in message.tool_calls or ()],
-            "result_of": message.tool_call_id or "",
-        }
-        for message in chat.messages or ()
-    ]
-    found = [each for each in said if any(each[key] for key in each.keys() - {"role"})]
-    in_a_row = groupby(found, lambda each: each["role"] == "tool")
-    ordered = [
-        sorted(each, key=lambda one: one["result_of"]) if tool else list(each)
-        for tool, each in in_a_row
-    ]
-    tools = [
-        tool.function and tool.function.model_dump(include={"name", "description"})
-        for tool in chat.tools or ()
-    ]
-    same = ("temperature", "top_p", "max_tokens", "seed", "n", "tool_choice", "response_format")
-    stop = (chat.stop,) if isinstance(chat.stop, str) else chat.stop
-    return ordered, tools, stop, [getattr(chat, field) for field in same]
-
-
-def _call(call: ToolCallRequest) -> Any:
-    assert call.function is not None
-    arguments = valid_arguments(call.function.arguments)
-    return (
-        call.id,
-        call.tool,
-        loads_exact(arguments or "{}") if isinstance(arguments, str) else arguments,
-    )
+    assert plain(read) == plain(chat)
 
 
 CHECKS: dict[str, Callable[[Any], str | None]] = {
@@ -175,7 +135,7 @@ def test_what_one_vessel_reads_another_can_send(
         return
     sent = built(other, read.model_copy(update={"options": None, "extra_body": None}))[1]
     assert CHECKS[writer](sent) is None
-    assert _plain(other.read_request(built(other, read)[0], sent))[0] == _plain(read)[0]
+    assert plain(other.read_request(built(other, read)[0], sent))[0] == plain(read)[0]
 
 
 @every_vessel

@@ -153,3 +153,20 @@ def test_a_name_that_cannot_stand_in_a_path_is_refused(name: str) -> None:
 def test_a_gateway_needs_an_upstream() -> None:
     with pytest.raises(ConfigurationError, match="needs an upstream"):
         Upstreams({})
+
+
+def test_an_organization_goes_with_its_own_key_only() -> None:
+    for key, organization in (("sk-of-the-upstream", "o"), (None, None)):
+        up = OpenAI(base_url=f"{H}/v1", api_key=key, organization="o")
+        request = asked("/v1/models", "m", {"up": up}).passed_on()
+        assert request.headers.get("openai-organization") == organization
+
+
+def test_below_a_mount_the_path_begins_behind_it() -> None:
+    scope = {
+        "method": "GET",
+        "raw_path": b"/gateway/groq/v1/models",
+        "root_path": "/gateway",
+        "query_string": b"",
+    }
+    assert read_asked(Upstreams(ALL), scope, {}, b"").passed_on().url == f"{H}/openai/v1/models"
