@@ -113,7 +113,8 @@ def _event(event: Event, frame: Frame, vessel: str, whole: str) -> Iterator[Even
     kind = event.get("type")
     if whole and event.get("object") == whole and frame.event != "error":
         yield {**event, "type": whole}
-    elif kind == "error" or event.get("error") or frame.event == "error":
+        return
+    if kind == "error" or event.get("error") or frame.event == "error":
         raise error_in_band(vessel, event.get("error") or event, event)
     if kind and isinstance(kind, str):
         yield event
