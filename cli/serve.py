@@ -238,12 +238,13 @@ def _gateway(settings: ServeSettings, metrics: Metrics) -> Gateway:
     from ..core.client.async_client import AsyncClient
     from ..core.settings import Retries, Timeouts
     from ..server.gateway.gateway import Gateway
+    from ..server.gateway.upstreams import gateway_vessels
 
     vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
     client = AsyncClient(
         recordings=_folder(settings),
         durability=settings.durability,
-        vessels=vessels,
+        vessels=gateway_vessels(vessels),
         retries=Retries(count=0),  # programs try again themselves
     )
     return Gateway(
