@@ -23,17 +23,20 @@ from ...core.clock import SYSTEM_CLOCK, timestamp
 from ...core.errors import ClientStateError, ConfigurationError, VesselogError
 from ...core.jsontext import dumps
 from ...core.settings import Timeouts
-from ...core.vessel import Vessel
+from ...core.vessel import Vessel, WireRequest
 from ..asgi import Application, Receive, Scope, Send
-from ..metrics import Metrics
+from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPING, Problem
 from ..receiving import read_body
 from ..session_routes import sessions_app
+from .answering import Answering
 from .headers import request_headers
 from .passing import Passing
 from .problems import explained_problem, invalid, problem_response
 from .request import Asked, read_asked
 from .sessions import meta_of, session_rule
+from .translating import Translating
+from .translation import Translation
 from .upstreams import Upstreams
 
 __all__ = ["Gateway"]
@@ -73,7 +76,7 @@ class Gateway:
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
         self._metrics = metrics or Metrics()
-        self._running: dict[Passing, Mapping[str, Any]] = {}
+        self._running: dict[Answering, Mapping[str, Any]] = {}
         self._stopping = False
         sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
@@ -119,29 +122,49 @@ class Gateway:
         if self._stopping:
             await _refuse(asked, STOPPING, send)
             return
+        meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
+        answering: Answering | None = None
         try:
-            stream = self._send(asked)
+            answering = self._answering(asked, send, meter)
+            await self._run(answering, asked, receive)
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
-            return
-        meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
-        passing = Passing(stream, asked.route.dialect, send, meter)
-        self._running[passing] = _told(asked)
-        watching = asyncio.create_task(_leave_with_client(receive, passing))
+        finally:
+            outcome = "error" if answering is None else answering.stream.outcome
+            meter.end(outcome or "cancelled")
+
+    async def _run(self, answering: Answering, asked: Asked, receive: Receive) -> None:
+        self._running[answering] = _told(asked)
+        watching = asyncio.create_task(_leave_with_client(receive, answering))
         try:
-            await passing.run(
-                at_once=asked.streams or not asked.decoded, head=asked.method == "HEAD"
-            )
+            await answering.run()
         finally:
             watching.cancel()
-            del self._running[passing]
-            await passing.close()
-            meter.end(stream.outcome or "cancelled")
+            del self._running[answering]
+            await answering.close()
 
-    def _send(self, asked: Asked) -> AsyncStream:
+    def _answering(self, asked: Asked, send: Send, meter: CallMeter) -> Answering:
+        """The answer, whose request is not sent yet. Raises VesselogError."""
+        dialect = asked.route.dialect
+        if not asked.same_dialect:
+            translation = Translation(
+                dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
+            )
+            stream = self._send(asked, translation.request)
+            return Translating(stream, dialect, send, meter, translation)
+        return Passing(
+            self._send(asked, asked.passed_on()),
+            dialect,
+            send,
+            meter,
+            at_once=asked.streams or not asked.decoded,
+            head=asked.method == "HEAD",
+        )
+
+    def _send(self, asked: Asked, request: WireRequest) -> AsyncStream:
         return self._client.send(
             asked.choice.upstream.name,
-            asked.passed_on(),
+            request,
             session=self._session_of(asked.headers, asked.body or {}),
             meta=meta_of(asked.headers),
             timeouts=self._timeouts,
@@ -172,11 +195,11 @@ class _Anything:
         await self._answer(scope, receive, send)
 
 
-async def _leave_with_client(receive: Receive, passing: Passing) -> None:
+async def _leave_with_client(receive: Receive, answering: Answering) -> None:
     """A server tells only who asks that the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    await passing.leave()
+    await answering.leave()
 
 
 async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:
