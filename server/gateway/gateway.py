@@ -31,6 +31,7 @@ from ..receiving import read_body
 from ..session_routes import sessions_app
 from .answering import Answering
 from .headers import request_headers
+from .own_answers import own_answer
 from .passing import Passing
 from .problems import explained_problem, invalid, problem_response
 from .request import Asked, read_asked
@@ -121,6 +122,14 @@ class Gateway:
         asked = read_asked(self._upstreams, scope, headers, content)
         if self._stopping:
             await _refuse(asked, STOPPING, send)
+            return
+        try:
+            own = await own_answer(self._client, asked)
+        except VesselogError as error:
+            await _refuse(asked, _problem_before(error), send)
+            return
+        if own is not None:
+            await Response(dumps(own), media_type="application/json")(scope, receive, send)
             return
         meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
         answering: Answering | None = None

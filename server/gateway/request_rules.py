@@ -104,6 +104,35 @@ RULES: Mapping[str, Rules] = {
         native=frozenset({"role", "content"}),
         blocks=frozenset({"redacted_thinking", "text", "thinking", "tool_use"}),
     ),
+    "openai-responses": Rules(
+        read=frozenset(
+            {
+                *("model", "input", "instructions", "stream", "temperature", "top_p"),
+                *("max_output_tokens", "tools", "tool_choice", "text", "reasoning", "include"),
+                *("top_logprobs", "parallel_tool_calls"),
+            }
+        ),
+        loose={
+            "include": list,
+            "input": (str, list),
+            "instructions": str,
+            "parallel_tool_calls": bool,
+            "reasoning": dict,
+            "text": dict,
+            "tool_choice": (str, dict),
+            "tools": list,
+        },
+        left_out=frozenset(
+            {
+                *("client_metadata", "max_tool_calls", "metadata", "prompt_cache_key"),
+                *("prompt_cache_options", "prompt_cache_retention", "safety_identifier"),
+                *("service_tier", "store", "stream_options", "truncation", "user"),
+            }
+        ),
+        defaults={"background": (False,)},
+        native=frozenset({"role", "output"}),
+        blocks=frozenset({"custom_tool_call", "function_call", "message", "reasoning"}),
+    ),
     "ollama": Rules(
         read=frozenset(
             {

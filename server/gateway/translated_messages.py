@@ -57,10 +57,11 @@ def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream:
     for key, value in native.items():
         if key not in rules.native and value:
             raise _refused(f"{key!r} of {place}", upstream)
-    content = native.get("content")
+    content = native.get("content", native.get("output"))
     for part in cast("list[Any]", content) if isinstance(content, list) else []:
         kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else None
-        if kind not in rules.blocks:
+        # An item of the Responses API without a type is a message.
+        if (kind or "message") not in rules.blocks:
             raise _refused(f"a part of the type {kind!r} in {place}", upstream)
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from ...core.errors import InvalidRequestError
 from ...core.request import ChatRequest
 from ...core.vessel import Vessel, WireRequest
-from ...vessels import Anthropic, Gemini, Ollama, OpenAI, chosen_tool
+from ...vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses, chosen_tool
 from .request_rules import (
     LEFT_OUT_OF_TOOLS,
     OPTIONS_LEFT_OUT,
@@ -31,6 +31,7 @@ _READERS: Mapping[str, Vessel] = {
     "anthropic": Anthropic(),
     "ollama": Ollama(),
     "openai": OpenAI(),
+    "openai-responses": OpenAIResponses(),
 }
 _DIALECTS = (OpenAI, Ollama, Anthropic, Gemini)
 _FORMATS = {"json_object", "json_schema", "text"}
@@ -79,6 +80,8 @@ def translated_request(
     if client == "anthropic":
         _check_anthropic(given, chat, upstream)
     else:
+        if client == "openai-responses":
+            _check_responses(given, upstream)
         tools = [tool.model_dump(exclude_none=True) for tool in chat.tools or ()]
         _check_tools(tools, upstream)
     if not chat.tools:
@@ -160,6 +163,23 @@ def _check_anthropic(body: Mapping[str, Any], chat: ChatRequest, upstream: Vesse
         )
 
 
+def _check_responses(body: Mapping[str, Any], upstream: Vessel) -> None:
+    """What the reader keeps of these fields beside what ChatRequest has.
+
+    Of reasoning the effort is translated; the others are wishes of how it is shown.
+    """
+    known = {
+        "reasoning": {"effort", "generate_summary", "summary"},
+        "text": {"format", "verbosity"},
+    }
+    for field, keys in known.items():
+        for key, value in body.get(field, {}).items():
+            if key not in keys and value is not None:
+                raise _refused(f"{field}.{key}", "is not known there", upstream)
+    if body.get("text", {}).get("verbosity") not in {None, "medium"}:
+        raise _refused("text.verbosity", "is not known there", upstream)
+
+
 def _check_tools(tools: list[dict[str, Any]], upstream: Vessel) -> None:
     for number, tool in enumerate(tools):
         place = f"tools[{number}]"
@@ -205,7 +225,7 @@ def _with_choice(
     if chat.tool_choice == "none" and dialect == "ollama":
         changed = {"tool_choice": None, "tools": None}  # whose models may call what they are given
     elif one and chat.tools:
-        if dialect == "openai":
+        if dialect in {"openai", "openai-responses"}:
             changed["extra_body"] = {"parallel_tool_calls": False}
         elif dialect == "anthropic":
             kinds = {None: "auto", "required": "any"}
@@ -239,14 +259,14 @@ def _thoughts(
 ) -> Iterator[bool | str | int | None]:
     """`think` as it was given, then what comes near it.
 
-    Anthropic's clients ask for thinking by habit, with budgets and efforts that few others take: if
-    the upstream has no word for it, the model thinks as it does by default. So it does on Ollama,
-    which refuses to be asked where the model cannot think.
+    Clients of Anthropic's and of the Responses API ask for thinking by habit, with budgets and
+    efforts that few others take: if the upstream has no word for it, the model thinks as it does by
+    default. So it does on Ollama, which refuses to be asked where the model cannot think.
     """
     think = chat.think
     if client == "openai" and think == "none" and dialect != "openai":
         yield False
-    elif client != "anthropic":
+    elif client not in {"anthropic", "openai-responses"}:
         yield think
     elif dialect == "ollama":
         yield False if think is False else None

@@ -21,6 +21,7 @@ from ...vessels.answer_encoder import AnswerEncoder
 from ...vessels.anthropic_encoder import AnthropicEncoder
 from ...vessels.ollama_encoder import OllamaEncoder
 from ...vessels.openai_encoder import OpenAIEncoder
+from ...vessels.responses_encoder import ResponsesEncoder
 from ..protocols.problem import Problem
 from .problems import explained_problem, problem_event, problem_response
 from .translated_request import translated_request
@@ -70,7 +71,10 @@ class Translation:
 
     def error_event(self, error: VesselogError) -> bytes:
         """The last frame of a stream that failed."""
-        return problem_event(self._client, self._problem(error)) or b""
+        problem = self._problem(error)
+        if isinstance(self._encoder, ResponsesEncoder):
+            return self._encoder.fail(problem.code, problem.text)
+        return problem_event(self._client, problem) or b""
 
     def _problem(self, error: VesselogError) -> Problem:
         """A provider's error is told as it would be without the gateway, with its own words."""
@@ -113,13 +117,18 @@ def _encoder(client: str, route: str, body: Any, model: str, clock: Clock) -> An
     if client == "ollama":
         prompt = route.rstrip("/").endswith("/generate")
         return OllamaEncoder(model=model, now=lambda: timestamp(clock.wall()), prompt=prompt)
+    created = clock.wall() // 1_000_000
+    if client == "openai-responses":
+        return ResponsesEncoder(
+            model=model, identifier=f"resp_{unique}", created=created, asked=body
+        )
     options = cast("dict[str, Any]", body).get("stream_options")
     asked = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage")
     prompt = not route.rstrip("/").endswith("/chat/completions")
     kind = "cmpl" if prompt else "chatcmpl"
     return OpenAIEncoder(
         model=model,
-        created=clock.wall() // 1_000_000,
+        created=created,
         identifier=f"{kind}-{unique}",
         usage=asked is True,
         prompt=prompt,

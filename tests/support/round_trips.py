@@ -9,12 +9,13 @@ from decoding import JSON, NDJSON, SSE, Decoded, decode
 from vesselog.core.completion import Choice, Completion
 from vesselog.core.jsontext import dumps
 from vesselog.core.vessel import Vessel
-from vesselog.vessels import Anthropic, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Ollama, OpenAI, OpenAIResponses
 from vesselog.vessels.answer_encoder import AnswerEncoder
 from vesselog.vessels.anthropic_block import input_object
 from vesselog.vessels.anthropic_encoder import AnthropicEncoder
 from vesselog.vessels.ollama_encoder import OllamaEncoder
 from vesselog.vessels.openai_encoder import OpenAIEncoder
+from vesselog.vessels.responses_encoder import ResponsesEncoder
 
 NOW = "2026-11-28T12:00:00.000000Z"
 
@@ -58,6 +59,13 @@ DIALECTS = {
         SSE,
         {"other": "stop", None: "stop"},
         arguments="objects if whole",
+    ),
+    "openai-responses": Dialect(
+        OpenAIResponses(),
+        lambda: ResponsesEncoder(model="m", created=1, identifier="resp_1"),
+        SSE,
+        {"other": "stop", None: "stop"},
+        refusals=True,
     ),
 }
 

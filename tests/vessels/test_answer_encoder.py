@@ -69,7 +69,7 @@ def test_every_odd_answer(name: str, path: Path) -> None:
     vessels = {"anthropic": Anthropic(), "gemini": Gemini()}
     found = decode(vessels.get(path.stem.rpartition(".")[2], OpenAI()), path.read_bytes(), SSE)
     custom = any(call.type == "custom" for call in found.completion.tool_calls)
-    if found.error is not None or (custom and name != "openai"):
+    if found.error is not None or (custom and not name.startswith("openai")):
         return  # requests with custom tools are refused
     compare(DIALECTS[name], found)
 

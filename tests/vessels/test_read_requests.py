@@ -19,6 +19,7 @@ from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
 from strict_openai import check_openai
+from strict_responses import check_responses
 from vesselog import Recording
 from vesselog.core.registry import dialect
 from vesselog.vessels import (
@@ -33,6 +34,7 @@ from vesselog.vessels import (
     Mistral,
     Ollama,
     OpenAI,
+    OpenAIResponses,
     OpenRouter,
     Vessel,
 )
@@ -49,6 +51,7 @@ VESSELS: dict[str, tuple[Vessel, set[str]]] = {
     "openrouter": (OpenRouter(), {"keep_alive"}),
     "anthropic": (Anthropic(max_tokens=5), {"seed", "n", "logprobs", "keep_alive"}),
     "gemini": (Gemini(), {"keep_alive"}),
+    "openai-responses": (OpenAIResponses(), {"keep_alive", "n", "seed", "stop"}),
 }
 NAMED = {
     "extra_body",
@@ -111,6 +114,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "openai": check_openai,
     "anthropic": check_anthropic,
     "gemini": check_gemini,
+    "openai-responses": check_responses,
 }
 
 
@@ -122,12 +126,12 @@ def test_what_one_vessel_reads_another_can_send(
     name: str, writer: str, data: st.DataObject
 ) -> None:
     """Without what only the first provider knows: `options` and `extra_body`."""
-    vessel, _ = VESSELS[name]
-    other, _ = VESSELS[writer]
-    chat = data.draw(chats(frozenset(NAMED)))
+    vessel, refused = VESSELS[name]
+    other, cannot = VESSELS[writer]
+    chat = data.draw(chats(frozenset(NAMED | refused | cannot)))
     url, body = built(vessel, chat)
     read = vessel.read_request(url, json.loads(json.dumps(body)))
-    if "messages" not in body and "contents" not in body:
+    if body.keys().isdisjoint({"messages", "contents", "input"}):
         return
     sent = built(other, read.model_copy(update={"options": None, "extra_body": None}))[1]
     assert CHECKS[writer](sent) is None
