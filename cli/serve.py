@@ -260,11 +260,12 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
     from ..core.client.async_client import AsyncClient
     from ..core.settings import Retries, Timeouts
     from ..server.gateway.gateway import Gateway
+    from ..server.gateway.upstreams import gateway_vessels
 
     client = AsyncClient(
         recordings=_folder(settings),
         durability=settings.durability,
-        vessels=vessels,
+        vessels=gateway_vessels(vessels),
         retries=Retries(count=0),  # programs try again themselves
     )
     return Gateway(

@@ -124,12 +124,18 @@ RULES: Mapping[str, Rules] = {
         },
         left_out=frozenset(
             {
-                *("client_metadata", "max_tool_calls", "metadata", "prompt_cache_key"),
+                *(
+                    "background",
+                    "client_metadata",
+                    "max_tool_calls",
+                    "metadata",
+                    "prompt_cache_key",
+                ),
                 *("prompt_cache_options", "prompt_cache_retention", "safety_identifier"),
                 *("service_tier", "store", "stream_options", "truncation", "user"),
             }
         ),
-        defaults={"background": (False,)},
+        defaults={},
         native=frozenset({"role", "output"}),
         blocks=frozenset({"custom_tool_call", "function_call", "message", "reasoning"}),
     ),
@@ -137,10 +143,10 @@ RULES: Mapping[str, Rules] = {
         read=frozenset(
             {
                 *("model", "messages", "prompt", "stream", "tools", "format", "think"),
-                *("keep_alive", "options", "logprobs", "top_logprobs"),
+                *("options", "logprobs", "top_logprobs"),
             }
         ),
-        loose={"keep_alive": (str, int, float), "options": dict, "tools": list},
+        loose={"options": dict, "tools": list},
         left_out=frozenset({"keep_alive", "shift", "truncate"}),
         defaults={"context": ([],), "raw": (False,), "suffix": ("",), "template": ("",)},
         native=frozenset({"role", "content", "thinking", "tool_calls"}),
