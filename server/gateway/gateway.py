@@ -26,7 +26,7 @@ from ...core.settings import Timeouts
 from ...core.vessel import Vessel, WireRequest
 from ..asgi import Application, Receive, Scope, Send
 from ..metrics import CallMeter, Metrics
-from ..protocols.problem import STOPPING, Problem
+from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
 from ..session_routes import sessions_app
 from .answering import Answering
@@ -35,6 +35,8 @@ from .own_answers import own_answer
 from .passing import Passing
 from .problems import explained_problem, invalid, problem_response
 from .request import Asked, read_asked
+from .response_ids import Place
+from .response_routes import ResponseRoutes
 from .sessions import meta_of, session_rule
 from .translating import Translating
 from .translation import Translation
@@ -50,11 +52,11 @@ _DRAIN = 2.0
 class Gateway:
     """Passes requests to model servers, and what they answer back, recorded.
 
-    client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
-    programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
-    which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they are counted.
-    Raises ConfigurationError.
+    client: records and sends; its `vessels` are `gateway_vessels(upstreams)`, and it should not
+    retry, since programs do so themselves. upstreams: by name; the order matters (upstreams.py).
+    session_from: which requests share a session, "user" or "header:NAME"; by default each has its
+    own, unless it names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they
+    are counted. Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -78,6 +80,7 @@ class Gateway:
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
         self._metrics = metrics or Metrics()
         self._running: dict[Answering, Mapping[str, Any]] = {}
+        self._responses = ResponseRoutes(client, self._stop_call)
         self._stopping = False
         sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
@@ -120,6 +123,10 @@ class Gateway:
             return
         headers = request_headers(scope["headers"])
         asked = read_asked(self._upstreams, scope, headers, content)
+        known = await self._responses.answer(asked.method, asked.path, asked.query)
+        if known is not None:
+            await known(scope, receive, send)
+            return
         if self._stopping:
             await _refuse(asked, STOPPING, send)
             return
@@ -144,13 +151,25 @@ class Gateway:
 
     async def _run(self, answering: Answering, asked: Asked, receive: Receive) -> None:
         self._running[answering] = _told(asked)
+        # What is to run in the background is not for the client alone, which may come back.
+        background = (asked.body or {}).get("background") is True
         watching = asyncio.create_task(_leave_with_client(receive, answering))
+        if background:
+            watching.cancel()
         try:
             await answering.run()
         finally:
             watching.cancel()
             del self._running[answering]
             await answering.close()
+
+    async def _stop_call(self, place: Place) -> bool:
+        """End one call with the error of a stop; whether it ran here."""
+        for each in tuple(self._running):
+            if (each.stream.session, each.stream.call) == place:
+                await each.leave(STOPPED)
+                return True
+        return False
 
     def _answering(self, asked: Asked, send: Send, meter: CallMeter) -> Answering:
         """The answer, whose request is not sent yet. Raises VesselogError."""
@@ -159,10 +178,10 @@ class Gateway:
             translation = Translation(
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
             )
-            stream = self._send(asked, translation.request)
+            stream = self._send(asked, asked.choice.upstream.name, translation.request)
             return Translating(stream, dialect, send, meter, translation)
         return Passing(
-            self._send(asked, asked.passed_on()),
+            self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
             dialect,
             send,
             meter,
@@ -170,9 +189,9 @@ class Gateway:
             head=asked.method == "HEAD",
         )
 
-    def _send(self, asked: Asked, request: WireRequest) -> AsyncStream:
+    def _send(self, asked: Asked, vessel: str, request: WireRequest) -> AsyncStream:
         return self._client.send(
-            asked.choice.upstream.name,
+            vessel,
             request,
             session=self._session_of(asked.headers, asked.body or {}),
             meta=meta_of(asked.headers),

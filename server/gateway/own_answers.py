@@ -22,7 +22,7 @@ async def own_answer(client: AsyncClient, asked: Asked) -> dict[str, Any] | None
     """The JSON of such an answer; None for every other request. Raises VesselogError."""
     upstream, dialect = asked.choice.upstream, asked.route.dialect
     path = asked.path.rstrip("/")
-    if dialect is None or dialect in upstream.dialects:
+    if dialect is None or upstream.speaks(asked.route):
         return None
     if asked.method == "POST" and path.endswith("/messages/count_tokens"):
         return {"input_tokens": estimated_tokens(asked.body or {})}
@@ -92,11 +92,10 @@ def _time(model: ModelInfo) -> str:
     return model.modified or "1970-01-01T00:00:00Z"
 
 
+_SHARED = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
 _LISTS: dict[str, dict[str, Callable[[list[ModelInfo], str], dict[str, Any]]]] = {
-    **dict.fromkeys(
-        ("/models", "/v1/models"),
-        {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini},
-    ),
+    "/models": _SHARED,
+    "/v1/models": _SHARED,
     "/v1beta/models": {"gemini": _gemini},
     "/api/tags": {"ollama": _ollama},
 }

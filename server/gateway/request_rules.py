@@ -124,12 +124,18 @@ RULES: Mapping[str, Rules] = {
         },
         left_out=frozenset(
             {
-                *("client_metadata", "max_tool_calls", "metadata", "prompt_cache_key"),
+                *(
+                    "background",
+                    "client_metadata",
+                    "max_tool_calls",
+                    "metadata",
+                    "prompt_cache_key",
+                ),
                 *("prompt_cache_options", "prompt_cache_retention", "safety_identifier"),
                 *("service_tier", "store", "stream_options", "truncation", "user"),
             }
         ),
-        defaults={"background": (False,)},
+        defaults={},
         native=frozenset({"role", "output"}),
         blocks=frozenset({"custom_tool_call", "function_call", "message", "reasoning"}),
     ),

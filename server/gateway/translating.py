@@ -34,6 +34,8 @@ class Translating(Answering):
 
     async def _answer(self) -> None:
         stream, translation = self.stream, self._translation
+        await stream.open()
+        translation.recorded_as(stream.session, stream.call)
         async for chunk in stream:
             chunks = (chunk, *stream.ready())
             data = b"".join(map(translation.write, chunks)) if translation.stream else b""

@@ -24,6 +24,7 @@ from ...vessels.openai_encoder import OpenAIEncoder
 from ...vessels.responses_encoder import ResponsesEncoder
 from ..protocols.problem import Problem
 from .problems import explained_problem, problem_event, problem_response
+from .response_ids import Place, response_id
 from .translated_request import translated_request
 
 __all__ = ["Translation"]
@@ -50,6 +51,11 @@ class Translation:
         self._encoder = _encoder(client, route, body, self.chat.model, clock)
         self.content_type = self._encoder.content_type if self.stream else _JSON
         self.heartbeat = self._encoder.heartbeat
+
+    def recorded_as(self, session: str | None, call: int | None) -> None:
+        """Where the answer is recorded, which the id of a response tells its client."""
+        if isinstance(self._encoder, ResponsesEncoder) and session is not None and call is not None:
+            self._encoder.identifier = response_id(Place(session, call))
 
     def write(self, chunk: StreamChunk) -> bytes:
         """The frames for a chunk of the answer; b"" if it says nothing in the client's dialect."""
