@@ -124,8 +124,10 @@ def _read_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _each(values: Any, changed: Callable[[dict[str, Any]], Any]) -> list[Any]:
     """A list with its objects changed."""
-    listed = cast("list[Any]", values)
-    return [changed(each) if isinstance(each, dict) else each for each in listed]
+    return [
+        changed(cast("dict[str, Any]", each)) if isinstance(each, dict) else each
+        for each in cast("list[Any]", values)
+    ]
 
 
 def _format(asked: dict[str, Any] | str) -> dict[str, Any]:
