@@ -38,7 +38,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from vesselog import AsyncClient, Limits, Retries
-from vesselog.server import Gateway
+from vesselog.server import Gateway, gateway_vessels
 from vesselog.vessels import OpenAI
 
 _PROXIES = ("barest", "starlette", "vesselog")
@@ -118,7 +118,7 @@ def _vesselog(upstream: str, folder: Path) -> Any:
     vessels = {"model": OpenAI(base_url=upstream)}
     client = AsyncClient(
         recordings=folder,
-        vessels=vessels,
+        vessels=gateway_vessels(vessels, {}),
         retries=Retries(count=0),
         limits=Limits(max_connections=1000),
         environment={},

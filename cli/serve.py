@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .arguments import RECORDINGS, Commands, add_timeout, count, speed
 from .exit_status import EPILOG, ExitStatus
 from .output import DIM, print_line, print_note
 
 if TYPE_CHECKING:
+    from ..core.vessel import Vessel
     from ..server.asgi import Application
     from ..server.gateway.gateway import Gateway
     from ..server.metrics import Metrics
@@ -220,7 +224,8 @@ def _serving(settings: ServeSettings) -> Serving:
         requests=settings.max_requests,
     )
     metrics = Metrics()
-    gateway = _gateway(settings, metrics) if settings.upstreams else None
+    vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
+    gateway = _gateway(settings, vessels, metrics) if vessels else None
     app: Application | None = gateway
     if settings.replay:
         app = _replaying(settings, gateway)
@@ -231,26 +236,43 @@ def _serving(settings: ServeSettings) -> Serving:
             await gateway.stop(settings.stop_within)
 
     served = Guard(Operations(app, metrics.text), checks)
-    return Serving(served, settings.host, settings.port, before_end=stop)
+    serving = Serving(served, settings.host, settings.port, before_end=stop)
+    for name, vessel in vessels.items():
+        _check_is_another(name, vessel, serving)
+    return serving
 
 
-def _gateway(settings: ServeSettings, metrics: Metrics) -> Gateway:
+def _check_is_another(name: str, vessel: Vessel, serving: Serving) -> None:
+    """Raise ConfigurationError if this upstream is the server itself: it would ask for ever."""
+    from ..core.errors import ConfigurationError
+    from ..server.guard import is_loopback
+
+    address = urlsplit(vessel.configured(os.environ).base_url)
+    if address.port == serving.port and is_loopback(address.hostname or ""):
+        raise ConfigurationError(
+            f"the upstream {name!r} is this server itself; is a variable such as OPENAI_BASE_URL "
+            "set for programs? Give the upstream's own address: NAME=VESSEL@URL",
+            setting="upstreams",
+        )
+
+
+def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Metrics) -> Gateway:
     from ..core.client.async_client import AsyncClient
     from ..core.settings import Retries, Timeouts
     from ..server.gateway.gateway import Gateway
+    from ..server.gateway.upstreams import gateway_vessels
 
-    vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
     client = AsyncClient(
         recordings=_folder(settings),
         durability=settings.durability,
-        vessels=vessels,
+        vessels=gateway_vessels(vessels),
         retries=Retries(count=0),  # programs try again themselves
     )
     return Gateway(
         client,
         vessels,
         session_from=settings.session_from,
-        timeouts=Timeouts(**{"drain": _DRAIN, **settings.timeouts}),
+        timeouts=Timeouts.model_validate({"drain": _DRAIN, **settings.timeouts}),
         metrics=metrics,
     )
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +83,8 @@ def _signals_to(children: Sequence[subprocess.Popen[bytes]]) -> Generator[None]:
         pass
 
     at_terminal = sys.stdin is not None and sys.stdin.isatty()
-    handlers = dict.fromkeys(_PASSED_ON, pass_on)
-    handlers |= dict.fromkeys(_FROM_THE_TERMINAL, ignore if at_terminal else pass_on)
+    of_keys: Callable[[int, Any], None] = ignore if at_terminal else pass_on
+    handlers = {**dict.fromkeys(_PASSED_ON, pass_on), **dict.fromkeys(_FROM_THE_TERMINAL, of_keys)}
     before: dict[Any, Any] = {}
     for name, handler in handlers.items():
         number = getattr(signal, name, None)

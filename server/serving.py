@@ -13,13 +13,18 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ..core.errors import ConfigurationError
 from .asgi import Application
+
+if TYPE_CHECKING:
+    # One of two, chosen when it is imported: httptools where it is installed, or else h11.
+    from uvicorn.protocols.http.h11_impl import H11Protocol as AutoHTTPProtocol
+else:
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from .loopback import NO_DELAY
 
 __all__ = ["ConnectionLimits", "Serving"]
@@ -156,7 +161,7 @@ def _limited_protocol(  # noqa: C901 - one class
 ) -> type[asyncio.Protocol]:
     """uvicorn's protocol with these limits. None of them costs anything per message sent."""
 
-    class Limited(AutoHTTPProtocol):  # type: ignore[misc, valid-type] # chosen when it is imported
+    class Limited(AutoHTTPProtocol):
         _deadline: asyncio.TimerHandle | None = None
         _unread: asyncio.TimerHandle | None = None
         _received = 0

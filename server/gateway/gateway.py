@@ -31,6 +31,7 @@ from ..receiving import read_body
 from ..session_routes import sessions_app
 from .answering import Answering
 from .headers import request_headers
+from .own_answers import own_answer
 from .passing import Passing
 from .problems import explained_problem, invalid, problem_response
 from .request import Asked, read_asked
@@ -51,11 +52,11 @@ _DRAIN = 2.0
 class Gateway:
     """Passes requests to model servers, and what they answer back, recorded.
 
-    client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
-    programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
-    which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they are counted.
-    Raises ConfigurationError.
+    client: records and sends; its `vessels` are `gateway_vessels(upstreams)`, and it should not
+    retry, since programs do so themselves. upstreams: by name; the order matters (upstreams.py).
+    session_from: which requests share a session, "user" or "header:NAME"; by default each has its
+    own, unless it names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they
+    are counted. Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -129,6 +130,14 @@ class Gateway:
         if self._stopping:
             await _refuse(asked, STOPPING, send)
             return
+        try:
+            own = await own_answer(self._client, asked)
+        except VesselogError as error:
+            await _refuse(asked, _problem_before(error), send)
+            return
+        if own is not None:
+            await Response(dumps(own), media_type="application/json")(scope, receive, send)
+            return
         meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
         answering: Answering | None = None
         try:
@@ -169,10 +178,10 @@ class Gateway:
             translation = Translation(
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
             )
-            stream = self._send(asked, translation.request)
+            stream = self._send(asked, asked.choice.upstream.name, translation.request)
             return Translating(stream, dialect, send, meter, translation)
         return Passing(
-            self._send(asked, asked.passed_on()),
+            self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
             dialect,
             send,
             meter,
@@ -180,9 +189,9 @@ class Gateway:
             head=asked.method == "HEAD",
         )
 
-    def _send(self, asked: Asked, request: WireRequest) -> AsyncStream:
+    def _send(self, asked: Asked, vessel: str, request: WireRequest) -> AsyncStream:
         return self._client.send(
-            asked.choice.upstream.name,
+            vessel,
             request,
             session=self._session_of(asked.headers, asked.body or {}),
             meta=meta_of(asked.headers),

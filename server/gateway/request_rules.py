@@ -143,10 +143,10 @@ RULES: Mapping[str, Rules] = {
         read=frozenset(
             {
                 *("model", "messages", "prompt", "stream", "tools", "format", "think"),
-                *("keep_alive", "options", "logprobs", "top_logprobs"),
+                *("options", "logprobs", "top_logprobs"),
             }
         ),
-        loose={"keep_alive": (str, int, float), "options": dict, "tools": list},
+        loose={"options": dict, "tools": list},
         left_out=frozenset({"keep_alive", "shift", "truncate"}),
         defaults={"context": ([],), "raw": (False,), "suffix": ("",), "template": ("",)},
         native=frozenset({"role", "content", "thinking", "tool_calls"}),

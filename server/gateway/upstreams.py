@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,17 +18,15 @@ from urllib.parse import unquote, urlsplit
 from ...core.errors import ConfigurationError
 from ...core.request import chat_request
 from ...core.vessel import Vessel, WireRequest
-from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
 from .routes import Route
 
-__all__ = ["Choice", "Upstream", "Upstreams"]
+__all__ = ["Choice", "Upstream", "Upstreams", "gateway_vessels"]
 
-_DIALECTS: tuple[tuple[type[Vessel], tuple[str, ...]], ...] = (
-    (OpenAI, ("openai", "openai-responses")),
-    (Ollama, ("ollama",)),
-    (Anthropic, ("anthropic",)),
-    (Gemini, ("gemini",)),
-)
+_OPENAIS = frozenset({"openai", "openai-responses"})
+_KINDS = (OpenAI, Ollama, Anthropic, Gemini)
+# Of the vessel for a route that the upstream's own vessel does not decode.
+_RESPONSES = ":responses"
 # The gateway's own paths, and the first parts of the dialects' paths.
 _TAKEN = re.compile(
     r"api|chat|completions|healthz|messages|metrics|models|responses|sessions|v\d+\w*"
@@ -58,9 +57,20 @@ class Upstream:
             )
         self.name = name
         self.vessel = vessel
-        known = (dialects for kind, dialects in _DIALECTS if isinstance(vessel, kind))
-        self.dialects: tuple[str, ...] = next(known, (vessel.name,))
+        own = next((kind.name for kind in _KINDS if isinstance(vessel, kind)), vessel.name)
+        self.dialects = _OPENAIS if _has_responses(vessel) else frozenset({own})
         self._address  # noqa: B018 - a wrong one is told now
+
+    def speaks(self, route: Route) -> bool:
+        """Whether the route is of its dialect; of its provider if the answer is not decoded."""
+        if not route.decoded and self.dialects & _OPENAIS:
+            return route.dialect in _OPENAIS
+        return route.dialect in self.dialects
+
+    def vessel_name(self, route: Route) -> str:
+        """The name in the client of the vessel for a route."""
+        responses = route.decoded and route.dialect == "openai-responses"
+        return self.name + _RESPONSES if responses and _has_responses(self.vessel) else self.name
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -79,9 +89,9 @@ class Upstream:
         if isinstance(self.vessel, Azure) and route.decoded and model:
             return _chat(self.vessel, model).url.replace("/chat/completions", route.route)
         version = _VERSION_FIRST.match(path)
-        if route.dialect not in self.dialects or self.dialects == ("ollama",):
+        if not self.speaks(route) or "ollama" in self.dialects:
             url = prefix + path
-        elif "openai" in self.dialects and route.decoded:
+        elif self.dialects & _OPENAIS and route.decoded:
             url = root + route.route
         elif version is None:
             url = (root if route.decoded or path.startswith("/models") else prefix) + path
@@ -138,17 +148,42 @@ class Upstreams:
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
-            own = not route.decoded or route.dialect in named.dialects
+            own = not route.decoded or named.speaks(route)
             return Choice(named, path, "", own=own)
-        speaking = (each for each in self._all if route.dialect in each.dialects)
+        speaking = (each for each in self._all if each.speaks(route))
         usual = next(speaking, self._all[0])
         if isinstance(model, str):
             name, slash, _ = model.partition("/")
             if slash and (found := self._named.get(name)) is not None:
-                own = found is usual and route.dialect in found.dialects
+                own = found is usual and found.speaks(route)
                 return Choice(found, path, name + slash, own=own)
-        known = usual.dialects if len(self._all) > 1 else (None, *usual.dialects)
-        return Choice(usual, path, "", own=route.dialect in known)
+        only = len(self._all) == 1 and route.dialect is None
+        return Choice(usual, path, "", own=only or usual.speaks(route))
+
+
+def gateway_vessels(
+    upstreams: Mapping[str, Vessel], environment: Mapping[str, str] | None = None
+) -> dict[str, Vessel]:
+    """The vessels that a gateway's client needs for these upstreams, configured.
+
+    OpenAI's own API has two dialects, and so a second vessel.
+    """
+    found: dict[str, Vessel] = {}
+    for name, given in upstreams.items():
+        found[name] = vessel = given.configured(os.environ if environment is None else environment)
+        if _has_responses(vessel):
+            found[name + _RESPONSES] = OpenAIResponses(
+                base_url=vessel.base_url,
+                api_key=vessel.api_key and (lambda vessel=vessel: vessel.api_key or ""),
+                headers=vessel.headers,
+            )
+    return found
+
+
+def _has_responses(vessel: Vessel) -> bool:
+    """Whether it is OpenAI's own API. Few other servers of its dialect have the route."""
+    host = urlsplit(vessel.base_url).hostname if isinstance(vessel, OpenAI) else None
+    return f".{host}".endswith(".api.openai.com")
 
 
 def _chat(vessel: OpenAI, model: str) -> WireRequest:

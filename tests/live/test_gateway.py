@@ -4,6 +4,7 @@ directly, and what they saw is in the recording.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from gateways import gateway_to
-from model_servers import GREETING, STORY, THOUGHT, WEATHER, ModelServer
+from model_servers import GREETING, STORY, THOUGHT, WEATHER, WEATHER_ASKED, ModelServer
 from vesselog import Recording
 from vesselog.vessels import Ollama, OpenAI
 
@@ -129,3 +130,52 @@ def test_curl_gets_what_is_recorded(gateway: httpx.Client, tmp_path: Path, route
     assert call.outcome == "complete"
     assert call.completion().text == STORY
     assert b"".join(frame.raw for frame in call.frames()) == got.stdout
+
+
+def test_openais_sdk_over_ollamas_own_api(gateway: httpx.Client, tmp_path: Path) -> None:
+    """Chat and responses: text, tools, an error and the models, each translated."""
+    openai = pytest.importorskip("openai")
+    url = f"{gateway.base_url}".rstrip("/")
+    with openai.OpenAI(base_url=f"{url}/local/v1", api_key="ollama", max_retries=0) as client:
+        chat, respond = client.chat.completions.create, client.responses.create
+        whole = chat(model="story", messages=ASKED)
+        assert (whole.choices[0].message.content, whole.choices[0].finish_reason) == (STORY, "stop")
+        assert whole.usage.completion_tokens > 20
+        pieces = list(chat(model="story", messages=ASKED, stream=True))
+        assert "".join(each.choices[0].delta.content or "" for each in pieces) == STORY
+        for streamed in (False, True):
+            answer = chat(model="tool", messages=ASKED, tools=[WEATHER], stream=streamed)
+            called = steady(list(answer) if streamed else answer)
+            assert "get_weather" in str(called)
+            assert "Z\u00fcrich" in str(called)
+        assert respond(model="story", input="Hello").output_text == STORY
+        with client.responses.stream(model="story", input="Hello") as stream:
+            last = stream.get_final_response()
+        assert (last.output_text, last.status) == (STORY, "completed")
+        function = {"type": "function", "strict": False, **WEATHER["function"]}
+        (call,) = respond(model="tool", input="Hello", tools=[function]).output
+        assert json.loads(call.arguments) == WEATHER_ASKED
+        with pytest.raises(openai.NotFoundError):
+            chat(model="missing", messages=ASKED)
+        with pytest.raises(openai.BadRequestError, match="n:"):
+            chat(model="story", messages=ASKED, n=2)
+        assert "story:latest" in {each.id for each in client.models.list()}
+    calls = [
+        call for path in (tmp_path / "recordings").iterdir() for call in Recording(path).calls()
+    ]
+    answered = [call for call in calls if call.request["url"].endswith("/api/chat")]
+    assert [call.outcome for call in answered].count("complete") == len(answered) - 1 == 7
+
+
+def test_ollamas_sdk_over_llama_server(llama: Any, tmp_path: Path) -> None:
+    ollama = pytest.importorskip("ollama")
+    vessels = {"llama": OpenAI(base_url=llama("story").url)}
+    with (
+        gateway_to(tmp_path, vessels) as http,
+        ollama.Client(host=str(http.base_url)) as client,
+    ):
+        assert client.chat("story", ASKED).message.content == STORY
+        pieces = list(client.chat("story", ASKED, stream=True))
+        assert "".join(each.message.content for each in pieces) == STORY
+        assert pieces[-1].done_reason == "stop"
+        assert [each.model for each in client.list().models] == ["story"]
