@@ -7,7 +7,7 @@ token counts, of which those of thoughts are counted apart.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from ..core.chunk import FinishReason, StreamChunk, Usage
 from ..core.completion import Choice, Completion
@@ -26,9 +26,10 @@ _Parts = list[dict[str, Any]]
 
 
 class GeminiEncoder(AnswerEncoder):
-    """model, identifier: where the provider gave none."""
+    """model, identifier: where the provider gave none.
 
-    heartbeat: ClassVar[bytes] = b": keep-alive\n\n"
+    There is no heartbeat: Google's SDK takes a comment for an answer that is not JSON.
+    """
 
     def __init__(self, *, model: str, identifier: str) -> None:
         self._model = model
