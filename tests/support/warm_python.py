@@ -40,7 +40,9 @@ _WARM = (
     "vesselog.maintenance.verify",
     "vesselog.vessels",
 )
-_SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
+# A test may put this module's in its place.
+_Cold = subprocess.Popen
+_SIGNATURE = inspect.signature(_Cold._execute_child)  # type: ignore[attr-defined]
 
 
 class Popen(subprocess.Popen[Any]):
@@ -91,7 +93,7 @@ class _Parent:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = _Cold(
                 [sys.executable, "-P", "-X", "utf8", __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
