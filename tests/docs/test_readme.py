@@ -34,6 +34,7 @@ from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import LONGEST_LINE
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
+from warm_python import run
 
 LANGUAGES = {"console", "js", "python", "sh", "sql"}
 # Other tests run their code: test_writing_a_vessel.py and test_repairs.py.
@@ -94,14 +95,16 @@ def needs(program: str) -> None:
 
 def shell(command: str, **variables: str) -> str:
     """Run a command; returns its stdout."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        timeout=PATIENCE,
-        check=True,
-    )
-    return done.stdout.decode()
+    settings: dict[str, Any] = {
+        "env": {**os.environ, **variables},
+        "stdout": subprocess.PIPE,
+        "timeout": PATIENCE,
+    }
+    if command.startswith("vesselog ") and not re.search(r"[|&;<>$`*(]", command):
+        program = [sys.executable, "-P", str(Path(sys.executable).with_name("vesselog"))]
+        return run([*program, *shlex.split(command)[1:]], check=True, **settings).stdout.decode()
+    bash = ["bash", "-euo", "pipefail", "-c", command]
+    return subprocess.run(bash, check=True, **settings).stdout.decode()
 
 
 def commands(*languages: str) -> list[tuple[Block, str]]:

@@ -1,9 +1,10 @@
 """Python processes that need no second to import the library: one that has imported it forks them.
 
-`Popen` and `run` are those of `subprocess` for `[sys.executable, "-c", PROGRAM, ...]` and
-`[sys.executable, "-m", MODULE, ...]`. Such a process is a child of the test's process, and begins
-with a `__main__`, streams, environment, folder and filters of warnings of its own; it ends as any
-interpreter does. What the library is when it is imported needs `subprocess` itself.
+`Popen` and `run` are those of `subprocess` for `[sys.executable, ...]` with a program after `-c`, a
+module after `-m` or a file; before these may be `-P` and `-W`, in this order. Such a process is a
+child of the test's process, and begins with a `__main__`, streams, environment, folder and filters
+of warnings of its own; it ends as any interpreter does. Tests of what happens when the library is
+imported need `subprocess` itself.
 """
 
 from __future__ import annotations
@@ -187,23 +188,25 @@ def _run(program: dict[str, Any]) -> None:
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     importlib.invalidate_caches()
     arguments = program["arguments"]
-    while arguments[0] in {"-P", "-W"}:
-        if arguments.pop(0) == "-W":
-            sys.warnoptions.append(arguments.pop(0))
-            warnings.simplefilter(sys.warnoptions[-1])  # type: ignore[arg-type]
-        else:
-            program["safe_path"] = True
-    kind, what, *sys.argv[1:] = arguments
+    safe_path = arguments[0] == "-P"
+    arguments = arguments[safe_path:]
+    if arguments[0] == "-W":
+        sys.warnoptions[:] = [arguments[1]]
+        warnings.simplefilter(arguments[1])
+        arguments = arguments[2:]
+    kind = arguments.pop(0) if arguments[0] in {"-c", "-m"} else ""
+    what, *sys.argv[1:] = arguments
+    if not safe_path:
+        sys.path.insert(0, {"-c": "", "-m": str(Path.cwd()), "": str(Path(what).parent)}[kind])
     if kind == "-m":
-        if "safe_path" not in program:
-            sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(what, run_name="__main__", alter_sys=True)
-        return
-    if "safe_path" not in program:
-        sys.path.insert(0, "")
-    sys.argv[0] = kind
-    main = sys.modules["__main__"] = ModuleType("__main__")
-    exec(compile(what, "<string>", "exec"), main.__dict__)
+    elif kind == "-c":
+        sys.argv[0] = "-c"
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)
+    else:
+        sys.argv[0] = what
+        runpy.run_path(what, run_name="__main__")
 
 
 def _stream(number: int, mode: str, errors: str) -> TextIO:
