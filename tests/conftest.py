@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from thorough import tries
 from vesselog.vessels import BUILT_IN
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=tries(25, 100),
+)
 settings.load_profile("patient")
 
 # A developer's own keys, hosts and proxies: the tests of what reads them set them themselves.
