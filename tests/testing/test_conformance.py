@@ -21,6 +21,8 @@ from vesselog.testing.bodies import Body, bodies_in
 from vesselog.testing.kit import Conformance, check, report
 from vesselog.vessels import BUILT_IN, PRESETS, Anthropic, Azure, Gemini, Ollama, OpenAI
 
+pytestmark = pytest.mark.thorough
+
 BODIES = ROOT / "tests/bodies"
 SAMPLES = ROOT / "recordings/samples"
 PROBLEMS = {

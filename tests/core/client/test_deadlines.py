@@ -451,7 +451,7 @@ def test_a_request_that_is_not_taken_ends_at_the_write_deadline(kind: str):
     timeouts = Timeouts(write=0.2, first_chunk=30)
     taken = threading.Event()
     with LoopbackServer([answer], reading=taken) as server, talking(kind, server) as talker:
-        heard = talker.hear(messages="x" * 20_000_000, timeouts=timeouts)
+        heard = talker.hear(messages="x" * 8_000_000, timeouts=timeouts)
         taken.set()
         heard.check("error", error=StreamTimeoutError)
         assert (heard.error.phase, heard.error.setting) == ("write", "write")
