@@ -1,4 +1,4 @@
-"""Python processes that need no second to import the library: one that has imported it forks them.
+"""Starts Python processes quickly: a process that has already imported the library forks them.
 
 `Popen` and `run` are those of `subprocess` for `[sys.executable, ...]` with a program after `-c`, a
 module after `-m` or a file; before these may be `-P` and `-W`, in this order. Such a process is a
