@@ -351,7 +351,14 @@ def test_a_server_that_lingers_after_its_last_word_costs_the_drain_or_the_connec
         moment.wait(0.02)
         conversation.end()
 
-    with LoopbackServer([lingers]) as server, talking(kind, server) as talker:
+    def stays(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in conversation.frames("Hi"):
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+
+    scripts = [*([lingers] * 5), stays, lingers]
+    with LoopbackServer(scripts) as server, talking(kind, server) as talker:
         patient = Timeouts(drain=5)
         for _ in range(5):
             talker.hear("open/m", timeouts=patient).check("complete")
