@@ -50,6 +50,9 @@ class Popen(subprocess.Popen[Any]):
     """A `subprocess.Popen` whose process is forked from the one that has imported the library."""
 
     def _execute_child(self, *values: Any) -> None:
+        if sys.platform != "linux":  # where no process adopts another's child
+            super()._execute_child(*values)  # type: ignore[misc]
+            return
         given = _SIGNATURE.bind(self, *values).arguments
         pipes = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         program = {
