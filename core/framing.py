@@ -105,7 +105,7 @@ class Splitter:
             if not ends:
                 lines = self._lines + _count_lines(data) if self._sse else 0
                 self._bound(self._pending + len(data), lines)
-            if self.error is not None or not ends:
+            if not ends or self.error is not None:
                 self._keep(data)
                 return []
             data = self.rest() + data

@@ -17,6 +17,8 @@ from .token_estimate import estimated_tokens
 
 __all__ = ["own_answer"]
 
+_List = Callable[[list[ModelInfo], str], dict[str, Any]]
+
 
 async def own_answer(client: AsyncClient, asked: Asked) -> dict[str, Any] | None:
     """The JSON of such an answer; None for every other request. Raises VesselogError."""
@@ -92,8 +94,8 @@ def _time(model: ModelInfo) -> str:
     return model.modified or "1970-01-01T00:00:00Z"
 
 
-_SHARED = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
-_LISTS: dict[str, dict[str, Callable[[list[ModelInfo], str], dict[str, Any]]]] = {
+_SHARED: dict[str, _List] = {"openai": _openai, "anthropic": _anthropic, "gemini": _gemini}
+_LISTS: dict[str, dict[str, _List]] = {
     "/models": _SHARED,
     "/v1/models": _SHARED,
     "/v1beta/models": {"gemini": _gemini},

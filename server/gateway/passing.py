@@ -112,5 +112,5 @@ def _ended_cleanly(error: Exception, headers: Any) -> bool:
     if isinstance(error, TruncatedError):
         return "content-length" in headers or "transfer-encoding" in headers
     if isinstance(error, ProtocolError):  # or its compression is damaged
-        return headers.get("content-encoding", "identity") == "identity"
+        return bool(headers.get("content-encoding", "identity") == "identity")
     return isinstance(error, ProviderError)

@@ -90,12 +90,15 @@ class Translating(Answering):
                 await self._start(200, [(b"content-type", kind)])
             await self._body(data, more=more)
 
+    def _is_silent_since(self, written: int) -> bool:
+        return self._beats and self._written == written and not self.left
+
     async def _beat(self) -> None:
         """Send a heartbeat for each period in which nothing else was sent."""
         while self._beats:
             before = self._written
             await asyncio.sleep(_HEARTBEAT)
-            if self._written == before and self._beats and not self.left:
+            if self._is_silent_since(before):
                 await self._write(self._translation.heartbeat)
 
 

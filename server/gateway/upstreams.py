@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -174,10 +174,14 @@ def gateway_vessels(
         if _has_responses(vessel):
             found[name + _RESPONSES] = OpenAIResponses(
                 base_url=vessel.base_url,
-                api_key=vessel.api_key and (lambda vessel=vessel: vessel.api_key or ""),
+                api_key=_key_of(vessel),
                 headers=vessel.headers,
             )
     return found
+
+
+def _key_of(vessel: Vessel) -> Callable[[], str] | None:
+    return (lambda: vessel.api_key or "") if vessel.api_key else None
 
 
 def _has_responses(vessel: Vessel) -> bool:
