@@ -157,7 +157,7 @@ def _result(item: dict[str, Any], place: str, custom: set[str]) -> Message:
     identifier, kind, output = item["call_id"], item["type"], item.get("output")
     known = {"type", "call_id", "output", *_NO_MEANING}
     extra = {key: value for key, value in item.items() if key not in known}
-    if reserved := extra.keys() & (_OWN_KEYS - {"name"}):
+    if reserved := extra.keys() & (_OWN_KEYS - {"name"} | {"content"}):
         raise unreadable(_NAME, f"{place}.{min(reserved)}", "is no key of a result")
     usual = "custom_tool_call_output" if identifier in custom else "function_call_output"
     if kind not in _RESULTS:
