@@ -142,8 +142,9 @@ class Assembler:
         for index, made in built.items():
             made.update(native=(natives or {}).get(index), vessel=vessel)
         extra = ChainMap[str, Any](*(made["extra"] for made in built.values()))
+        first: dict[str, Any] = {**built[0], "extra": dict(extra)}
         return Completion(
-            **{**built[0], "extra": dict(extra)},
+            **first,
             choices=tuple(Choice(index=index, **made) for index, made in built.items()),
             usage=self._usage,
             timings=self._timings,
