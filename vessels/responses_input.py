@@ -83,7 +83,7 @@ def _answer(message: Message) -> list[dict[str, Any]]:
 
 def _as_it_came(output: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
     """The output of an answer of this vessel, its calls with the ids of the message's."""
-    calls = [item for item in output if item.get("type") in _CALLS]
+    calls = [item for item in output if str(item.get("type")) in _CALLS]
     ids = [call.id for call in message.tool_calls or ()]
     if len(ids) != len(calls):
         return output

@@ -150,7 +150,7 @@ def _answer(output: list[dict[str, Any]]) -> Message:
 
 def _text(part: dict[str, Any], key: str, kinds: set[str]) -> list[str]:
     text = part.get(key)
-    return [text] if part.get("type") in kinds and isinstance(text, str) else []
+    return [text] if str(part.get("type")) in kinds and isinstance(text, str) else []
 
 
 def _result(item: dict[str, Any], place: str, custom: set[str]) -> Message:
