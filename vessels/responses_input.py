@@ -25,7 +25,7 @@ from .request_parts import RESULTS
 __all__ = ["instructions_and_input"]
 
 _NAME = "openai-responses"
-_CALLS = frozenset({"function_call", "custom_tool_call"})
+_CALLS = ("function_call", "custom_tool_call")
 
 
 def instructions_and_input(
