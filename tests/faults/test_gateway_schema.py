@@ -35,7 +35,7 @@ EXAMPLES = int(os.environ.get("VESSELOG_TEST_EXAMPLES", "30"))
 def lenient(talk: Conversation) -> None:
     """Answer what it can; nothing of it is a server's error."""
     try:
-        asked = json.loads(talk.request.body or b"{}")
+        asked = json.loads(talk.request.body)
     except ValueError:
         asked = None
     known = ("/chat/completions", "/completions", "/api/chat", "/api/generate")
