@@ -98,7 +98,8 @@ class Choice(NamedTuple):
     """Where a request goes.
 
     path: without the upstream's name. cut: what is cut from the body's model, "" for nothing.
-    own: the client's key is meant for this upstream.
+    own: the client's key is meant for this upstream: the client named it in its address, or it is
+    the one that the path alone leads to, and no other dialect's.
     """
 
     upstream: Upstream
@@ -125,7 +126,8 @@ class Upstreams:
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
-            return Choice(named, path, "", own=route.dialect in {None, *named.dialects})
+            own = not route.decoded or route.dialect in named.dialects
+            return Choice(named, path, "", own=own)
         speaking = (each for each in self._all if route.dialect in each.dialects)
         usual = next(speaking, self._all[0])
         if isinstance(model, str):
@@ -133,7 +135,8 @@ class Upstreams:
             if slash and (found := self._named.get(name)) is not None:
                 own = found is usual and route.dialect in found.dialects
                 return Choice(found, path, name + slash, own=own)
-        return Choice(usual, path, "", own=route.dialect in usual.dialects)
+        known = usual.dialects if len(self._all) > 1 else (None, *usual.dialects)
+        return Choice(usual, path, "", own=route.dialect in known)
 
 
 def _chat_url(vessel: OpenAI, model: str) -> str:

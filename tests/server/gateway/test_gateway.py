@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
-from asgi_server import served_by_uvicorn
+from gateways import gateway_to
 from loopback import Conversation, LoopbackServer, openai_events
-from vesselog import AsyncClient, Recording, Retries
-from vesselog.server import Gateway
-from vesselog.vessels import OpenAI, Vessel
+from vesselog import Recording
+from vesselog.vessels import OpenAI
 
 KEY = "sk-a-secret-of-a-client"
-
-
-@contextmanager
-def gateway_to(tmp_path: Path, **vessels: Vessel) -> Iterator[httpx.Client]:
-    client = AsyncClient(recordings=tmp_path, vessels=vessels, retries=Retries(count=0))
-    with served_by_uvicorn(Gateway(client, vessels, environment={})) as http:
-        yield http
 
 
 CHAT = b'{"model": "m" , "stream":true, "messages":[{"role":"user","content":"x"}]}'
@@ -38,7 +26,7 @@ def test_a_stream_passes_as_it_is_and_is_recorded(tmp_path: Path) -> None:
     headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
     with (
         LoopbackServer([streamed]) as server,
-        gateway_to(tmp_path, up=OpenAI(base_url=f"{server.url}/v1")) as http,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")}) as http,
     ):
         answer = http.post("/v1/chat/completions", content=CHAT, headers=headers)
         (request,) = server.requests
