@@ -42,16 +42,23 @@ class TestAnswers(AnswerIndex):
     """The answers in one recording. Threads may share them. Raises RecordingError.
 
     order: requests must come in the order in which they were recorded. repeat: what is asked more
-    often than it was recorded gets its last answer again. misses: the messages of what was not
-    found.
+    often than it was recorded gets its last answer again. advice: what a miss says to do. misses:
+    the messages of what was not found.
     """
 
     __test__ = False  # it is no test of pytest's
 
     def __init__(
-        self, path: Path, matching: Matching, *, order: bool = False, repeat: bool = False
+        self,
+        path: Path,
+        matching: Matching,
+        *,
+        order: bool = False,
+        repeat: bool = False,
+        advice: str = "",
     ) -> None:
         super().__init__(path)
+        self._advice = advice
         self.path = path
         self.misses: list[str] = []
         self._matching = matching
@@ -144,6 +151,10 @@ class TestAnswers(AnswerIndex):
 
     def _miss(self, asked: Question) -> ReplayMissError:
         error = self._explained(asked)
+        if self._advice:
+            error = ReplayMissError(
+                f"{error.message}\n({self._advice})", session=error.session, call=error.call
+            )
         self.misses.append(error.message)
         return error
 

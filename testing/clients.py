@@ -6,6 +6,7 @@ its session and its path, and the client its sessions, as in the program itself.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..core.client.stream import Stream
 from ..core.settings import Timeouts
 from .answers import TestAnswers
 
-__all__ = ["AsyncReplayingClient", "ReplayingClient"]
+__all__ = ["AsyncReplayingClient", "AsyncTestClient", "ReplayingClient"]
 
 
 class ReplayingClient(Client):
@@ -57,7 +58,16 @@ class ReplayingClient(Client):
             self._missing.close()
 
 
-class AsyncReplayingClient(AsyncClient):
+class AsyncTestClient(AsyncClient):
+    """An async client that a test may leave open."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it was first used in; None before."""
+        return self._loop
+
+
+class AsyncReplayingClient(AsyncTestClient):
     """An async client that is answered by `answers`, as ReplayingClient."""
 
     def __init__(

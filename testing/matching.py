@@ -64,13 +64,7 @@ class Question:
             chat = dialect(self.vessel).read_request(self.url, body)
         except (VesselogError, NotImplementedError):
             return None
-        read = chat.model_dump(exclude={"stream"})
-        for message in read.get("messages") or ():
-            message.pop("native", None)
-            parts = message.get("content")
-            if isinstance(parts, list | tuple) and len(parts) == 1 and parts[0]["type"] == "text":
-                message["content"] = parts[0]["text"]
-        return read
+        return _said(chat.model_dump(exclude={"stream"}))
 
     def differences(self, asked: Question) -> list[str]:
         """Where `asked` differs from this recorded request, with both values, in lines."""
@@ -135,6 +129,23 @@ class Matching:
         for place in self._places:
             _remove(fields, place)
         return fields
+
+
+def _said(read: Any) -> Any:
+    """A request that was read, without what says nothing: empty fields, and the dialect's form."""
+    if isinstance(read, list | tuple):
+        parts = [_said(each) for each in cast("Sequence[Any]", read)]
+        if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
+            return parts[0]["text"]
+        return parts
+    if not isinstance(read, dict):
+        return read
+    fields = {
+        name: _said(value)
+        for name, value in cast("dict[str, Any]", read).items()
+        if name != "native"
+    }
+    return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
 def _route(path: str) -> tuple[str, ...]:
