@@ -13,11 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .faults import faulty
     from .sessions import recording, replaying
 
-__all__ = ["recording", "replaying"]
+__all__ = ["faulty", "recording", "replaying"]
 
-_HOMES = {"recording": "sessions", "replaying": "sessions"}
+_HOMES = {"faulty": "faults", "recording": "sessions", "replaying": "sessions"}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ from ..core.settings import Limits
 from ..core.truth.session_names import SUFFIX
 from .answers import TestAnswers
 from .clients import AsyncReplayingClient, AsyncTestClient, ReplayingClient
+from .faults import faulty
 from .matching import Ignored, Matching
 from .network import network_blocked
 from .rewriting import draft_calls, write_calls
@@ -52,10 +53,13 @@ class Settings:
     mode: overrides the configured one. ignore, only, order, repeat, leftover, speed, scrub,
     allow_secrets: as of `recording` and `replaying`. environment: whether the variables of base
     URLs are set from the beginning. network: other machines may be reached in mode "none" too.
-    client: settings of the clients.
+    client: settings of the clients. recording: replay what another test of the module recorded, by
+    its name. fault: what `faulty` takes, made into that.
     """
 
     mode: Mode | None = None
+    recording: str | None = None
+    fault: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ignore: Sequence[Ignored] = ()
     only: Sequence[str] = ()
     order: bool = False
@@ -97,8 +101,13 @@ class GroundTruth:
         self._async_client: AsyncTestClient | None = None
         self._url = ""
         exists = path.exists()
-        self.records = mode in {"new", "rewrite"} or (mode == "once" and not exists)
+        borrowed = settings.recording is not None
+        self.records = not borrowed and (
+            mode in {"new", "rewrite"} or (mode == "once" and not exists)
+        )
         self._answers: TestAnswers | None = None
+        if settings.fault and not borrowed:
+            raise ConfigurationError("fault= needs recording=, the test whose recording gets it")
         if not self.records or (mode == "new" and exists):
             self._answers = self._recorded(folder, exists=exists)
         if mode == "none" and not settings.network:
@@ -113,6 +122,8 @@ class GroundTruth:
             source = folder / self.path.name
             write_calls([], source, {})
             advice = f"there is no {self.path}: pytest --ground-truth=once records it"
+        elif settings.fault:
+            source = faulty(self.path, folder / self.path.name, **settings.fault)
         matching = Matching(settings.ignore, settings.only, self._scrubber)
         return TestAnswers(
             source, matching, order=settings.order, repeat=settings.repeat, advice=advice

@@ -94,14 +94,17 @@ def ground_truth(
     given = dict(ground_truth_settings)
     for mark in reversed(list(request.node.iter_markers(_MARK))):
         given |= mark.kwargs
-    settings = Settings(**given)
+    try:
+        settings = Settings(**given)
+    except TypeError as error:
+        pytest.fail(f"ground_truth: {error}", pytrace=False)
     config = request.config
     option, ini = config.getoption("--ground-truth"), config.getini("ground_truth")
     default = "none" if os.environ.get("CI", "").lower() not in {"", "0", "false"} else "once"
     mode = checked_mode(option or settings.mode or ini or default, "the mode of ground_truth")
     node = request.node
     names = [each.name for each in node.listchain() if isinstance(each, pytest.Class)]
-    name = recording_name(".".join([*names, node.name]))
+    name = recording_name(settings.recording or ".".join([*names, node.name]))
     path = node.path.parent / "recordings" / node.path.stem / name
     truth = GroundTruth(path, mode, settings, tmp_path_factory.mktemp("ground_truth"), server)
     yield truth

@@ -178,7 +178,8 @@ class _Again:
             version = decoded.again.vessel.version
             output.add({**line, "vessel_version": version}, call)
         elif kind == "frame":
-            placed = {**line, "call": call, "t": line["t"] - output.begun}
+            at = line["t"] - output.begun
+            placed = {**line, "n": output.n + 1, "call": call, "t": at}
             frame = RecordedFrame.of(placed, decoded.started, "a frame")
             decoded.masked = decoded.masked or frame.masked
             decoded.write(output, decoded.again.feed(frame), call, line["t"])

@@ -236,3 +236,35 @@ def test_a_secret_fails_the_test_and_is_not_written(server: LoopbackServer, run:
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*call 1, request body.messages*content: an access token"])
     assert not FILE.exists()
+
+
+def test_another_tests_recording_is_replayed_with_a_fault(server: LoopbackServer, run: Run) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    source = """
+        import ollama, pytest
+        from vesselog import TruncatedError
+
+        @pytest.mark.ground_truth(recording="test_it", fault={"cut_at": 0})
+        def test_cut(ground_truth):
+            with pytest.raises(TruncatedError):
+                ground_truth.client.complete("ollama/m", "Why?")
+
+        @pytest.mark.ground_truth(recording="test_it", fault={"status": 503})
+        def test_refused(ground_truth):
+            client = ollama.Client(host=ground_truth.base_url("ollama"))
+            with pytest.raises(ollama.ResponseError) as raised:
+                client.chat("m", [{"role": "user", "content": "Why?"}])
+            assert raised.value.status_code == 503
+
+        @pytest.mark.ground_truth(fault={"cut_at": 0})
+        def test_of_nothing(ground_truth):
+            pass
+
+        @pytest.mark.ground_truth(ignored=[])
+        def test_misspelt(ground_truth):
+            pass
+    """
+    result = run(source, "--ground-truth=once")
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["*fault= needs recording=*", "*argument 'ignored'*"])
+    assert len(server.requests) == 1
