@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .faults import faulty
+    from .ground_truth import GroundTruth
+    from .kit import Conformance
     from .sessions import recording, replaying
 
-__all__ = ["faulty", "recording", "replaying"]
+__all__ = ["Conformance", "GroundTruth", "faulty", "recording", "replaying"]
 
-_HOMES = {"faulty": "faults", "recording": "sessions", "replaying": "sessions"}
+_HOMES = {
+    "Conformance": "kit",
+    "GroundTruth": "ground_truth",
+    "faulty": "faults",
+    "recording": "sessions",
+    "replaying": "sessions",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RecordingError, ReplayMissError
 from ..core.jsontext import canonical
 from ..core.replay.answer_index import AnswerIndex
 from ..core.truth.recording import RecordedCall, Recording
+from ..vessels import RecordingError, ReplayMissError
 from .matching import Matching, Question
 
 __all__ = ["TestAnswers"]

@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import (
+from ..core.truth.recorded_frame import RecordedFrame
+from ..maintenance.redecoding import Redecoding
+from ..vessels import (
     ConfigurationError,
     ConnectionFailedError,
     ProviderError,
     StreamTimeoutError,
     VesselogError,
 )
-from ..core.truth.recorded_frame import RecordedFrame
-from ..maintenance.redecoding import Redecoding
 from .rewriting import DraftCall, draft_calls, write_calls
 from .sessions import checked_path
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from ..core.client.client import Client
-from ..core.errors import ConfigurationError
 from ..core.registry import find_vessel, installed_vessels
 from ..core.replay.pace import Speed
 from ..core.settings import Limits
 from ..core.truth.session_names import SUFFIX
+from ..vessels import ConfigurationError
 from .answers import TestAnswers
 from .clients import AsyncReplayingClient, AsyncTestClient, ReplayingClient
 from .faults import faulty

@@ -16,11 +16,17 @@ from typing import Any
 
 from ..core.client.async_client import AsyncClient
 from ..core.clock import SYSTEM_CLOCK
-from ..core.errors import ConfigurationError, RecordingError, ReplayMissError, VesselogError
 from ..core.registry import find_vessel, installed_vessels
 from ..core.replay.pace import Speed, checked_speed
 from ..core.settings import Retries
-from ..core.vessel import Vessel
+from ..vessels import (
+    ConfigurationError,
+    RecordingError,
+    ReplayMissError,
+    Vessel,
+    VesselogError,
+    dumps,
+)
 from .answers import TestAnswers
 
 try:
@@ -212,8 +218,6 @@ class ReplayApp:
     async def _listed(self, request: Mapping[str, Any], send: Send) -> bool:
         found = listing("GET", str(request["url"]), self._answers.requests)
         if found is not None:
-            from ..core.jsontext import dumps  # noqa: PLC0415
-
             await _send(send, 200, {"content-type": "application/json"}, dumps(found))
         return found is not None
 

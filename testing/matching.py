@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..core.errors import ConfigurationError, VesselogError
 from ..core.jsontext import canonical
 from ..core.registry import dialect
 from ..core.replay.recorded_requests import method_of, route_of
+from ..vessels import ConfigurationError, VesselogError
 from .scrubbing import Scrubber
 
 __all__ = ["Ignored", "Matching", "Question"]

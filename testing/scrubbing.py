@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..core.errors import ConfigurationError
 from ..core.replay.compare_requests import request_key
 from ..core.replay.recorded_requests import route_of
 from ..core.truth.recorded_frame import payload_of
+from ..vessels import ConfigurationError
 from .json_strings import JSONString, replaced, strings_in
 from .rewriting import DraftCall
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from ..core.errors import RecordingError
+from ..vessels import RecordingError
 from .rewriting import DraftCall
 from .scrubbing import answer_texts
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
-from ..core.errors import ConfigurationError
 from ..core.replay.pace import Speed
 from ..core.truth.session_names import SUFFIX, check_session_name
+from ..vessels import ConfigurationError
 from .answers import TestAnswers
 from .clients import AsyncReplayingClient, ReplayingClient
 from .matching import Ignored, Matching
