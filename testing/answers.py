@@ -91,7 +91,7 @@ class TestAnswers(AnswerIndex):
             if found is not None:
                 found.whole = True
                 return found.last
-            raise self._miss(asked)
+            raise self._missed(asked)
 
     def attempt(self, request: Mapping[str, Any], *, streams: bool) -> RecordedCall:
         """The next answer as it was on the wire: each retry is a request of its own.
@@ -102,7 +102,7 @@ class TestAnswers(AnswerIndex):
         with self._guard:
             found = self._found(asked, repeat=self._repeats)
             if found is None:
-                raise self._miss(asked)
+                raise self._missed(asked)
             if not found.attempts:
                 found.whole = True
                 raise RecordingError(
@@ -149,7 +149,7 @@ class TestAnswers(AnswerIndex):
             return next((each for each in self._answers[::-1] if self._fits(each, asked)), None)
         return None
 
-    def _miss(self, asked: Question) -> ReplayMissError:
+    def _missed(self, asked: Question) -> ReplayMissError:
         error = self._explained(asked)
         if self._advice:
             error = ReplayMissError(

@@ -32,7 +32,8 @@ class ReplayingClient(Client):
     def __init__(
         self, answers: TestAnswers, folder: Path, *, missing: Client | None = None, **settings: Any
     ) -> None:
-        super().__init__(**{"recordings": folder, **settings, "replay": answers.path})
+        given: dict[str, Any] = {"recordings": folder, **settings, "replay": answers.path}
+        super().__init__(**given)
         assert self._replaying is not None  # noqa: S101 - it was given a replay
         self._replaying.answers = answers
         self._answers = answers
@@ -78,7 +79,8 @@ class AsyncReplayingClient(AsyncTestClient):
         missing: AsyncClient | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(**{"recordings": folder, **settings, "replay": answers.path})
+        given: dict[str, Any] = {"recordings": folder, **settings, "replay": answers.path}
+        super().__init__(**given)
         assert self._replaying is not None  # noqa: S101 - it was given a replay
         self._replaying.answers = answers
         self._answers = answers

@@ -157,9 +157,10 @@ def _is_error(call: DraftCall, frames: list[dict[str, Any]], raw: bytes) -> bool
     for line in call.of_type("response"):
         again.respond(line)
     last = {"type": "frame", "raw": raw.decode()}
+    errors: list[VesselogError | None] = []
     for n, line in enumerate([*frames, last]):
         frame = RecordedFrame.of({**line, "n": n, "call": 1, "t": 0}, 0, "a frame")
-        errors = [step.error for step in again.feed(frame) if step.error is not None]
+        errors = [step.error for step in again.feed(frame)]
     return any(isinstance(each, ProviderError) for each in errors)
 
 

@@ -93,6 +93,7 @@ class GroundTruth:
         self.mode = mode
         self.settings = settings
         self._folder = folder / "recorded"
+        self._replayed = folder / "replayed"
         self._server = server
         self._scrubber = Scrubber(settings.scrub)
         self._environment = dict(os.environ)
@@ -133,29 +134,32 @@ class GroundTruth:
     def client(self) -> Client:
         """A client that records, or replays; closed with the test."""
         if self._client is None:
-            missing = None
+            made = None
             if self.records:
-                missing = Client(**{"recordings": self._folder, **self.settings.client})
-            self._client = missing or self._replaying(ReplayingClient, None)
-            if missing is not None and self._answers is not None:
-                self._client = self._replaying(ReplayingClient, missing)
-            self._stack.callback(self._client.close)
+                made = Client(**self._client_settings({}))
+            if self._answers is not None:
+                given = self._client_settings({"speed": self.settings.speed})
+                made = ReplayingClient(self._answers, self._replayed, missing=made, **given)
+            assert made is not None  # noqa: S101 - it records, or has answers
+            self._stack.callback(made.close)
+            self._client = made
         return self._client
 
     @property
     def async_client(self) -> AsyncTestClient:
         """An async client, for the event loop that it is first used in."""
         if self._async_client is None:
-            missing = None
+            made = None
             if self.records:
                 # Its loop may be gone when the test is over: no connection outlives its answer.
                 own = {"limits": Limits(max_keepalive=0), "fast": False}
-                given = {"recordings": self._folder, **own, **self.settings.client}
-                missing = AsyncTestClient(**given)
-            self._async_client = missing or self._replaying(AsyncReplayingClient, None)
-            if missing is not None and self._answers is not None:
-                self._async_client = self._replaying(AsyncReplayingClient, missing)
-            self._stack.callback(_close_async, self._async_client)
+                made = AsyncTestClient(**self._client_settings(own))
+            if self._answers is not None:
+                given = self._client_settings({"speed": self.settings.speed})
+                made = AsyncReplayingClient(self._answers, self._replayed, missing=made, **given)
+            assert made is not None  # noqa: S101 - it records, or has answers
+            self._stack.callback(_close_async, made)
+            self._async_client = made
         return self._async_client
 
     def base_url(self, vessel: str) -> str:
@@ -226,9 +230,10 @@ class GroundTruth:
             return ""
         return complaint(self._answers, leftover=self.settings.leftover)
 
-    def _replaying(self, kind: Callable[..., Any], missing: Any) -> Any:
-        settings = {"speed": self.settings.speed, **self.settings.client}
-        return kind(self._answers, self._folder / "replayed", missing=missing, **settings)
+    def _client_settings(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a client; `own` are those that the test may override."""
+        folder = self._replayed if "speed" in own else self._folder
+        return {"recordings": folder, **own, **self.settings.client}
 
     def _serve(self) -> str:
         if not self._url:

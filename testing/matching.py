@@ -202,8 +202,9 @@ def _differences(recorded: Any, asked: Any, place: str) -> Iterator[str]:
     elif isinstance(recorded, list) and isinstance(asked, list):
         earlier, later = cast("list[Any]", recorded), cast("list[Any]", asked)
         for index in range(max(len(earlier), len(later))):
-            pair = (each[index] if index < len(each) else _NOTHING for each in (earlier, later))
-            yield from _differences(*pair, f"{place}[{index}]")
+            one = earlier[index] if index < len(earlier) else _NOTHING
+            other = later[index] if index < len(later) else _NOTHING
+            yield from _differences(one, other, f"{place}[{index}]")
     elif _NOTHING in (recorded, asked) or canonical(recorded) != canonical(asked):
         yield _difference(place, recorded, asked)
 

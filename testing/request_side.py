@@ -235,7 +235,7 @@ def error_statuses(vessel: Vessel) -> Iterator[str]:
     """What may pass is `retryable`, what does not is not; the server's words are in the message."""
     for status in _STATUSES:
         for text in (_WORDS, f'{{"error": {{"message": "{_WORDS}"}}}}'):
-            error = vessel.failure(status, text)
+            error: Any = vessel.failure(status, text)
             if isinstance(error, ProviderError) and error.retryable is not is_retryable(status):
                 right = "may" if is_retryable(status) else "may not"
                 yield (

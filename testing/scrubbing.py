@@ -40,7 +40,7 @@ class Scrubber:
 
     def __init__(self, rules: ScrubRules = ()) -> None:
         if isinstance(rules, Mapping):
-            named = [*cast("Mapping[str, ScrubRule]", rules).items()]
+            named = [*rules.items()]
         elif isinstance(rules, str):
             raise ConfigurationError("scrub takes a list or a dict of rules", setting="scrub")
         else:

@@ -147,7 +147,7 @@ class replaying:  # noqa: N801 - used as a function: with replaying(…) as clie
         matching = Matching(ignore, only, Scrubber(scrub))
         self.answers = TestAnswers(checked_path(path), matching, order=order, repeat=repeat)
         self._leftover = leftover
-        self._settings = {"speed": speed, **settings}
+        self._settings: dict[str, Any] = {"speed": speed, **settings}
         self._folder = Path()
         self._client: Client | None = None
         self._async_client: AsyncClient | None = None

@@ -103,9 +103,12 @@ def test_nothing_is_asked_for_an_empty_question(backend: TestClient) -> None:
 
 def test_a_changed_question_and_what_is_left_over_are_told() -> None:
     path = FOLDER / "test_an_answer_arrives_in_pieces.jsonl"
-    with pytest.raises(AssertionError) as raised, replaying(path) as client:  # noqa: PT012
-        with pytest.raises(ReplayMissError):
-            client.complete("ollama/story", "Tell me a joke")
+    with (
+        pytest.raises(AssertionError) as raised,
+        replaying(path) as client,
+        pytest.raises(ReplayMissError),
+    ):
+        client.complete("ollama/story", "Tell me a joke")
     told = str(raised.value)
     assert 'recorded: "Tell me a story"\n    asked:    "Tell me a joke"' in told
     assert "and not asked for:\ncall 1: POST http" in told
