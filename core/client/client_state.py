@@ -19,6 +19,7 @@ from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..replay.answer_copy import StillClock
+from ..replay.compare_requests import Match
 from ..replay.pace import Speed
 from ..replay.replayed_answer import Replaying
 from ..request import Message, RequestFields
@@ -86,6 +87,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         meta: Mapping[str, Any] | None = None,
         replay: str | os.PathLike[str] | None = None,
         speed: Speed | None = None,
+        match: Match | None = None,
         repeat: bool = False,
         vessels: Mapping[str, Vessel] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -110,8 +112,10 @@ class ClientState(Unpicklable, Generic[_Stream]):
         meta: JSON values, such as a user or trace id, kept in recordings with each request.
         replay: a recording, or a folder of them; all answers then come from there, and nothing
         touches the network. speed: the pace of those answers: 1.0 as they were recorded, 2.0 twice
-        as fast, 0 or "max" (the default) as fast as they are read. repeat: what is asked more often
-        than it was recorded gets its last answer again, where else it is a ReplayMissError.
+        as fast, 0 or "max" (the default) as fast as they are read. match: which answer a request
+        gets: "strict" (the default), "messages", "order" or "route"; what matches none is a
+        ReplayMissError. repeat: so is what is asked more often than it was recorded, unless this
+        is True: then its last answer is given again.
         vessels: vessels under names of the caller's own, before the installed ones.
         headers: sent with each request.
         timeouts, limits, retries: see their classes.
@@ -136,7 +140,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         )
         # Resolved once: the process may change its folder while a stream runs.
         source = None if replay is None else _absolute(replay, "replay")
-        self._replaying = Replaying.of(source, speed, repeat=repeat, clock=clock)
+        self._replaying = Replaying.of(source, speed, match, repeat=repeat, clock=clock)
         if source is not None and recordings is _DEFAULT_FOLDER:
             recordings = None
         self._folder = None if recordings is None else _absolute(recordings, "recordings")
