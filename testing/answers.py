@@ -77,13 +77,7 @@ class TestAnswers(AnswerIndex):
                 answer.attempts.append(call)
             by_number[call.number] = answer
 
-    def answer(
-        self,
-        key: str,  # noqa: ARG002 - requests are compared by their content
-        request: Mapping[str, Any],
-        *,
-        repeat: bool | None = None,
-    ) -> RecordedCall:
+    def answer(self, request: Mapping[str, Any], *, repeat: bool | None = None) -> RecordedCall:
         """The next answer to a client's request, after its retries. Raises ReplayMissError."""
         asked = self._matching.question(request)
         with self._guard:
@@ -122,7 +116,7 @@ class TestAnswers(AnswerIndex):
                     return True
         return False
 
-    def look_for(self, key: str, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
+    def look_for(self, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
         """Everything was read already."""
 
     def unasked(self) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ..core.jsontext import canonical
 from ..core.registry import dialect
-from ..core.replay.recorded_requests import method_of, route_of
+from ..core.replay.compare_requests import method_of, route_of
 from ..vessels import ConfigurationError, VesselogError
 from .scrubbing import Scrubber
 
