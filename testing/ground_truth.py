@@ -241,7 +241,9 @@ class GroundTruth:
             from .loopback import RecordingApp, ReplayApp, upstream_vessels  # noqa: PLC0415
 
             given = self.settings.client.get("vessels", {})
-            vessels = upstream_vessels(self._environment if self.records else {}, given)
+            vessels: dict[str, Vessel] = {}
+            if self.records or given:
+                vessels = upstream_vessels(self._environment if self.records else {}, given)
             app: Any = None
             if self.records:
                 app = RecordingApp(self._folder, vessels)

@@ -76,6 +76,12 @@ def upstream_vessels(
     return found
 
 
+@cache
+def _unconfigured() -> Upstreams:
+    """All installed vessels, for what is not sent on: making them takes longer than a replay."""
+    return Upstreams(upstream_vessels({}, {}))
+
+
 class LoopbackServer:
     """Serves applications, each below a path of its own. It starts with the first of them."""
 
@@ -168,7 +174,8 @@ class RecordingApp:
 class ReplayApp:
     """Answers by recorded answers, with their exact bytes.
 
-    missing: gets what was not recorded; without it that is a 404 that says what differs.
+    vessels: whose names begin the paths, by default all installed ones. missing: gets what was not
+    recorded; without it that is a 404 that says what differs.
     """
 
     def __init__(
@@ -179,7 +186,7 @@ class ReplayApp:
         missing: Application | None = None,
     ) -> None:
         self._answers = answers
-        self._upstreams = Upstreams(vessels)
+        self._upstreams = Upstreams(vessels) if vessels else _unconfigured()
         self._speed = checked_speed(speed)
         self._missing = missing
 
