@@ -61,7 +61,8 @@ def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream:
     for part in cast("list[Any]", content) if isinstance(content, list) else []:
         kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else None
         # An item of the Responses API without a type is a message.
-        if (kind or "message") not in rules.blocks:
+        known = kind or "message"
+        if not isinstance(known, str) or known not in rules.blocks:
             raise _refused(f"a part of the type {kind!r} in {place}", upstream)
 
 
@@ -80,9 +81,7 @@ def _part(part: Part, kept: frozenset[str], place: str, upstream: Vessel) -> Par
 
 def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
     joined: list[Part] = []
-    for plain, group in groupby(
-        parts, lambda part: isinstance(part, TextPart) and not part.model_extra
-    ):
+    for plain, group in groupby(parts, _is_plain):
         if plain:
             texts = [cast("TextPart", part).text for part in group]
             joined.append(TextPart(text="\n\n".join(filter(None, texts))))
@@ -90,9 +89,9 @@ def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
             joined += group
     if not joined:
         return ""
-    first = joined[0]
-    is_text = len(joined) == 1 and isinstance(first, TextPart) and not first.model_extra
-    return cast("TextPart", first).text if is_text else tuple(joined)
+    if len(joined) == 1 and _is_plain(joined[0]):
+        return cast("TextPart", joined[0]).text
+    return tuple(joined)
 
 
 def _is_plain(part: Part) -> bool:
