@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from inner_runs import OPTIONS
 from loopback import Conversation, LoopbackServer
 from pages import ROOT, blocks
 from vesselog import verify
@@ -19,10 +20,6 @@ pytest_plugins = ["pytester"]
 
 PAGE = ROOT / "docs/testing.md"
 FILE = re.compile(r"# (\w+\.py)\n")
-OPTIONS = (
-    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error", "-o", "asyncio_mode=auto"),
-    *("-o", "asyncio_default_fixture_loop_scope=function", "-o", "pythonpath=."),
-)
 
 
 def model(conversation: Conversation) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from inner_runs import OPTIONS
 from loopback import Conversation, LoopbackServer
 from vesselog import Recording, verify
 
@@ -37,12 +38,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.delenv("CI", raising=False)
-    settings = "-q -p no:cacheprovider -p no:xdist -W error -o asyncio_mode=auto"
-    loop = "-oasyncio_default_fixture_loop_scope=function"
 
     def run(source: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_inner=source)
-        return pytester.runpytest_inprocess(*settings.split(), loop, *options)
+        return pytester.runpytest_inprocess(*OPTIONS, *options)
 
     return run
 
