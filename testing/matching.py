@@ -135,10 +135,8 @@ def _said(read: Any) -> Any:
     """A request that was read, without what says nothing: empty fields, and the dialect's form."""
     if isinstance(read, list | tuple):
         parts: list[Any] = [_said(each) for each in cast("Sequence[Any]", read)]
-        if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
-            text: Any = parts[0]["text"]
-            return text
-        return parts
+        only = cast("dict[str, Any]", parts[0]) if parts and isinstance(parts[0], dict) else {}
+        return only["text"] if len(parts) == 1 and only.keys() == {"type", "text"} else parts
     if not isinstance(read, dict):
         return read
     fields = {
