@@ -9,7 +9,7 @@ texts are the parts of its lists `content` and `summary`, or one of its keys (`a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 __all__ = [
     "CALL_KINDS",
@@ -82,7 +82,10 @@ class OutputItem:
     named: the name of its tool is known.
     """
 
-    __slots__ = ("_parts", "_pieces", "annotated", "content", "done", "index", "named", "slot")
+    __slots__ = (
+        *("_annotations", "_last", "_parts", "_pieces"),
+        *("annotated", "content", "done", "index", "named", "slot"),
+    )
 
     def __init__(self, index: int, content: dict[str, Any]) -> None:
         self.index = index
@@ -92,6 +95,8 @@ class OutputItem:
         self.annotated: dict[Place, int] = {}  # how many annotations of a text are known
         self._pieces: dict[Place, list[str]] = {}
         self._parts: dict[Place, dict[str, Any]] = {}
+        self._annotations: dict[Place, list[Any]] = {}  # those that came by themselves
+        self._last: dict[tuple[str, Any], int] = {}  # by list and type; None: of any type
 
     @property
     def kind(self) -> str:
@@ -109,31 +114,40 @@ class OutputItem:
         pieces = self._pieces.get(place)
         if pieces is None:
             pieces = self._pieces[place] = []
-            if kind.part:
-                self._parts.setdefault(place, {"type": kind.part})
+            if kind.part and place not in self._parts:
+                self.part(place, {"type": kind.part})
         pieces.append(piece)
 
     def part(self, place: Place, content: dict[str, Any]) -> None:
         """A part of a list, as an event gives it."""
-        self._parts[place] = {**self._parts.get(place, {}), **content}
+        part = self._parts[place] = {**self._parts.get(place, {}), **content}
+        if "annotations" in content:
+            self._annotations.pop(place, None)
+        key, number = place
+        kind = part.get("type")
+        self._last[key, kind if isinstance(kind, str) else ""] = number
+        self._last[key, None] = max(number, self._last.get((key, None), -1))
 
     def annotate(self, place: Place, annotation: Any) -> None:
         """Add an annotation of a text."""
-        part = self._parts.setdefault(place, {"type": "output_text"})
-        part["annotations"] = [*part.get("annotations", ()), annotation]
+        if place not in self._parts:
+            self.part(place, {"type": "output_text"})
+        self._annotations.setdefault(place, []).append(annotation)
         self.annotated[place] = self.annotated.get(place, 0) + 1
 
     def text(self, place: Place) -> str:
         """A text so far."""
-        return "".join(self._pieces.get(place, ()))
+        pieces = self._pieces.get(place)
+        if pieces is None:
+            return ""
+        if len(pieces) > 1:  # joined once, however often it is asked for
+            pieces[:] = ["".join(pieces)]
+        return pieces[0]
 
     def last_place(self, kind: TextKind) -> Place:
         """The last text of a kind, or where its first one begins."""
-        numbers = [number for key, number in self._parts if key == kind.key]
-        for number in sorted(numbers, reverse=True):
-            if self._parts[kind.key, number].get("type") == kind.part:
-                return kind.key, number
-        return kind.key, len(numbers)
+        last = self._last
+        return kind.key, last.get((kind.key, kind.part), last.get((kind.key, None), -1) + 1)
 
     def build(self) -> dict[str, Any]:
         """The item as the next request has it."""
@@ -166,7 +180,9 @@ class OutputItem:
             part = self._parts[place]
             name = "refusal" if part.get("type") == "refusal" else "text"
             text = {name: self.text(place)} if place in self._pieces else {}
-            missing: dict[str, Any] = (
-                {"annotations": []} if part.get("type") == "output_text" else {}
-            )
-            yield {**missing, **part, **text}
+            built = {**part, **text}
+            if part.get("type") == "output_text":
+                given: Any = part.get("annotations") or ()
+                listed = cast("list[Any]", given) if isinstance(given, list) else []
+                built["annotations"] = [*listed, *self._annotations.get(place, ())]
+            yield built

@@ -251,6 +251,6 @@ def _told(asked: Asked) -> dict[str, Any]:
         "upstream": asked.choice.upstream.name,
         "method": asked.method,
         "path": asked.path,
-        "model": (asked.body or {}).get("model"),
+        "model": (asked.body or {}).get("model", asked.route.model),
         "since": timestamp(SYSTEM_CLOCK.wall()),
     }

@@ -2,10 +2,13 @@
 
 What the upstream sends is recorded as it is, and its chunks are written in the client's dialect.
 An error before the answer has a status; a later one is the stream's last event. Behind it the
-connection is cut, unless it is the provider's own word or the answer was stopped on purpose.
+connection is cut, unless it is the provider's own word or the answer was stopped on purpose. While
+nothing comes, a stream has a heartbeat where the dialect knows one: the upstream's are not passed.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from ...core.client.async_stream import AsyncStream
 from ...core.errors import ProviderError, VesselogError
@@ -16,6 +19,9 @@ from .answering import Answering
 from .translation import Translation
 
 __all__ = ["Translating"]
+
+# Seconds of silence before a heartbeat. Proxies close connections that are silent for 30 to 60.
+_HEARTBEAT = 15.0
 
 
 class Translating(Answering):
@@ -31,6 +37,17 @@ class Translating(Answering):
     ) -> None:
         super().__init__(stream, dialect, send, meter)
         self._translation = translation
+        self._writing = asyncio.Lock()
+        self._written = 0
+        self._beats = translation.stream and bool(translation.heartbeat)
+
+    async def run(self) -> None:
+        """Send all of it."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            await super().run()
+        finally:
+            beating.cancel()
 
     async def _answer(self) -> None:
         stream, translation = self.stream, self._translation
@@ -41,16 +58,17 @@ class Translating(Answering):
             data = b"".join(map(translation.write, chunks)) if translation.stream else b""
             self._meter.read(len(chunks), len(data))
             if data:
-                await self._begin()
-                await self._body(data)
+                await self._write(data)
 
     async def _end(self, error: Exception | None) -> None:
         stream, translation = self.stream, self._translation
+        self._beats = False
+        async with self._writing:  # a heartbeat may be on its way
+            pass
         if error is None and self._cancelled:
             await self._tell(self._stopped, events=True)
         elif error is None and translation.stream:
-            await self._begin()
-            await self._body(translation.end(stream.completion), more=False)
+            await self._write(translation.end(stream.completion), more=False)
         elif error is None:
             body = translation.whole(stream.completion)
             await self._respond(200, _json_headers(body), body)
@@ -64,9 +82,21 @@ class Translating(Answering):
             ends = isinstance(error, ProviderError)
             await self._body(translation.error_event(error), more=not ends)
 
-    async def _begin(self) -> None:
-        if not self._started:
-            await self._start(200, [(b"content-type", self._translation.content_type.encode())])
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        self._written += 1
+        async with self._writing:
+            if not self._started:
+                kind = self._translation.content_type.encode()
+                await self._start(200, [(b"content-type", kind)])
+            await self._body(data, more=more)
+
+    async def _beat(self) -> None:
+        """Send a heartbeat for each period in which nothing else was sent."""
+        while self._beats:
+            before = self._written
+            await asyncio.sleep(_HEARTBEAT)
+            if self._written == before and self._beats and not self.left:
+                await self._write(self._translation.heartbeat)
 
 
 def _json_headers(body: bytes) -> dict[str, str]:

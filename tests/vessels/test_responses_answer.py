@@ -305,3 +305,30 @@ def test_an_error_event_in_any_shape_is_an_error(body: dict[str, Any]) -> None:
     found = decode(OpenAIResponses(), stream(BEGUN) + b"data: " + json.dumps(body).encode())
     assert isinstance(found.error, ProviderError)
     assert found.error.code == "x"
+
+
+def test_annotations_of_a_message_that_was_cut_go_back_with_it() -> None:
+    place = {"output_index": 0, "item_id": "msg", "content_index": 0}
+    cited = {"type": "response.output_text.annotation.added", **place}
+    found = answer(
+        BEGUN,
+        added(0, message("", content=[])),
+        said("Hi"),
+        {**cited, "annotation": {"type": "a"}},
+        {**cited, "annotation": {"type": "b"}},
+    )
+    assert found.completion.extra["annotations"] == [{"type": "a"}, {"type": "b"}]
+    (item,) = output(found)
+    assert item["content"] == [
+        {"type": "output_text", "text": "Hi", "annotations": [{"type": "a"}, {"type": "b"}]}
+    ]
+
+
+def test_whole_texts_cost_little_however_often_they_come() -> None:
+    """Each of them is held against what came, which may be long."""
+    long = said("x" * 200_000)
+    whole_text = {"type": "response.output_text.done", "output_index": 0, "content_index": 0}
+    bare = {"type": "response.output_text.delta", "item_id": "msg", "output_index": 0}
+    many = [{**whole_text, "text": "x"}, {**bare, "delta": "y"}] * 2000
+    found = answer(BEGUN, added(0, message("")), long, long, *many, ended())
+    assert len(found.completion.text) == 402_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 
 from gateways import gateway_to
 from loopback import Conversation, LoopbackServer, ollama_lines, openai_events
+from patience import PATIENCE
 from vesselog import Recording
+from vesselog.server.gateway import translating
 from vesselog.vessels import Ollama, OpenAI, Vessel
 
 HELLO = [{"role": "user", "content": "x"}]
@@ -142,6 +145,41 @@ def test_a_stream_that_breaks_off_is_cut_behind_an_error_event(
     (path,) = tmp_path.iterdir()
     (call,) = Recording(path).calls()
     assert call.outcome in {"error", "truncated"}
+
+
+def test_a_silent_stream_has_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translating, "_HEARTBEAT", 0.01)
+    seen = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.begin()
+        assert seen.wait(PATIENCE)
+        for line in ollama_lines("Gute Reise"):
+            conversation.chunk(line)
+        conversation.end()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, to_ollama(server.url)) as http,
+        http.stream("POST", "/v1/chat/completions", json=ASKED) as response,
+    ):
+        pieces = response.iter_raw()
+        assert next(pieces) == b": keep-alive\n\n"
+        seen.set()
+        assert openai_text(b"".join(pieces)) == "Gute Reise"
+
+
+def test_a_gemini_client_is_served_too(tmp_path: Path) -> None:
+    asked = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+    path = "/v1beta/models/m:streamGenerateContent?alt=sse"
+    with (
+        LoopbackServer([lambda conversation: conversation.answer("Gute ", "Reise")]) as server,
+        gateway_to(tmp_path, to_ollama(server.url)) as http,
+    ):
+        answer = http.post(path, json=asked)
+        assert server.requests[0].json["model"] == "m"
+    parts = [each["candidates"][0]["content"]["parts"] for each in data_of(answer.content)]
+    assert "".join(part["text"] for each in parts for part in each) == "Gute Reise"
 
 
 def test_a_client_that_leaves_cancels_the_call(tmp_path: Path) -> None:
