@@ -28,7 +28,7 @@ FLOORS = {
     "maintenance": {"core"},
     "vessels": {"core"},
     "server": {"core", "vessels"},
-    "testing": {"core", "maintenance", "vessels"},
+    "testing": {"core", "maintenance", "server", "vessels"},
     "cli": {"core", "maintenance", "vessels"},
     "public": {"core", "maintenance", "vessels", "testing"},
 }
