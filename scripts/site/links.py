@@ -1,0 +1,69 @@
+"""Links of the pages, as they are on the site.
+
+The pages are also read in the repository, so their links name files there. Those to files outside
+docs/ lead to a page of the site with the file's text.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+__all__ = ["FILES", "PAGES", "outside_pages", "rewritten"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Pages of the repository outside docs/, and their addresses on the site.
+PAGES = {
+    "examples/README.md": "examples/README.md",
+    "benchmarks/README.md": "benchmarks/README.md",
+    "benchmarks/results/report.md": "benchmarks/report.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
+    "CHANGELOG.md": "project/changelog.md",
+}
+# Other files that pages show.
+FILES = {
+    path.relative_to(ROOT).as_posix(): f"benchmarks/{path.name}"
+    for path in sorted((ROOT / "benchmarks/results").glob("*.svg"))
+}
+_PROGRAMS = {
+    path.relative_to(ROOT).as_posix(): f"examples/{path.stem}.md"
+    for path in sorted((ROOT / "examples").glob("*.py"))
+}
+_ADDRESSES = {**PAGES, **FILES, **_PROGRAMS, "README.md": "README.md"}
+_FILES_OF = {address: path for path, address in _ADDRESSES.items() if path != "README.md"}
+_LINK = re.compile(r"(\]\()([^)\s:#]+)((?:#[^)\s]*)?\))")
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def outside_pages() -> dict[str, str]:
+    """The text of each page that is outside docs/, by its address."""
+    pages = {address: (ROOT / path).read_text("utf-8") for path, address in PAGES.items()}
+    for path, address in _PROGRAMS.items():
+        code = (ROOT / path).read_text("utf-8")
+        pages[address] = f"# {Path(path).name}\n\n```python\n{code}```\n"
+    return pages
+
+
+def rewritten(markdown: str, address: str) -> str:
+    """The page's text, with the links of the file changed to those of the site."""
+    path = _FILES_OF.get(address, f"docs/{address}")
+
+    def lead(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match[2]))
+        there = _ADDRESSES.get(target)
+        if there is None and target.startswith("docs/"):
+            there = target.removeprefix("docs/")
+        if there is None:
+            return match[0]  # mkdocs reports it
+        start = posixpath.dirname(address) or "."
+        return f"{match[1]}{posixpath.relpath(there, start)}{match[3]}"
+
+    parts: list[str] = []
+    end = 0
+    for fence in _FENCE.finditer(markdown):
+        parts += [_LINK.sub(lead, markdown[end : fence.start()]), fence[0]]
+        end = fence.end()
+    return "".join([*parts, _LINK.sub(lead, markdown[end:])])

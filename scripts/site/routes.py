@@ -1,0 +1,30 @@
+"""The page with the HTTP routes, read from the applications that serve them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from vesselog import AsyncClient
+from vesselog.server import sessions_app
+
+__all__ = ["page"]
+
+
+def page() -> str:
+    """The text of the page."""
+    app: Any = sessions_app(AsyncClient(recordings=None), authorize=lambda *_: False)
+    parts = [
+        "# HTTP routes\n\n## Sessions\n\nOf `vesselog.server.sessions_app`, below the path at which "
+        "it is mounted. A session that `authorize` refuses is answered by 404.\n\n"
+    ]
+    for route in app.routes:
+        methods = ", ".join(sorted(route.methods - {"HEAD"}))
+        parts.append(f"`{methods} {route.path}`\n:   {_told(route.endpoint)}\n\n")
+    return "".join(parts)
+
+
+def _told(endpoint: Any) -> str:
+    """The docstring of the function that answers, also where another one wraps it."""
+    inner = inspect.getclosurevars(endpoint).nonlocals.get("answer", endpoint)
+    return " ".join((inspect.getdoc(inner) or "").split())
