@@ -132,7 +132,8 @@ class Decoder(ABC):
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002 - for subclasses
         """The chunks that the decoder still held back when the body ended.
 
-        frame: an empty one, for repairs of the answer as a whole.
+        Args:
+            frame: An empty one, for repairs of the answer as a whole.
         """
         return ()
 

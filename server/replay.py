@@ -35,15 +35,25 @@ def replay_app(
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
-    """An ASGI application that serves these recordings, and those in folders among the paths.
+    """Make an ASGI application that serves recordings, as the servers did that made them.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting. longest_wait:
-    seconds that no wait exceeds, for models that took minutes to load. match: with "key", a request
-    that was not recorded, or not that often, is answered by 404 and `{"error": …}`; with "route" it
-    gets the next recorded answer of its method and path instead, for demos. repeat: a request that
-    comes more often than it was recorded gets its last answer again. `/api/tags`, `/models` and
-    `/api/version` are answered even if they were not recorded. Needs the `server` extra. Raises
-    ConfigurationError and RecordingError.
+    `/api/tags`, `/models` and `/api/version` are answered even if they were not recorded. Needs the
+    extra `server`.
+
+    Args:
+        recordings: Recordings, and folders of them.
+        speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting.
+        longest_wait: Seconds that no wait exceeds, for models that took minutes to load.
+        match: With "key", a request that was not recorded, or not that often, is answered by 404
+            and `{"error": …}`; with "route" it gets the next recorded answer of its method and
+            path, for demos.
+        repeat: A request that comes more often than it was recorded gets its last answer again.
+        clock: The source of times, for tests.
+        sleep: Waits a number of seconds, for tests.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, or the extra is missing.
+        RecordingError: A recording cannot be read.
     """
     factor = checked_speed(speed)
     if not longest_wait >= 0:

@@ -46,7 +46,8 @@ def sessions_app(
     protocol: ProtocolName = "vesselog",
     heartbeat: float | None = 15.0,
 ) -> Application:
-    """An ASGI application for the sessions in the client's folder, to be mounted in another one.
+    """Make an ASGI application for the sessions in the client's folder, to be mounted in another
+    one.
 
     `GET /{session}` sends an answer, while it is written or later; `?protocol=` may name another
     protocol. With the header `Last-Event-ID`, or with `?call=` and `?after=`, it goes on after that
@@ -54,12 +55,20 @@ def sessions_app(
     answer is sent whole if it has not ended; else the status is 204. An answer whose writer died
     ends with the error `interrupted`.
 
-    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and
-    `POST /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are
-    none, or another process writes them.
+    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and `POST
+    /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are none, or
+    another process writes them.
 
-    authorize: called for every session before anything of it is read. What it refuses is answered
-    as if it did not exist, by 404. Raises ConfigurationError.
+    Args:
+        client: The client whose folder has the sessions, and whose streams `stop` cancels.
+        authorize: Called with the request and the session's name before anything of a session is
+            read. What it refuses is answered as if it did not exist, by 404.
+        protocol: How answers are written, as for EventStream.
+        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
+            never.
+
+    Raises:
+        ConfigurationError: The protocol is unknown.
     """
     protocol_of(protocol)
     routes = _Sessions(client, authorize, protocol, heartbeat)

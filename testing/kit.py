@@ -39,7 +39,11 @@ _REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong. body: its name, "" where it is about the vessel as a whole."""
+    """What is wrong.
+
+    Attributes:
+        body: Its name, "" where it is about the vessel as a whole.
+    """
 
     body: str
     invariant: str
@@ -82,7 +86,11 @@ INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
 
 
 class Conformance:
-    """The kit as a test calls it. workplace: an empty folder, for recordings."""
+    """The kit as a test calls it.
+
+    Args:
+        workplace: An empty folder, for recordings.
+    """
 
     def __init__(self, workplace: Path) -> None:
         self._workplace = workplace
