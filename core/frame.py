@@ -105,7 +105,10 @@ class Frame:
     def count(self, pieces: int) -> None:
         """Add to the choices, tool calls, content blocks or events found in this frame.
 
-        Call it before they are read. Raises ProtocolError if there are more than any answer needs.
+        Call it with the number of these `pieces`, before they are read.
+
+        Raises:
+            ProtocolError: There are more than any answer needs.
         """
         self.pieces += pieces
         if self.overfull:

@@ -46,8 +46,7 @@ def sessions_app(
     protocol: ProtocolName = "vesselog",
     heartbeat: float | None = 15.0,
 ) -> Application:
-    """Make an ASGI application for the sessions in the client's folder, to be mounted in another
-    one.
+    """Make an ASGI application for the sessions in a client's folder, to be mounted in another.
 
     `GET /{session}` sends an answer, while it is written or later; `?protocol=` may name another
     protocol. With the header `Last-Event-ID`, or with `?call=` and `?after=`, it goes on after that
@@ -55,9 +54,9 @@ def sessions_app(
     answer is sent whole if it has not ended; else the status is 204. An answer whose writer died
     ends with the error `interrupted`.
 
-    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and `POST
-    /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are none, or
-    another process writes them.
+    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and
+    `POST /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are
+    none, or another process writes them.
 
     Args:
         client: The client whose folder has the sessions, and whose streams `stop` cancels.

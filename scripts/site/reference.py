@@ -22,18 +22,14 @@ _REQUESTS = (
     "ChatRequest RequestFields Message Part TextPart ImagePart ImageURL OtherPart Tool ToolFunction "
     "CustomTool ToolCallRequest FunctionCall CustomCall SplitThink"
 )
-_ANSWERS = (
-    "StreamChunk ToolCallDelta Completion Choice ToolCall Usage Timings Metrics FinishReason Outcome"
-)
+_ANSWERS = "StreamChunk ToolCallDelta Completion Choice ToolCall Usage Timings Metrics FinishReason Outcome"
 _ERRORS = (
     "VesselogError UsageError ConfigurationError UnknownVesselError InvalidRequestError "
     "SessionNameError ClientStateError ConnectionFailedError StreamTimeoutError ProviderError "
     "TruncatedError ProtocolError ReplayMissError RecordingError RecordingLockedError "
     "RecordingCorruptError"
 )
-_RECORDINGS = (
-    "Recording RecordedCall RecordedFrame SessionSummary replay Replay follow Follow"
-)
+_RECORDINGS = "Recording RecordedCall RecordedFrame SessionSummary replay Replay follow Follow"
 _MAINTENANCE = (
     "verify VerifyReport Finding recover RecoverReport salvage SalvageReport SalvageNote rederive "
     "RederiveReport ChangedOutcome KeptCall diff Difference prune PruneReport PrunedRecording"
@@ -100,7 +96,10 @@ _SUBJECTS = {
     "vessel-types": _Subject(
         "Vessels",
         "The contract of a vessel (a provider adapter), and the vessels that are built in.",
-        {"vesselog": "Vessel WireRequest ModelInfo", "vesselog.vessels": f"{_CONTRACT} {_BUILT_IN}"},
+        {
+            "vesselog": "Vessel WireRequest ModelInfo",
+            "vesselog.vessels": f"{_CONTRACT} {_BUILT_IN}",
+        },
     ),
     "vessel-helpers": _Subject(
         "Helpers for authors of vessels",
@@ -123,12 +122,17 @@ _NO_PAGE = {"__version__"}
 def pages() -> dict[str, str]:
     """The text of each page by its address, in the order of the navigation."""
     public = {module: [*import_module(module).__all__] for module in _MODULES}
-    shown = {name for each in _SUBJECTS.values() for names in each.names.values()
-             for name in names.split()} | _NO_PAGE
+    shown = {
+        name
+        for each in _SUBJECTS.values()
+        for names in each.names.values()
+        for name in names.split()
+    } | _NO_PAGE
     made: dict[str, str] = {}
     for address, subject in _SUBJECTS.items():
-        names = [(module, name) for module, listed in subject.names.items()
-                 for name in listed.split()]
+        names = [
+            (module, name) for module, listed in subject.names.items() for name in listed.split()
+        ]
         if subject.rest is not None:
             left = [name for name in public[subject.rest] if name not in shown]
             names += [(subject.rest, name) for name in left]
@@ -137,9 +141,15 @@ def pages() -> dict[str, str]:
             if name not in public[module]:
                 raise PluginError(f"{module}.{name} is on a page, but not public")
         entries = "".join(f"::: {module}.{name}\n\n" for module, name in names)
-        made[f"reference/{address}.md"] = f"# {subject.title}\n\n{subject.introduction}\n\n{entries}"
-    missing = sorted(f"{module}.{name}" for module, listed in public.items()
-                     for name in listed if name not in shown)
+        made[f"reference/{address}.md"] = (
+            f"# {subject.title}\n\n{subject.introduction}\n\n{entries}"
+        )
+    missing = sorted(
+        f"{module}.{name}"
+        for module, listed in public.items()
+        for name in listed
+        if name not in shown
+    )
     if missing:
         raise PluginError(f"public, but on no page of the reference: {', '.join(missing)}")
     return {
