@@ -96,6 +96,7 @@ class Choice(_Value):
         native: The assistant's message in the provider's own form, whole and in order, once the
             answer has ended.
         vessel: The name of the vessel that decoded it.
+        extra: What the provider sent beside it and vesselog has no field for.
     """
 
     index: int = 0
@@ -106,6 +107,7 @@ class Choice(_Value):
     finish_reason: FinishReason | None = None
     raw_finish_reason: str | None = None
     logprobs: Any = None
+    extra: dict[str, Any] = Field(default_factory=dict)
     native: dict[str, Any] | None = None
     vessel: str | None = None
 
@@ -139,7 +141,7 @@ class Completion(Choice):
         outcome: How the call ended; None while it runs.
         response_id: The provider's id of the answer.
         model: The model that the provider names.
-        extra: Fields of the provider that have no place here.
+        extra: That of the first choice, with the keys that came beside other choices alone.
         headers: The response headers that are recorded (rate limits, ids, retry advice), with
             names in lower case.
         session: The name of the recording; None where nothing is recorded.
@@ -153,7 +155,6 @@ class Completion(Choice):
     outcome: Outcome | None = None
     response_id: str | None = None
     model: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     session: str | None = None
     call: int | None = None
