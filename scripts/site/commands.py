@@ -9,6 +9,12 @@ from vesselog.cli.entry import parser
 
 __all__ = ["page"]
 
+_HEADING = """# Commands and options
+
+Every command with its options, as `--help` prints them. [The command line](../cli.md) explains them
+with examples.
+"""
+
 
 def page() -> str:
     """The text of the page."""
@@ -28,11 +34,7 @@ def _page(top: argparse.ArgumentParser) -> str:
         action for action in top._actions if isinstance(action, argparse._SubParsersAction)
     )
     told = {choice.dest: choice.help or "" for choice in commands._choices_actions}
-    parts = [
-        "# Commands and options\n\nEvery command with its options, as `--help` prints them. "
-        "[The command line](../cli.md) explains them with examples.\n",
-        f"\n{_plain(top.epilog or '')}\n",
-    ]
+    parts = [_HEADING, f"\n{_plain(top.epilog or '')}\n"]
     for name, command in commands.choices.items():
         parts.append(f"\n## vesselog {name}\n\n{_plain(command.description or told[name])}\n\n")
         parts.append(f"```text\n{command.format_usage()}```\n\n")

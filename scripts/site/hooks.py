@@ -18,8 +18,8 @@ from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import links  # noqa: E402 - beside this file, which mkdocs loads by its path
-import reference  # noqa: E402
+import links
+import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 _sources = tempfile.TemporaryDirectory(prefix="vesselog-docs-")
@@ -48,7 +48,7 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Lead links that leave docs/ to the page of the site that shows the file."""
     return links.rewritten(markdown, page.file.src_uri)
 

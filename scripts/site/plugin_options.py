@@ -9,6 +9,14 @@ from vesselog.testing import plugin
 
 __all__ = ["page"]
 
+_HEADING = """# Fixtures and options of the pytest plugin
+
+pytest loads the plugin in every environment in which vesselog is installed.
+
+## Fixtures
+
+"""
+
 
 class _Options:
     """Notes what a plugin adds to pytest's command line and configuration file."""
@@ -31,10 +39,7 @@ def page() -> str:
     options = _Options()
     if (add := getattr(plugin, "pytest_addoption", None)) is not None:
         add(options)
-    parts = [
-        "# Fixtures and options of the pytest plugin\n\nThe plugin is loaded by pytest in every "
-        "environment in which vesselog is installed.\n\n## Fixtures\n\n"
-    ]
+    parts = [_HEADING]
     for name in sorted(plugin.__all__):
         fixture = getattr(plugin, name)
         function = getattr(fixture, "_fixture_function", fixture)

@@ -10,19 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-import commands
 import plugin_options
 import routes
 from mkdocs.exceptions import PluginError
+
+import commands
 
 __all__ = ["pages"]
 
 _CLIENTS = "Client AsyncClient Stream AsyncStream Step Frame Messages"
 _REQUESTS = (
-    "ChatRequest RequestFields Message Part TextPart ImagePart ImageURL OtherPart Tool ToolFunction "
-    "CustomTool ToolCallRequest FunctionCall CustomCall SplitThink"
+    "ChatRequest RequestFields Message Part TextPart ImagePart ImageURL OtherPart Tool "
+    "ToolFunction CustomTool ToolCallRequest FunctionCall CustomCall SplitThink"
 )
-_ANSWERS = "StreamChunk ToolCallDelta Completion Choice ToolCall Usage Timings Metrics FinishReason Outcome"
+_ANSWERS = (
+    "StreamChunk ToolCallDelta Completion Choice ToolCall Usage Timings Metrics FinishReason "
+    "Outcome"
+)
 _ERRORS = (
     "VesselogError UsageError ConfigurationError UnknownVesselError InvalidRequestError "
     "SessionNameError ClientStateError ConnectionFailedError StreamTimeoutError ProviderError "

@@ -10,14 +10,20 @@ from vesselog.server import sessions_app
 
 __all__ = ["page"]
 
+_HEADING = """# HTTP routes
+
+## Sessions
+
+Of `vesselog.server.sessions_app`, below the path at which it is mounted. A session that `authorize`
+refuses is answered by 404.
+
+"""
+
 
 def page() -> str:
     """The text of the page."""
     app: Any = sessions_app(AsyncClient(recordings=None), authorize=lambda *_: False)
-    parts = [
-        "# HTTP routes\n\n## Sessions\n\nOf `vesselog.server.sessions_app`, below the path at which "
-        "it is mounted. A session that `authorize` refuses is answered by 404.\n\n"
-    ]
+    parts = [_HEADING]
     for route in app.routes:
         methods = ", ".join(sorted(route.methods - {"HEAD"}))
         parts.append(f"`{methods} {route.path}`\n:   {_told(route.endpoint)}\n\n")
