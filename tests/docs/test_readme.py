@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import duckdb
 import pytest
@@ -188,10 +189,6 @@ def test_commands_print_what_is_shown(block: Block, server: LoopbackServer) -> N
         program, *_ = shlex.split(command)
         if program == "curl":
             continue  # in test_fastapi_example.py
-        if program == "scripts/demo":
-            printed = shell("vesselog demo --speed 1", OLLAMA_HOST="127.0.0.1:9")
-            assert without_run_details(printed) == without_run_details(output)
-            continue
         needs(program)
         if "jq" in shlex.split(command):
             needs("jq")
@@ -224,11 +221,38 @@ def test_every_page_is_in_the_index() -> None:
     assert {link for link in named if "/" not in link} == pages
 
 
-def test_the_commands_are_those_that_there_are() -> None:
-    item = re.compile(r"^- \*\*A command line\*\*: (.*?)\.$", re.MULTILINE | re.DOTALL)
-    (line,) = item.findall((ROOT / "README.md").read_text())
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
     listed = re.findall(r"^    ([\w-]+)(?: |$)", parser().format_help(), re.MULTILINE)
-    assert sorted(codes([line])) == sorted({*listed} - {"demo"})
+    page = (ROOT / "docs/cli.md").read_text("utf-8")
+    assert len(listed) > 10
+    assert [name for name in listed if f"vesselog {name}" not in page] == []
+
+
+def test_the_picture_shows_what_the_demo_prints(server: LoopbackServer) -> None:
+    """Its last state; scripts/demo-svg draws it again."""
+    picture = ET.parse(ROOT / "docs/demo.svg").getroot()
+    texts = [each for each in picture.iter() if each.tag.endswith("}text")]
+    last = ["".join(each.itertext()) for each in texts if "passing" not in each.attrib["class"]]
+    printed = shell("vesselog demo --speed 1", OLLAMA_HOST="127.0.0.1:9")
+    kept = [re.sub(r"\s+", "", line) for line in without_run_details(printed).splitlines()]
+    drawn = [re.sub(r"\s+", "", line) for line in without_run_details("\n".join(last)).splitlines()]
+    assert drawn == [line for line in kept if line]
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page() -> None:
+    names = {
+        "vesselog, `fast`, recorded": "**vesselog, `fast`, recorded**",
+        "vesselog, recorded": "**vesselog, recorded**",
+        "httpx + httpx-sse": "httpx + httpx-sse + json",
+        "openai SDK": "openai SDK",
+        "litellm": "litellm",
+    }
+    rows = {row[0]: row[1].strip("*") for row in table("costs.md", "## CPU time per chunk")}
+    lines = (ROOT / "README.md").read_text("utf-8").partition("## What it costs")[2].splitlines()
+    head, _, figures = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    assert dict(zip(head, figures, strict=True)) == {
+        name: rows[there] for name, there in names.items()
+    }
 
 
 def table(page: str, heading: str) -> list[list[str]]:
