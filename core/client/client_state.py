@@ -128,6 +128,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
             ssl_context: Which certificates are trusted.
             environment: Where hosts and keys are looked up, in place of os.environ.
             clock: The source of times, for tests.
+            **mistaken: Any other name is a ConfigurationError, which says what to write.
 
         Raises:
             ConfigurationError: A setting cannot be used; `setting` names it.

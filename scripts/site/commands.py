@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
 from vesselog.cli.entry import parser
 
@@ -34,7 +35,9 @@ def _page(top: argparse.ArgumentParser) -> str:
         action for action in top._actions if isinstance(action, argparse._SubParsersAction)
     )
     told = {choice.dest: choice.help or "" for choice in commands._choices_actions}
-    parts = [_HEADING, f"\n{_plain(top.epilog or '')}\n"]
+    _, _, statuses = " ".join((top.epilog or "").split()).partition("exit status: ")
+    rows = [f"- {_plain(status)}\n" for status in re.split(r", (?=\d)", statuses)]
+    parts = [f"{_HEADING}\n## Exit status\n\n", *rows]
     for name, command in commands.choices.items():
         parts.append(f"\n## vesselog {name}\n\n{_plain(command.description or told[name])}\n\n")
         parts.append(f"```text\n{command.format_usage()}```\n\n")

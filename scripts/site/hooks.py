@@ -32,9 +32,10 @@ def on_config(config: Any) -> Any:
         if isinstance(entry, dict) and "Reference" in entry:
             entry["Reference"] = [*reference.pages()]
         elif isinstance(entry, dict) and "Project" in entry:
-            entry["Project"] = [*links.PAGES.values()]
+            entry["Project"] = [{title: there} for title, there in links.TITLES.items()]
     python = config.plugins["mkdocstrings"].config.handlers["python"]
     python["paths"] = [_package()]
+    python["options"]["extensions"] = [str(Path(__file__).parent / "defaults.py")]
     return config
 
 

@@ -10,18 +10,27 @@ import posixpath
 import re
 from pathlib import Path
 
-__all__ = ["FILES", "PAGES", "outside_pages", "rewritten"]
+__all__ = ["FILES", "TITLES", "outside_pages", "rewritten"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Pages of the repository outside docs/, and their addresses on the site.
-PAGES = {
+_PAGES = {
     "examples/README.md": "examples/README.md",
     "benchmarks/README.md": "benchmarks/README.md",
     "benchmarks/results/report.md": "benchmarks/report.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
     "CHANGELOG.md": "project/changelog.md",
+}
+# In the navigation.
+TITLES = {
+    "Examples": "examples/README.md",
+    "Benchmarks": "benchmarks/README.md",
+    "Benchmark report": "benchmarks/report.md",
+    "Contributing": "project/contributing.md",
+    "Security": "project/security.md",
+    "Changelog": "project/changelog.md",
 }
 # Other files that pages show.
 FILES = {
@@ -32,7 +41,7 @@ _PROGRAMS = {
     path.relative_to(ROOT).as_posix(): f"examples/{path.stem}.md"
     for path in sorted((ROOT / "examples").glob("*.py"))
 }
-_ADDRESSES = {**PAGES, **FILES, **_PROGRAMS, "README.md": "README.md"}
+_ADDRESSES = {**_PAGES, **FILES, **_PROGRAMS, "README.md": "README.md"}
 _FILES_OF = {address: path for path, address in _ADDRESSES.items() if path != "README.md"}
 _LINK = re.compile(r"(\]\()([^)\s:#]+)((?:#[^)\s]*)?\))")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -40,7 +49,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 def outside_pages() -> dict[str, str]:
     """The text of each page that is outside docs/, by its address."""
-    pages = {address: (ROOT / path).read_text("utf-8") for path, address in PAGES.items()}
+    pages = {address: (ROOT / path).read_text("utf-8") for path, address in _PAGES.items()}
     for path, address in _PROGRAMS.items():
         code = (ROOT / path).read_text("utf-8")
         pages[address] = f"# {Path(path).name}\n\n```python\n{code}```\n"

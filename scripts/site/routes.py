@@ -23,7 +23,8 @@ refuses is answered by 404.
 def page() -> str:
     """The text of the page."""
     app: Any = sessions_app(AsyncClient(recordings=None), authorize=lambda *_: False)
-    parts = [_HEADING]
+    _, _, told = (inspect.getdoc(sessions_app) or "").partition("\n\n")
+    parts = [_HEADING, told.partition("\n\nArgs:")[0], "\n\n"]
     for route in app.routes:
         methods = ", ".join(sorted(route.methods - {"HEAD"}))
         parts.append(f"`{methods} {route.path}`\n:   {_told(route.endpoint)}\n\n")
