@@ -18,6 +18,12 @@ Of `vesselog.server.sessions_app`, below the path at which it is mounted. A sess
 refuses is answered by 404.
 
 """
+_RESUMING = """## Last-Event-ID
+
+A browser's `EventSource` sends the header `Last-Event-ID` by itself when it connects again. Its value
+is the id of the last event that it got, `SESSION:CALL:SEQ`. A route that gets it sends the events
+after that one. The model is not asked again. [Stream to a browser](../browser.md) has an example.
+"""
 
 
 def page() -> str:
@@ -28,7 +34,7 @@ def page() -> str:
     for route in app.routes:
         methods = ", ".join(sorted(route.methods - {"HEAD"}))
         parts.append(f"`{methods} {route.path}`\n:   {_told(route.endpoint)}\n\n")
-    return "".join(parts)
+    return "".join([*parts, _RESUMING])
 
 
 def _told(endpoint: Any) -> str:
