@@ -49,7 +49,9 @@ PORTS = re.compile(r"http://127\.0\.0\.1:8000\b")
 def model(conversation: Conversation) -> None:
     """Answer every request that the pages make."""
     asked = conversation.request.json if conversation.request.body else {}
-    if conversation.request.method == "GET":
+    if conversation.request.path == "/v1/messages":
+        anthropic(conversation, asked)
+    elif conversation.request.method == "GET":
         conversation.whole(b'{"models": [{"name": "qwen3:1.7b"}], "data": []}')
     elif "for ever" in json.dumps(asked):
         conversation.begin()
@@ -75,6 +77,23 @@ def model(conversation: Conversation) -> None:
         conversation.answer("Scattered ", "light.")
 
 
+def anthropic(conversation: Conversation, asked: dict[str, Any]) -> None:
+    """Think and call a tool; then answer, if the thinking came back as it was sent."""
+    thinking = {"type": "thinking", "thinking": "The tide decides.", "signature": "c2lnbmVk"}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "get_tide", "input": {}}
+    content: list[dict[str, Any]] = [thinking, call]
+    if len(asked["messages"]) > 1:
+        assert asked["messages"][1]["content"] == content
+        (result,) = asked["messages"][2]["content"]
+        assert result["tool_use_id"] == "toolu_1"
+        content = [{"type": "text", "text": "You may leave at 6:40."}]
+    reason = "tool_use" if call in content else "end_turn"
+    usage = {"input_tokens": 20, "output_tokens": 9}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"]}
+    answer = {**message, "content": content, "stop_reason": reason, "usage": usage}
+    conversation.whole(json.dumps(answer).encode())
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     """Provide what the pages use: a server at OLLAMA_HOST, the samples, `vesselog` on the PATH."""
@@ -85,6 +104,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     monkeypatch.delenv("COLUMNS", raising=False)
     with LoopbackServer([model]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "EMPTY")
         yield server
 
 
