@@ -21,7 +21,7 @@ from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, de
 from .masking import Masker
 from .native import NativeMessages, mended
 from .validation import explain
-from .vessel import Progress, Vessel, WireRequest
+from .vessel import Decoder, Progress, Vessel, WireRequest
 
 __all__ = ["Exchange", "Step"]
 
@@ -85,7 +85,8 @@ class Exchange:
         self._stream = request.stream
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
-        self._decoder = vessel.decoder(request)
+        self._reading = request.reading
+        self._decoder = vessel.decoder(request) if self._reading != "frames" else _NoDecoder()
         self._chunks = ChunkMaker(request.split_think, call)
         self._status = 200
         self._content_type = ""
@@ -126,6 +127,8 @@ class Exchange:
         self._content_type = content_type.lower()
         if not self.succeeded:
             self._begin(Framing.BODY)
+        elif self._reading == "frames":
+            self._begin(_framing_of_type(self._content_type))
 
     def feed(self, data: bytes, t: float = 0.0) -> None:
         """The next bytes of the body, received at `t`."""
@@ -153,8 +156,8 @@ class Exchange:
         steps: list[Step] = []
         while waiting and self.error is None:
             steps.append(self._decode(waiting.popleft()))
-        if self._splitter is not None and self._splitter.error is not None:
-            steps += filter(None, [self.pull()])
+        if self._splitter is not None and (self._splitter.error or self.error) is not None:
+            steps += iter(self.pull, None)
         return steps
 
     def pull(self) -> Step | None:
@@ -163,7 +166,7 @@ class Exchange:
         None when more bytes are needed or the answer has failed.
         """
         if self.error is not None:
-            return None
+            return None if self._reading == "answer" else self._pull_undecoded()
         if self._waiting:
             return self._decode(self._waiting.popleft())
         splitter = self._splitter
@@ -172,12 +175,23 @@ class Exchange:
             return self._unread(splitter.rest(), partial=True)
         return None
 
-    def finish(self, t: float = 0.0) -> Iterator[Step]:
+    def _pull_undecoded(self) -> Step | None:
+        if self._waiting:
+            return self._unread(self._waiting.popleft())
+        if self._splitter is not None and self._splitter.error is not None:
+            rest = self._splitter.rest()
+            return self._unread(rest, partial=True) if rest else None
+        return None
+
+    def finish(self, t: float = 0.0, *, whole: bool = True) -> Iterator[Step]:
         """The body has ended: the steps of its last frame, and of what was held back.
 
-        Sets `error` if the answer is incomplete, or if the status is an error.
+        whole: it did not fail before its end. Sets `error` if the answer is incomplete, or if the
+        status is an error.
         """
         self._chunks.t = t
+        if whole and self._reading == "frames":
+            self._decoder.progress = Progress.TERMINATED
         while (step := self.pull()) is not None:
             yield step
         if self.error is not None:
@@ -304,6 +318,20 @@ class Exchange:
         return TruncatedError(
             f"the body ended before the answer did, after {self._chunks.seq} chunks", phase="body"
         )
+
+
+class _NoDecoder(Decoder):
+    """Makes no chunks."""
+
+    def decode(self, frame: Frame) -> tuple[ChunkFields, ...]:  # noqa: ARG002 - as its base has it
+        return ()
+
+
+def _framing_of_type(content_type: str) -> Framing:
+    if "event-stream" in content_type:
+        return Framing.SSE
+    lines = "ndjson" in content_type or "jsonl" in content_type
+    return Framing.NDJSON if lines else Framing.PIECES
 
 
 def _is_late(error: VesselogError, before: Progress, chunks: Sequence[StreamChunk]) -> bool:

@@ -2,8 +2,9 @@
 
 NDJSON is split on LF alone. SSE is split after each blank line; its line ends are LF, CRLF and CR
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). A body is
-one frame. The frames do not depend on how the network cut the bytes. The size of a frame is
-limited, and the work is linear in the number of bytes, however small the pieces.
+one frame. These frames do not depend on how the network cut the bytes; pieces are what each read
+gave. The size of a frame is limited, and the work is linear in the number of bytes, however small
+the pieces.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Framing(Enum):
     NDJSON = "ndjson"
     SSE = "sse"
     BODY = "body"
+    PIECES = "pieces"
 
 
 def detect_framing(head: bytes, content_type: str, own: Framing, *, stream: bool) -> Framing | None:
@@ -95,6 +97,9 @@ class Splitter:
 
     def split(self, data: bytes) -> list[bytes]:
         """The frames that the next bytes of the body complete."""
+        if self.error is not None:
+            self._keep(data)
+            return []
         if self._pieces:
             ends = self._find(self._tail + data, 0) >= 0
             if not ends:
@@ -193,6 +198,20 @@ def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like t
     return -1
 
 
-_FINDS = {Framing.NDJSON: _line_end, Framing.SSE: _blank_line_end, Framing.BODY: _no_end}
+def _all(data: bytes, start: int) -> int:  # noqa: ARG001 - as above
+    return len(data)
+
+
+_FINDS = {
+    Framing.NDJSON: _line_end,
+    Framing.SSE: _blank_line_end,
+    Framing.BODY: _no_end,
+    Framing.PIECES: _all,
+}
 # Where no line ends with CR.
-_ENDS = {Framing.NDJSON: b"\n", Framing.SSE: b"\n\n", Framing.BODY: b""}
+_ENDS = {
+    Framing.NDJSON: b"\n",
+    Framing.SSE: b"\n\n",
+    Framing.BODY: b"",
+    Framing.PIECES: b"",
+}

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Never, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Self, SupportsIndex
 
 from .chunk import ChunkFields, StreamChunk
 from .errors import ConfigurationError, ProviderError
@@ -25,7 +25,16 @@ from .request import ChatRequest, SplitThink
 if TYPE_CHECKING:
     from .completion import Completion
 
-__all__ = ["Decoder", "ModelInfo", "Progress", "Unpicklable", "Vessel", "WireRequest"]
+__all__ = ["Decoder", "ModelInfo", "Progress", "Reading", "Unpicklable", "Vessel", "WireRequest"]
+
+Reading = Literal["answer", "all", "frames"]
+"""How much of an answer is read.
+
+- "answer": to its end, or to the first error in it.
+- "all": to the end of the body. After an error, frames are recorded without chunks.
+- "frames": to the end of the body. The vessel decodes nothing, and the answer is complete when HTTP
+  says that the body is.
+"""
 
 # Shorter "keys" are placeholders (EMPTY, ollama, none …): not secret, and common words in answers.
 SHORTEST_SECRET = 12
@@ -70,6 +79,7 @@ class WireRequest(Unpicklable):
         model: The model that is asked, by default the body's `model`.
         route: The URL's path in the request key; give it where the path differs for a stream and a
             whole answer.
+        reading: How much of the answer is read.
     """
 
     url: str
@@ -81,6 +91,7 @@ class WireRequest(Unpicklable):
     content: bytes = b""
     model: str | None = None
     route: str = ""
+    reading: Reading = "answer"
 
     def __post_init__(self) -> None:
         if self.body is None:

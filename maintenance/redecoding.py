@@ -78,7 +78,9 @@ class Redecoding:
     def finish(self, end: Mapping[str, Any] | None) -> list[Step]:
         """The last steps of a call with this end line; None if it has none."""
         self._judging = end is not None and _was_decoded_to_its_end(end)
-        return list(self._exchange.finish(self._t)) if self._judging else []
+        if end is None or not self._judging:
+            return []
+        return list(self._exchange.finish(self._t, whole=not _from_outside(ending_error(end))))
 
     def native(self) -> NativeMessages:
         """The assistant's message of each choice in the provider's own form."""
@@ -95,9 +97,13 @@ class Redecoding:
         recorded = ending_error(end)
         if exchange.progress is not Progress.OPEN and exchange.error is None:
             return "complete", None
-        outside = recorded is not None and not isinstance(recorded, _VERDICTS)
+        outside = _from_outside(recorded)
         error = recorded if outside and exchange.succeeded else exchange.error
         return ("truncated" if isinstance(error, TruncatedError) else "error"), error
+
+
+def _from_outside(error: VesselogError | None) -> bool:
+    return error is not None and not isinstance(error, _VERDICTS)
 
 
 def _made(name: str) -> Vessel:
@@ -118,12 +124,14 @@ def _number(request: Mapping[str, Any]) -> int:
 
 def _wire(request: Mapping[str, Any]) -> WireRequest:
     body, url, model = request.get("body"), request.get("url"), request.get("model")
+    reading = request.get("reading")
     return WireRequest(
         url=url if isinstance(url, str) else "",
         body=cast("dict[str, Any]", body) if isinstance(body, dict) else None,
         method=str(request.get("method")),
         stream=request.get("stream") is not False,
         split_think=request.get("split_think", False),
+        reading="all" if reading == "all" else "frames" if reading == "frames" else "answer",
         model=model if isinstance(model, str) else None,
     )
 

@@ -15,12 +15,17 @@ from .replay import replay_app
 
 if TYPE_CHECKING:
     from .event_stream import EventStream
+    from .gateway import Gateway
     from .session_routes import sessions_app
 
-__all__ = ["EventBytes", "EventStream", "on_loopback", "replay_app", "sessions_app"]
+__all__ = ["EventBytes", "EventStream", "Gateway", "on_loopback", "replay_app", "sessions_app"]
 
 # Made of Starlette, an extra: a response has to be a class of it.
-_OF_STARLETTE = {"EventStream": "event_stream", "sessions_app": "session_routes"}
+_OF_STARLETTE = {
+    "EventStream": "event_stream",
+    "Gateway": "gateway",
+    "sessions_app": "session_routes",
+}
 
 
 def __getattr__(name: str) -> Any:

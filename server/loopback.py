@@ -11,6 +11,11 @@ from .asgi import Application
 
 __all__ = ["on_loopback"]
 
+# IPPROTO_TCP and TCP_NODELAY, the same on every platform. asyncio sets it for connections of a
+# listener that it made itself; those of any other inherit it. Without it a small body message waits
+# until the client has acknowledged the one before, often for 40 ms.
+_NO_DELAY = (6, 1)
+
 
 @contextmanager
 def on_loopback(app: Application) -> Generator[str]:
@@ -39,6 +44,7 @@ def on_loopback(app: Application) -> Generator[str]:
     )
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
+        listener.setsockopt(*_NO_DELAY, 1)
         listener.listen(config.backlog)
         port = listener.getsockname()[1]
         thread = threading.Thread(

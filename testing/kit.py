@@ -23,6 +23,7 @@ from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
 from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
+from .request_side import REQUEST_CHECKS
 from .requests import read_again
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
@@ -192,6 +193,11 @@ def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[s
             yield "requests are pure", "the same question gives two different requests"
         if first.stream is not stream:
             yield "requests are pure", f"stream={stream} is asked for as stream={first.stream}"
+    for name, check_requests in REQUEST_CHECKS.items():
+        try:
+            yield from ((name, message) for message in check_requests(vessel))
+        except Exception as problem:  # noqa: BLE001 - a vessel may raise anything
+            yield name, f"it raises {problem!r}"
     for message in read_again(vessel):
         yield "requests can be read", message
     for status in (400, 401, 404, 429, 500, 503):

@@ -61,7 +61,7 @@ class AsyncStream(StreamState):
     async def __aenter__(self) -> Self:
         self._enter_once()
         try:
-            await self._open_once()
+            await self.open()
             if self.error is not None:
                 self._steps.extend(await self._source.read())  # what came before it
                 self._raise_if_nothing_came()
@@ -85,13 +85,30 @@ class AsyncStream(StreamState):
     async def __anext__(self) -> StreamChunk:
         while (chunk := self._take_chunk()) is None:
             if not self._opened:
-                await self._open_once()
+                await self.open()
             steps = await self._source.read()
             if not steps:
                 self._raise_at_the_end()
                 raise StopAsyncIteration
             self._steps.extend(steps)
         return chunk
+
+    async def open(self) -> None:
+        """Send the request; return when the answer has begun or has failed. Then `read`."""
+        if not self._opened:
+            self._opened = True
+            await self._source.open()
+
+    async def read(self) -> list[Step]:
+        """The frames of what arrived next; none at the end, or it raises what went wrong.
+
+        The cheapest way to read: the chunks are not added up in `completion`.
+        """
+        await self.open()
+        steps = await self._source.read()
+        if not steps:
+            self._raise_at_the_end()
+        return steps
 
     def frames(self) -> AsyncGenerator[Step]:
         """Iterate by frames in place of chunks: each with its exact bytes and its chunks.
@@ -117,7 +134,7 @@ class AsyncStream(StreamState):
         self._finalizer.detach()
 
     async def _iterate_frames(self) -> AsyncGenerator[Step]:
-        await self._open_once()
+        await self.open()
         while True:
             while (step := self._take_step()) is not None:
                 yield step
@@ -126,11 +143,6 @@ class AsyncStream(StreamState):
                 self._raise_at_the_end()
                 return
             self._steps.extend(steps)
-
-    async def _open_once(self) -> None:
-        if not self._opened:
-            self._opened = True
-            await self._source.open()
 
 
 class _Chunks:

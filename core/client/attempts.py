@@ -127,6 +127,16 @@ class Attempts:
         """The answer's headers that are kept; empty before they arrived."""
         return self.current.headers if self.current else {}
 
+    @property
+    def status(self) -> int | None:
+        """The answer's HTTP status; None before it arrived."""
+        return self.current.status if self.current else None
+
+    @property
+    def all_headers(self) -> Mapping[str, str]:
+        """All headers of the answer."""
+        return self.current.all_headers if self.current else {}
+
     def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""
         origin = self._plan.origin

@@ -56,7 +56,8 @@ class Call:
 
     cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
-    status, headers: the response's, None and empty before it; only the headers that are kept.
+    status, headers: the response's, None and empty before it; only the headers that are kept,
+    where all_headers has all of them, the secret ones too.
     outcome: None while it runs. error: why it failed, to be raised after all steps were handed out.
     may_be_retried: whether another attempt may follow, as long as no answer has begun. retry_in:
     seconds after which it follows, None if none does.
@@ -86,6 +87,7 @@ class Call:
             masker=plan.masker,
         )
         self._masker = plan.masker
+        self._reads_all = plan.request.reading != "answer"
         self._meter = Meter()
         self._next_delay = next_delay
         self._final: Metrics | None = None
@@ -98,6 +100,7 @@ class Call:
         self.enough = False
         self.status: int | None = None
         self.headers: dict[str, str] = {}
+        self.all_headers: Mapping[str, str] = {}
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
         self.may_be_retried = True
@@ -138,7 +141,7 @@ class Call:
 
     def respond(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's status and headers have arrived. Raises RecordingError."""
-        self.status = status
+        self.status, self.all_headers = status, headers
         self._exchange.respond(status, headers.get("content-type", ""))
         self.headers = {
             name: self._masker.text(value) for name, value in kept_headers(headers).items()
@@ -183,7 +186,9 @@ class Call:
                 return steps
         progress = exchange.progress
         self.deadlines.data(arrived, progress, counted=self._meter.usage is not None)
-        self.enough = exchange.error is not None or (progress is _TERMINATED and not self.drains)
+        self.enough = not self._reads_all and (
+            exchange.error is not None or (progress is _TERMINATED and not self.drains)
+        )
         return steps
 
     def finish(self, failure: VesselogError | None = None) -> list[Step]:
@@ -197,7 +202,7 @@ class Call:
         exchange = self._exchange
         with self._lock as t:
             since = t - self._started
-            steps = list(exchange.finish(since / 1e6))
+            steps = list(exchange.finish(since / 1e6, whole=failure is None))
             if steps:
                 self._writer.frames(steps, t)
                 self._meter.add(steps, since)

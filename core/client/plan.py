@@ -148,6 +148,7 @@ class Planner:
                 "body": request.body,
                 "stream": request.stream,
                 **({"split_think": request.split_think} if request.split_think else {}),
+                **({"reading": request.reading} if request.reading != "answer" else {}),
             },
         )
 

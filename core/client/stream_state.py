@@ -66,6 +66,19 @@ class StreamState(Unpicklable):
         return self._facts.headers
 
     @property
+    def all_headers(self) -> Mapping[str, str]:
+        """All headers of a live answer, an httpx.Headers. They are not recorded.
+
+        Empty before they arrived, and for a recorded answer.
+        """
+        return self._facts.all_headers
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status of a live answer; None before it arrived."""
+        return self._facts.status
+
+    @property
     def request_id(self) -> str | None:
         """The server's id for the request, to quote to its support; None if it sent none."""
         return request_id_of(self._facts.headers)

@@ -39,6 +39,8 @@ class RecordedFacts:
     metrics: Metrics | None = None
     vessel: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    all_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    status: int | None = None
     natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
     outcome: Outcome | None = None
     error: VesselogError | None = None

@@ -18,7 +18,7 @@ from vesselog.core.exchange import Exchange
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.request import ChatRequest
-from vesselog.core.vessel import Decoder, Progress, Vessel, WireRequest
+from vesselog.core.vessel import Decoder, Progress, Reading, Vessel, WireRequest
 from vesselog.vessels import Ollama, OpenAI
 
 STOP = delta("stop")
@@ -358,3 +358,54 @@ def test_a_large_frame_is_decoded_with_the_garbage_collector_off(
     assert after is collects
     if len(seen) > 1:
         assert seen[1] is collects  # the second frame is small
+
+
+def passed(reading: Reading, *pieces: bytes, kind: str = "", whole: bool = True) -> Exchange:
+    """An exchange that was given these reads; every byte of them is in a frame."""
+    request = WireRequest("http://h/v1/chat/completions", body={"n": 1}, reading=reading)
+    exchange = Exchange(OpenAI(), request, max_frame_bytes=200)
+    exchange.respond(200, kind)
+    steps = [step for piece in pieces for step in exchange.take(piece)]
+    steps += exchange.finish(whole=whole)
+    assert b"".join(step.frame.raw for step in steps) == b"".join(pieces)
+    return exchange
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"error": {"message": "no"}}\n\ndata: 1\n\n: more\n\ndata: [DONE]\n\n',
+        b'data: {"choices": [\n\ndata: 1\n\n',
+        b'data: "' + b"x" * 300 + b'"\n\ndata: 1\n\n',
+        b"data: [DO",
+    ],
+    ids=["error in band", "broken frame", "too large", "half a frame"],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_all_of_a_body_is_read_behind_an_error(body: bytes, size: int) -> None:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    exchange = passed("all", *pieces)
+    assert exchange.error is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "frames"),
+    [("text/event-stream", 2), ("application/x-ndjson", 4), ("audio/mpeg", 1)],
+)
+def test_frames_alone_need_no_dialect(kind: str, frames: int) -> None:
+    request = WireRequest("http://h/other", reading="frames")
+    exchange = Exchange(OpenAI(), request)
+    exchange.respond(200, kind)
+    steps = exchange.take(b"data: 1\n\ndata: 2\n\n")
+    assert len(steps) == frames
+    assert not any(step.chunks for step in steps)
+    assert exchange.progress is Progress.OPEN
+    assert list(exchange.finish()) == []
+    assert exchange.error is None
+    assert exchange.progress is Progress.TERMINATED
+
+
+def test_a_body_that_broke_off_is_not_complete_where_nothing_is_decoded() -> None:
+    assert passed("frames", b"\xff" * 9, kind="audio/mpeg", whole=False).error is not None
+    assert passed("frames", b"\xff" * 9, kind="audio/mpeg").error is None
+    assert passed("frames").error is None

@@ -44,6 +44,10 @@ NDJSON_BODIES = {
 }
 
 
+# Pieces are what each read gave.
+FRAMES = [framing for framing in Framing if framing is not Framing.PIECES]
+
+
 def split(framing: Framing, *pieces: bytes, limit: int = 1 << 20) -> tuple[list[bytes], bytes]:
     splitter = Splitter(framing, limit)
     frames = []
@@ -107,7 +111,20 @@ def test_a_read_gives_the_frames_that_it_completes() -> None:
     assert splitter.split(b"\n") == [b"3\n"]
 
 
-@pytest.mark.parametrize("framing", Framing)
+def test_pieces_are_what_each_read_gave() -> None:
+    assert split(Framing.PIECES, b"a\n\n", b"\xff", b"b") == ([b"a\n\n", b"\xff", b"b"], b"")
+
+
+def test_behind_a_frame_that_is_too_large_nothing_is_lost() -> None:
+    splitter = Splitter(Framing.NDJSON, 4)
+    assert splitter.split(b"1\n" + b"x" * 5) == [b"1\n"]
+    assert splitter.error is not None
+    assert splitter.rest() == b"x" * 5
+    assert splitter.split(b"2\n3") == []
+    assert splitter.rest() == b"2\n3"
+
+
+@pytest.mark.parametrize("framing", FRAMES)
 @pytest.mark.parametrize("pieces", [1, 7, 200])
 def test_a_frame_is_bounded(framing: Framing, pieces: int) -> None:
     splitter = Splitter(framing, max_frame_bytes=100)
@@ -191,7 +208,7 @@ def test_any_body_is_cut_the_same_however_it_is_read(body: bytes, data: st.DataO
     """Frames joined are the body; where the reads end makes no difference."""
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))
     pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-    for framing in Framing:
+    for framing in FRAMES:
         whole = split(framing, body)
         assert b"".join(whole[0]) + whole[1] == body
         assert split(framing, *pieces) == whole
@@ -200,5 +217,5 @@ def test_any_body_is_cut_the_same_however_it_is_read(body: bytes, data: st.DataO
 @given(st.binary(max_size=60), st.integers(1, 7))
 def test_any_bytes_are_cut_the_same_however_they_are_read(body: bytes, size: int) -> None:
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    for framing in Framing:
+    for framing in FRAMES:
         assert split(framing, *pieces) == split(framing, body)

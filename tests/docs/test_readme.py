@@ -37,8 +37,8 @@ from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
 
 LANGUAGES = {"console", "js", "python", "sh", "sql"}
-# Other tests run their code: test_writing_a_vessel.py and test_repairs.py.
-ELSEWHERE = [ROOT / "docs/writing-a-vessel.md", ROOT / "docs/repairs.md"]
+# Other tests run their code: test_writing_a_vessel.py, test_repairs.py and test_testing.py.
+ELSEWHERE = [ROOT / f"docs/{page}.md" for page in ("writing-a-vessel", "repairs", "testing")]
 HERE = [page for page in PAGES if page not in ELSEWHERE]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"

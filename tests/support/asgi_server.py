@@ -22,6 +22,8 @@ def served_by_uvicorn(app: Any, **settings: Any) -> Iterator[httpx.Client]:
     config = uvicorn.Config(app, lifespan="on", ws="none", log_config=None, **settings)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # asyncio turns it on only for sockets that it makes itself; accepted ones inherit it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -32,6 +32,7 @@ EXTRAS = {
 MADE_OF_EXTRAS = {
     ROOT / "core/http/fast_transport.py",
     ROOT / "server/event_stream.py",
+    ROOT / "server/gateway/gateway.py",
     ROOT / "server/session_routes.py",
 }
 

@@ -1,0 +1,206 @@
+"""The gateway: programs in any language speak to it as to their model server.
+
+Every answer is recorded before it is passed on. It is an ASGI application; Starlette routes what is
+the gateway's own (`/sessions`), and everything else goes to an upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from ...core.client.async_client import AsyncClient
+from ...core.client.async_stream import AsyncStream
+from ...core.clock import SYSTEM_CLOCK, timestamp
+from ...core.errors import ClientStateError, ConfigurationError, VesselogError
+from ...core.jsontext import dumps
+from ...core.settings import Timeouts
+from ...core.vessel import Vessel
+from ..asgi import Application, Receive, Scope, Send
+from ..protocols.problem import STOPPING, Problem
+from ..session_routes import sessions_app
+from .headers import request_headers
+from .passing import Passing
+from .problems import explained_problem, invalid, problem_response
+from .request import Asked, read_asked
+from .sessions import meta_of, session_rule
+from .upstreams import Upstreams
+
+__all__ = ["Gateway"]
+
+# An upstream that keeps its connection open behind the terminator of its dialect is read on for so
+# many seconds: what follows belongs to the answer's exact bytes.
+_DRAIN = 2.0
+
+
+class Gateway:
+    """Passes requests to model servers, and what they answer back, recorded.
+
+    client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
+    programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
+    which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
+    names one in `x-vesselog-session`. timeouts: of the calls. Raises ConfigurationError.
+
+    `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
+    `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
+    an error of their dialect, and the client is closed.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        upstreams: Mapping[str, Vessel],
+        *,
+        session_from: str | None = None,
+        timeouts: Timeouts | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        given = os.environ if environment is None else environment
+        self._client = client
+        self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
+        self._session_of = session_rule(session_from)
+        self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
+        self._running: dict[Passing, Mapping[str, Any]] = {}
+        self._stopping = False
+        sessions = sessions_app(client, authorize=lambda *_: True)
+        self._app = Starlette(
+            routes=[
+                Route("/sessions", self._list),
+                Route("/sessions/", self._list),
+                Mount("/sessions", sessions),
+                Route("/{path:path}", _Anything(self._answer)),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    def running(self) -> list[dict[str, Any]]:
+        """The calls that run now: session, call, upstream, method, path, model, and since when."""
+        return [
+            {"session": each.stream.session, "call": each.stream.call, **told}
+            for each, told in self._running.items()
+        ]
+
+    async def stop(self, within: float = 5.0) -> None:
+        """End what runs, each with an error of its dialect; wait so many seconds for slow clients.
+
+        Requests that come later are refused with status 503.
+        """
+        self._stopping = True
+        running = tuple(self._running)
+        for each in running:
+            await each.leave(STOPPING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await asyncio.gather(*(each.over.wait() for each in running))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content = await _whole_body(receive)
+        if content is None:
+            return
+        headers = request_headers(scope["headers"])
+        asked = read_asked(self._upstreams, scope, headers, content)
+        if self._stopping:
+            await _refuse(asked, STOPPING, send)
+            return
+        try:
+            stream = self._send(asked)
+        except VesselogError as error:
+            await _refuse(asked, _problem_before(error), send)
+            return
+        passing = Passing(stream, asked.route.dialect, send)
+        self._running[passing] = _told(asked)
+        watching = asyncio.create_task(_leave_with_client(receive, passing))
+        try:
+            await passing.run(
+                at_once=asked.streams or not asked.decoded, head=asked.method == "HEAD"
+            )
+        finally:
+            watching.cancel()
+            del self._running[passing]
+            await passing.close()
+
+    def _send(self, asked: Asked) -> AsyncStream:
+        return self._client.send(
+            asked.choice.upstream.name,
+            asked.passed_on(),
+            session=self._session_of(asked.headers, asked.body or {}),
+            meta=meta_of(asked.headers),
+            timeouts=self._timeouts,
+        )
+
+    async def _list(self, _: Request) -> Response:
+        headers = {"cache-control": "no-store"}
+        return Response(dumps(self.running()), headers=headers, media_type="application/json")
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
+        yield
+        await self.stop()
+        await self._client.aclose()
+
+
+class _Anything:
+    """A route that is an ASGI application itself, for every method."""
+
+    def __init__(self, answer: Application) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, send)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """The request's body; None if the client left before its end."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _leave_with_client(receive: Receive, passing: Passing) -> None:
+    """A server tells only who asks that the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await passing.leave()
+
+
+async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:
+    headers, body = problem_response(asked.route.dialect, problem)
+    told = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": told})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _problem_before(error: VesselogError) -> Problem:
+    """What is told where nothing was sent to the upstream."""
+    if isinstance(error, ClientStateError):
+        return STOPPING
+    if isinstance(error, ConfigurationError) and error.setting in {"headers", "meta"}:
+        return invalid(error.message)
+    return explained_problem(error, session=None, call=None)
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    return {
+        "upstream": asked.choice.upstream.name,
+        "method": asked.method,
+        "path": asked.path,
+        "model": (asked.body or {}).get("model"),
+        "since": timestamp(SYSTEM_CLOCK.wall()),
+    }

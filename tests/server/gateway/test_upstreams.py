@@ -1,0 +1,155 @@
+"""Which upstream a request goes to, and at which URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vesselog import ConfigurationError
+from vesselog.server.gateway.request import Asked, read_asked
+from vesselog.server.gateway.upstreams import Upstream, Upstreams
+from vesselog.vessels import Anthropic, Azure, Gemini, Groq, Ollama, OpenAI, Vessel
+
+H = "http://h"
+ALL = {
+    "local": Ollama(base_url=H),
+    "cloud": OpenAI(base_url=f"{H}/v1"),
+    "groq": Groq(base_url=f"{H}/openai/v1"),
+    "claude": Anthropic(base_url=H),
+    "google": Gemini(base_url=H),
+}
+
+
+def asked(path: str, model: str = "m", vessels: dict[str, Vessel] = ALL, **headers: str) -> Asked:
+    raw, _, query = path.partition("?")
+    scope: dict[str, Any] = {
+        "method": "POST",
+        "raw_path": raw.encode(),
+        "query_string": query.encode(),
+    }
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_asked(Upstreams(vessels), scope, named, b'{"model": "%b"}' % model.encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "upstream", "url"),
+    [
+        ("/v1/chat/completions", "m", "cloud", "/v1/chat/completions"),
+        ("/chat/completions", "m", "cloud", "/v1/chat/completions"),
+        ("/v1/responses", "m", "cloud", "/v1/responses"),
+        ("/v1/embeddings", "m", "cloud", "/v1/embeddings"),
+        ("/v1/models/m", "m", "cloud", "/v1/models/m"),
+        ("/health", "m", "local", "/health"),
+        ("/api/chat", "m", "local", "/api/chat"),
+        ("/api/pull", "m", "local", "/api/pull"),
+        ("/v1/messages?beta=true", "m", "claude", "/v1/messages?beta=true"),
+        ("/v1/messages/count_tokens", "m", "claude", "/v1/messages/count_tokens"),
+        (
+            "/v1beta/models/m:streamGenerateContent?alt=sse",
+            "m",
+            "google",
+            "/v1beta/models/m:streamGenerateContent?alt=sse",
+        ),
+        ("/v1alpha/models/m:generateContent", "m", "google", "/v1alpha/models/m:generateContent"),
+        ("/v1beta/models", "m", "google", "/v1beta/models"),
+        # named by the path
+        ("/groq/v1/chat/completions", "m", "groq", "/openai/v1/chat/completions"),
+        ("/groq/chat/completions", "local/m", "groq", "/openai/v1/chat/completions"),
+        ("/groq/v1/audio/speech", "m", "groq", "/openai/v1/audio/speech"),
+        ("/local/v1/models", "m", "local", "/v1/models"),
+        ("/cloud/health", "m", "cloud", "/health"),
+        ("/cloud", "m", "cloud", "/"),
+        # named by the model
+        ("/v1/chat/completions", "groq/a/b", "groq", "/openai/v1/chat/completions"),
+        ("/v1/chat/completions", "other/b", "cloud", "/v1/chat/completions"),
+    ],
+)
+def test_a_request_goes_to(path: str, model: str, upstream: str, url: str) -> None:
+    request = asked(path, model)
+    assert request.choice.upstream.name == upstream
+    assert request.passed_on().url == H + url
+
+
+def test_without_an_upstream_of_the_dialect_the_first_is_taken() -> None:
+    assert asked("/v1/messages", vessels={"a": Ollama(), "b": OpenAI()}).choice.upstream.name == "a"
+
+
+def test_a_named_model_is_cut_from_the_exact_bytes() -> None:
+    content = b'{ "x": {"model": "groq/a"}, "model" : "groq/a/b",\n"y":1.50}'
+    scope = {"method": "POST", "raw_path": b"/v1/chat/completions", "query_string": b""}
+    request = read_asked(Upstreams(ALL), scope, {}, content)
+    assert request.content == content.replace(b'"groq/a/b"', b'"a/b"')
+    assert request.passed_on().model == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "version", "url"),
+    [
+        (f"{H}", None, "/openai/v1/chat/completions"),
+        (f"{H}", "2024-10-21", "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"),
+        (f"{H}/openai/deployments/d", "2024-10-21", None),
+    ],
+)
+def test_azure_has_the_deployment_in_its_path(
+    base_url: str, version: str | None, url: str | None
+) -> None:
+    azure = Azure(base_url=base_url, api_version=version)
+    expected = url or "/openai/deployments/d/chat/completions?api-version=2024-10-21"
+    assert asked("/v1/chat/completions", "gpt", {"az": azure}).passed_on().url == H + expected
+
+
+KEYS = {
+    "authorization": "Bearer sk-of-the-client",
+    "x_api_key": "sk-of-the-client",
+    "x_goog_api_key": "sk-of-the-client",
+    "api_key": "sk-of-the-client",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "passes"),
+    [
+        ("/v1/chat/completions?key=sk-of-the-client", "m", True),
+        ("/groq/v1/chat/completions?key=sk-of-the-client", "m", True),
+        ("/health?key=sk-of-the-client", "m", False),  # whose dialect is not known
+        ("/local/health?key=sk-of-the-client", "m", True),
+        # The client chose the gateway's address and its key, not this upstream.
+        ("/v1/chat/completions?key=sk-of-the-client", "groq/m", False),
+        ("/local/v1/models?key=sk-of-the-client", "m", True),
+        # Another dialect: the key is another provider's.
+        ("/local/v1/chat/completions?key=sk-of-the-client", "m", False),
+    ],
+)
+def test_a_key_goes_only_to_the_upstream_that_it_is_meant_for(
+    path: str, model: str, *, passes: bool
+) -> None:
+    request = asked(path, model, **KEYS).passed_on()
+    told = str([*request.headers.values(), request.url])
+    assert ("sk-of-the-client" in told) == passes
+
+
+def test_an_only_upstream_gets_the_key_of_any_route_but_another_dialects() -> None:
+    only = {"up": OpenAI(base_url=f"{H}/v1")}
+    for path, passes in {"/v2/chat": True, "/v1/files": True, "/v1/messages": False}.items():
+        assert (
+            "authorization" in asked(path, "m", only, authorization="Bearer k").passed_on().headers
+        ) == passes
+
+
+def test_an_upstream_with_its_own_key_gets_no_other() -> None:
+    keyed = {"up": OpenAI(base_url=f"{H}/v1", api_key="sk-of-the-upstream")}
+    request = asked("/v1/chat/completions?key=sk-of-the-client&a=b", "m", keyed, **KEYS).passed_on()
+    assert request.url == f"{H}/v1/chat/completions?a=b"
+    assert request.headers == {}
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "v1", "api", "sessions", "ä", "v1beta"])
+def test_a_name_that_cannot_stand_in_a_path_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="upstream"):
+        Upstream(name, Ollama())
+
+
+def test_a_gateway_needs_an_upstream() -> None:
+    with pytest.raises(ConfigurationError, match="needs an upstream"):
+        Upstreams({})
