@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import sleep
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import cast
@@ -57,5 +57,5 @@ class Paced:
                 if first is None:
                     first = chunk.t
                 if (wait := pace.wait((chunk.t - first) * 1e6)) > 0:
-                    await asyncio.sleep(wait)
+                    await sleep(wait)
                 yield chunk

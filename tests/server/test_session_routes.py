@@ -193,9 +193,39 @@ def test_the_conversation_and_the_list(tmp_path: Path) -> None:
             {**client.get("/sessions/s/messages").json()[1], "content": "".join(TEXTS)},
         ]
         (listed,) = client.get("/sessions/").json()
+        (told,) = client.get("/sessions/s/calls").json()
+    assert (told["question"], told["answer"]["text"]) == (
+        [{"role": "user", "content": "hi"}],
+        "".join(TEXTS),
+    )
     assert listed["session"] == "s"
+    assert listed["title"] is None
     assert listed["outcomes"] == ["complete"]
     assert "path" not in listed
+
+
+def test_the_list_has_titles_and_nothing_else_of_meta(tmp_path: Path) -> None:
+    meta = {"title": "Hello", "tenant": "t-7"}
+    session = Session.open(tmp_path, "s", meta=meta)
+    session.begin(request()).end("complete")
+    session.close()
+    with backend(tmp_path) as client:
+        (listed,) = client.get("/sessions/").json()
+    assert listed["title"] == "Hello"
+    assert "t-7" not in json.dumps(listed)
+
+
+def test_an_answer_is_sent_at_its_pace_in_every_protocol_and_may_be_taken_up(
+    tmp_path: Path,
+) -> None:
+    record(tmp_path, "s", TEXTS)
+    with backend(tmp_path) as client:
+        whole = client.get("/sessions/s?after=-1&call=1&speed=1")
+        assert whole.text == client.get("/sessions/s?after=-1").text
+        rest = client.get("/sessions/s?speed=1.5", headers={"last-event-id": "s:1:2"})
+        assert text_of(events_of(rest.text)) == "".join(TEXTS[3:])
+        parts = client.get("/sessions/s?after=2&speed=1&protocol=ai-sdk").text
+        assert parts == client.get("/sessions/s?after=-1&protocol=ai-sdk").text
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -213,7 +243,7 @@ def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: boo
 
     with backend(tmp_path, authorize=later if asynchronous else verdict) as client:
         client.headers["x-user"] = "mine"
-        for route in ("/sessions/{}?after=-1", "/sessions/{}/messages"):
+        for route in ("/sessions/{}?after=-1", "/sessions/{}/messages", "/sessions/{}/calls"):
             assert client.get(route.format("mine")).status_code == 200
             refused = client.get(route.format("theirs"))
             missing = client.get(route.format("nothing"))
@@ -229,6 +259,8 @@ def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: boo
     [
         ("/sessions/s?after=x", None, 400),
         ("/sessions/s?call=0", None, 400),
+        ("/sessions/s?after=-1&speed=-1", None, 400),
+        ("/sessions/s?after=-1&speed=fast", None, 400),
         ("/sessions/s?call=9", None, 404),
         ("/sessions/s?protocol=grpc", None, 400),
         ("/sessions/s", "other:1:0", 400),

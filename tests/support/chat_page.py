@@ -18,20 +18,16 @@ __all__ = ["served_by_command"]
 
 @contextmanager
 def served_by_command(
-    folder: Path,
-    port: int = 0,
-    *arguments: str,
-    app: str = "app:app",
-    app_dir: Path | None = None,
-    **variables: str,
+    folder: Path, *arguments: str, example: str = "fastapi_chat", port: int = 0, **variables: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run uvicorn in `folder`; gives the process and its URL. It is killed at the end."""
-    where = ROOT / "examples" / "fastapi_chat" if app_dir is None else app_dir
-    command = ["uvicorn", "--app-dir", str(where), app, "--port", str(port), *arguments]
+    where = ROOT / "examples" / example
+    command = ["uvicorn", "--app-dir", str(where), "app:app", "--port", str(port), *arguments]
     with subprocess.Popen(
         [sys.executable, "-P", "-m", *command],
         cwd=folder,
         env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

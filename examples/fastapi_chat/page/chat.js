@@ -10,6 +10,7 @@ const others = new BroadcastChannel("chat"); // the other tabs of this browser
 let session = null; // the open conversation; null: a new one
 let reading = null; // while an answer is read: its AbortController
 let replaying = false; // whether that is an old one
+let doubtful = null; // a question that may not have arrived
 
 const json = { "content-type": "application/json" };
 const get = async (url, options) => (await request(url, { cache: "no-store", ...options })).json();
@@ -84,17 +85,13 @@ async function ask(message) {
     });
   } catch (error) {
     if (error instanceof Refused) view.finish({ error });
-    else if (asked === session) await openAgain(message);
+    else {
+      view.finish({ error: { message: "The connection failed." } });
+      doubtful = message;
+      if (asked === session) await open(session); // does the server have the question?
+    }
   }
   refreshList();
-}
-
-/** The connection failed: show what the server has of the conversation. */
-async function openAgain(message) {
-  say("The connection failed.");
-  await open(session);
-  const questions = log.querySelectorAll(".question");
-  if (questions[questions.length - 1]?.textContent !== message) input.value ||= message;
 }
 
 // Conversations
@@ -119,6 +116,10 @@ async function open(name) {
       answer.view.finish(call);
     }
   }
+  if (doubtful !== null && log.querySelector("p:last-of-type")?.textContent !== doubtful) {
+    input.value ||= doubtful;
+  }
+  doubtful = null;
   markOpen();
   scrollTo(0, document.body.scrollHeight);
   if (running) await running.resume();

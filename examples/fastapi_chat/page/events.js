@@ -16,12 +16,32 @@ export async function request(url, options) {
   throw new Refused(response.status, body.error?.message ?? `The server refused (${response.status}).`);
 }
 
+// The server sends a heartbeat after 15 seconds of silence: after so many milliseconds without one
+// the connection is gone, even if nothing has told the browser so.
+const SILENCE = 40_000;
+
+/** The next piece. Throws TypeError, as fetch does, if the browser goes offline meanwhile. */
+async function read(reader) {
+  const over = new AbortController();
+  const lost = new Promise((_, reject) => {
+    const lose = () => reject(new TypeError("the connection is lost"));
+    const timer = setTimeout(lose, SILENCE);
+    addEventListener("offline", lose, { signal: over.signal });
+    over.signal.addEventListener("abort", () => clearTimeout(timer));
+  });
+  try {
+    return await Promise.race([reader.read(), lost]);
+  } finally {
+    over.abort();
+  }
+}
+
 /** The server-sent events of a response, as {id, name, data}. */
 async function* eventsOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   try {
-    for (let piece; !(piece = await reader.read()).done; ) {
+    for (let piece; !(piece = await read(reader)).done; ) {
       const blocks = (buffer + piece.value).split("\n\n");
       buffer = blocks.pop();
       for (const block of blocks) {
