@@ -10,6 +10,7 @@ CHAT_MODEL       the model, as vessel/model (default: ollama/qwen3:1.7b). The ve
                  server's address and key from variables such as OLLAMA_HOST and OPENAI_API_KEY.
 CHAT_ORIGINS     the origins that may call from a browser, separated by spaces (default: none)
 CHAT_RECORDINGS  the folder for the recordings (default: recordings)
+CHAT_PAGE        the folder of another page to serve, such as examples/react_chat/dist
 
 A conversation is one recording. Its name begins with the user, so `authorize` needs no database.
 """
@@ -25,20 +26,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypedDict
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 import vesselog
 from vesselog.server import EventStream, sessions_app
+from vesselog.server.protocols import ProtocolName
 
 MODEL = os.environ.get("CHAT_MODEL", "ollama/qwen3:1.7b")
 ORIGINS = os.environ.get("CHAT_ORIGINS", "").split()
 RECORDINGS = os.environ.get("CHAT_RECORDINGS", "recordings")
-PAGE = Path(__file__).parent / "page"
-USER = "chat_user"  # the cookie
+PAGE = os.environ.get("CHAT_PAGE", Path(__file__).parent / "page")
+USER = "chat_user"  # the cookie with which a visitor is known
 
 
 class Question(BaseModel):
@@ -59,7 +60,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
     """Open one client, with one connection pool, for the whole process."""
     async with vesselog.AsyncClient(recordings=RECORDINGS) as client:
         app.mount("/sessions", sessions_app(client, authorize=authorize))
-        app.mount("/", StaticFiles(directory=PAGE))
+        app.mount("/", StaticFiles(directory=PAGE, html=True))
         yield {"client": client}
 
 
@@ -69,49 +70,41 @@ app.add_middleware(
 )
 
 
-def prefix_of(request: Request) -> str | None:
-    """How the names of this user's sessions begin. Use your own login in place of the cookie."""
-    secret = request.cookies.get(USER)
-    return secret and f"{hashlib.sha256(secret.encode()).hexdigest()[:32]}-"
+def prefix_of(secret: str) -> str:
+    """How the names of this user's sessions begin."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:32] + "-"
 
 
 def authorize(request: Request, session: str) -> bool:
-    """Whether the user of this request may use this session."""
-    prefix = prefix_of(request)
-    return prefix is not None and session.startswith(prefix)
-
-
-@app.get("/")
-async def page(request: Request) -> FileResponse:
-    """The page, with a cookie for a new visitor."""
-    response = FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})
-    if USER not in request.cookies:
-        secure = request.url.scheme == "https"
-        secret, year = secrets.token_urlsafe(32), 365 * 86_400
-        response.set_cookie(
-            USER, secret, max_age=year, httponly=True, secure=secure, samesite="strict"
-        )
-    return response
+    """Whether the user of this request may use this session. Use your own login here."""
+    secret = request.cookies.get(USER)
+    return bool(secret) and session.startswith(prefix_of(secret))
 
 
 @app.post("/conversations", status_code=201)
-async def begin(request: Request) -> dict[str, str]:
-    """Name a new conversation. Nothing is stored before its first question."""
-    prefix = prefix_of(request)
-    if prefix is None:
-        raise HTTPException(401, "no user")
-    return {"session": prefix + secrets.token_hex(16)}
+async def begin(request: Request, response: Response) -> dict[str, str]:
+    """Name a new conversation, and a new visitor. Nothing is stored before the first question."""
+    secret = request.cookies.get(USER)
+    if not secret:
+        secret, year = secrets.token_urlsafe(32), 365 * 86_400
+        secure = request.url.scheme == "https"
+        response.set_cookie(
+            USER, secret, max_age=year, httponly=True, secure=secure, samesite="strict"
+        )
+    return {"session": prefix_of(secret) + secrets.token_hex(16)}
 
 
 @app.post("/chat")
-async def chat(question: Question, request: Request) -> EventStream:
-    """Answer one question, in a conversation or without one.
+async def chat(
+    question: Question, request: Request, protocol: ProtocolName = "vesselog"
+) -> EventStream:
+    """Answer one question, in a conversation or without one. protocol: how the answer is sent.
 
     In a conversation the answer goes on if the browser leaves; else generation is cancelled.
     """
     client: vesselog.AsyncClient = request.state.client
     if question.session is None:
-        return EventStream(client.stream(MODEL, question.message))
+        return EventStream(client.stream(MODEL, question.message), protocol)
     if not authorize(request, question.session):
         raise HTTPException(404, "no such conversation")
     said = await asyncio.to_thread(history, client, question.session)
@@ -121,7 +114,7 @@ async def chat(question: Question, request: Request) -> EventStream:
         session=question.session,
         meta={"title": question.message[:80]},
     )
-    return EventStream(stream, on_disconnect="detach")
+    return EventStream(stream, protocol, on_disconnect="detach")
 
 
 def history(client: vesselog.AsyncClient, session: str) -> list[vesselog.Message]:

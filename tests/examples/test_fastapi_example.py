@@ -255,7 +255,6 @@ def test_the_documented_command_serves_it(tmp_path: Path) -> None:
 def begin(client: httpx.Client) -> str:
     """A new conversation of a new visitor."""
     client.cookies.clear()
-    assert client.get("/").headers["content-type"].startswith("text/html")
     return str(client.post("/conversations").json()["session"])
 
 
@@ -313,9 +312,23 @@ def test_a_conversation_is_its_own_users(backend: Backend) -> None:
         for path in ("", "?after=-1", "/calls", "/messages"):
             assert client.get(f"/sessions/{session}{path}").status_code == 404
         client.cookies.clear()
-        assert client.post("/conversations").status_code == 401
         assert client.post("/chat", json=asked).status_code == 404
     assert len(model.requests) == 1
+
+
+def test_a_visitor_gets_one_cookie_that_scripts_and_other_sites_cannot_use(
+    backend: Backend,
+) -> None:
+    with LoopbackServer([answer("Ahoy")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        first = client.post("/conversations")
+        second = client.post("/conversations")
+    cookie = first.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "set-cookie" not in second.headers
+    names = [response.json()["session"].partition("-") for response in (first, second)]
+    assert names[0][0] == names[1][0]
+    assert names[0][2] != names[1][2]
 
 
 @pytest.mark.parametrize("session", ["", "x", "../../x", "0" * 65])
@@ -331,11 +344,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_makes_no_html_of_text(backend
         assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", source)
         assert "https://" not in source, name
     with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
-        page = client.get("/")
-        cookie = page.headers["set-cookie"].lower()
-        assert "httponly" in cookie
-        assert "samesite=strict" in cookie
-        assert "default-src 'self'" in page.text
+        assert "default-src 'self'" in client.get("/").text
         for name in sources.keys() - {"index.html"}:
             assert client.get(f"/{name}").text == sources[name]
 

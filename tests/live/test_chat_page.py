@@ -1,15 +1,12 @@
 """The page of examples/fastapi_chat in a headless Chromium, with scripted models.
 
-Needs Debian's `chromium`, or what `VESSELOG_CHROMIUM` names, and Playwright for Python, which
-drives it. `VESSELOG_SCREENSHOTS` may name a folder for pictures of the page.
+What it needs is in tests/support/chromium.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,64 +16,18 @@ from typing import Any
 import pytest
 
 from chat_page import served_by_command
+from chromium import DESKTOP, PHONE, Visitor, picture
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
 
 pytestmark = pytest.mark.live
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-DESKTOP = {"viewport": {"width": 1200, "height": 800}}
-PHONE = {
-    "viewport": {"width": 390, "height": 844},
-    "device_scale_factor": 2,
-    "is_mobile": True,
-    "has_touch": True,
-    "color_scheme": "dark",
-}
 TOLD = "The old vessel left the harbour at dawn with salt and rope"
 WORDS = [f"{word} " for word in TOLD.split(" ")]
 STORY = "".join(WORDS)
 CUT = 6  # after so many words a model waits for the test
 
 Script = Callable[[Conversation], None]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = os.environ.get("VESSELOG_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium: the chat page is not tested")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="pip install playwright: the chat page is not tested"
-    )
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """A browser of its own, with a page that must not log errors."""
-
-    def __init__(self, browser: Any, url: str, settings: dict[str, Any]) -> None:
-        self.context = browser.new_context(**settings)
-        self.context.set_default_timeout(PATIENCE * 1000)
-        self.errors: list[str] = []
-        self.context.on("weberror", lambda error: self.errors.append(str(error.error)))
-        self.url = url
-        self.page = self.tab(url)
-
-    def tab(self, url: str) -> Any:
-        page = self.context.new_page()
-        page.goto(url)
-        return page
-
-    def ask(self, message: str) -> None:
-        self.page.fill("#message", message)
-        self.page.click("#send")
 
 
 @contextmanager
@@ -108,11 +59,6 @@ def says(page: Any, text: str, place: int = 0) -> None:
 def ends(page: Any, outcome: str, place: int = 0) -> None:
     """Wait until an answer has ended like that."""
     page.wait_for_selector(f"article >> nth={place} >> xpath=self::*[@data-outcome='{outcome}']")
-
-
-def picture(page: Any, name: str) -> None:
-    if folder := os.environ.get("VESSELOG_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png")
 
 
 def in_two_halves(go_on: threading.Event) -> Script:
@@ -285,12 +231,12 @@ def test_an_error_is_told_and_one_may_ask_again(
 
     with visiting(browser, tmp_path, script) as (visitor, _):
         visitor.ask("Tell")
-        visitor.page.wait_for_selector("footer:has-text('The model failed.')")
+        visitor.page.wait_for_selector("footer:has-text('The model failed')")
         says(visitor.page, HALF if begun else "")
         assert "host-3" not in visitor.page.content()
         picture(visitor.page, f"desktop-error-{begun}")
         visitor.page.reload()
-        visitor.page.wait_for_selector("footer:has-text('The model failed.')")
+        visitor.page.wait_for_selector("footer:has-text('The model failed')")
         visitor.page.click("text=Ask again")
         ends(visitor.page, "complete", 1)
         says(visitor.page, STORY, 1)

@@ -1,46 +1,62 @@
-"""The chat example as a process of its own, and a model that tells its story as a test says."""
+"""The chat example, served by uvicorn in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pages import ROOT
 from patience import PATIENCE
 
-__all__ = ["served_by_command"]
+__all__ = ["EXAMPLE", "served_by_command"]
+
+EXAMPLE = ROOT / "examples" / "fastapi_chat"
 
 
 @contextmanager
 def served_by_command(
-    folder: Path, *arguments: str, example: str = "fastapi_chat", port: int = 0, **variables: str
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run uvicorn in `folder`; gives the process and its URL. It is killed at the end."""
-    where = ROOT / "examples" / example
-    command = ["uvicorn", "--app-dir", str(where), "app:app", "--port", str(port), *arguments]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", *command],
-        cwd=folder,
-        env={**os.environ, **variables},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    folder: Path, *arguments: str, watched: bool = False, port: int = 0, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run it in `folder`; gives the process and its URL. All its processes are killed at the end.
+
+    watched: with the routes of watched_chat.py.
+    """
+    app = ["--app-dir", str(Path(__file__).parent), "watched_chat:app"]
+    if not watched:
+        app = ["--app-dir", str(EXAMPLE), "app:app"]
+    log = folder / f"uvicorn-{len(list(folder.glob('uvicorn-*')))}.log"
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "uvicorn", *app, "--port", str(port), *arguments],
+            cwd=folder,
+            env={**os.environ, **variables, "CHAT_EXAMPLE": str(EXAMPLE)},
+            stdout=subprocess.DEVNULL,
+            stderr=written,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            assert process.stderr is not None
-            log = ""
-            for line in process.stderr:
-                log += line
-                if found := re.search(r"running on (http://[\d.:]+)", line):
-                    break
-            else:
-                raise AssertionError(log)
-            yield process, found[1]
+            yield process, _address(process, log)
         finally:
-            process.kill()
-            process.communicate(timeout=PATIENCE)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(PATIENCE)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it serves, once it does."""
+    with log.open(encoding="utf-8") as lines:
+        said = ""
+        while process.poll() is None:
+            said += lines.readline()
+            found = re.search(r"running on (http://[\d.:]+)", said)
+            if found and ("startup complete" in said):
+                return found[1]
+    raise AssertionError(log.read_text("utf-8"))

@@ -67,9 +67,9 @@ export class AnswerView {
   /** The answer has ended. error: {message} if it failed. */
   finish({ outcome, error, usage, duration = this.#seconds }) {
     const told = error?.code === "interrupted" ? SAID.interrupted : (error?.message ?? SAID[outcome]);
-    const facts = [told];
+    const facts = [told?.replace(/\.$/, "")];
     if (usage?.output_tokens) facts.push(`${usage.output_tokens} tokens`);
-    if (duration) facts.push(`${duration.toFixed(1)} s`);
+    if (duration >= 0.05) facts.push(`${duration.toFixed(1)} s`);
     this.#end(facts.filter(Boolean).join(" · "), told ? "failed" : "done");
     this.element.dataset.outcome = outcome ?? error?.code ?? "error";
     this.#parts.replay.hidden = false;
