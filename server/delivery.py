@@ -13,6 +13,7 @@ from .asgi import Send
 from .paced import Paced
 from .protocols import Problem, Protocol
 from .protocols.problem import STOPPING
+from .stop_elsewhere import stoppable
 
 __all__ = ["Delivery"]
 
@@ -62,7 +63,8 @@ class Delivery:
         try:
             if isinstance(self._source, Follow | Paced):  # an answer that has begun already
                 await self._write(b"", empty=True)
-            await self._send_chunks()
+            with stoppable(self._source):
+                await self._send_chunks()
             await self._finish(self._writer.end())
         except asyncio.CancelledError:
             with suppress(TimeoutError):

@@ -8,7 +8,6 @@ is asked for.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, cast
@@ -23,13 +22,16 @@ from ..core.errors import InvalidRequestError, RecordingError, SessionNameError,
 from ..core.follow.follow import Follow
 from ..core.jsontext import dumps
 from ..core.replay.pace import Speed, checked_speed
+from ..core.truth.file_lock import has_writer
 from ..core.truth.find_request import find_request
 from ..core.truth.recording import Recording
 from .asgi import Application
+from .event_ids import EventId, whole_number
 from .event_stream import EventStream
 from .paced import Paced
 from .protocols import ProtocolName, protocol_of
 from .session_calls import calls_in
+from .stop_elsewhere import stop_elsewhere
 
 __all__ = ["Authorize", "sessions_app"]
 
@@ -61,8 +63,8 @@ def sessions_app(
     `GET /` lists the sessions, each with the `title` that its `meta` has,
     `GET /{session}/messages` gives the conversation as messages that can be sent again,
     `GET /{session}/calls` gives each question with its answer and how that ended, and
-    `POST /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are
-    none, or another process writes them.
+    `POST /{session}/stop` cancels the answers of a session: 204, or 409 if none is running. Of
+    those that another process of this machine writes it stops what an EventStream sends.
 
     authorize: called for every session before anything of it is read. What it refuses is answered
     as if it did not exist, by 404. Raises ConfigurationError.
@@ -141,10 +143,13 @@ class _Sessions:
         return _said(await asyncio.to_thread(calls_in, recording))
 
     async def stop(self, _: Request, recording: Recording) -> Response:
-        """Cancel what runs here."""
-        if self._client.stop(recording.session):
+        """Cancel what runs."""
+        name, path = recording.path.stem, recording.path
+        if self._client.stop(name):
             return Response(status_code=204)
-        return _refused(409, "not_running_here")
+        if await asyncio.to_thread(has_writer, path) and await stop_elsewhere(path):
+            return Response(status_code=204)
+        return _refused(409, "not_running")
 
     async def list(self, request: Request) -> Response:
         """The sessions that the sender may use."""
@@ -177,22 +182,15 @@ def _position(request: Request, session: str) -> tuple[int | None, int | None] |
     """
     last = request.headers.get("last-event-id")
     if last:
-        name, _, place = last.partition(":")
-        call, _, seq = place.partition(":")
-        if name != session:
+        position = EventId.parse(last)
+        if position.session != session:
             raise InvalidRequestError("the last event is of another session")
-        return _number(call), None if seq == "end" else _number(seq)
+        return position.call, position.seq
     query = request.query_params
     if query.keys().isdisjoint({"call", "after"}):
         return None
     asked = query.get("call")
-    return None if asked is None else _number(asked), _number(query.get("after", "-1"))
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"-1|[0-9]{1,15}", text):
-        raise InvalidRequestError(f"{text!r:.40} is no number")
-    return int(text)
+    return None if asked is None else whole_number(asked), whole_number(query.get("after", "-1"))
 
 
 def _has_ended(recording: Recording) -> bool:

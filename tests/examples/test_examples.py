@@ -84,12 +84,14 @@ def openai(message: dict[str, Any]) -> Callable[[Conversation], None]:
 def test_every_example_is_tested_and_listed() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
     folders = {
-        path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name[0] not in "._"
+        path.parent.name for name in ("app.py", "README.md") for path in EXAMPLES.glob(f"*/{name}")
     }
-    folders.discard("recordings")
     tests = "".join(
         (Path(__file__).parent / name).read_text("utf-8")
-        for name in ("test_examples.py", "test_fastapi_example.py", "test_flask_example.py")
+        for name in (
+            *("test_examples.py", "test_fastapi_example.py", "test_flask_example.py"),
+            "../live/test_react_page.py",
+        )
     )
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     assert {name for name in programs if f'"{name}"' in tests} == programs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from patience import PATIENCE
 from sessions import record, request
 from vesselog.core.truth.session import Session
 from vesselog.server import sessions_app
+from vesselog.server import stop_elsewhere as stopping
 
 TEXTS = ("Hel", "lo", ", wor", "ld", "!")
 
@@ -134,7 +136,10 @@ def test_every_protocol_resumes(tmp_path: Path, protocol: str) -> None:
     assert ("Hel" in body) == (protocol in {"ai-sdk", "ag-ui"})
 
 
-def test_an_answer_of_another_process_is_followed_and_its_death_told(tmp_path: Path) -> None:
+def test_an_answer_of_another_process_is_followed_and_its_death_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_PATIENCE", 0.1)
     program = """
 import sys
 from pathlib import Path
@@ -183,6 +188,42 @@ def test_a_stop_ends_the_answer_for_everyone(tmp_path: Path) -> None:
         for response in (own, other_tab):
             assert events_of(response.read().decode())[-1][2]["outcome"] == "cancelled"
         assert client.post("/sessions/s/stop").status_code == 409
+
+
+def test_a_stop_reaches_an_answer_that_another_worker_writes(tmp_path: Path) -> None:
+    begun, gone = threading.Event(), threading.Event()
+    with (
+        backend(tmp_path, hangs(begun, gone)) as writer,
+        backend(tmp_path) as reader,
+        writer.stream("POST", "/") as own,
+    ):
+        assert begun.wait(PATIENCE)
+        assert reader.post("/sessions/s/stop").status_code == 204
+        assert gone.wait(PATIENCE), "the model still generates"
+        assert events_of(own.read().decode())[-1][2]["outcome"] == "cancelled"
+        assert reader.post("/sessions/s/stop").status_code == 409
+    assert list((tmp_path / ".stop").iterdir()) == []
+
+
+def test_a_stop_that_nobody_waits_for_any_more_stops_nothing(tmp_path: Path) -> None:
+    """It was left by a process that died; the answer began later."""
+    left = tmp_path / ".stop" / "s"
+    left.parent.mkdir()
+    left.touch()
+    os.utime(left, (1, 1))
+
+    def script(talk: Conversation) -> None:
+        first, *rest = ollama_lines(*TEXTS)
+        talk.head()
+        talk.chunk(first)
+        while left.exists():
+            pass
+        for line in rest:
+            talk.chunk(line)
+        talk.end()
+
+    with backend(tmp_path, script) as client:
+        assert events_of(client.post("/").text)[-1][2]["outcome"] == "complete"
 
 
 def test_the_conversation_and_the_list(tmp_path: Path) -> None:
