@@ -1,6 +1,6 @@
 """The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
 
-Needs the `server` extra, but for `EventBytes`.
+Needs the `server` extra, but for `EventBytes` and `EventId`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigurationError
 from .event_bytes import EventBytes
+from .event_ids import EventId
 from .loopback import on_loopback
 from .replay import replay_app
 
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from .gateway import Gateway
     from .session_routes import sessions_app
 
-__all__ = ["EventBytes", "EventStream", "Gateway", "on_loopback", "replay_app", "sessions_app"]
+__all__ = [
+    "EventBytes",
+    "EventId",
+    "EventStream",
+    "Gateway",
+    "on_loopback",
+    "replay_app",
+    "sessions_app",
+]
 
 # Made of Starlette, an extra: a response has to be a class of it.
 _OF_STARLETTE = {
