@@ -145,7 +145,9 @@ def _stream(
     pace, longest_wait = _pace(call) if arguments.speed is None else (arguments.speed, math.inf)
     address = f"{vessel}/{call.request.get('model')}"
     with (
-        on_loopback(replay_app([sample], pace, longest_wait=longest_wait, match="route")) as url,
+        on_loopback(
+            replay_app([sample], pace, longest_wait=longest_wait, match="route", repeat=True)
+        ) as url,
         _client(vessel, url, growth.path.parent) as client,
     ):
         _title(title, f" at {url}, {_pace_text(pace)}")

@@ -34,6 +34,7 @@ from . import (
     rederive,
     replay,
     salvage,
+    serve,
     show,
     verify,
     vessels,
@@ -46,7 +47,21 @@ from .termination import signals_raise
 __all__ = ["main", "parser"]
 
 _COMMANDS = (
-    *(demo, chat, replay, ls, show, follow, verify, recover, salvage, rederive, diff, decode),
+    *(
+        demo,
+        chat,
+        serve,
+        replay,
+        ls,
+        show,
+        follow,
+        verify,
+        recover,
+        salvage,
+        rederive,
+        diff,
+        decode,
+    ),
     *(prune, vessels, models, bench, new_vessel),
 )
 
@@ -92,9 +107,14 @@ class _Parser(argparse.ArgumentParser):
             self.error("give a command, for example: vesselog demo")
         if not given[0].startswith("-") and given[0] not in commands:
             self.error(f"there is no command {given[0]!r}{did_you_mean(given[0], commands)}")
+        chosen, program = commands.get(given[0], self), []
+        if "--" in given and chosen.get_default("program") is not None:
+            given, program = given[: given.index("--")], given[given.index("--") + 1 :]
         parsed, unknown = self.parse_known_args(given, namespace)
         if unknown:
-            commands.get(given[0], self).refuse(unknown)
+            chosen.refuse(unknown)
+        if program:
+            parsed.program = program
         return parsed
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:

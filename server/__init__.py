@@ -16,7 +16,8 @@ from .replay import replay_app
 
 if TYPE_CHECKING:
     from .event_stream import EventStream
-    from .gateway import Gateway
+    from .gateway.gateway import Gateway
+    from .gateway.upstreams import gateway_vessels
     from .session_routes import sessions_app
 
 __all__ = [
@@ -24,24 +25,26 @@ __all__ = [
     "EventId",
     "EventStream",
     "Gateway",
+    "gateway_vessels",
     "on_loopback",
     "replay_app",
     "sessions_app",
 ]
 
-# Made of Starlette, an extra: a response has to be a class of it.
-_OF_STARLETTE = {
+# Imported when they are asked for: most are made of Starlette, an extra.
+_LATER = {
     "EventStream": "event_stream",
-    "Gateway": "gateway",
+    "Gateway": "gateway.gateway",
+    "gateway_vessels": "gateway.upstreams",
     "sessions_app": "session_routes",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _OF_STARLETTE:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f".{_OF_STARLETTE[name]}", __name__), name)
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     except ImportError:
         raise ConfigurationError(
             f"{name} needs the server extra: pip install 'vesselog[server]'"

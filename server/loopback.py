@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from ..core.errors import ConfigurationError
 from .asgi import Application
 
-__all__ = ["on_loopback"]
+__all__ = ["NO_DELAY", "on_loopback"]
 
-# IPPROTO_TCP and TCP_NODELAY, the same on every platform. asyncio sets it for connections of a
-# listener that it made itself; those of any other inherit it. Without it a small body message waits
-# until the client has acknowledged the one before, often for 40 ms.
-_NO_DELAY = (6, 1)
+NO_DELAY = (6, 1)
+"""IPPROTO_TCP and TCP_NODELAY, the same on every platform: for a listener that uvicorn is given.
+
+asyncio sets it for the connections of listeners that it made itself; those of others inherit it.
+Without it a small body message waits until the client has acknowledged the one before, often 40 ms.
+"""
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def on_loopback(app: Application) -> Generator[str]:
     )
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
-        listener.setsockopt(*_NO_DELAY, 1)
+        listener.setsockopt(*NO_DELAY, 1)
         listener.listen(config.backlog)
         port = listener.getsockname()[1]
         thread = threading.Thread(

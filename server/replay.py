@@ -1,26 +1,33 @@
 """The replay server: recorded calls served as the providers that answered them.
 
-Every call is served at the path of its own URL, so that a client need only be given another base
-URL. Which answer a request gets is decided by core/replay/answer_index.py; playback.py plays it.
+Every call is served at its dialect's path, so that a client need only be given another base URL.
+Which answer a request gets is decided by core/replay/answer_index.py; playback.py plays it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from urllib.parse import quote
 
 from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
-from ..core.jsontext import dumps, loads
-from ..core.replay.answer_index import AnswerIndex, Match
-from ..core.replay.compare_requests import request_key
+from ..core.jsontext import dumps
+from ..core.replay.answer_index import AnswerIndex
+from ..core.replay.compare_requests import Match
 from ..core.replay.pace import Speed, checked_speed
-from .asgi import Application
+from .asgi import Application, Receive, Scope, Send
+from .gateway.headers import request_headers
+from .gateway.problems import invalid, problem_response
+from .gateway.request import json_object, recorded_body
+from .gateway.routes import Route, route_of
 from .listings import listing
 from .playback import Playback
+from .protocols.problem import Problem
+from .receiving import Received, read_body
 
 __all__ = ["replay_app"]
 
@@ -30,8 +37,9 @@ def replay_app(
     speed: Speed = 1.0,
     *,
     longest_wait: float = math.inf,
-    match: Match = "key",
+    match: Match = "strict",
     repeat: bool = False,
+    otherwise: Application | None = None,
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
@@ -44,10 +52,12 @@ def replay_app(
         recordings: Recordings, and folders of them.
         speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting.
         longest_wait: Seconds that no wait exceeds, for models that took minutes to load.
-        match: With "key", a request that was not recorded, or not that often, is answered by 404
-            and `{"error": …}`; with "route" it gets the next recorded answer of its method and
-            path, for demos.
-        repeat: A request that comes more often than it was recorded gets its last answer again.
+        match: Which answer a request gets: "strict" the next one of the same request, "messages" of
+            the same messages and tools, "order" the next one at all, "route" the next one of the
+            same method and path. A request without one is answered by 404 and an error of its
+            dialect, which names the nearest recording and what differs.
+        repeat: Answers are given again: with "strict" and "messages" the last one, else all.
+        otherwise: Answers what was not recorded, such as a Gateway that records to the same folder.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
 
@@ -55,67 +65,89 @@ def replay_app(
         ConfigurationError: A setting cannot be used, or the extra is missing.
         RecordingError: A recording cannot be read.
     """
-    factor = checked_speed(speed)
     if not longest_wait >= 0:
         raise ConfigurationError(
             f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
         )
-    try:
-        from starlette.applications import Starlette  # noqa: PLC0415 - an extra
-        from starlette.requests import Request  # noqa: PLC0415
-        from starlette.responses import Response  # noqa: PLC0415
-        from starlette.routing import Route  # noqa: PLC0415
-    except ImportError:
-        raise ConfigurationError(
-            "serving recordings needs the server extra: pip install 'vesselog[server]'"
-        ) from None
-    # On the wire each attempt was a request, and a call without a response cannot be served.
-    index = AnswerIndex(*recordings, match=match, repeat=repeat, each_attempt=True)
+    index = AnswerIndex(*recordings, match=match, repeat=repeat, wire=True)
+    if otherwise is not None:
+        index.requests()  # all of them are read now: later there are new ones in the folder
+    factor = checked_speed(speed)
 
-    def find(key: str, asked: dict[str, Any]) -> Playback | dict[str, Any]:
-        index.look_for(key, asked, lambda: True)
+    def play(call: Any) -> Playback:
+        return Playback(call, speed=factor, longest_wait=longest_wait, clock=clock, sleep=sleep)
+
+    return _Replay(index, play, otherwise)
+
+
+class _Replay:
+    """Answers requests. Raises nothing: whatever a client sends gets an answer."""
+
+    def __init__(
+        self, index: AnswerIndex, play: Callable[[Any], Playback], otherwise: Application | None
+    ) -> None:
+        self._index = index
+        self._play = play
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            if self._otherwise is not None:
+                await self._otherwise(scope, receive, send)
+            return
+        content = await read_body(receive)
+        if content is None:
+            return
+        received = Received(content, receive)
+        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        path, method = raw.decode("latin-1"), str(scope["method"])
+        query = scope["query_string"].decode("latin-1")
+        route = route_of(method, path, query, request_headers(scope["headers"]))
+        body = json_object(content)
+        asked = {"method": method, "url": path, "body": recorded_body(content, body)}
         try:
-            answer = index.answer(key, asked)
+            async with self._index.turn(asked):
+                found = await asyncio.to_thread(self._find, asked)  # it may read a large folder
+        except ReplayMissError as miss:
+            if self._otherwise is not None:
+                await self._otherwise(scope, received, send)
+                return
+            problem = _problem_of(miss, route, content, body)
+            await _say(problem.status, *problem_response(route.dialect, problem), send)
+        except RecordingError as error:
+            problem = Problem(500, "recording_unreadable", error.message)
+            await _say(problem.status, *problem_response(route.dialect, problem), send)
+        else:
+            if isinstance(found, Playback):
+                await found(scope, receive, send)
+            else:
+                headers = {"content-type": "application/json", "content-length": str(len(found))}
+                await _say(200, headers, found, send)
+
+    def _find(self, asked: Mapping[str, Any]) -> Playback | bytes:
+        """The answer, or a body. Raises ReplayMissError, RecordingError."""
+        index = self._index
+        index.look_for(asked, lambda: True)
+        try:
+            answer = index.answer(asked)
         except ReplayMissError:
             listed = listing(asked["method"], asked["url"], index.requests)
-            if listed is None:
+            if listed is None or self._otherwise is not None:
                 raise
-            return listed
-        return Playback(answer, speed=factor, longest_wait=longest_wait, clock=clock, sleep=sleep)
-
-    def said(value: dict[str, Any], status: int = 200) -> Response:
-        # Not JSONResponse, which fails on lone surrogates; a recording may hold some.
-        return Response(dumps(value), status, media_type="application/json")
-
-    async def respond(request: Request) -> Response:
-        method, path = request.method, request.url.path
-        try:
-            body = _read_body(await request.body())
-        except ValueError as error:
-            return said({"error": str(error)}, 400)
-        asked = {"method": method, "url": path, "body": body}
-        key = request_key(path, body)
-        try:
-            async with index.turn(key, asked):
-                found = await asyncio.to_thread(find, key, asked)  # it may read a large folder
-        except ReplayMissError as miss:
-            return said({"error": miss.message}, 404)
-        except RecordingError as error:
-            return said({"error": error.message}, 500)
-        # Starlette asks no more of a response than that it is an ASGI application.
-        return said(found) if isinstance(found, dict) else cast("Response", found)
-
-    return Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
+            return dumps(listed)  # JSON with lone surrogates, which a recording may hold
+        return self._play(answer)
 
 
-def _read_body(content: bytes) -> dict[str, Any] | None:
-    """The request's JSON object, None without a body. Raises ValueError for anything else."""
-    if not content:
-        return None
-    try:
-        value = loads(content)
-    except ValueError:
-        raise ValueError("the request body is not JSON") from None
-    if not isinstance(value, dict):
-        raise ValueError("the request body is not a JSON object")  # noqa: TRY004 - it is the wire's
-    return cast("dict[str, Any]", value)
+def _problem_of(
+    miss: ReplayMissError, route: Route, content: bytes, body: Mapping[str, Any] | None
+) -> Problem:
+    if route.decoded and content and body is None:
+        return invalid("the request body is not a JSON object")
+    return Problem(404, "not_recorded", miss.message)
+
+
+async def _say(status: int, headers: Mapping[str, str], body: bytes, send: Send) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -37,16 +37,21 @@ _HOMES = (
         ".history",
         ".joined_pieces",
         ".mended_values",
+        ".openai_fields",
         ".openai_history",
+        ".openai_models",
         ".openai_shape",
+        ".openai_usage",
         ".provider_errors",
         ".repeated_fields",
         ".request_parts",
         ".request_reader",
         ".tool_calls",
+        ".typed_events",
         ".wire_values",
     ),
-    *(".ollama", ".openai", ".anthropic", ".azure", ".gemini", ".presets", ".built_in"),
+    *(".ollama", ".openai", ".anthropic", ".azure", ".gemini", ".responses", ".presets"),
+    ".built_in",
 )
 
 if TYPE_CHECKING:
@@ -58,7 +63,7 @@ if TYPE_CHECKING:
         ToolCallDeltaFields,
         Usage,
     )
-    from ..core.completion import Choice, Completion
+    from ..core.completion import Choice, Completion, ToolCall
     from ..core.errors import (
         ClientStateError,
         ConfigurationError,
@@ -130,8 +135,11 @@ if TYPE_CHECKING:
     from .mended_values import is_word, mended_object, mended_objects, mended_text
     from .ollama import Ollama
     from .openai import OpenAI
+    from .openai_fields import response_format
     from .openai_history import MessageRules
+    from .openai_models import models_in
     from .openai_shape import chunk_to_openai, completion_to_openai
+    from .openai_usage import read_timings, read_usage
     from .presets import (
         VLLM,
         XAI,
@@ -174,7 +182,9 @@ if TYPE_CHECKING:
         read_objects,
         unreadable,
     )
+    from .responses import OpenAIResponses
     from .tool_calls import ToolCalls
+    from .typed_events import events_in, object_of, text_under
     from .wire_values import list_in, object_in, sum_of_counts, text_of
 else:
 
@@ -242,6 +252,7 @@ __all__ = [
     "Ollama",
     "OllamaV1",
     "OpenAI",
+    "OpenAIResponses",
     "OpenRouter",
     "OtherPart",
     "Part",
@@ -261,6 +272,7 @@ __all__ = [
     "TextPart",
     "Together",
     "Tool",
+    "ToolCall",
     "ToolCallDelta",
     "ToolCallDeltaFields",
     "ToolCallRequest",
@@ -285,6 +297,7 @@ __all__ = [
     "error_in_band",
     "error_in_event",
     "error_of_status",
+    "events_in",
     "explain",
     "function_of",
     "inline_image",
@@ -302,10 +315,12 @@ __all__ = [
     "mended_object",
     "mended_objects",
     "mended_text",
+    "models_in",
     "names_by_call_id",
     "native_objects",
     "native_of",
     "object_in",
+    "object_of",
     "ollama_base_url",
     "path_of",
     "path_segment",
@@ -314,13 +329,17 @@ __all__ = [
     "read_fields",
     "read_message",
     "read_objects",
+    "read_timings",
+    "read_usage",
     "refuse_custom_tools",
     "requested_format",
+    "response_format",
     "route_url",
     "split_base_url",
     "stop_list",
     "sum_of_counts",
     "text_of",
+    "text_under",
     "unreadable",
     "valid_arguments",
     "valid_history",

@@ -21,10 +21,10 @@ from ..core.frame import Frame
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .anthropic_content import AnthropicContent
-from .anthropic_events import Event, events_in, object_of, text_under
 from .anthropic_usage import AnthropicUsage
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
+from .typed_events import Event, events_in, object_of, text_under
 
 __all__ = ["AnthropicDecoder"]
 

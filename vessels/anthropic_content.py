@@ -14,8 +14,8 @@ from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.mending import mend_value
 from .anthropic_block import Block
-from .anthropic_events import Event, text_under
 from .call_arguments import arguments_text, made_id
+from .typed_events import Event, text_under
 
 __all__ = ["AnthropicContent"]
 

@@ -13,7 +13,6 @@ one of them knows. And it refuses keys that it does not know in a message (opena
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from ..core.completion import Completion
 from ..core.errors import ConfigurationError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
-from ..core.vessel import ModelInfo, Vessel, WireRequest
+from ..core.vessel import Decoder, ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
 from .openai_fields import (
@@ -34,10 +33,12 @@ from .openai_fields import (
     thinking_fields,
 )
 from .openai_history import OPENAI_RULES, MessageRules, openai_messages
+from .openai_models import models_in
 from .openai_read import read_openai
 from .openai_shape import chunk_to_openai, completion_to_openai
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
+from .responses_answer import ResponsesDecoder
 
 __all__ = ["OpenAI"]
 
@@ -167,8 +168,13 @@ class OpenAI(Vessel):
             body["stream_options"] = {"include_usage": True}
         return body | extra
 
-    def decoder(self, request: WireRequest) -> OpenAIDecoder:
-        """A decoder that knows how many choices were asked for, and whether token counts were."""
+    def decoder(self, request: WireRequest) -> Decoder:
+        """A decoder that knows how many choices were asked for, and whether token counts were.
+
+        Prepared requests may be for the Responses API, which many of these servers have too.
+        """
+        if request.url.partition("?")[0].endswith("/responses"):
+            return ResponsesDecoder(self.name)
         body = request.body or {}
         asked = body.get("n")
         options = body.get("stream_options")
@@ -199,14 +205,7 @@ class OpenAI(Vessel):
 
     def read_models(self, body: Any) -> list[ModelInfo]:
         """The models listed under `data`; some servers give the bare list."""
-        listed = cast("dict[str, Any]", body).get("data") if isinstance(body, dict) else body
-        if not isinstance(listed, list):
-            raise ValueError("the answer lists no models")  # noqa: TRY004 - it is the wire's
-        models = [cast("dict[str, Any]", each) for each in cast("list[Any]", listed)]
-        return [
-            ModelInfo(each["id"], modified=_time(each.get("created")), owner=each.get("owned_by"))
-            for each in models
-        ]
+        return models_in(body)
 
     def _url(self, route: str, model: str | None = None) -> str:  # noqa: ARG002 - Azure's have it
         return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
@@ -231,9 +230,3 @@ class OpenAI(Vessel):
     def _identity(self) -> dict[str, str]:
         identity = {"openai-organization": self._organization, "openai-project": self._project}
         return {name: value for name, value in identity.items() if value}
-
-
-def _time(created: Any) -> str | None:
-    if not isinstance(created, int | float) or not 0 < created < 1e11:
-        return None
-    return datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")

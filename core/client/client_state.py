@@ -19,6 +19,7 @@ from ..http.clients import check_http_client, make_http_client
 from ..http.closing_servers import ClosingServers
 from ..http.proxies import ProxyRules
 from ..replay.answer_copy import StillClock
+from ..replay.compare_requests import Match
 from ..replay.pace import Speed
 from ..replay.replayed_answer import Replaying
 from ..request import Message, RequestFields
@@ -86,6 +87,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         meta: Mapping[str, Any] | None = None,
         replay: str | os.PathLike[str] | None = None,
         speed: Speed | None = None,
+        match: Match | None = None,
         repeat: bool = False,
         vessels: Mapping[str, Vessel] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -113,6 +115,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
                 is sent to a server.
             speed: The pace of replayed answers: 1.0 as recorded, 2.0 twice as fast, 0 or "max"
                 (the default) as fast as they are read.
+            match: Which recorded answer a request gets: "strict" (the default), "messages", "order"
+                or "route". A request that matches none is a ReplayMissError.
             repeat: With `replay`: a request that was recorded less often than it is made gets its
                 last answer again. Without it that is a ReplayMissError.
             vessels: Vessels by names of your own, which come before the installed ones.
@@ -145,7 +149,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         )
         # Resolved once: the process may change its folder while a stream runs.
         source = None if replay is None else _absolute(replay, "replay")
-        self._replaying = Replaying.of(source, speed, repeat=repeat, clock=clock)
+        self._replaying = Replaying.of(source, speed, match, repeat=repeat, clock=clock)
         if source is not None and recordings is _DEFAULT_FOLDER:
             recordings = None
         self._folder = None if recordings is None else _absolute(recordings, "recordings")

@@ -1,22 +1,56 @@
-"""Tells which requests are the same, by their key, and which recorded one is most like another."""
+"""Tells which requests are the same, and which recorded one is most like another."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
+from urllib.parse import urlsplit
 
-from ..jsontext import canonical
+from ..jsontext import canonical, dumps
 from ..truth.recording import RecordedCall
 
-__all__ = ["differing_places", "nearest_call", "request_key"]
+__all__ = [
+    "MATCHES",
+    "Match",
+    "differing_places",
+    "match_key",
+    "method_of",
+    "nearest_call",
+    "request_key",
+    "route_of",
+]
+
+Match = Literal["strict", "messages", "order", "route"]
+"""Which recorded requests are the same as one that is asked.
+
+- "strict": of the same method, path and body.
+- "messages": of the same method, path, messages and tools, whatever the model and its options.
+- "order": all of them: each request gets the next answer.
+- "route": of the same method and path.
+"""
+
+MATCHES: tuple[Match, ...] = get_args(Match)
 
 # `complete()` finds a recorded `stream()`, and the reverse.
 _IGNORED = frozenset({"stream", "stream_options"})
 
+# What is said to a model, in any dialect.
+_MESSAGES = frozenset(
+    {
+        *("messages", "prompt", "suffix", "system", "images", "tools", "functions"),
+        *("input", "instructions", "contents", "systemInstruction", "system_instruction"),
+    }
+)
+# What servers put before a dialect's own path: `/api/v1`, `/openai/deployments/name` (Azure).
+_BEFORE_PATH = re.compile(r".*/v\d+\w*(?=/)|.*/deployments/[^/]+|.+(?=/api/\w+\Z)")
+_MODEL_IN_PATH = re.compile(r"/models/[^/:]+(?=:)")
+
 # The comparison is quadratic. This much of a body tells conversations apart.
 _COMPARED_CHARACTERS = 2_000
 _NAMED_PLACES = 3
+_SHOWN_CHARACTERS = 60
 
 
 def request_key(route: str, body: Mapping[str, Any] | None) -> str:
@@ -28,6 +62,40 @@ def request_key(route: str, body: Mapping[str, Any] | None) -> str:
     digest.update(b"\n")
     digest.update(canonical(_comparable(body)))
     return f"sha256:{digest.hexdigest()}"
+
+
+def match_key(match: Match, request: Mapping[str, Any], *, wire: bool) -> str:
+    """What requests that get each other's answers have in common. request: its line's fields.
+
+    wire: the answers are given as the bytes that they were; so `stream` counts, and only the
+    dialect's own part of the path.
+    """
+    body, route = request.get("body"), route_of(request)
+    if match == "order":
+        return ""
+    if match == "strict" and not wire:
+        return f"{method_of(request)} {request['key']}"
+    place = f"{method_of(request)} {_BEFORE_PATH.sub('', route, count=1)}"
+    if match == "route":
+        return place
+    if match == "messages" and isinstance(body, dict) and not _MESSAGES.isdisjoint(body):
+        place = _MODEL_IN_PATH.sub("", place)
+        kept = _MESSAGES | {"stream"} if wire else _MESSAGES
+        body = {name: value for name, value in cast("dict[str, Any]", body).items() if name in kept}
+    return f"{place} {sha256(canonical(body)).hexdigest()}"
+
+
+def method_of(request: Mapping[str, Any]) -> str:
+    """The HTTP method in a request line, POST if there is none."""
+    return str(request.get("method", "POST")).upper()
+
+
+def route_of(request: Mapping[str, Any]) -> str:
+    """The path of the URL in a request line."""
+    try:
+        return urlsplit(str(request.get("url", ""))).path or "/"
+    except ValueError:  # something that is no URL, such as http://[
+        return "/"
 
 
 def _comparable(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -55,41 +123,52 @@ def nearest_call(calls: Iterable[RecordedCall], request: Mapping[str, Any]) -> R
     return None if best is None else best[1]
 
 
-def differing_places(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Where two requests differ, as `body.messages[0].content`; never what they say there."""
-    places = _differences(_compared(one), _compared(other))
-    if not places:
+def differing_places(
+    one: Mapping[str, Any], other: Mapping[str, Any], *, values: bool = False
+) -> str:
+    """Where two requests differ, as `body.messages[0].content`; with the `values` if wanted.
+
+    With them, `stream` is compared too.
+    """
+    found = _differences(_compared(one, whole=values), _compared(other, whole=values))
+    if not found:
         return "nothing but its key"
+    places = [
+        f"{place} (recorded: {_shown(old)}, asked: {_shown(new)})" if values else place
+        for place, old, new in found
+    ]
     more = len(places) - _NAMED_PLACES
     named = ", ".join(places[:_NAMED_PLACES])
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _compared(request: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(request: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
     body = request.get("body")
-    return {
-        "url": request.get("url"),
-        "body": _comparable(cast("dict[str, Any]", body)) if isinstance(body, dict) else body,
-    }
+    if isinstance(body, dict) and not whole:
+        body = _comparable(cast("dict[str, Any]", body))
+    # A server may be at another address than the one that was recorded.
+    return {"url": route_of(request) if whole else request.get("url"), "body": body}
 
 
 def _text(request: Mapping[str, Any]) -> str:
     return canonical(_compared(request)).decode(errors="replace")[:_COMPARED_CHARACTERS]
 
 
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
+def _shown(value: Any) -> str:
+    text = dumps(value).decode(errors="replace")
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _differences(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
         parts = [
             (before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
             for key in sorted({*before, *after})
         ]
-    elif isinstance(old, list) and isinstance(new, list):
-        earlier, later = cast("list[Any]", old), cast("list[Any]", new)
-        if len(earlier) != len(later):
-            return [place]
-        pairs = zip(earlier, later, strict=True)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):  # pyright: ignore[reportUnknownArgumentType]
+        pairs = zip(cast("list[Any]", old), cast("list[Any]", new), strict=True)
         parts = [(*pair, f"{place}[{index}]") for index, pair in enumerate(pairs)]
     else:
-        return [] if old == new else [place]
+        return [] if old == new else [(place, old, new)]
     return [found for part in parts for found in _differences(*part)]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from ..clock import parse_timestamp
 from ..errors import RecordingError
@@ -22,9 +21,9 @@ from ..truth.files import explained
 from ..truth.recording import RecordedCall, Recording
 from ..truth.scan import ScannedLine, Torn, open_recording, scan
 from ..truth.session_names import SUFFIX, time_in_name
-from .compare_requests import request_key
+from .compare_requests import Match, match_key, method_of, request_key, route_of
 
-__all__ = ["RecordedRequest", "method_of", "recorded_requests", "recordings_in", "route_of"]
+__all__ = ["RecordedRequest", "recorded_requests", "recordings_in"]
 
 _LOGGER = logging.getLogger("vesselog")
 _SKIPPED = "not used for replay: %s"
@@ -39,7 +38,8 @@ _Place = tuple[str, int, int, int]
 class RecordedRequest:
     """A request and its retries.
 
-    wall: when it was recorded, in microseconds since 1970. place: where its last attempt is.
+    wall: when it was recorded, in microseconds since 1970. key: what it has in common with requests
+    that get its answer. place: where its last attempt is.
     answered: an attempt got a response.
     """
 
@@ -70,12 +70,12 @@ def recordings_in(folder: Path) -> list[Path]:
 
 
 def recorded_requests(
-    paths: Iterable[Path], *, each_attempt: bool
+    paths: Iterable[Path], match: Match, *, wire: bool
 ) -> Iterator[RecordedRequest | None]:
     """The requests in files, and in those in folders that can be read; the others are logged.
 
-    None: there is more to read before the next one; each step takes a moment. each_attempt: a retry
-    is a request of its own. Raises RecordingError if a file that is named cannot be read.
+    None: there is more to read before the next one; each step takes a moment. match, wire:
+    as for an AnswerIndex. Raises RecordingError if a file that is named cannot be read.
     """
     unread: list[tuple[int, str, bool]] = []
     for named in paths:
@@ -95,7 +95,7 @@ def recorded_requests(
     while unread:
         _, name, lenient = unread.pop()
         try:
-            for request in _requests_in(Path(name), each_attempt=each_attempt):
+            for request in _requests_in(Path(name), match, wire=wire):
                 heappush(found, (request.wall, next(order), request))
         except RecordingError as error:
             if not lenient:
@@ -104,19 +104,6 @@ def recorded_requests(
         while found and (not unread or found[0][0] <= unread[-1][0]):
             yield heappop(found)[2]
         yield None
-
-
-def method_of(request: Mapping[str, Any]) -> str:
-    """The HTTP method in a request line, POST if there is none."""
-    return str(request.get("method", "POST")).upper()
-
-
-def route_of(request: Mapping[str, Any]) -> str:
-    """The path of the URL in a request line."""
-    try:
-        return urlsplit(str(request.get("url", ""))).path or "/"
-    except ValueError:  # something that is no URL, such as http://[
-        return "/"
 
 
 def _begins(path: Path) -> int:
@@ -131,7 +118,7 @@ def _begins(path: Path) -> int:
     return 0
 
 
-def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
+def _requests_in(path: Path, match: Match, *, wire: bool) -> list[RecordedRequest]:
     """The requests in one recording, in its order."""
     requests: list[RecordedRequest] = []
     running: dict[int, RecordedRequest] = {}
@@ -149,17 +136,19 @@ def _requests_in(path: Path, *, each_attempt: bool) -> list[RecordedRequest]:
                 running[call].answered = True
             elif fields["type"] == "request":
                 first = fields.get("retry_of")
-                request = running.get(first) if type(first) is int and not each_attempt else None
+                request = running.get(first) if type(first) is int and not wire else None
                 place = str(path), line.call, line.offset, line.number
                 if request is None:
-                    request = _request(line, begun or 0, place)
+                    request = _request(line, begun or 0, place, match, wire=wire)
                     requests.append(request)
                 request.place = place
                 running[call] = request
     return requests
 
 
-def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
+def _request(
+    line: ScannedLine, begun: int, place: _Place, match: Match, *, wire: bool
+) -> RecordedRequest:
     fields = line.fields
     route, key = route_of(fields), fields.get("key")
     vessel, model = fields.get("vessel"), fields.get("model")
@@ -168,7 +157,7 @@ def _request(line: ScannedLine, begun: int, place: _Place) -> RecordedRequest:
         key = request_key(route, cast("dict[str, Any]", body) if isinstance(body, dict) else None)
     return RecordedRequest(
         wall=begun + line.t,
-        key=key,
+        key=match_key(match, {**fields, "key": key}, wire=wire),
         method=method_of(fields),
         route=route,
         vessel=vessel if isinstance(vessel, str) else None,

@@ -24,6 +24,7 @@ from ..truth.recording import RecordedCall, outcome_of
 from ..truth.session_pool import Entry
 from .answer_copy import AnswerCopy
 from .answer_index import AnswerIndex
+from .compare_requests import Match
 from .pace import Pace, Speed, checked_speed
 
 __all__ = ["RecordedFacts", "ReplayedAnswer", "Replaying"]
@@ -52,21 +53,30 @@ class Replaying:
     Raises ConfigurationError, RecordingError.
     """
 
-    def __init__(self, path: Path, speed: Speed | None, *, repeat: bool, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, speed: Speed | None, match: Match | None, *, repeat: bool, clock: Clock
+    ) -> None:
         self.speed = checked_speed(0 if speed is None else speed)
-        self.answers = AnswerIndex(path, repeat=repeat)
+        self.answers = AnswerIndex(path, match=match or "strict", repeat=repeat)
         self.clock = clock
         self.running: set[ReplayedAnswer] = set()
 
     @classmethod
     def of(
-        cls, path: Path | None, speed: Speed | None, *, repeat: bool, clock: Clock
+        cls,
+        path: Path | None,
+        speed: Speed | None,
+        match: Match | None,
+        *,
+        repeat: bool,
+        clock: Clock,
     ) -> Replaying | None:
         """None without a path; then ConfigurationError for what only a replay can have."""
         if path is not None:
-            return cls(path, speed, repeat=repeat, clock=clock)
-        for name, given in {"speed": speed is not None, "repeat": repeat is not False}.items():
-            if given:
+            return cls(path, speed, match, repeat=repeat, clock=clock)
+        given = {"speed": speed, "match": match, "repeat": None if repeat is False else repeat}
+        for name, value in given.items():
+            if value is not None:
                 raise ConfigurationError(
                     f"{name} is a setting of replay: give replay=", setting=name
                 )
@@ -86,7 +96,7 @@ class ReplayedAnswer:
 
     def __init__(self, replaying: Replaying, request: Mapping[str, Any]) -> None:
         self._replaying = replaying
-        self._asked = str(request["key"]), request
+        self._asked = request
         self._copy: AnswerCopy | None = None
         self._recorded: RecordedCall  # once it is found, as the next two
         self._frames: Iterator[RecordedFrame]
@@ -113,16 +123,16 @@ class ReplayedAnswer:
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Held by an async caller during `find`: the first to ask gets the first answer."""
-        return self._replaying.answers.turn(*self._asked)
+        return self._replaying.answers.turn(self._asked)
 
     def find(self) -> None:
         """Find the answer. Raises ReplayMissError, RecordingError."""
         facts, answers = self.facts, self._replaying.answers
         try:
-            answers.look_for(*self._asked, lambda: facts.outcome is None)
+            answers.look_for(self._asked, lambda: facts.outcome is None)
             if facts.outcome is not None:
                 return
-            recorded = answers.answer(*self._asked)
+            recorded = answers.answer(self._asked)
             facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
             facts.headers, facts.vessel = recorded.headers, recorded.vessel
             facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
@@ -139,7 +149,7 @@ class ReplayedAnswer:
         if facts.outcome is not None:  # the stream was left meanwhile
             entry.close()
             return
-        copy = AnswerCopy(self._recorded, entry, self._asked[1])
+        copy = AnswerCopy(self._recorded, entry, self._asked)
         facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
         self._copy = copy
         if self.facts.outcome is not None:

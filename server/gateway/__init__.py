@@ -1,10 +1,4 @@
 """Stands between programs and their model servers, and records every answer before it passes on.
 
-`Gateway` needs the `server` extra.
+`vesselog.server.Gateway` needs the `server` extra; the other files do not.
 """
-
-from __future__ import annotations
-
-from .gateway import Gateway
-
-__all__ = ["Gateway"]

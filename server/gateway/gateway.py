@@ -23,15 +23,23 @@ from ...core.clock import SYSTEM_CLOCK, timestamp
 from ...core.errors import ClientStateError, ConfigurationError, VesselogError
 from ...core.jsontext import dumps
 from ...core.settings import Timeouts
-from ...core.vessel import Vessel
+from ...core.vessel import Vessel, WireRequest
 from ..asgi import Application, Receive, Scope, Send
-from ..protocols.problem import STOPPING, Problem
+from ..metrics import CallMeter, Metrics
+from ..protocols.problem import STOPPED, STOPPING, Problem
+from ..receiving import read_body
 from ..session_routes import sessions_app
+from .answering import Answering
 from .headers import request_headers
+from .own_answers import own_answer
 from .passing import Passing
 from .problems import explained_problem, invalid, problem_response
 from .request import Asked, read_asked
+from .response_ids import Place
+from .response_routes import ResponseRoutes
 from .sessions import meta_of, session_rule
+from .translating import Translating
+from .translation import Translation
 from .upstreams import Upstreams
 
 __all__ = ["Gateway"]
@@ -44,10 +52,11 @@ _DRAIN = 2.0
 class Gateway:
     """Passes requests to model servers, and what they answer back, recorded.
 
-    client: records and sends; it has the upstreams among its `vessels`, and should not retry, since
-    programs do so themselves. upstreams: by name; the order matters (upstreams.py). session_from:
-    which requests share a session, "user" or "header:NAME"; by default each has its own, unless it
-    names one in `x-vesselog-session`. timeouts: of the calls. Raises ConfigurationError.
+    client: records and sends; its `vessels` are `gateway_vessels(upstreams)`, and it should not
+    retry, since programs do so themselves. upstreams: by name; the order matters (upstreams.py).
+    session_from: which requests share a session, "user" or "header:NAME"; by default each has its
+    own, unless it names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they
+    are counted. Raises ConfigurationError.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -61,6 +70,7 @@ class Gateway:
         *,
         session_from: str | None = None,
         timeouts: Timeouts | None = None,
+        metrics: Metrics | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         given = os.environ if environment is None else environment
@@ -68,9 +78,11 @@ class Gateway:
         self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
-        self._running: dict[Passing, Mapping[str, Any]] = {}
+        self._metrics = metrics or Metrics()
+        self._running: dict[Answering, Mapping[str, Any]] = {}
+        self._responses = ResponseRoutes(client, self._stop_call)
         self._stopping = False
-        sessions = sessions_app(client, authorize=lambda *_: True)
+        sessions = sessions_app(client, authorize=_everyone)
         self._app = Starlette(
             routes=[
                 Route("/sessions", self._list),
@@ -106,35 +118,81 @@ class Gateway:
                 await asyncio.gather(*(each.over.wait() for each in running))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = await _whole_body(receive)
+        content = await read_body(receive)
         if content is None:
             return
         headers = request_headers(scope["headers"])
         asked = read_asked(self._upstreams, scope, headers, content)
+        known = await self._responses.answer(asked.method, asked.path, asked.query)
+        if known is not None:
+            await known(scope, receive, send)
+            return
         if self._stopping:
             await _refuse(asked, STOPPING, send)
             return
         try:
-            stream = self._send(asked)
+            own = await own_answer(self._client, asked)
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
             return
-        passing = Passing(stream, asked.route.dialect, send)
-        self._running[passing] = _told(asked)
-        watching = asyncio.create_task(_leave_with_client(receive, passing))
+        if own is not None:
+            await Response(dumps(own), media_type="application/json")(scope, receive, send)
+            return
+        meter = self._metrics.begin(asked.choice.upstream.name, asked.route.dialect)
+        answering: Answering | None = None
         try:
-            await passing.run(
-                at_once=asked.streams or not asked.decoded, head=asked.method == "HEAD"
-            )
+            answering = self._answering(asked, send, meter)
+            await self._run(answering, asked, receive)
+        except VesselogError as error:
+            await _refuse(asked, _problem_before(error), send)
+        finally:
+            outcome = "error" if answering is None else answering.stream.outcome
+            meter.end(outcome or "cancelled")
+
+    async def _run(self, answering: Answering, asked: Asked, receive: Receive) -> None:
+        self._running[answering] = _told(asked)
+        # What is to run in the background is not for the client alone, which may come back.
+        background = (asked.body or {}).get("background") is True
+        watching = asyncio.create_task(_leave_with_client(receive, answering))
+        if background:
+            watching.cancel()
+        try:
+            await answering.run()
         finally:
             watching.cancel()
-            del self._running[passing]
-            await passing.close()
+            del self._running[answering]
+            await answering.close()
 
-    def _send(self, asked: Asked) -> AsyncStream:
+    async def _stop_call(self, place: Place) -> bool:
+        """End one call with the error of a stop; whether it ran here."""
+        for each in tuple(self._running):
+            if (each.stream.session, each.stream.call) == place:
+                await each.leave(STOPPED)
+                return True
+        return False
+
+    def _answering(self, asked: Asked, send: Send, meter: CallMeter) -> Answering:
+        """The answer, whose request is not sent yet. Raises VesselogError."""
+        dialect = asked.route.dialect
+        if not asked.same_dialect:
+            translation = Translation(
+                dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
+            )
+            stream = self._send(asked, asked.choice.upstream.name, translation.request)
+            return Translating(stream, dialect, send, meter, translation)
+        return Passing(
+            self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
+            dialect,
+            send,
+            meter,
+            at_once=asked.streams or not asked.decoded,
+            head=asked.method == "HEAD",
+        )
+
+    def _send(self, asked: Asked, vessel: str, request: WireRequest) -> AsyncStream:
         return self._client.send(
-            asked.choice.upstream.name,
-            asked.passed_on(),
+            vessel,
+            request,
             session=self._session_of(asked.headers, asked.body or {}),
             meta=meta_of(asked.headers),
             timeouts=self._timeouts,
@@ -151,6 +209,10 @@ class Gateway:
         await self._client.aclose()
 
 
+def _everyone(_: Request, __: str) -> bool:
+    return True  # who may use the gateway may use its sessions
+
+
 class _Anything:
     """A route that is an ASGI application itself, for every method."""
 
@@ -161,23 +223,11 @@ class _Anything:
         await self._answer(scope, receive, send)
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The request's body; None if the client left before its end."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-async def _leave_with_client(receive: Receive, passing: Passing) -> None:
+async def _leave_with_client(receive: Receive, answering: Answering) -> None:
     """A server tells only who asks that the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    await passing.leave()
+    await answering.leave()
 
 
 async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:

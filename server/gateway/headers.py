@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["CREDENTIALS", "answer_headers", "passed_on", "request_headers"]
+__all__ = ["CREDENTIALS", "answer_headers", "own_headers", "passed_on", "request_headers"]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -46,23 +46,26 @@ def passed_on(headers: Mapping[str, str], *, with_key: bool) -> dict[str, str]:
     }
 
 
-def answer_headers(headers: Any, **own: str | None) -> list[tuple[bytes, bytes]]:
-    """What of an upstream's headers (an httpx.Headers) goes to the client, and the gateway's own.
+def answer_headers(headers: Any) -> list[tuple[bytes, bytes]]:
+    """What of an upstream's headers (an httpx.Headers) goes to the client.
 
     The length is left out: a body may have been unpacked, or a key masked in it.
     """
     left = _HOP_BY_HOP | _OF_ANSWERS | _named_by_connection(headers)
-    passed = [
+    return [
         (name.encode("latin-1"), value.encode("latin-1", "replace"))
         for name, value in headers.multi_items()
         if name not in left and not name.startswith(_OF_THE_GATEWAY)
     ]
-    given = [
+
+
+def own_headers(**values: str | None) -> list[tuple[bytes, bytes]]:
+    """Headers of the gateway's own, without those that have no value."""
+    return [
         (f"{_OF_THE_GATEWAY}{name}".encode(), value.encode())
-        for name, value in own.items()
+        for name, value in values.items()
         if value is not None
     ]
-    return passed + given
 
 
 def _named_by_connection(headers: Mapping[str, str]) -> frozenset[str]:

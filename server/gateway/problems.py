@@ -78,7 +78,7 @@ def problem_event(dialect: str | None, problem: Problem) -> bytes | None:
     if dialect == "anthropic":
         return b"event: error\ndata: " + dumps(error) + b"\n\n"
     if dialect == "openai-responses":
-        event = {"type": "error", **error["error"]}
+        event = {**error["error"], "type": "error"}
         return b"event: error\ndata: " + dumps(event) + b"\n\n"
     if dialect in {"openai", "gemini"}:
         return b"data: " + dumps(error) + b"\n\n"

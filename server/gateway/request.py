@@ -14,7 +14,7 @@ from .headers import passed_on
 from .routes import Route, route_of
 from .upstreams import Choice, Upstreams
 
-__all__ = ["Asked", "read_asked"]
+__all__ = ["Asked", "json_object", "read_asked", "recorded_body"]
 
 
 class Asked(NamedTuple):
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     @property
     def same_dialect(self) -> bool:
         """Whether the upstream speaks what the client does; so it is where no dialect is known."""
-        return not self.decoded or self.route.dialect in self.choice.upstream.dialects
+        return not self.decoded or self.choice.upstream.speaks(self.route)
 
     def passed_on(self) -> WireRequest:
         """The request in the client's own dialect, its body exactly as it came."""
@@ -55,9 +55,9 @@ class Asked(NamedTuple):
         url = upstream.url(self.route, self.path, model if isinstance(model, str) else None)
         return WireRequest(
             url=_with_query(url, self.query, with_key=with_key),
-            body=self._recorded_body(),
+            body=recorded_body(self.content, self.body),
             method=self.method,
-            headers=passed_on(self.headers, with_key=with_key),
+            headers={**passed_on(self.headers, with_key=with_key), **upstream.identity},
             stream=self.streams,
             content=self.content,
             model=model if isinstance(model, str) else None,
@@ -65,32 +65,36 @@ class Asked(NamedTuple):
             reading="all" if self.decoded else "frames",
         )
 
-    def _recorded_body(self) -> dict[str, Any] | None:
-        if self.body is not None or not self.content:
-            return self.body
-        try:
-            return {"raw": self.content.decode()}
-        except UnicodeDecodeError:
-            return {"raw_b64": b64encode(self.content).decode("ascii")}
-
 
 def read_asked(
     upstreams: Upstreams, scope: Mapping[str, Any], headers: Mapping[str, str], content: bytes
 ) -> Asked:
     """The request of an ASGI scope and its body."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    raw = raw.removeprefix(scope.get("root_path", "").encode())
     method: str = scope["method"]
     query: str = scope["query_string"].decode("latin-1")
     named, path = upstreams.without_name(raw.decode("latin-1"))
     route = route_of(method, path, query, headers)
-    body = _json_object(content)
+    body = json_object(content)
     choice = upstreams.choose(named, path, route, (body or {}).get("model"))
     if choice.cut and body is not None:
         content, body = _with_model(content, body, body["model"].removeprefix(choice.cut))
     return Asked(method, path, query, headers, content, body, route, choice)
 
 
-def _json_object(content: bytes) -> dict[str, Any] | None:
+def recorded_body(content: bytes, body: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a request line says of a body. body: the JSON object in it, None if it is none."""
+    if body is not None or not content:
+        return body
+    try:
+        return {"raw": content.decode()}
+    except UnicodeDecodeError:
+        return {"raw_b64": b64encode(content).decode("ascii")}
+
+
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object that a body is; None if it is none."""
     if content.lstrip()[:1] != b"{":
         return None
     try:
@@ -108,7 +112,7 @@ def _with_model(content: bytes, body: dict[str, Any], model: str) -> tuple[bytes
         pattern = rb'("model"\s*:\s*)' + re.escape(spelling)
         for found in re.finditer(pattern, content):
             exact = content[: found.end(1)] + dumps(model) + content[found.end() :]
-            if _json_object(exact) == changed:
+            if json_object(exact) == changed:
                 return exact, changed
     return dumps(changed), changed
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -16,18 +17,16 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.errors import ConfigurationError
 from ...core.request import chat_request
-from ...core.vessel import Vessel
-from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from ...core.vessel import Vessel, WireRequest
+from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
 from .routes import Route
 
-__all__ = ["Choice", "Upstream", "Upstreams"]
+__all__ = ["Choice", "Upstream", "Upstreams", "gateway_vessels"]
 
-_DIALECTS: tuple[tuple[type[Vessel], tuple[str, ...]], ...] = (
-    (OpenAI, ("openai", "openai-responses")),
-    (Ollama, ("ollama",)),
-    (Anthropic, ("anthropic",)),
-    (Gemini, ("gemini",)),
-)
+_OPENAIS = frozenset({"openai", "openai-responses"})
+_KINDS = (OpenAI, Ollama, Anthropic, Gemini)
+# Of the vessel for a route that the upstream's own vessel does not decode.
+_RESPONSES = ":responses"
 # The gateway's own paths, and the first parts of the dialects' paths.
 _TAKEN = re.compile(
     r"api|chat|completions|healthz|messages|metrics|models|responses|sessions|v\d+\w*"
@@ -35,6 +34,14 @@ _TAKEN = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"/v\d+\w*\Z")
 _VERSION_FIRST = re.compile(r"/v\d+\w*(?=/)")
+
+
+class _Address(NamedTuple):
+    """What is before a route, the query behind it, and the upstream's own headers."""
+
+    root: str
+    query: str
+    headers: Mapping[str, str]
 
 
 class Upstream:
@@ -50,9 +57,25 @@ class Upstream:
             )
         self.name = name
         self.vessel = vessel
-        known = (dialects for kind, dialects in _DIALECTS if isinstance(vessel, kind))
-        self.dialects: tuple[str, ...] = next(known, (vessel.name,))
+        own = next((kind.name for kind in _KINDS if isinstance(vessel, kind)), vessel.name)
+        self.dialects = _OPENAIS if _has_responses(vessel) else frozenset({own})
         self._address  # noqa: B018 - a wrong one is told now
+
+    def speaks(self, route: Route) -> bool:
+        """Whether the route is of its dialect; of its provider if the answer is not decoded."""
+        if not route.decoded and self.dialects & _OPENAIS:
+            return route.dialect in _OPENAIS
+        return route.dialect in self.dialects
+
+    def vessel_name(self, route: Route) -> str:
+        """The name in the client of the vessel for a route."""
+        responses = route.decoded and route.dialect == "openai-responses"
+        return self.name + _RESPONSES if responses and _has_responses(self.vessel) else self.name
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """Headers that belong to its own key, such as an organization's."""
+        return self._address.headers if self.keyed else {}
 
     @property
     def keyed(self) -> bool:
@@ -61,14 +84,14 @@ class Upstream:
 
     def url(self, route: Route, path: str, model: str | None) -> str:
         """The URL of a path of this server; with the upstream's own query."""
-        root, query = self._address
+        root, query, _ = self._address
         prefix = _VERSION.sub("", root)
         if isinstance(self.vessel, Azure) and route.decoded and model:
-            return _chat_url(self.vessel, model).replace("/chat/completions", route.route)
+            return _chat(self.vessel, model).url.replace("/chat/completions", route.route)
         version = _VERSION_FIRST.match(path)
-        if route.dialect not in self.dialects or self.dialects == ("ollama",):
+        if not self.speaks(route) or "ollama" in self.dialects:
             url = prefix + path
-        elif "openai" in self.dialects and route.decoded:
+        elif self.dialects & _OPENAIS and route.decoded:
             url = root + route.route
         elif version is None:
             url = (root if route.decoded or path.startswith("/models") else prefix) + path
@@ -79,19 +102,18 @@ class Upstream:
         return f"{url}?{query}" if query else url
 
     @cached_property
-    def _address(self) -> tuple[str, str]:
-        """What is before a route, and the query behind it."""
+    def _address(self) -> _Address:
         vessel = self.vessel
         if isinstance(vessel, OpenAI):
-            url, ending = _chat_url(vessel, "m"), r"(?:/deployments/m)?/chat/completions"
-        elif (listed := vessel.models_request()) is not None:
-            url, ending = listed.url, r"/models|/api/tags"
+            known: WireRequest | None = _chat(vessel, "m")
+            ending = r"(?:/deployments/m)?/chat/completions"
         else:
-            url, ending = vessel.base_url, r""
-        parts = urlsplit(url)
+            known, ending = vessel.models_request(), r"/models|/api/tags"
+        parts = urlsplit(vessel.base_url if known is None else known.url)
         query = "" if isinstance(vessel, Anthropic | Gemini) else parts.query
         path = re.sub(rf"(?:{ending})\Z", "", parts.path.rstrip("/"))
-        return f"{parts.scheme}://{parts.netloc}{path}", query
+        headers = {} if known is None else known.headers
+        return _Address(f"{parts.scheme}://{parts.netloc}{path}", query, headers)
 
 
 class Choice(NamedTuple):
@@ -126,18 +148,43 @@ class Upstreams:
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
-            own = not route.decoded or route.dialect in named.dialects
+            own = not route.decoded or named.speaks(route)
             return Choice(named, path, "", own=own)
-        speaking = (each for each in self._all if route.dialect in each.dialects)
+        speaking = (each for each in self._all if each.speaks(route))
         usual = next(speaking, self._all[0])
         if isinstance(model, str):
             name, slash, _ = model.partition("/")
             if slash and (found := self._named.get(name)) is not None:
-                own = found is usual and route.dialect in found.dialects
+                own = found is usual and found.speaks(route)
                 return Choice(found, path, name + slash, own=own)
-        known = usual.dialects if len(self._all) > 1 else (None, *usual.dialects)
-        return Choice(usual, path, "", own=route.dialect in known)
+        only = len(self._all) == 1 and route.dialect is None
+        return Choice(usual, path, "", own=only or usual.speaks(route))
 
 
-def _chat_url(vessel: OpenAI, model: str) -> str:
-    return vessel.request(chat_request(model, "x")).url
+def gateway_vessels(
+    upstreams: Mapping[str, Vessel], environment: Mapping[str, str] | None = None
+) -> dict[str, Vessel]:
+    """The vessels that a gateway's client needs for these upstreams, configured.
+
+    OpenAI's own API has two dialects, and so a second vessel.
+    """
+    found: dict[str, Vessel] = {}
+    for name, given in upstreams.items():
+        found[name] = vessel = given.configured(os.environ if environment is None else environment)
+        if _has_responses(vessel):
+            found[name + _RESPONSES] = OpenAIResponses(
+                base_url=vessel.base_url,
+                api_key=vessel.api_key and (lambda vessel=vessel: vessel.api_key or ""),
+                headers=vessel.headers,
+            )
+    return found
+
+
+def _has_responses(vessel: Vessel) -> bool:
+    """Whether it is OpenAI's own API. Few other servers of its dialect have the route."""
+    host = urlsplit(vessel.base_url).hostname if isinstance(vessel, OpenAI) else None
+    return f".{host}".endswith(".api.openai.com")
+
+
+def _chat(vessel: OpenAI, model: str) -> WireRequest:
+    return vessel.request(chat_request(model, "x"))

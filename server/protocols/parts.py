@@ -5,11 +5,11 @@ Only the first choice is read: these protocols show one message. A refusal count
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ...core.chunk import StreamChunk, ToolCallDelta
 from ...core.jsontext import loads_exact
+from ...vessels.answer_calls import AnswerCall, AnswerCalls
 
 __all__ = ["Part", "Parts"]
 
@@ -38,24 +38,13 @@ class Part(NamedTuple):
         return loads_exact(self.text) if self.text.strip() else {}
 
 
-@dataclass(slots=True)
-class _Call:
-    id: str = ""
-    name: str = ""
-    custom: bool = False
-    arguments: list[str] = field(default_factory=list[str])
-    sent: int = 0
-    number: int | None = None
-    ended: bool = False
-
-
 class Parts:
     """Reads chunks in order."""
 
     def __init__(self) -> None:
         self._number = 0
         self._open: Kind | None = None
-        self._calls: dict[str, _Call] = {}
+        self._calls = AnswerCalls()
 
     def read(self, chunk: StreamChunk) -> list[Part]:
         """What this chunk begins, continues and ends."""
@@ -70,7 +59,7 @@ class Parts:
             self._call(delta, parts)
         if chunk.finish_reason is not None:
             self._close(parts)
-            for call in self._calls.values():
+            for call in self._calls:
                 if call.id:  # a call without one gets it from the decoder, at the answer's end
                     self._end_call(call, parts)
         return parts
@@ -79,8 +68,8 @@ class Parts:
         """The ends of all that is open: the answer is over."""
         parts: list[Part] = []
         self._close(parts)
-        for slot, call in self._calls.items():
-            call.id = call.id or f"call_{slot}"
+        self._calls.close()
+        for call in self._calls:
             self._end_call(call, parts)
         return parts
 
@@ -98,36 +87,26 @@ class Parts:
             self._number += 1
 
     def _call(self, delta: ToolCallDelta, parts: list[Part]) -> None:
-        call = self._calls.setdefault(delta.slot, _Call())
-        if call.ended:
-            return
-        call.id = call.id or delta.id or ""
-        call.name += delta.name or ""
-        call.custom = call.custom or delta.type == "custom"
-        if delta.arguments:
-            call.arguments.append(delta.arguments)
-        # A name may come in pieces, and is whole when the arguments begin.
-        if call.id and call.name and call.arguments:
+        for call in self._calls.add(delta):
             self._send(call, parts)
 
-    def _send(self, call: _Call, parts: list[Part]) -> None:
+    def _send(self, call: AnswerCall, parts: list[Part]) -> None:
         """What is not sent yet of a call."""
         if call.number is None:
             self._close(parts)
             call.number = self._number
             self._number += 1
             parts.append(self._part(call, "start"))
-        if pieces := call.arguments[call.sent :]:
-            call.sent = len(call.arguments)
-            parts.append(self._part(call, "delta", "".join(pieces)))
+        if text := call.take():
+            parts.append(self._part(call, "delta", text))
 
-    def _end_call(self, call: _Call, parts: list[Part]) -> None:
+    def _end_call(self, call: AnswerCall, parts: list[Part]) -> None:
         if not call.ended:
             self._send(call, parts)
             call.ended = True
-            parts.append(self._part(call, "end", "".join(call.arguments)))
+            parts.append(self._part(call, "end", call.text))
 
     @staticmethod
-    def _part(call: _Call, event: Literal["start", "delta", "end"], text: str = "") -> Part:
+    def _part(call: AnswerCall, event: Literal["start", "delta", "end"], text: str = "") -> Part:
         number = call.number or 0
         return Part("tool", event, number, text, call.id, call.name, call.custom)

@@ -8,6 +8,7 @@ begins with `$` prints the lines below it.
 from __future__ import annotations
 
 import builtins
+import configparser
 import hashlib
 import json
 import os
@@ -31,12 +32,13 @@ from loopback import Conversation, LoopbackServer
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from patience import PATIENCE
 from vesselog.cli.entry import parser
+from vesselog.cli.serve_settings import read_settings
 from vesselog.core.replay.compare_requests import request_key
 from vesselog.core.truth.line import LONGEST_LINE
 from vesselog.core.truth.session import Session
 from vesselog.vessels import BUILT_IN
 
-LANGUAGES = {"console", "js", "python", "sh", "sql"}
+LANGUAGES = {"console", "ini", "js", "python", "sh", "sql", "toml"}
 # Other tests run their code: test_writing_a_vessel.py, test_repairs.py and test_testing.py.
 ELSEWHERE = [ROOT / f"docs/{page}.md" for page in ("writing-a-vessel", "repairs", "testing")]
 HERE = [page for page in PAGES if page not in ELSEWHERE]
@@ -183,11 +185,29 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
             assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")
         case [program] if program.startswith("scripts/"):  # they run in .ci/run
             assert os.access(ROOT / program, os.X_OK)
+        case ["vesselog", "serve", *_] if "--" not in words:  # it would run on
+            assert read_settings(parser().parse_args(shlex.split(command)[1:]))
         case ["vesselog" | "jq" as program, *_]:
             needs(program)
             assert shell(PORTS.sub(server.url, command)).strip(), "it prints nothing"
         case _:
             pytest.fail(f"{block} has a command that this test cannot check: {command}")
+
+
+@pytest.mark.parametrize("block", blocks("toml", pages=[ROOT / "docs/gateway.md"]), ids=str)
+def test_configuration_files_are_read(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(block.code)
+    settings = read_settings(parser().parse_args(["serve", "--config", str(file)]))
+    assert settings.upstreams
+
+
+@pytest.mark.parametrize("block", blocks("ini"), ids=str)
+def test_units_start_a_command_that_there_is(block: Block) -> None:
+    unit = configparser.ConfigParser()
+    unit.read_string(block.code)
+    _, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert parser().parse_args(words).run
 
 
 def without_run_details(demo: str) -> str:

@@ -22,6 +22,7 @@ import httpcore  # noqa: F401 - imported before children are made
 import pytest
 
 import sessions
+from gateway_process import run_gateway
 from invariants import Yielded, check_poisoned
 from patience import PATIENCE
 from producing import line
@@ -44,7 +45,7 @@ from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_pool import Entry, SessionPool
 from vesselog.vessels.ollama import Ollama
 
-__all__ = ["Telling", "TellingSyncs", "synced", "told"]
+__all__ = ["Telling", "TellingSyncs", "run_gateway", "synced", "told"]
 
 
 class TellingSyncs:

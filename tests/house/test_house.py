@@ -33,7 +33,12 @@ FLOORS = {
     "public": {"core", "maintenance", "vessels", "testing"},
 }
 # The doors between them: one file that may enter one more room.
-DOORS = {("cli/demo.py", "server"), ("public/__main__.py", "cli")}
+DOORS = {
+    ("cli/demo.py", "server"),
+    ("cli/serve.py", "server"),
+    ("cli/serve_command.py", "server"),
+    ("public/__main__.py", "cli"),
+}
 
 
 # What the libraries below take care of.
@@ -96,7 +101,9 @@ def test_in_the_core_only_the_clients_know_both_http_and_files() -> None:
 def test_the_command_line_enters_the_server_only_inside_a_function() -> None:
     imports = [found for path in sources("cli") for found in imports_of(path)]
     assert [
-        str(found) for found in imports if found.room == "server" and not found.in_function
+        str(found)
+        for found in imports
+        if found.room == "server" and not found.in_function and not found.typing
     ] == []
 
 
@@ -152,7 +159,7 @@ def test_the_core_fits_in_one_head() -> None:
     client = [count for path, count in lines.items() if path.parent == ROOT / "core/client"]
     assert len(client) <= 26
     assert sum(client) <= 3_290
-    assert sum(lines.values()) <= 13_441
+    assert sum(lines.values()) <= 13_511
 
 
 def test_no_files_of_the_core_import_each_other_in_a_circle() -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from asgi_server import served_by_uvicorn
 from vesselog import AsyncClient, Retries, Timeouts
-from vesselog.server import Gateway
+from vesselog.server import Gateway, gateway_vessels
 from vesselog.vessels import Vessel
 
 __all__ = ["gateway_of", "gateway_to"]
@@ -33,7 +33,7 @@ def gateway_of(
 ) -> Gateway:
     client = AsyncClient(
         recordings=folder,
-        vessels=vessels,
+        vessels=gateway_vessels(vessels, {}),
         retries=Retries(count=0),
         timeouts=timeouts,
         environment={},

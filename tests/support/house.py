@@ -33,6 +33,8 @@ MADE_OF_EXTRAS = {
     ROOT / "core/http/fast_transport.py",
     ROOT / "server/event_stream.py",
     ROOT / "server/gateway/gateway.py",
+    ROOT / "server/gateway/response_routes.py",
+    ROOT / "server/serving.py",
     ROOT / "server/session_routes.py",
 }
 

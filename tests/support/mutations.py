@@ -19,7 +19,7 @@ from house import ROOT
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
 from vesselog.testing.running import run
-from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 
 __all__ = ["MARK", "VESSELS", "WORDS", "Seed", "mutated", "seeds"]
 
@@ -28,12 +28,13 @@ VESSELS: dict[str, Vessel] = {
     "gemini": Gemini(),
     "ollama": Ollama(),
     "openai": OpenAI(),
+    "openai-responses": OpenAIResponses(),
 }
 MARK = re.compile("⟦[0-9]+⟧")
 
 # Where texts are, in all dialects.
 _TEXTS = {
-    *("arguments", "content", "partial_json", "reasoning", "reasoning_content", "refusal"),
+    *("arguments", "content", "delta", "partial_json", "reasoning", "reasoning_content", "refusal"),
     *("response", "text", "thinking"),
 }
 WORDS = sorted(

@@ -20,7 +20,7 @@ __all__ = ["GEMINI_PROVIDERS", "check_gemini"]
 _SIGNATURES = {f"U2lnbmF0dXJl{number}" for number in range(9)}
 # What stands for a signature in a history of another provider.
 _STAND_IN = "skip_thought_signature_validator"
-_BODY = {"contents", "generationConfig", "systemInstruction", "tools"}
+_BODY = {"contents", "generationConfig", "systemInstruction", "toolConfig", "tools"}
 _DATA = {
     *("codeExecutionResult", "executableCode", "fileData", "functionCall", "functionResponse"),
     *("inlineData", "text"),

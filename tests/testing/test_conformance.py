@@ -19,7 +19,16 @@ from house import ROOT
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
 from vesselog.testing.kit import Conformance, check, report
-from vesselog.vessels import BUILT_IN, PRESETS, Anthropic, Azure, Gemini, Ollama, OpenAI
+from vesselog.vessels import (
+    BUILT_IN,
+    PRESETS,
+    Anthropic,
+    Azure,
+    Gemini,
+    Ollama,
+    OpenAI,
+    OpenAIResponses,
+)
 
 THOROUGH = bool(os.environ.get("VESSELOG_THOROUGH"))
 BODIES = ROOT / "tests/bodies"
@@ -33,6 +42,7 @@ DIALECTS: dict[str, Vessel] = {
     "gemini": Gemini(),
     "ollama": Ollama(),
     "openai": OpenAI(),
+    "openai-responses": OpenAIResponses(),
 }
 OPENAI_DIALECT: dict[str, Vessel] = {
     **{preset.name: preset() for preset in PRESETS},

@@ -60,7 +60,7 @@ ollama_lines = st.fixed_dictionaries(
     {"message": st.dictionaries(st.sampled_from(WORDS), json_values, max_size=4)},
     optional=dict.fromkeys(("done", "done_reason", "error", "eval_count"), json_values),
 )
-anthropic_events = st.fixed_dictionaries(
+typed_events = st.fixed_dictionaries(
     {"type": st.sampled_from([word for word in WORDS if "_" in word])},
     optional=dict.fromkeys(("delta", "content_block", "message", "index", "usage"), json_values),
 )
@@ -68,7 +68,7 @@ gemini_events = st.fixed_dictionaries(
     {"candidates": st.lists(st.fixed_dictionaries({"content": json_values}), max_size=2)},
     optional=dict.fromkeys(("usageMetadata", "promptFeedback", "error"), json_values),
 )
-events = json_values | openai_events | ollama_lines | anthropic_events | gemini_events
+events = json_values | openai_events | ollama_lines | typed_events | gemini_events
 
 
 def sound(found: Decoded, body: bytes) -> None:

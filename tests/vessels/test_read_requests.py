@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ from hypothesis import strategies as st
 from chats import chats, json_values
 from corpus import ROOT
 from house import ROOT as HOUSE
+from plain_requests import plain
 from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
 from strict_openai import check_openai
+from strict_responses import check_responses
 from vesselog import Recording
 from vesselog.core.registry import dialect
 from vesselog.vessels import (
@@ -33,11 +34,9 @@ from vesselog.vessels import (
     Mistral,
     Ollama,
     OpenAI,
+    OpenAIResponses,
     OpenRouter,
-    ToolCallRequest,
     Vessel,
-    loads_exact,
-    valid_arguments,
 )
 
 VESSELS: dict[str, tuple[Vessel, set[str]]] = {
@@ -52,6 +51,7 @@ VESSELS: dict[str, tuple[Vessel, set[str]]] = {
     "openrouter": (OpenRouter(), {"keep_alive"}),
     "anthropic": (Anthropic(max_tokens=5), {"seed", "n", "logprobs", "keep_alive"}),
     "gemini": (Gemini(), {"keep_alive"}),
+    "openai-responses": (OpenAIResponses(), {"keep_alive", "n", "seed", "stop"}),
 }
 NAMED = {
     "extra_body",
@@ -106,44 +106,7 @@ def test_the_universal_form_comes_back(name: str, data: st.DataObject) -> None:
         assume(False)
         return
     read = vessel.read_request(url, json.loads(json.dumps(body)))
-    assert _plain(read) == _plain(chat)
-
-
-def _plain(chat: ChatRequest) -> Any:
-    """What all dialects can say of a request, in one form."""
-    said = [
-        {
-            "role": message.role,
-            "text": message.text if message.text.strip() else "",  # which Anthropic refuses
-            "images": [part.image_url.url.partition(",")[2] for part in message.images],
-            "calls": [_call(call) for call in message.tool_calls or ()],
-            "result_of": message.tool_call_id or "",
-        }
-        for message in chat.messages or ()
-    ]
-    found = [each for each in said if any(each[key] for key in each.keys() - {"role"})]
-    in_a_row = groupby(found, lambda each: each["role"] == "tool")
-    ordered = [
-        sorted(each, key=lambda one: one["result_of"]) if tool else list(each)
-        for tool, each in in_a_row
-    ]
-    tools = [
-        tool.function and tool.function.model_dump(include={"name", "description"})
-        for tool in chat.tools or ()
-    ]
-    same = ("temperature", "top_p", "max_tokens", "seed", "n", "tool_choice", "response_format")
-    stop = (chat.stop,) if isinstance(chat.stop, str) else chat.stop
-    return ordered, tools, stop, [getattr(chat, field) for field in same]
-
-
-def _call(call: ToolCallRequest) -> Any:
-    assert call.function is not None
-    arguments = valid_arguments(call.function.arguments)
-    return (
-        call.id,
-        call.tool,
-        loads_exact(arguments or "{}") if isinstance(arguments, str) else arguments,
-    )
+    assert plain(read) == plain(chat)
 
 
 CHECKS: dict[str, Callable[[Any], str | None]] = {
@@ -151,6 +114,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
     "openai": check_openai,
     "anthropic": check_anthropic,
     "gemini": check_gemini,
+    "openai-responses": check_responses,
 }
 
 
@@ -162,16 +126,16 @@ def test_what_one_vessel_reads_another_can_send(
     name: str, writer: str, data: st.DataObject
 ) -> None:
     """Without what only the first provider knows: `options` and `extra_body`."""
-    vessel, _ = VESSELS[name]
-    other, _ = VESSELS[writer]
-    chat = data.draw(chats(frozenset(NAMED)))
+    vessel, refused = VESSELS[name]
+    other, cannot = VESSELS[writer]
+    chat = data.draw(chats(frozenset(NAMED | refused | cannot)))
     url, body = built(vessel, chat)
     read = vessel.read_request(url, json.loads(json.dumps(body)))
-    if "messages" not in body and "contents" not in body:
+    if body.keys().isdisjoint({"messages", "contents", "input"}):
         return
     sent = built(other, read.model_copy(update={"options": None, "extra_body": None}))[1]
     assert CHECKS[writer](sent) is None
-    assert _plain(other.read_request(built(other, read)[0], sent))[0] == _plain(read)[0]
+    assert plain(other.read_request(built(other, read)[0], sent))[0] == plain(read)[0]
 
 
 @every_vessel

@@ -18,6 +18,7 @@ from strict_gemini import GEMINI_PROVIDERS
 from strict_ollama import OLLAMA_PROVIDERS
 from strict_openai import OPENAI_PROVIDERS
 from strict_provider import QUESTIONS, TOOL, StrictProvider, scripted
+from strict_responses import RESPONSES_PROVIDERS
 from talking import Talker, talking
 from vesselog import Message, Recording, Retries
 from vesselog.core.request import chat_request
@@ -27,6 +28,7 @@ PROVIDERS: dict[str, StrictProvider] = {
     **GEMINI_PROVIDERS,
     **OLLAMA_PROVIDERS,
     **OPENAI_PROVIDERS,
+    **RESPONSES_PROVIDERS,
 }
 every_provider = pytest.mark.parametrize("name", PROVIDERS)
 WAYS = pytest.mark.parametrize("way", ["stream", "complete"])

@@ -17,12 +17,10 @@ from vesselog import (
 )
 from vesselog.core.replay import recorded_requests
 from vesselog.core.replay.answer_index import AnswerIndex
-from vesselog.core.replay.compare_requests import request_key
+from vesselog.core.replay.compare_requests import Match
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_names import new_session_name
-
-KEY = request_key("/api/chat", BODY)
 
 
 def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any) -> None:
@@ -32,7 +30,7 @@ def answer(session: Session, text: str, body: dict[str, Any] = BODY, **more: Any
 
 
 def texts(library: AnswerIndex, count: int) -> list[str]:
-    return [library.answer(KEY, request()).completion().text for _ in range(count)]
+    return [library.answer(request()).completion().text for _ in range(count)]
 
 
 def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> None:
@@ -44,25 +42,22 @@ def test_answers_come_in_recorded_order_then_are_exhausted(tmp_path: Path) -> No
     library = AnswerIndex(tmp_path)
     assert texts(library, 3) == ["1", "2", "3"]
     with pytest.raises(ReplayMissError, match="3 times, and every answer has been given"):
-        library.answer(KEY, request())
+        library.answer(request())
 
 
 def test_with_repeat_the_last_answer_of_a_request_is_given_again(tmp_path: Path) -> None:
-    """Also by route: a request that was recorded gets its own answers, any other the next."""
     session = Session.open(tmp_path, "a")
     for text in "12":
         answer(session, text)
     answer(session, "other", {"model": "other"})
     session.close()
-    for match in ("key", "route"):
-        library = AnswerIndex(tmp_path, match=match, repeat=True)  # type: ignore[arg-type]
-        assert texts(library, 4) == ["1", "2", "2", "2"]
+    assert texts(AnswerIndex(tmp_path, repeat=True), 4) == ["1", "2", "2", "2"]
     with pytest.raises(ReplayMissError, match="differs in"):
-        AnswerIndex(tmp_path, repeat=True).answer("unknown", request({"model": "x"}))
+        AnswerIndex(tmp_path, repeat=True).answer(request({"model": "x"}))
     once = AnswerIndex(tmp_path)
-    assert once.answer(KEY, request(), repeat=True).number == 1
+    assert once.answer(request(), repeat=True).number == 1
     assert texts(once, 1) == ["2"]
-    assert once.answer(KEY, request(), repeat=True).number == 2
+    assert once.answer(request(), repeat=True).number == 2
 
 
 async def test_only_requests_that_share_answers_wait_for_each_other(tmp_path: Path) -> None:
@@ -70,12 +65,51 @@ async def test_only_requests_that_share_answers_wait_for_each_other(tmp_path: Pa
     answer(session, "1")
     session.close()
     index = AnswerIndex(tmp_path)
-    async with index.turn(KEY, request()):
-        assert index.turn(KEY, request()).locked()
-        assert not index.turn("another", request()).locked()
+    another = request({"model": "another"})
+    async with index.turn(request()):
+        assert index.turn(request()).locked()
+        assert not index.turn(another).locked()
     by_route = AnswerIndex(tmp_path, match="route")
-    async with by_route.turn(KEY, request()):
-        assert by_route.turn("another", request()).locked()
+    async with by_route.turn(request()):
+        assert by_route.turn(another).locked()
+
+
+@pytest.mark.parametrize(
+    ("match", "asked", "given"),
+    [
+        ("messages", {**BODY, "model": "other", "temperature": 2}, ["1", "2", "2"]),
+        ("messages", {"model": "m"}, ["3", "3", "3"]),
+        ("order", {"prompt": "whatever"}, ["1", "2", "3", "1"]),
+        ("route", {"prompt": "whatever"}, ["1", "2", "3", "1"]),
+    ],
+)
+def test_other_requests_match_too(
+    tmp_path: Path, match: Match, asked: dict[str, Any], given: list[str]
+) -> None:
+    """With repeat: the last answer to the same messages again, or all from the beginning."""
+    session = Session.open(tmp_path, "a")
+    for text in "12":
+        answer(session, text)
+    answer(session, "3", {"model": "m"})
+    session.close()
+    library = AnswerIndex(tmp_path, match=match, repeat=True)
+    found = [library.answer(request(asked)).completion().text for _ in given]
+    assert found == given
+    once = AnswerIndex(tmp_path, match=match)
+    for _ in dict.fromkeys(given):
+        once.answer(request(asked))
+    with pytest.raises(ReplayMissError, match="every answer has been given"):
+        once.answer(request(asked))
+
+
+def test_only_in_order_another_path_matches(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    answer(session, "1")
+    session.close()
+    other = {**request(), "url": "http://h/api/generate"}
+    with pytest.raises(ReplayMissError, match="POST /api/generate was not recorded; recorded"):
+        AnswerIndex(tmp_path, match="route").answer(other)
+    assert AnswerIndex(tmp_path, match="order").answer(other).number == 1
 
 
 def test_one_file_will_do(tmp_path: Path) -> None:
@@ -94,7 +128,7 @@ def test_a_request_and_its_retries_are_one_answer(tmp_path: Path) -> None:
     answer(session, "next")
     session.close()
     library = AnswerIndex(tmp_path)
-    first = library.answer(KEY, request())
+    first = library.answer(request())
     assert first.number == 3
     assert texts(library, 1) == ["next"]
 
@@ -111,7 +145,7 @@ def test_a_miss_names_the_nearest_request_and_where_it_differs(tmp_path: Path) -
         "stream": True,
     }
     with pytest.raises(ReplayMissError) as caught:
-        AnswerIndex(tmp_path).answer(request_key("/api/chat", wanted), request(wanted))
+        AnswerIndex(tmp_path).answer(request(wanted))
     error = caught.value
     assert "call 2 of a.jsonl" in str(error)
     assert "body.messages[0].content, body.options" in str(error)
@@ -152,7 +186,7 @@ def test_damage_is_told_again_and_again(tmp_path: Path) -> None:
     index = AnswerIndex(path)
     for _ in range(2):
         with pytest.raises(RecordingCorruptError):
-            index.answer(KEY, request())
+            index.answer(request())
 
 
 def test_no_more_recordings_are_read_than_an_answer_needs(
@@ -173,7 +207,7 @@ def test_no_more_recordings_are_read_than_an_answer_needs(
     assert not opened
     wanted = {**BODY, "hour": 2}
     for hour, read in ((4, 5), (5, 6)):
-        found = index.answer(request_key("/api/chat", wanted), request(wanted))
+        found = index.answer(request(wanted))
         assert found.completion().text == str(hour)
         assert len(opened) == read
 
@@ -181,7 +215,7 @@ def test_no_more_recordings_are_read_than_an_answer_needs(
 def test_the_method_counts(tmp_path: Path) -> None:
     answer(Session.open(tmp_path, "a"), "1", method="PUT")
     with pytest.raises(ReplayMissError, match="POST /api/chat was not recorded; recorded: PUT"):
-        AnswerIndex(tmp_path).answer(KEY, request())
+        AnswerIndex(tmp_path).answer(request())
 
 
 def test_threads_never_get_the_same_answer(tmp_path: Path) -> None:
@@ -233,9 +267,8 @@ def test_looking_for_an_answer_ends_when_nobody_wants_it(tmp_path: Path, steps: 
         session.close()
     library = AnswerIndex(tmp_path)
     asked = iter([True] * steps)
-    library.look_for(KEY, request(), lambda: next(asked, False))
+    library.look_for(request(), lambda: next(asked, False))
     assert next(asked, None) is None
     last = {**BODY, "seed": 9}
-    key = request_key("/api/chat", last)
-    library.look_for(key, request(last), lambda: True)
-    assert library.answer(key, request(last)).completion().text == "9"
+    library.look_for(request(last), lambda: True)
+    assert library.answer(request(last)).completion().text == "9"

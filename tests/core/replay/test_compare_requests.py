@@ -1,10 +1,13 @@
-"""The request key."""
+"""Which requests are the same."""
 
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
-from vesselog.core.replay.compare_requests import request_key
+import pytest
+
+from vesselog.core.replay.compare_requests import match_key, request_key
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "ä"}], "temperature": 0}
 
@@ -30,3 +33,45 @@ def test_everything_else_counts() -> None:
         request_key("/api/tags", None),
     }
     assert len(keys) == 6
+
+
+CHAT = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        ("https://openrouter.ai/api/v1/chat/completions", "/v1/chat/completions"),
+        ("https://api.groq.com/openai/v1/chat/completions", "/lab/v1/chat/completions"),
+        ("https://api.perplexity.ai/chat/completions", "/v1/chat/completions"),
+        (
+            "https://x.azure.com/openai/deployments/d/chat/completions?api-version=1",
+            "/v1/chat/completions",
+        ),
+        ("http://127.0.0.1:11434/api/chat", "/local/api/chat"),
+        ("https://api.anthropic.com/v1/messages", "/messages"),
+    ],
+)
+def test_on_the_wire_the_dialects_part_of_a_path_counts(recorded: str, asked: str) -> None:
+    one, other = ({"method": "POST", "url": url, "body": CHAT} for url in (recorded, asked))
+    for match in ("strict", "messages", "route"):
+        assert match_key(match, one, wire=True) == match_key(match, other, wire=True)
+
+
+def test_the_model_in_a_path_does_not_count_for_messages() -> None:
+    body = {"contents": [{"parts": [{"text": "hi"}]}]}
+    one, other = (
+        {"url": f"/v1beta/models/{model}:generateContent", "body": body} for model in ("a", "b")
+    )
+    assert match_key("messages", one, wire=True) == match_key("messages", other, wire=True)
+    assert match_key("strict", one, wire=True) != match_key("strict", other, wire=True)
+    stream = {**other, "url": "/v1beta/models/b:streamGenerateContent"}
+    assert match_key("messages", one, wire=True) != match_key("messages", stream, wire=True)
+
+
+@pytest.mark.parametrize("match", ["strict", "messages"])
+def test_on_the_wire_a_stream_is_no_whole_answer(match: Any) -> None:
+    one, other = ({"url": "/api/chat", "body": {**CHAT, "stream": each}} for each in (True, False))
+    assert match_key(match, one, wire=True) != match_key(match, other, wire=True)
+    keyed = [{**each, "key": request_key("/api/chat", each["body"])} for each in (one, other)]
+    assert len({match_key(match, each, wire=False) for each in keyed}) == 1

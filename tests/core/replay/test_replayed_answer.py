@@ -22,7 +22,7 @@ class Answer(ReplayedAnswer):
 
 
 def replaying(path: Path) -> Replaying:
-    return Replaying(path, None, repeat=True, clock=ManualClock())
+    return Replaying(path, None, None, repeat=True, clock=ManualClock())
 
 
 def test_it_runs_from_its_finding_to_its_end(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_one_that_is_left_tells_what_came_and_ends_waits(tmp_path: Path, how: st
 
 
 def test_one_that_is_left_before_it_is_found_takes_no_answer(tmp_path: Path) -> None:
-    settings = Replaying(record(tmp_path), None, repeat=False, clock=ManualClock())
+    settings = Replaying(record(tmp_path), None, None, repeat=False, clock=ManualClock())
     answer = Answer(settings, request())
     answer.cancel()
     answer.find()
@@ -79,6 +79,8 @@ def test_one_that_is_left_before_it_is_found_takes_no_answer(tmp_path: Path) -> 
 
 
 def test_only_a_replay_has_a_pace_and_repeats() -> None:
-    assert Replaying.of(None, None, repeat=False, clock=ManualClock()) is None
+    assert Replaying.of(None, None, None, repeat=False, clock=ManualClock()) is None
     with pytest.raises(ConfigurationError, match="speed is a setting of replay"):
-        Replaying.of(None, 0, repeat=False, clock=ManualClock())
+        Replaying.of(None, 0, None, repeat=False, clock=ManualClock())
+    with pytest.raises(ConfigurationError, match="match is a setting of replay"):
+        Replaying.of(None, None, "order", repeat=False, clock=ManualClock())

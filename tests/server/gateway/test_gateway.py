@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from gateways import gateway_to
+import pytest
+from starlette.responses import PlainTextResponse
+
+from asgi_server import served_by_uvicorn
+from gateways import gateway_of, gateway_to
 from loopback import Conversation, LoopbackServer, openai_events
-from vesselog import Recording
-from vesselog.vessels import OpenAI
+from vesselog import Client, Recording
+from vesselog.vessels import OpenAI, Vessel
 
 KEY = "sk-a-secret-of-a-client"
 
 
+ROUTE = "/v1/chat/completions"
 CHAT = b'{"model": "m" , "stream":true, "messages":[{"role":"user","content":"x"}]}'
 
 
@@ -44,3 +53,140 @@ def test_a_stream_passes_as_it_is_and_is_recorded(tmp_path: Path) -> None:
     assert call.outcome == "complete"
     assert b"".join(frame.raw for frame in call.frames()) == answer.content
     assert call.completion().text == "ab"
+
+
+def endless(conversation: Conversation) -> None:
+    conversation.begin()
+    for frame in openai_events("a", "b")[:2]:
+        conversation.chunk(frame)
+    conversation.wait_for_hangup()
+
+
+def error_of(got: bytes) -> dict[str, str]:
+    """What the last event says."""
+    error: dict[str, str] = json.loads(got.strip().rpartition(b"\n")[2][6:])["error"]
+    return error
+
+
+def test_a_running_call_is_listed_and_stopped(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([endless]) as server,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")}) as http,
+    ):
+        assert http.get("/sessions").json() == []
+        with http.stream("POST", ROUTE, content=CHAT) as response:
+            pieces = response.iter_raw()
+            got = next(pieces)
+            (running,) = http.get("/sessions").json()
+            session = response.headers["x-vesselog-session"]
+            assert http.post(f"/sessions/{session}/stop").status_code == 204
+            got += b"".join(pieces)
+        assert http.post(f"/sessions/{session}/stop").status_code == 409
+        assert http.get("/sessions/").json() == []
+        resent = http.get(f"/sessions/{session}?call=1")
+    assert (running.pop("since") or "") > "2026"
+    assert running == {
+        "session": session,
+        "call": 1,
+        "upstream": "up",
+        "method": "POST",
+        "path": ROUTE,
+        "model": "m",
+    }
+    assert error_of(got)["code"] == "cancelled"
+    (call,) = Recording(tmp_path / f"{session}.jsonl").calls()
+    assert call.outcome == "cancelled"
+    assert b'"text":"a"' in resent.content
+
+
+def test_stopping_ends_all_answers_with_an_error_and_refuses_others(tmp_path: Path) -> None:
+    with LoopbackServer([endless, endless, streamed]) as server:
+        gateway = gateway_of(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")})
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            """The gateway, with a route that stops it, as a signal would."""
+            if scope.get("path") != "/stop":
+                return await gateway(scope, receive, send)
+            await gateway.stop()
+            return await PlainTextResponse("")(scope, receive, send)
+
+        with served_by_uvicorn(app) as http, ExitStack() as stack:
+            answers = [
+                stack.enter_context(http.stream("POST", ROUTE, content=CHAT)) for _ in range(2)
+            ]
+            bodies = [answer.iter_raw() for answer in answers]
+            begun = [next(body) for body in bodies]
+            assert http.get("/stop").status_code == 200
+            ended = [first + b"".join(rest) for first, rest in zip(begun, bodies, strict=True)]
+            late = http.post(ROUTE, content=CHAT)
+    assert [error_of(body)["code"] for body in ended] == ["server_stopping"] * 2
+    assert (late.status_code, late.json()["error"]["code"]) == (503, "server_stopping")
+    calls = [call for path in tmp_path.iterdir() for call in Recording(path).calls()]
+    assert [call.outcome for call in calls] == ["cancelled"] * 2
+
+
+def test_a_session_and_meta_by_header(tmp_path: Path) -> None:
+    headers = {"x-vesselog-session": "chat-1", "x-vesselog-meta": '{"run": 7}'}
+    with (
+        LoopbackServer([streamed]) as server,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")}) as http,
+    ):
+        numbers = []
+        for _ in range(2):
+            answer = http.post(ROUTE, content=CHAT, headers=headers)
+            assert answer.headers["x-vesselog-session"] == "chat-1"
+            numbers.append(answer.headers["x-vesselog-call"])
+        assert not any(name.startswith("x-vesselog") for name in server.requests[0].headers)
+    assert numbers == ["1", "2"]
+    calls = list(Recording(tmp_path / "chat-1.jsonl").calls())
+    assert [call.request["meta"] for call in calls] == [{"run": 7}] * 2
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-vesselog-session", "../chat"),
+        ("x-vesselog-meta", "no json"),
+        ("x-other", "\u00e9"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_a_bad_request(
+    tmp_path: Path, header: str, value: str
+) -> None:
+    vessels: dict[str, Vessel] = {"up": OpenAI(base_url="http://127.0.0.1:9/v1")}
+    with gateway_to(tmp_path, vessels) as http:
+        answer = http.post(ROUTE, content=CHAT, headers=[(header.encode(), value.encode("utf-8"))])
+    assert answer.status_code == 400
+    assert header in answer.json()["error"]["message"] or "session name" in answer.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_that_another_process_writes_is_a_conflict(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([endless]) as server,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")}) as http,
+    ):
+        vessel = OpenAI(base_url=f"{server.url}/v1")
+        with (
+            Client(recordings=tmp_path, vessels={"v": vessel}) as other,
+            other.stream("v/m", "x", session="chat-1"),
+        ):
+            answer = http.post(ROUTE, content=CHAT, headers={"x-vesselog-session": "chat-1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "session_in_use")
+
+
+def test_a_body_that_is_no_json_passes_and_is_recorded(tmp_path: Path) -> None:
+    content = b"--x\r\ncontent-disposition: form-data; name=file\r\n\r\n\xff\r\n--x--"
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    with (
+        LoopbackServer([lambda c: c.whole(b'{"text": "hi"}')]) as server,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")}) as http,
+    ):
+        answer = http.post("/v1/audio/transcriptions", content=content, headers=headers)
+        (request,) = server.requests
+    assert answer.json() == {"text": "hi"}
+    assert (request.body, request.headers["content-type"]) == (content, headers["content-type"])
+    (path,) = tmp_path.iterdir()
+    (call,) = Recording(path).calls()
+    assert call.outcome == "complete"
+    assert base64.b64decode(call.request["body"]["raw_b64"]) == content

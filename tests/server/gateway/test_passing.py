@@ -96,15 +96,19 @@ def test_a_stream_that_breaks_off_ends_with_an_error_and_without_an_end(
 def test_a_stream_that_stalls_ends_with_an_error_of_its_dialect(
     tmp_path: Path, dialect: str
 ) -> None:
-    stall = begun([b": wait\n\n"], Conversation.wait_for_hangup)
-    if dialect == "ollama":
-        stall = begun(ollama_lines("a")[:1], Conversation.wait_for_hangup)
+    first = {
+        "openai": EVENTS[0],
+        "ollama": ollama_lines("a")[0],
+        "anthropic": b'data: {"type": "ping"}\n\n',
+        "gemini": b'data: {"candidates": []}\n\n',
+    }
+    stall = begun([first[dialect]], Conversation.wait_for_hangup)
     with (
         LoopbackServer([stall]) as server,
         gateway_to(
             tmp_path,
             {"up": VESSELS[dialect](server.url)},
-            timeouts=Timeouts(first_chunk=0.05, idle=0.05),
+            timeouts=Timeouts(idle=0.05),
         ) as http,
     ):
         got, cut, _ = received(http, ROUTES[dialect])
@@ -298,3 +302,14 @@ def test_a_head_request_passes(tmp_path: Path) -> None:
     ):
         answer = http.head("/")
     assert (answer.status_code, answer.headers["content-length"]) == (200, "17")
+
+
+def test_a_status_that_does_not_exist_is_a_bad_gateway(tmp_path: Path) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.raw(b"HTTP/1.1 777 Odd\r\ncontent-length: 2\r\n\r\nhi")
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": VESSELS["openai"](server.url)}) as http,
+    ):
+        assert http.post(ROUTES["openai"], json=ASKED).status_code == 502

@@ -8,8 +8,17 @@ import pytest
 
 from vesselog import ConfigurationError
 from vesselog.server.gateway.request import Asked, read_asked
-from vesselog.server.gateway.upstreams import Upstream, Upstreams
-from vesselog.vessels import Anthropic, Azure, Gemini, Groq, Ollama, OpenAI, Vessel
+from vesselog.server.gateway.upstreams import Upstream, Upstreams, gateway_vessels
+from vesselog.vessels import (
+    Anthropic,
+    Azure,
+    Gemini,
+    Groq,
+    Ollama,
+    OpenAI,
+    OpenAIResponses,
+    Vessel,
+)
 
 H = "http://h"
 ALL = {
@@ -37,7 +46,6 @@ def asked(path: str, model: str = "m", vessels: dict[str, Vessel] = ALL, **heade
     [
         ("/v1/chat/completions", "m", "cloud", "/v1/chat/completions"),
         ("/chat/completions", "m", "cloud", "/v1/chat/completions"),
-        ("/v1/responses", "m", "cloud", "/v1/responses"),
         ("/v1/embeddings", "m", "cloud", "/v1/embeddings"),
         ("/v1/models/m", "m", "cloud", "/v1/models/m"),
         ("/health", "m", "local", "/health"),
@@ -73,6 +81,29 @@ def test_a_request_goes_to(path: str, model: str, upstream: str, url: str) -> No
 
 def test_without_an_upstream_of_the_dialect_the_first_is_taken() -> None:
     assert asked("/v1/messages", vessels={"a": Ollama(), "b": OpenAI()}).choice.upstream.name == "a"
+
+
+def test_openais_own_api_has_a_second_dialect_and_so_a_second_vessel() -> None:
+    given = {"own": OpenAI(api_key="sk-of-the-upstream"), "other": OpenAI(base_url=f"{H}/v1")}
+    vessels = gateway_vessels(given, {})
+    assert list(vessels) == ["own", "own:responses", "other"]
+    assert isinstance(vessels["own:responses"], OpenAIResponses)
+    assert vessels["own:responses"].api_key == "sk-of-the-upstream"
+    request = asked("/v1/responses", vessels=given)
+    assert request.choice.upstream.vessel_name(request.route) == "own:responses"
+    assert request.passed_on().url == "https://api.openai.com/v1/responses"
+    assert request.same_dialect
+    assert not asked("/other/v1/responses", vessels=given).same_dialect
+    chat = asked("/v1/chat/completions", vessels=given)
+    assert chat.choice.upstream.vessel_name(chat.route) == "own"
+
+
+def test_a_responses_upstream_has_openais_other_routes_too() -> None:
+    given: dict[str, Vessel] = {"a": Ollama(), "r": OpenAIResponses(base_url=f"{H}/v1")}
+    for path in ("/v1/responses", "/v1/responses/r-1", "/v1/models"):
+        request = asked(path, vessels=given, authorization="Bearer k")
+        assert request.passed_on().url == H + path
+        assert request.passed_on().headers == {"authorization": "Bearer k"}
 
 
 def test_a_named_model_is_cut_from_the_exact_bytes() -> None:
@@ -153,3 +184,20 @@ def test_a_name_that_cannot_stand_in_a_path_is_refused(name: str) -> None:
 def test_a_gateway_needs_an_upstream() -> None:
     with pytest.raises(ConfigurationError, match="needs an upstream"):
         Upstreams({})
+
+
+def test_an_organization_goes_with_its_own_key_only() -> None:
+    for key, organization in (("sk-of-the-upstream", "o"), (None, None)):
+        up = OpenAI(base_url=f"{H}/v1", api_key=key, organization="o")
+        request = asked("/v1/models", "m", {"up": up}).passed_on()
+        assert request.headers.get("openai-organization") == organization
+
+
+def test_below_a_mount_the_path_begins_behind_it() -> None:
+    scope = {
+        "method": "GET",
+        "raw_path": b"/gateway/groq/v1/models",
+        "root_path": "/gateway",
+        "query_string": b"",
+    }
+    assert read_asked(Upstreams(ALL), scope, {}, b"").passed_on().url == f"{H}/openai/v1/models"

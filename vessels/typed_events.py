@@ -1,9 +1,9 @@
-"""Finds the events in a frame of an answer of Anthropic's Messages API, however they are dressed.
+"""Finds the typed events in a frame of an answer, however they are dressed.
 
-https://docs.claude.com/en/docs/build-with-claude/streaming. Gateways leave out the `type` that the
-event's name has too, send pings as words, comments or empty objects, JSON without `data:`, and
-several events in one frame. A frame that has no event is named as a repair and skipped; one that
-may have lost a part of the answer is a ValueError.
+https://docs.claude.com/en/docs/build-with-claude/streaming; OpenAI's Responses API has such events
+too. Gateways leave out the `type` that the event's name has too, send pings as words, comments or
+empty objects, JSON without `data:`, and several events in one frame. A frame that has no event is
+named as a repair and skipped; one that may have lost a part of the answer is a ValueError.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ Event = dict[str, Any]
 _OF_JSON = re.compile(r'[{}\[\]"]')
 
 
-def events_in(frame: Frame, vessel: str) -> Iterator[Event]:
-    """The events of a frame, each with its `type`. Raises ProviderError for an error in band."""
+def events_in(frame: Frame, vessel: str, *, whole: str = "") -> Iterator[Event]:
+    """The events of a frame, each with its `type`. Raises ProviderError for an error in band.
+
+    whole: what a whole answer, which has no `type`, has as `object`; that is its type then.
+    """
     data, text = frame.data, frame.text.strip("\ufeff \t\r\n")
     lines = _bare_lines(text) if frame.ignored else []
     if frame.event == "ping" and (data is None or _says_nothing(data)):
-        return _events(lines, frame, vessel)
+        return _events(lines, frame, vessel, whole)
     if data is not None:
-        return _events([*_values(data, frame, vessel), *lines], frame, vessel)
+        return _events([*_values(data, frame, vessel), *lines], frame, vessel, whole)
     if text[:1] in {"{", "["}:
         frame.repair("data-without-field-name")
-        return _events(_values(text, frame, vessel), frame, vessel)
+        return _events(_values(text, frame, vessel), frame, vessel, whole)
     for line in text.replace("\r", "\n").split("\n"):
         if line.startswith("error:"):
             frame.repair("error-as-field")
@@ -96,18 +99,21 @@ def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
     return [value for value in values if value != DONE]
 
 
-def _events(values: Iterable[Any], frame: Frame, vessel: str) -> Iterator[Event]:
+def _events(values: Iterable[Any], frame: Frame, vessel: str, whole: str) -> Iterator[Event]:
     for value in values:
         several = cast("list[Any]", value) if isinstance(value, list) else []
         for each in several or [value]:
             if isinstance(each, dict):
-                yield from _event(cast("Event", each), frame, vessel)
+                yield from _event(cast("Event", each), frame, vessel, whole)
             else:
                 frame.repair("unknown-event")
 
 
-def _event(event: Event, frame: Frame, vessel: str) -> Iterator[Event]:
+def _event(event: Event, frame: Frame, vessel: str, whole: str) -> Iterator[Event]:
     kind = event.get("type")
+    if whole and event.get("object") == whole and frame.event != "error":
+        yield {**event, "type": whole}
+        return
     if kind == "error" or event.get("error") or frame.event == "error":
         raise error_in_band(vessel, event.get("error") or event, event)
     if kind and isinstance(kind, str):

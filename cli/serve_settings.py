@@ -1,0 +1,160 @@
+"""The settings of `vesselog serve`: from a TOML file, and from the command line, which wins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.errors import ConfigurationError
+from ..core.settings import Durability
+from ..core.validation import explain
+from ..core.vessel import Vessel
+from .serve import PORT
+
+__all__ = ["ServeSettings", "UpstreamSettings", "read_settings"]
+
+_TOKEN_VARIABLE = "VESSELOG_TOKEN"  # noqa: S105 - a variable's name
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class UpstreamSettings(_Strict):
+    """A model server. api_key_env: the environment variable that holds its key."""
+
+    vessel: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+
+    def make(self, name: str) -> Vessel:
+        """The vessel. Raises ConfigurationError."""
+        from ..core.registry import find_vessel
+
+        return find_vessel(self.vessel)(base_url=self.base_url, api_key=self._key(name))
+
+    def _key(self, name: str) -> str | None:
+        variable = self.api_key_env
+        if variable is None:
+            return None
+        # A key given in place of the variable's name must not be shown.
+        if not _VARIABLE.fullmatch(variable):
+            raise ConfigurationError(
+                f"upstreams.{name}.api_key_env must be the name of a variable, never the key itself"
+            )
+        if not os.environ.get(variable):
+            shown = f" {variable}" if "_" in variable else ""
+            raise ConfigurationError(
+                f"upstreams.{name}.api_key_env: the environment variable{shown} is not set"
+            )
+        return os.environ[variable]
+
+
+class ServeSettings(_Strict):
+    """All settings, with their defaults. docs/gateway.md explains them."""
+
+    upstreams: dict[str, UpstreamSettings] = {}
+    host: str = "127.0.0.1"
+    port: int = Field(default=PORT, ge=0, le=65_535)
+    recordings: Path | None = Field(default=None, strict=False)
+    durability: Durability = "process"
+    session_from: str | None = None
+    timeouts: dict[str, float | None] = {}
+    token_file: Path | None = Field(default=None, strict=False)
+    allow_host: tuple[str, ...] = Field(default=(), strict=False)
+    allow_origin: tuple[str, ...] = Field(default=(), strict=False)
+    max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_requests: int = Field(default=1_000, ge=1)
+    stop_within: float = Field(default=5.0, ge=0)
+    replay: tuple[Path, ...] = Field(default=(), strict=False)
+    speed: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    match: Literal["strict", "messages", "order", "route"] = "strict"
+    repeat: bool = False
+    record_missing: bool = False
+
+    def token(self) -> str | None:
+        """From the file, or else from VESSELOG_TOKEN. Raises ConfigurationError."""
+        if self.token_file is None:
+            return os.environ.get(_TOKEN_VARIABLE) or None
+        try:
+            token = self.token_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise ConfigurationError(f"token_file {self.token_file}: {reason}") from None
+        if not token:
+            raise ConfigurationError(f"token_file {self.token_file} is empty")
+        return token
+
+
+def read_settings(arguments: argparse.Namespace) -> ServeSettings:
+    """The settings of this command line. Raises ConfigurationError, which names the key."""
+    given = {
+        name: getattr(arguments, name)
+        for name in ServeSettings.model_fields
+        if getattr(arguments, name, None) is not None
+    }
+    if arguments.timeout:
+        given["timeouts"] = dict(arguments.timeout)
+    if arguments.upstream:
+        given["upstreams"] = {name: dict(fields) for name, fields in arguments.upstream}
+        if len(given["upstreams"]) < len(arguments.upstream):
+            raise ConfigurationError("two upstreams have the same name", setting="upstreams")
+    file: Path | None = arguments.config
+    stated = {} if file is None else _read_file(file)
+    merged = {**stated, **given}
+    for name, variable in arguments.api_key_env:
+        upstream = merged.get("upstreams", {}).get(name)
+        if upstream is None:
+            raise ConfigurationError(f"--api-key-env {name}: there is no upstream of this name")
+        upstream["api_key_env"] = variable
+    try:
+        settings = ServeSettings.model_validate(merged)
+    except ValidationError as error:
+        where = "" if file is None else f"{file}: "
+        raise ConfigurationError(f"{where}{explain(error)}") from None
+    _check(settings)
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        stated = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from None
+    # Paths in a file are meant from where the file is.
+    for name in ("recordings", "token_file"):
+        if isinstance(stated.get(name), str):
+            stated[name] = path.parent / stated[name]
+    if isinstance(stated.get("replay"), str):
+        stated["replay"] = [stated["replay"]]
+    if isinstance(stated.get("replay"), list):
+        stated["replay"] = [
+            path.parent / each if isinstance(each, str) else each for each in stated["replay"]
+        ]
+    return stated
+
+
+def _check(settings: ServeSettings) -> None:
+    """Raise ConfigurationError for settings that do not go together."""
+    if not settings.replay:
+        if not settings.upstreams:
+            raise ConfigurationError(
+                "give an upstream, for example --upstream local=ollama, or --replay FOLDER"
+            )
+        if settings.record_missing:
+            raise ConfigurationError("record_missing is a setting of replay: give --replay FOLDER")
+    elif settings.record_missing and not settings.upstreams:
+        raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
+    elif settings.upstreams and not settings.record_missing:
+        raise ConfigurationError(
+            "with --replay no upstream is asked, unless --record-missing is given too"
+        )

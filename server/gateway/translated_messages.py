@@ -1,0 +1,103 @@
+"""A conversation without what only the client's dialect has.
+
+Texts next to each other in a message become one, with an empty line between them: many servers take
+no lists of parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, cast
+
+from ...core.errors import InvalidRequestError
+from ...core.request import ImagePart, Message, Part, TextPart
+from ...core.vessel import Vessel
+from .request_rules import LEFT_OUT_OF_PARTS, Rules
+
+__all__ = ["translated_messages"]
+
+
+def translated_messages(
+    messages: Iterable[Message], client: str, rules: Rules, upstream: Vessel, dialect: str
+) -> tuple[Message, ...]:
+    """The messages for the upstream. client: the dialect that they were read from.
+
+    Raises InvalidRequestError, which names what cannot be sent.
+    """
+    kept = frozenset({"cache_control"}) if dialect == "anthropic" else frozenset[str]()
+    written: list[Message] = []
+    for message in messages:
+        place = f"a message of the role {message.role!r}"
+        native = (message.native or {}).get(client)
+        extra = dict(message.model_extra or {})
+        if native is not None:
+            _check_native(native, rules, place, upstream)
+        for key in tuple(extra):
+            if key in LEFT_OUT_OF_PARTS:
+                del extra[key]
+            elif key != "refusal":
+                raise _refused(f"{key!r} of {place}", upstream)
+        content = message.content
+        if content is not None and not isinstance(content, str):
+            parts = [_part(part, kept, place, upstream) for part in content]
+            content = _joined(parts)
+        if message.role == "system" and not content:
+            continue
+        fields: dict[str, Any] = {name: getattr(message, name) for name in _FIELDS}
+        written.append(Message(**fields, **extra, content=content))
+    return tuple(written)
+
+
+_FIELDS = ("role", "tool_calls", "tool_call_id", "name")
+
+
+def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream: Vessel) -> None:
+    """Whether all that a message of the assistant says is in the universal form too."""
+    for key, value in native.items():
+        if key not in rules.native and value:
+            raise _refused(f"{key!r} of {place}", upstream)
+    content = native.get("content", native.get("output"))
+    for part in cast("list[Any]", content) if isinstance(content, list) else []:
+        kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else None
+        # An item of the Responses API without a type is a message.
+        if (kind or "message") not in rules.blocks:
+            raise _refused(f"a part of the type {kind!r} in {place}", upstream)
+
+
+def _part(part: Part, kept: frozenset[str], place: str, upstream: Vessel) -> Part:
+    if not isinstance(part, TextPart | ImagePart):
+        raise _refused(f"a part of the type {part.type!r} in {place}", upstream)
+    extra = part.model_extra or {}
+    for key in extra:
+        if key not in LEFT_OUT_OF_PARTS:
+            raise _refused(f"{key!r} of a part in {place}", upstream)
+    own = {key: value for key, value in extra.items() if key in kept}
+    if isinstance(part, TextPart):
+        return TextPart(text=part.text, **own)
+    return ImagePart(image_url=part.image_url, **own)
+
+
+def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
+    joined: list[Part] = []
+    for plain, group in groupby(
+        parts, lambda part: isinstance(part, TextPart) and not part.model_extra
+    ):
+        if plain:
+            texts = [cast("TextPart", part).text for part in group]
+            joined.append(TextPart(text="\n\n".join(filter(None, texts))))
+        else:
+            joined += group
+    if not joined:
+        return ""
+    first = joined[0]
+    is_text = len(joined) == 1 and isinstance(first, TextPart) and not first.model_extra
+    return cast("TextPart", first).text if is_text else tuple(joined)
+
+
+def _is_plain(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.model_extra
+
+
+def _refused(what: str, upstream: Vessel) -> InvalidRequestError:
+    return InvalidRequestError(f"{what} cannot be sent to {upstream.name}")

@@ -1,0 +1,302 @@
+"""Who may use a server, and how much of it: checks before the application sees a request.
+
+- `Host` must be one of the server's own names. A page in a browser whose name was pointed at this
+  machine (DNS rebinding) sends its own.
+- `Origin`, which browsers send, must be the server's own or a listed one. Only listed ones are
+  answered with CORS headers.
+- The token, if there is one, comes in `x-vesselog-token`; or where a program puts its API key, from
+  where it is taken away: only other keys go on to the application.
+- A request must be small enough, arrive in time, and there must not be too many at once.
+
+Nothing is done per message of an answer, but for those that need CORS headers. Errors are written
+in the dialect of the route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..core.errors import ConfigurationError
+from .asgi import Application, Receive, Scope, Send
+from .gateway.headers import CREDENTIALS, request_headers
+from .gateway.problems import problem_response
+from .gateway.routes import route_of
+from .protocols.problem import Problem
+from .receiving import Received, TooLargeError, read_body
+
+__all__ = ["OPEN_PATHS", "Guard", "GuardSettings", "is_loopback"]
+
+OPEN_PATHS = frozenset({"/healthz"})
+"""Answered without a token, and however many requests there are."""
+
+TOKEN = "x-vesselog-token"  # noqa: S105 - a header's name
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# A token that can be guessed is none: 16 characters of a password generator have 96 bits.
+_SHORTEST_TOKEN = 16
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
+_PREFLIGHT_SECONDS = "600"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """What is checked.
+
+    host: where the server listens. token: demanded if it is given. hosts: names that clients may
+    call the server by, besides its own. origins: of web pages that may use it, as
+    `https://app.example`; "*" is any. body_bytes: of a request. body_seconds: for sending it.
+    requests: at once. Raises ConfigurationError, also for an address that others can reach without
+    a token.
+    """
+
+    host: str = "127.0.0.1"
+    token: str | None = None
+    hosts: Sequence[str] = ()
+    origins: Sequence[str] = ()
+    body_bytes: int = 64 * 1024 * 1024
+    body_seconds: float = 60.0
+    requests: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.token is None and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"others can reach {self.host}: a token is needed to serve there", setting="token"
+            )
+        if self.token is not None and not re.fullmatch(r"[!-~]+", self.token):
+            raise ConfigurationError(
+                "the token must be printable ASCII without spaces", setting="token"
+            )
+        if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
+            raise ConfigurationError(
+                f"the token must have at least {_SHORTEST_TOKEN} characters", setting="token"
+            )
+        for origin in self.origins:
+            if origin not in {"*", "null"} and not _is_origin(origin):
+                raise ConfigurationError(
+                    f"{origin!r} is no origin: give one such as https://app.example",
+                    setting="origins",
+                )
+        for name in self.hosts:
+            if not _HOST.fullmatch(name) or _name_of(name) != name.lower().strip("[]"):
+                raise ConfigurationError(
+                    f"{name!r} is no host: give a name without a port", setting="hosts"
+                )
+
+
+class Guard:
+    """Passes on to `app` what may pass, with the request's body read."""
+
+    def __init__(self, app: Application, settings: GuardSettings | None = None) -> None:
+        self._app = app
+        self._settings = settings = settings or GuardSettings()
+        self._token = None if settings.token is None else settings.token.encode()
+        self._names = {_name_of(each) for each in (settings.host, *settings.hosts)} | _LOOPBACK
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = request_headers(scope["headers"])
+        origin = headers.get("origin")
+        problem = self._wrong_framing(scope) or self._foreign(scope, headers)
+        if problem is None and origin is not None and self._is_listed(origin):
+            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                await _preflight(headers, origin, send)
+                return
+            send = _with_cors(send, origin)
+        if scope["path"] in OPEN_PATHS and problem is None:
+            await self._app(scope, receive, send)
+            return
+        problem = problem or self._unauthorized(scope) or self._too_much(headers)
+        if problem is not None:
+            await _refuse(scope, headers, problem, send)
+            return
+        self._running += 1
+        try:
+            await self._pass_on(scope, headers, receive, send)
+        finally:
+            self._running -= 1
+
+    async def _pass_on(
+        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        settings = self._settings
+        try:
+            async with asyncio.timeout(settings.body_seconds):
+                body = await read_body(receive, settings.body_bytes)
+        except TimeoutError:
+            late = Problem(408, "request_timeout", "The request did not arrive in time.")
+            await _refuse(scope, headers, late, send)
+            return
+        except TooLargeError:
+            await _refuse(scope, headers, self._too_large, send)
+            return
+        if body is not None:
+            await self._app(scope, Received(body, receive), send)
+
+    def _wrong_framing(self, scope: Scope) -> Problem | None:
+        """What two servers might read differently (RFC 9112, 6.3): request smuggling."""
+        names = [name.lower() for name, _ in scope["headers"]]
+        coded = [v.lower() for n, v in scope["headers"] if n.lower() == b"transfer-encoding"]
+        if names.count(b"content-length") + len(coded) > 1 or any(c != b"chunked" for c in coded):
+            return Problem(400, "ambiguous_length", "The length of the request is ambiguous.")
+        return None
+
+    def _foreign(self, scope: Scope, headers: dict[str, str]) -> Problem | None:
+        hosts = [value for name, value in scope["headers"] if name.lower() == b"host"]
+        host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
+        if not self._is_own(host):
+            return Problem(
+                403, "unknown_host", "The server does not know the name it was called by (Host)."
+            )
+        origin = headers.get("origin")
+        if origin is None:
+            # Browsers send this, and no Origin with a GET: an image or a link of another page.
+            known = headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+        else:
+            own = f"{scope.get('scheme', 'http')}://{host}".lower()
+            known = origin.lower() == own or self._is_listed(origin)
+        if known:
+            return None
+        return Problem(403, "foreign_origin", "Pages of this origin may not use the server.")
+
+    def _is_own(self, host: str) -> bool:
+        if not _HOST.fullmatch(host):
+            return False
+        name = _name_of(host)
+        # An address cannot be pointed elsewhere, as a name can; who calls one has the token.
+        return name in self._names or (not is_loopback(self._settings.host) and _is_address(name))
+
+    def _is_listed(self, origin: str) -> bool:
+        origins = self._settings.origins
+        return "*" in origins or origin.lower() in {each.lower() for each in origins}
+
+    def _unauthorized(self, scope: Scope) -> Problem | None:
+        """None with the token, which is then taken out of the scope's headers."""
+        token = self._token
+        if token is None:
+            return None
+        kept: list[tuple[bytes, bytes]] = []
+        found = False
+        for name, value in scope["headers"]:
+            lowered = name.lower().decode("latin-1")
+            given = _after_scheme(value) if lowered == "authorization" else value
+            is_token = (lowered == TOKEN or lowered in CREDENTIALS) and hmac.compare_digest(
+                given, token
+            )
+            found |= is_token
+            if not is_token:
+                kept.append((name, value))
+        scope["headers"] = kept
+        if found:
+            return None
+        return Problem(401, "no_token", f"The server's token is needed, as a key or in {TOKEN}.")
+
+    def _too_much(self, headers: dict[str, str]) -> Problem | None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._settings.body_bytes:
+            return self._too_large
+        if self._running >= self._settings.requests:
+            return Problem(
+                503, "busy", "Too many requests run already.", retryable=True, retry_after=1.0
+            )
+        return None
+
+    @property
+    def _too_large(self) -> Problem:
+        limit = f"{self._settings.body_bytes:,}"
+        return Problem(413, "too_large", f"The request is larger than {limit} bytes.")
+
+
+async def _refuse(scope: Scope, headers: dict[str, str], problem: Problem, send: Send) -> None:
+    """Answer with the problem, and close: the rest of the request is not read."""
+    told, body = problem_response(_dialect(scope, headers), problem)
+    told["connection"] = "close"
+    if problem.status == 401:
+        told["www-authenticate"] = "Bearer"
+    raw = [(name.encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _dialect(scope: Scope, headers: dict[str, str]) -> str | None:
+    path: str = scope["path"]
+    query: str = scope["query_string"].decode("latin-1")
+    found = route_of(scope["method"], path, query, headers).dialect
+    if found is None:  # an upstream's name may come first
+        _, slash, rest = path.removeprefix("/").partition("/")
+        found = route_of(scope["method"], slash + rest, query, headers).dialect
+    return found
+
+
+def _with_cors(send: Send, origin: str) -> Send:
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            kept = _without_cors(message.get("headers", ()))
+            own = [*_allowed(origin), (b"access-control-expose-headers", b"*")]
+            message = {**message, "headers": [*kept, *own]}
+        await send(message)
+
+    return sending
+
+
+def _without_cors(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [each for each in headers if not each[0].lower().startswith(b"access-control-")]
+
+
+def _allowed(origin: str) -> list[tuple[bytes, bytes]]:
+    return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+
+
+async def _preflight(headers: dict[str, str], origin: str, send: Send) -> None:
+    told = {
+        "access-control-allow-methods": headers["access-control-request-method"],
+        "access-control-allow-headers": headers.get("access-control-request-headers", ""),
+        "access-control-max-age": _PREFLIGHT_SECONDS,
+    }
+    if headers.get("access-control-request-private-network") == "true":
+        told["access-control-allow-private-network"] = "true"
+    own = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    raw = [*_allowed(origin), *own]
+    await send({"type": "http.response.start", "status": 204, "headers": raw})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server at this address."""
+    if host.lower() == "localhost":
+        return True
+    return _is_address(host) and ip_address(host).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _name_of(host: str) -> str:
+    """A `Host` without its port, in lower case; an address without its brackets."""
+    if _is_address(host):
+        return host.lower()
+    found = _HOST.fullmatch(host)
+    return (found[1] if found else host).lower().strip("[]").rstrip(".")
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return bool(parts.scheme and parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
+
+
+def _after_scheme(value: bytes) -> bytes:
+    return value.split(b" ")[-1]

@@ -1,0 +1,266 @@
+"""`vesselog serve`, as a process and by its settings."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from commands import command, start
+from loopback import Conversation, LoopbackServer, openai_events
+from patience import PATIENCE
+from vesselog import Recording
+from vesselog.cli.entry import parser
+from vesselog.cli.serve import base_urls
+from vesselog.cli.serve_command import environment_for
+from vesselog.cli.serve_settings import ServeSettings, read_settings
+from vesselog.core.errors import ConfigurationError
+
+CHAT = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}'
+
+
+def streamed(talk: Conversation) -> None:
+    talk.stream(list(openai_events("a", "b")), "text/event-stream")
+
+
+def read_on(stream: Any) -> threading.Thread:
+    """Keep a pipe from filling up."""
+    thread = threading.Thread(target=stream.read, daemon=True)
+    thread.start()
+    return thread
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[Any, str]]:
+    """The process and its base URL."""
+    process = start("serve", "--port", "0", *arguments)
+    try:
+        url = process.stdout.readline().decode().split(" ")[0]  # type: ignore[union-attr]
+        assert url.startswith("http://127.0.0.1:"), process.communicate()
+        yield process, url
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_it_records_it_replays_and_a_signal_ends_answers_honestly(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def endless(talk: Conversation) -> None:
+        talk.head(content_type="text/event-stream")
+        talk.chunk(openai_events("a")[0])
+        begun.set()
+        talk.wait_for_hangup()
+
+    with (
+        LoopbackServer([streamed, endless]) as upstream,
+        serving(f"--upstream=up=openai@{upstream.url}/v1", "--recordings", str(tmp_path)) as (
+            process,
+            url,
+        ),
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+    ):
+        answer = http.post("/v1/chat/completions", content=CHAT)
+        assert answer.content == b"".join(openai_events("a", "b"))
+        assert http.get("/healthz").text == "ok\n"
+        counted = 'vesselog_requests_total{upstream="up",dialect="openai",outcome="complete"} 1'
+        assert counted in http.get("/metrics").text
+        with http.stream("POST", "/v1/chat/completions", content=CHAT) as cut:
+            assert begun.wait(PATIENCE)
+            parts = cut.iter_raw()
+            received = next(parts)
+            process.send_signal(signal.SIGTERM)
+            received += b"".join(parts)
+        assert b"server_stopping" in received
+        assert process.wait(PATIENCE) == 0
+    sessions = {answer.headers["x-vesselog-session"], cut.headers["x-vesselog-session"]}
+    calls = [next(iter(Recording(tmp_path / f"{each}.jsonl").calls())) for each in sessions]
+    assert {call.outcome for call in calls} == {"complete", "cancelled"}
+
+    with (
+        serving("--replay", str(tmp_path), "--speed", "max") as (process, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+    ):
+        assert http.post("/v1/chat/completions", content=CHAT).content == answer.content
+        miss = http.post("/v1/chat/completions", content=CHAT.replace(b'"m"', b'"n"'))
+        assert miss.status_code == 404
+        assert 'body.model (recorded: "m", asked: "n")' in miss.json()["error"]["message"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+ASKS = """
+import os, sys, urllib.request
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+urllib.request.urlopen(urllib.request.Request(url, sys.argv[1].encode())).read()
+print(os.environ["OLLAMA_HOST"])
+sys.exit(7)
+"""
+
+
+def test_a_command_is_run_with_the_base_urls_and_gives_its_exit_status(tmp_path: Path) -> None:
+    with LoopbackServer([streamed]) as upstream:
+        options = [f"--upstream=up=openai@{upstream.url}/v1", "--recordings", str(tmp_path)]
+        done = command(
+            "serve", "--port", "0", *options, "--", sys.executable, "-c", ASKS, CHAT.decode()
+        )
+    assert done.returncode == 7
+    assert done.stdout.startswith("http://127.0.0.1:")
+    (path,) = tmp_path.glob("*.jsonl")
+    (call,) = Recording(path).calls()
+    assert call.outcome == "complete"
+
+
+def test_a_signal_reaches_the_command(tmp_path: Path) -> None:
+    waits = "import signal, sys; print('ready', flush=True); signal.pause()"
+    with LoopbackServer([streamed]) as upstream:
+        process = start(
+            *("serve", "--port", "0", f"--upstream=up=openai@{upstream.url}/v1"),
+            *("--recordings", str(tmp_path), "--", sys.executable, "-c", waits),
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def settings_of(*arguments: str) -> ServeSettings:
+    parsed: argparse.Namespace = parser().parse_args(["serve", *arguments])
+    return read_settings(parsed)
+
+
+def test_upstreams_are_named_on_the_command_line() -> None:
+    settings = settings_of(
+        "--upstream=local=ollama@http://127.0.0.1:1?a=b@c", "--upstream=anthropic"
+    )
+    told = {name: (each.vessel, each.base_url) for name, each in settings.upstreams.items()}
+    assert told == {
+        "local": ("ollama", "http://127.0.0.1:1?a=b@c"),
+        "anthropic": ("anthropic", None),
+    }
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(
+        """
+        port = 1
+        recordings = "kept"
+        max_requests = 7
+        allow_origin = ["https://app.example"]
+        timeouts = { first_chunk = 10, idle = 5.5 }
+
+        [upstreams.local]
+        vessel = "ollama"
+
+        [upstreams.lab]
+        vessel = "openai"
+        base_url = "https://lab.example/v1"
+        api_key_env = "LAB_KEY"
+        """
+    )
+    settings = settings_of("--config", str(file), "--port", "2")
+    assert (settings.port, settings.max_requests) == (2, 7)
+    assert settings.recordings == tmp_path / "kept", "from where the file is"
+    assert list(settings.upstreams) == ["local", "lab"]
+    assert settings.upstreams["lab"].api_key_env == "LAB_KEY"
+    assert settings.allow_origin == ("https://app.example",)
+    assert settings.timeouts == {"first_chunk": 10, "idle": 5.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('port = "x"', r"serve\.toml: port: .*integer"),
+        ("port = 70000", r"serve\.toml: port: "),
+        ("prot = 1", r"serve\.toml: prot: "),
+        ('[upstreams.local]\nvessel = "ollama"\nurl = "x"', r"upstreams\.local\.url: "),
+        ("[upstreams.local]", r"upstreams\.local\.vessel: "),
+        ('match = "fuzzy"', r"match: .*'strict'"),
+        ('durability = "disk"', r"durability: "),
+        ("a = [", r"serve\.toml is not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=told):
+        settings_of("--config", str(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "give an upstream"),
+        (("--upstream=a=ollama", "--upstream=a=openai"), "same name"),
+        (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
+        (("--replay", "x", "--record-missing"), "needs an upstream"),
+        (("--replay", "x", "--upstream=a=ollama"), "--record-missing"),
+        (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
+        (("--config", "/nowhere/x.toml"), "No such file"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(arguments: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        settings_of(*arguments)
+
+
+def test_a_key_in_place_of_its_variables_name_is_not_shown() -> None:
+    for given in ("sk-very-secret-key", "skverysecretkey"):
+        settings = settings_of("--upstream=a=openai@http://x/v1", f"--api-key-env=a={given}")
+        with pytest.raises(ConfigurationError) as caught:
+            settings.upstreams["a"].make("a")
+        assert given not in str(caught.value)
+
+
+def test_the_key_of_a_variable_is_the_upstreams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_KEY", "sk-of-the-lab-1234")
+    settings = settings_of("--upstream=a=openai@https://x/v1", "--api-key-env=a=LAB_KEY")
+    assert settings.upstreams["a"].make("a").api_key == "sk-of-the-lab-1234"
+
+
+def test_the_token_comes_from_a_file_or_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VESSELOG_TOKEN", "from-the-variable")
+    assert settings_of("--upstream=ollama").token() == "from-the-variable"
+    file = tmp_path / "token"
+    file.write_text("from-the-file\n")
+    assert settings_of("--upstream=ollama", "--token-file", str(file)).token() == "from-the-file"
+    file.write_text("")
+    with pytest.raises(ConfigurationError, match="is empty"):
+        settings_of("--upstream=ollama", "--token-file", str(file)).token()
+
+
+def test_the_commands_environment_keeps_what_is_the_users() -> None:
+    url = "http://127.0.0.1:1"
+    own = {"OPENAI_API_KEY": "own", "NO_PROXY": "example.com", "PATH": "/bin"}
+    made = environment_for(url, None, own)
+    assert base_urls(url).items() <= made.items()
+    assert made["OPENAI_API_KEY"] == "own"
+    assert made["NO_PROXY"].split(",")[:2] == ["example.com", "127.0.0.1"]
+    assert "ANTHROPIC_API_KEY" not in made
+    with_token = environment_for(url, "the-token", own)
+    assert with_token["OPENAI_API_KEY"] == "own"
+    assert with_token["ANTHROPIC_API_KEY"] == "the-token"
+
+
+def test_without_uvicorn_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vesselog.cli import main
+
+    for name in [each for each in sys.modules if each.startswith("vesselog.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["serve", "--upstream=ollama"]) == 2
+    assert "pip install 'vesselog[server]'" in capsys.readouterr().err

@@ -1,0 +1,202 @@
+"""Responses resumed, read again and cancelled over the gateway, by OpenAI's SDK and by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from gateways import gateway_to
+from house import ROOT
+from loopback import Conversation, LoopbackServer, ollama_lines
+from vesselog.server.gateway.response_ids import Place, place_of, response_id
+from vesselog.vessels import Ollama, OpenAIResponses
+
+TEXTS = ("Gute ", "Reise, ", "ahoi!")
+NATIVE = (ROOT / "tests/bodies/openai-responses/text.sse").read_bytes()
+NATIVE_ID = "resp_68c1"
+
+
+def sdk(http: httpx.Client) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{http.base_url}/v1", api_key="k", max_retries=0)
+
+
+def events_of(body: bytes) -> list[Any]:
+    return [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
+
+
+def respond(http: httpx.Client, **asked: Any) -> httpx.Response:
+    asked = {"model": "m", "input": "Hi", "stream": True, **asked}
+    return http.post("/v1/responses", json=asked)
+
+
+def test_the_id_of_a_response_holds_its_place() -> None:
+    place = Place("chat-42.with_all", 12)
+    assert place_of(response_id(place)) == place
+    assert response_id(place).isascii()
+    for other in ("resp_68c1", "resp_v1", "resp_v1!!", "resp_v1eA", "x", response_id(place)[:-3]):
+        assert place_of(other) != place
+
+
+def test_the_sdk_reads_any_upstream_and_resumes_it(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        with client.responses.stream(model="m", input="Hi") as stream:
+            live = [event.sequence_number for event in stream]
+            built = stream.get_final_response()
+        assert built.output_text == "".join(TEXTS)
+        assert live == list(range(len(live)))
+        for after in (-1, 0, 5, len(live) - 2, len(live)):
+            resumed = client.responses.retrieve(built.id, stream=True, starting_after=after)
+            assert [event.sequence_number for event in resumed] == [*range(after + 1, len(live))]
+        with client.responses.stream(response_id=built.id, starting_after=3) as again:
+            rest = list(again)
+            assert again.get_final_response().output_text == "".join(TEXTS)
+        assert rest[0].sequence_number == 4
+        whole = client.responses.retrieve(built.id)
+        assert (whole.status, whole.output_text) == ("completed", built.output_text)
+        assert len(server.requests) == 1, "nothing was asked for again"
+
+
+def test_what_is_resumed_is_what_was_sent(tmp_path: Path) -> None:
+    """But for the time, and what a response repeats of its request."""
+    with (
+        LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        live = events_of(respond(http).content)
+        identifier = live[0]["response"]["id"]
+        again = http.get(f"/v1/responses/{identifier}?stream=true&starting_after=1").content
+    for event in (*live, *(resumed := events_of(again))):
+        if "response" in event:
+            response = event["response"]
+            event["response"] = {key: response[key] for key in ("id", "model", "output", "status")}
+    assert resumed == live[2:]
+
+
+def test_an_answer_in_the_background_goes_on_without_its_client(tmp_path: Path) -> None:
+    left = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        first, *others = ollama_lines(*TEXTS)
+        with conversation.at_once():
+            conversation.head("200 OK", "application/x-ndjson")
+            conversation.chunk(first)
+        assert left.wait(20)
+        for line in others:
+            conversation.chunk(line)
+        conversation.end()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        with client.responses.create(
+            model="m", input="Hi", stream=True, background=True
+        ) as stream:
+            for event in stream:
+                if event.type == "response.created":
+                    identifier = event.response.id
+                if event.type == "response.output_text.delta":
+                    break
+        last = event.sequence_number
+        running = client.responses.retrieve(identifier)
+        assert (running.status, running.output_text) == ("in_progress", TEXTS[0])
+        resumed = client.responses.retrieve(identifier, stream=True, starting_after=last)
+        left.set()
+        events = list(resumed)
+        assert [event.sequence_number for event in events][:2] == [last + 1, last + 2]
+        assert events[-1].type == "response.completed"
+        assert client.responses.retrieve(identifier).output_text == "".join(TEXTS)
+
+
+def test_a_running_answer_is_cancelled(tmp_path: Path) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.head("200 OK", "application/x-ndjson")
+        conversation.chunk(ollama_lines(*TEXTS)[0])
+        conversation.wait_for_hangup()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+        client.responses.create(model="m", input="Hi", stream=True) as stream,
+    ):
+        created = next(iter(stream))
+        assert created.type == "response.created"
+        assert client.responses.cancel(created.response.id).status == "cancelled"
+        events = [event.type for event in stream]
+        assert events[-1] in {"error", "response.failed"}
+        assert client.responses.retrieve(created.response.id).status == "cancelled"
+
+
+@pytest.mark.parametrize("after", [-1, 0, 7, 10**6])
+def test_an_answer_in_this_dialect_is_sent_as_it_was_recorded(tmp_path: Path, after: int) -> None:
+    frames = [frame + b"\n\n" for frame in NATIVE.split(b"\n\n") if frame]
+    with (
+        LoopbackServer([lambda talk: talk.stream(frames, "text/event-stream")]) as server,
+        gateway_to(tmp_path, {"up": OpenAIResponses(base_url=f"{server.url}/v1")}) as http,
+    ):
+        assert respond(http).content == NATIVE
+        query = {"stream": "true", "starting_after": after}
+        again = http.get(f"/v1/responses/{NATIVE_ID}", params=query)
+        assert again.content == b"".join(frames[after + 1 :])
+        whole = http.get(f"/v1/responses/{NATIVE_ID}").json()
+        assert whole == events_of(NATIVE)[-1]["response"]
+        assert len(server.requests) == 1
+
+
+def test_what_is_not_recorded_is_for_the_upstream(tmp_path: Path) -> None:
+    body = b'{"id":"resp_other","object":"response"}'
+    with (
+        LoopbackServer([lambda talk: talk.whole(body)] * 2) as server,
+        gateway_to(tmp_path, {"up": OpenAIResponses(base_url=f"{server.url}/v1")}) as http,
+    ):
+        assert http.get("/v1/responses/resp_other").content == body
+        assert http.post("/v1/responses/resp_other/cancel").content == body
+        assert [each.path for each in server.requests] == [
+            "/v1/responses/resp_other",
+            "/v1/responses/resp_other/cancel",
+        ]
+
+
+def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        identifier = events_of(respond(http).content)[0]["response"]["id"]
+        query = {"stream": "true", "starting_after": "x"}
+        answer = http.get(f"/v1/responses/{identifier}", params=query)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_an_answer_that_broke_off_ends_with_its_error(tmp_path: Path) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.head("200 OK", "application/x-ndjson")
+        conversation.chunk(ollama_lines(*TEXTS)[0])
+        conversation.chunk(b'{"error":"the model fell over"}\n')
+        conversation.end()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        live = events_of(respond(http).content)
+        identifier = live[0]["response"]["id"]
+        again = events_of(http.get(f"/v1/responses/{identifier}?stream=true").content)
+        assert [event["type"] for event in again] == [event["type"] for event in live]
+        assert again[-1]["type"] == "response.failed"
+        assert "fell over" in again[-1]["response"]["error"]["message"]
+        assert again[-1]["response"]["output"][0]["content"][0]["text"] == TEXTS[0]
+        assert http.get(f"/v1/responses/{identifier}").json()["status"] == "failed"

@@ -1,0 +1,64 @@
+"""Finds the output item of OpenAI's Responses API that an event is about.
+
+An event names its item by `output_index` and by `item_id`. Servers leave out the one or the other,
+send another id in each event, or the index of another item; then the other name decides, and where
+there is none, it is the last item.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.frame import Frame
+from .responses_item import Fields, OutputItem
+
+__all__ = ["OutputItems"]
+
+
+class OutputItems:
+    """The items of one answer, by their names."""
+
+    def __init__(self) -> None:
+        self._items: list[OutputItem] = []
+        self._by_index: dict[int, OutputItem] = {}
+        self._by_id: dict[str, OutputItem] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def in_order(self) -> list[OutputItem]:
+        """The items in the order of the output."""
+        return sorted(self._items, key=lambda item: item.index)
+
+    def add(self, content: Fields, index: Any, frame: Frame) -> OutputItem:
+        """A new item. index: its place in the output, if that is known."""
+        if type(index) is not int:
+            frame.repair("missing-output-index")
+            index = self._items[-1].index + 1 if self._items else 0
+        elif index in self._by_index:
+            frame.repair("output-index-repeated")
+        item = OutputItem(index, dict(content))
+        self._items.append(item)
+        self._by_index[index] = item
+        # llama-server's calls have no id, and are named by that of the call.
+        for key in ("call_id", "id"):
+            if isinstance(name := content.get(key), str) and name:
+                self._by_id[name] = item
+        return item
+
+    def of_event(self, event: Fields, frame: Frame) -> OutputItem | None:
+        """The item that an event names, which may be of a type that does not fit the event."""
+        identifier, index = event.get("item_id"), event.get("output_index")
+        item = self._by_id.get(identifier) if isinstance(identifier, str) else None
+        if type(index) is int:
+            return self._by_index.get(index) if item is None else item
+        frame.repair("missing-output-index")
+        return self._items[-1] if item is None and self._items else item
+
+    def like(self, content: Fields, index: Any = None) -> OutputItem | None:
+        """The item of the same type that has an id of this one, or this index."""
+        names = [each for each in map(content.get, ("id", "call_id")) if isinstance(each, str)]
+        found = [self._by_id.get(name) for name in names]
+        found.append(self._by_index.get(index) if type(index) is int else None)
+        same = (item for item in found if item is not None and item.kind == content.get("type"))
+        return next(same, None)

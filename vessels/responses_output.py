@@ -1,0 +1,225 @@
+"""The output items of one answer of OpenAI's Responses API: their chunks, and the items again.
+
+https://developers.openai.com/api/docs/api-reference/responses-streaming. A text comes in deltas,
+then whole in up to four events (`….done` of the text, of its part, its item, and the response).
+What a whole text says beyond its deltas is a chunk too: servers may send deltas or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from ..core.chunk import ChunkFields, ToolCallDeltaFields
+from ..core.frame import Frame
+from .call_arguments import arguments_text, made_id
+from .mended_values import mended_objects
+from .responses_item import CALL_KINDS, OUTPUT_TEXT, PART_KINDS, Fields, OutputItem, Place, TextKind
+from .responses_items import OutputItems
+from .typed_events import object_of, text_under
+
+__all__ = ["ResponsesOutput"]
+
+_NUMBERS = {"content": "content_index", "summary": "summary_index"}
+
+
+class ResponsesOutput:
+    """The items of one answer. seed: what the ids of calls are made of that have none."""
+
+    def __init__(self) -> None:
+        self.seed = ""
+        self._items = OutputItems()
+        self._call_ids: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def delta(self, event: Fields, kind: TextKind, frame: Frame) -> ChunkFields:
+        """The chunk of a piece of a text, empty if it says nothing."""
+        item = self._find(event, kind.item, frame)
+        value = event.get("delta")
+        text = value if isinstance(value, str) else text_under(event, "delta", frame)
+        fields = self._text(item, self._place(event, kind, item), kind, text)
+        if (logprobs := event.get("logprobs")) and kind.field == "text":
+            fields["logprobs"] = {"content": logprobs}
+        return fields
+
+    def text_done(self, event: Fields, kind: TextKind, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunk of what a whole text has beyond its deltas."""
+        item = self._find(event, kind.item, frame)
+        if kind.text in event:
+            text = text_under(event, kind.text, frame)
+            yield self._settle(item, self._place(event, kind, item), kind, text, frame)
+
+    def part(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a part, at its beginning or whole."""
+        content = object_of(event.get("part"), frame)
+        kind = _kind_of(content)
+        if kind is not None:
+            item = self._find(event, kind.item, frame)
+            yield from self._part(item, self._place(event, kind, item), content, frame)
+
+    def annotation(self, event: Fields, frame: Frame) -> ChunkFields:
+        """The chunk of an annotation of a text."""
+        item = self._find(event, "message", frame)
+        item.annotate(self._place(event, OUTPUT_TEXT, item), event.get("annotation"))
+        return {"extra": {"annotations": [event.get("annotation")]}}
+
+    def added(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunk of an item's beginning."""
+        content = event.get("item")
+        if not isinstance(content, dict):  # which some providers send, and the official SDK skips
+            frame.repair("unexpected-type")
+            return
+        begun = cast("Fields", content)
+        known = self._items.like(begun)
+        if known is not None and not (known.grown or known.done):
+            frame.repair("output-item-repeated")
+        else:
+            yield self._begin(begun, event.get("output_index"), frame)[1]
+
+    def done(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of what a whole item has beyond what came of it."""
+        yield from self._whole(
+            object_of(event.get("item"), frame), event.get("output_index"), frame
+        )
+
+    def whole(self, items: Any, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a whole output: of what has not come in events before."""
+        listed = mended_objects(items, frame)
+        frame.count(len(listed))
+        for index, content in enumerate(listed):
+            yield from self._whole(content, index, frame)
+
+    def build(self, *, cut: bool) -> list[dict[str, Any]]:
+        """The items in order, for the next request. cut: the answer is not whole."""
+        items = [item for item in self._items.in_order() if item.goes_back(cut=cut)]
+        # Reasoning goes back only with the item that followed it.
+        while cut and items and items[-1].kind == "reasoning":
+            del items[-1]
+        return [item.build() for item in items]
+
+    def _whole(self, content: Fields, index: Any, frame: Frame) -> Iterator[ChunkFields]:
+        item = self._items.like(content, index)
+        if item is None:
+            item, fields = self._begin(content, index, frame)
+            yield fields
+        if item.slot is not None:
+            content = {**content, "call_id": item.content["call_id"]}
+        if item.done:
+            if content != item.content:
+                frame.repair("output-item-changed")
+            return
+        item.done = True
+        item.content = content
+        if (kind := CALL_KINDS.get(item.kind)) is not None:
+            if (name := text_under(content, "name", frame)) and not item.named:
+                item.named = True
+                yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
+            text = arguments_text(content.get(kind.key))
+            yield self._settle(item, (kind.key, 0), kind, text, frame)
+        elif item.kind in {"message", "reasoning"}:
+            for key in ("summary", "content"):
+                parts = mended_objects(content.get(key), frame)
+                frame.count(len(parts))
+                for number, part in enumerate(parts):
+                    yield from self._part(item, (key, number), part, frame)
+        else:
+            yield {"extra": {f"item_{item.index}": content}}
+
+    def _part(
+        self, item: OutputItem, place: Place, content: Fields, frame: Frame
+    ) -> Iterator[ChunkFields]:
+        kind = _kind_of(content)
+        if kind is None:
+            return
+        had_text = bool(item.text(place))
+        item.part(place, content)
+        fields = self._settle(item, place, kind, text_under(content, kind.text, frame), frame)
+        if (logprobs := content.get("logprobs")) and fields and not had_text:
+            fields["logprobs"] = {"content": logprobs}
+        yield fields
+        annotations = content.get("annotations")
+        if isinstance(annotations, list):
+            given = cast("list[Any]", annotations)
+            if new := given[item.annotated.get(place, 0) :]:
+                item.annotated[place] = len(given)
+                yield {"extra": {"annotations": new}}
+
+    def _settle(
+        self, item: OutputItem, place: Place, kind: TextKind, whole: str, frame: Frame
+    ) -> ChunkFields:
+        """The chunk of what a whole text has beyond what came of it."""
+        known = item.text(place)
+        if whole == known or not whole:
+            return {}
+        if not whole.startswith(known):
+            frame.repair("final-text-differs")
+            return {}
+        return self._text(item, place, kind, whole[len(known) :])
+
+    def _text(self, item: OutputItem, place: Place, kind: TextKind, text: str) -> ChunkFields:
+        if not text:
+            return {}
+        item.write(place, kind, text)
+        match kind.field:
+            case "text":
+                return {"text": text}
+            case "reasoning":
+                return {"reasoning": text}
+            case "refusal":
+                return {"refusal": text}
+            case "call" if item.slot is not None:
+                return {"tool_calls": [{"slot": item.slot, "arguments": text}]}
+            case _:
+                return {}
+
+    def _place(self, event: Fields, kind: TextKind, item: OutputItem) -> Place:
+        if not kind.part:
+            return kind.key, 0
+        number = event.get(_NUMBERS[kind.key])
+        return (kind.key, number) if type(number) is int else item.last_place(kind)
+
+    def _find(self, event: Fields, kind: str, frame: Frame) -> OutputItem:
+        """The item that an event is about, begun if there is none."""
+        item = self._items.of_event(event, frame)
+        if item is not None and item.kind == kind:
+            return item
+        frame.repair("missing-item-start")
+        begun: Fields = {"type": kind}
+        if isinstance(identifier := event.get("item_id"), str):
+            begun["id"] = identifier
+        if kind == "message":
+            begun["role"] = "assistant"
+        return self._begin(begun, event.get("output_index"), frame)[0]
+
+    def _begin(self, content: Fields, index: Any, frame: Frame) -> tuple[OutputItem, ChunkFields]:
+        item = self._items.add(content, index, frame)
+        return item, self._call(item, frame) if item.kind in CALL_KINDS else {}
+
+    def _call(self, item: OutputItem, frame: Frame) -> ChunkFields:
+        """The beginning of a call. Its id is made where it has none, or another call's."""
+        content = item.content
+        item.slot = str(len(self._call_ids))
+        name = text_under(content, "name", frame)
+        identifier = text_under(content, "call_id", frame) or text_under(content, "id", frame)
+        if not identifier or identifier in self._call_ids:
+            if identifier:
+                frame.repair("tool-id-not-unique")
+            else:
+                frame.repair("tool-id-made")
+            identifier = made_id(f"{self.seed} {item.slot} {name}")
+        content["call_id"] = identifier
+        self._call_ids.add(identifier)
+        call: ToolCallDeltaFields = {"slot": item.slot, "index": item.index, "id": identifier}
+        if name:
+            item.named = True
+            call["name"] = name
+        if item.kind == "custom_tool_call":
+            call["type"] = "custom"
+        return {"tool_calls": [call]}
+
+
+def _kind_of(part: Fields) -> TextKind | None:
+    kind = part.get("type")
+    return PART_KINDS.get(kind) if isinstance(kind, str) else None
