@@ -202,7 +202,8 @@ def _limited_protocol(  # noqa: C901 - one class
 
         @property
         def _answering(self) -> bool:
-            return self.cycle is not None and not self.cycle.response_complete
+            cycle: Any = self.cycle  # None before the first request
+            return cycle is not None and not cycle.response_complete
 
         def _in_time(self) -> None:
             self._received = 0

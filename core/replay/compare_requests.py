@@ -78,10 +78,11 @@ def match_key(match: Match, request: Mapping[str, Any], *, wire: bool) -> str:
     place = f"{method_of(request)} {_BEFORE_PATH.sub('', route, count=1)}"
     if match == "route":
         return place
-    if match == "messages" and isinstance(body, dict) and not _MESSAGES.isdisjoint(body):
+    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    if match == "messages" and not _MESSAGES.isdisjoint(fields):
         place = _MODEL_IN_PATH.sub("", place)
         kept = _MESSAGES | {"stream"} if wire else _MESSAGES
-        body = {name: value for name, value in cast("dict[str, Any]", body).items() if name in kept}
+        body = {name: value for name, value in fields.items() if name in kept}
     return f"{place} {sha256(canonical(body)).hexdigest()}"
 
 

@@ -30,6 +30,7 @@ from vesselog import (
     StreamChunk,
     VesselogError,
 )
+from vesselog.core.jsontext import dumps
 from vesselog.core.replay import recorded_requests
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
@@ -333,6 +334,55 @@ def test_with_repeat_the_last_answer_is_given_again(tmp_path: Path) -> None:
         assert [told(client, "hi") for _ in range(4)] == ["a", "b", "b", "b"]
         with pytest.raises(ProviderError, match="differs in body"):
             told(client, "never asked")
+
+
+async def test_what_is_missing_is_asked_of_another_application(tmp_path: Path) -> None:
+    path = recorded(tmp_path, *answers("a"))
+    asked: list[Any] = []
+
+    async def upstream(scope: Any, receive: Any, send: Any) -> None:
+        asked.append((scope["type"], scope.get("path"), (await receive()).get("body")))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"new"})
+
+    app = replay_app([path], 0, otherwise=upstream)
+    known, new = Seat(), Seat()
+    await known.ask(app, dumps(body_of(path)))
+    assert asked == []
+    await new.ask(app, b'{"model":"new"}')
+    assert asked == [("http", "/api/chat", b'{"model":"new"}')]
+    assert [what for _, what in new.sent] == ["start", "body"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1", "/lab/v1"])
+def test_only_the_dialects_part_of_a_path_counts(tmp_path: Path, prefix: str) -> None:
+    path = recorded(
+        tmp_path, lambda talk: talk.stream(sse(*EVENTS), "text/event-stream"), model="open/m"
+    )
+    with served(path) as url, httpx.Client(trust_env=False) as http:
+        answer = http.post(f"{url}{prefix}/chat/completions", json=body_of(path))
+    assert answer.content == b"".join(sse(*EVENTS))
+
+
+@pytest.mark.parametrize(
+    ("route", "shape"),
+    [
+        ("/v1/chat/completions", "code"),
+        ("/v1/messages", "type"),
+        ("/v1beta/models/m:generateContent", "status"),
+    ],
+)
+def test_a_miss_is_told_in_the_dialect_with_what_differs(
+    tmp_path: Path, route: str, shape: str
+) -> None:
+    path = recorded(tmp_path, *answers("a"))
+    with served(path) as url, httpx.Client(trust_env=False) as http:
+        other = http.post(f"{url}{route}", json={"model": "m"})
+        near = http.post(f"{url}/api/chat", json={**body_of(path), "model": "x" * 100})
+    assert other.status_code == near.status_code == 404
+    assert shape in other.json()["error"]
+    assert 'body.model (recorded: "m", asked: "xxx' in near.json()["error"]
+    assert "x" * 61 not in near.text
 
 
 async def test_looking_for_an_answer_stops_neither_playing_nor_other_answers(

@@ -378,6 +378,18 @@ def test_repeated_requests_get_the_last_answer_again(kind: str) -> None:
         assert isinstance(talker.hear().error, ReplayMissError)
 
 
+@BOTH
+def test_by_messages_another_model_gets_the_answer(kind: str) -> None:
+    with (
+        LoopbackServer([lambda talk: talk.answer("Hi")]) as server,
+        talking(kind, server, recordings="recorded") as talker,
+    ):
+        talker.hear()
+    with replaying(kind, match="messages") as talker:
+        assert talker.hear("lab/another", "hi", temperature=1).text == "Hi"
+        assert isinstance(talker.hear("lab/another", "other words").error, ReplayMissError)
+
+
 def timed(gaps: tuple[float, ...], *, status: int = 200) -> None:
     """One call: the response and each frame after a gap, the end at once."""
     clock = ManualClock()
@@ -494,6 +506,8 @@ def test_a_wait_ends_when_the_stream_is_cancelled(
         ({"replay": "recorded", "speed": "fast"}, "no speed 'fast'"),
         ({"replay": "recorded", "speed": float("nan")}, "no speed nan"),
         ({"replay": "recorded", "repeat": 3}, "repeat=3"),
+        ({"match": "strict"}, "match is a setting of replay"),
+        ({"replay": "recorded", "match": "guess"}, "no match 'guess'"),
         ({"replay": "recorded", "recordings": "recorded"}, "the same folder"),
         ({"replay": "recorded/a.jsonl", "recordings": "recorded"}, "the same folder"),
     ],
@@ -505,7 +519,7 @@ def test_settings_that_mean_nothing_are_refused(
     with pytest.raises(ConfigurationError, match=named) as caught:
         kind(vessels={"lab": Ollama(base_url=NOWHERE)}, environment={}, **settings)
     assert isinstance(caught.value, UsageError)
-    assert caught.value.setting in {"speed", "repeat", "recordings"}
+    assert caught.value.setting in {"speed", "repeat", "match", "recordings"}
 
 
 @BOTH
