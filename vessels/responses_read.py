@@ -92,7 +92,7 @@ def _messages(items: list[dict[str, Any]]) -> list[Message]:
 
 def _kind(item: dict[str, Any]) -> str:
     kind, role = item.get("type"), item.get("role")
-    if kind in {None, "message"} and isinstance(role, str) and role in _ASKED:
+    if kind in (None, "message") and isinstance(role, str) and role in _ASKED:
         return "asked"
     if isinstance(kind, str) and (kind in _RESULTS or kind.endswith("_call_output")):
         # Without the id of a call it is no result of a message before it.

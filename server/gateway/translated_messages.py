@@ -61,7 +61,8 @@ def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream:
     for part in cast("list[Any]", content) if isinstance(content, list) else []:
         kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else None
         # An item of the Responses API without a type is a message.
-        if (kind or "message") not in rules.blocks:
+        known = kind or "message"
+        if not isinstance(known, str) or known not in rules.blocks:
             raise _refused(f"a part of the type {kind!r} in {place}", upstream)
 
 

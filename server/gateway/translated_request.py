@@ -156,7 +156,7 @@ def _check_anthropic(body: Mapping[str, Any], chat: ChatRequest, upstream: Vesse
         raise _refused("output_config.format", "is no JSON schema", upstream)
     for number, tool in enumerate(cast("list[dict[str, Any]]", body.get("tools", []))):
         place = f"tools[{number}]"
-        if (kind := tool.get("type")) not in {None, "custom"}:
+        if (kind := tool.get("type")) not in (None, "custom"):
             raise _refused(place, f"is a tool of Anthropic's own, {kind!r}", upstream)
         _check_keys(
             tool, {"type", "name", "description", "input_schema", "strict"}, place, upstream
@@ -176,7 +176,7 @@ def _check_responses(body: Mapping[str, Any], upstream: Vessel) -> None:
         for key, value in body.get(field, {}).items():
             if key not in keys and value is not None:
                 raise _refused(f"{field}.{key}", "is not known there", upstream)
-    if body.get("text", {}).get("verbosity") not in {None, "medium"}:
+    if body.get("text", {}).get("verbosity") not in (None, "medium"):
         raise _refused("text.verbosity", "is not known there", upstream)
 
 
@@ -273,7 +273,7 @@ def _thoughts(
     else:
         yield think
         thinking: Any = body.get("thinking", {})
-        if thinking.get("type") in {"adaptive", "enabled"}:
+        if thinking.get("type") in ("adaptive", "enabled"):
             yield True
         yield None
 

@@ -1,13 +1,16 @@
-"""A request in one form, whichever dialect it was said in."""
+"""A request in one form, whichever dialect it was said in; and broken ones."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import Any
 
+from hypothesis import strategies as st
+
+from chats import json_values
 from vesselog.vessels import ChatRequest, ToolCallRequest, loads_exact, valid_arguments
 
-__all__ = ["plain"]
+__all__ = ["broken", "plain"]
 
 
 def plain(chat: ChatRequest) -> Any:
@@ -45,3 +48,27 @@ def _call(call: ToolCallRequest) -> Any:
         call.tool,
         loads_exact(arguments or "{}") if isinstance(arguments, str) else arguments,
     )
+
+
+def broken(value: Any, data: st.DataObject) -> Any:
+    """The value with one place of it replaced, left out or added to."""
+    places = [(value, key) for key in value] if isinstance(value, dict) else []
+    for container, key in places:
+        inner = container[key]
+        keys = (
+            inner
+            if isinstance(inner, dict)
+            else range(len(inner))
+            if isinstance(inner, list)
+            else ()
+        )
+        places += [(inner, each) for each in keys]
+    if not places:
+        return data.draw(json_values())
+    container, key = data.draw(st.sampled_from(places))
+    if isinstance(container, dict) and data.draw(st.booleans()):
+        words = ["name", "role", "content", "native", "type", "text", "id", "parts", "tool_calls"]
+        container[data.draw(st.sampled_from(words))] = data.draw(json_values())
+    else:
+        container[key] = data.draw(json_values())
+    return value

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chats import chats, json_values
+from chats import chats
 from corpus import ROOT
 from house import ROOT as HOUSE
-from plain_requests import plain
+from plain_requests import broken, plain
 from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
@@ -144,37 +144,13 @@ def test_what_one_vessel_reads_another_can_send(
 def test_no_body_raises_anything_but_its_error(name: str, data: st.DataObject) -> None:
     vessel, refused = VESSELS[name]
     url, body = built(vessel, data.draw(chats(frozenset(refused | NAMED))))
-    broken = _broken(json.loads(json.dumps(body)), data)
+    given = broken(json.loads(json.dumps(body)), data)
     try:
-        chat = vessel.read_request(url, broken)
+        chat = vessel.read_request(url, given)
         _, again = built(vessel, chat)
     except InvalidRequestError:
         return
     json.dumps(again)
-
-
-def _broken(value: Any, data: st.DataObject) -> Any:
-    """The value with one place of it replaced, left out or added to."""
-    places = [(value, key) for key in value] if isinstance(value, dict) else []
-    for container, key in places:
-        inner = container[key]
-        keys = (
-            inner
-            if isinstance(inner, dict)
-            else range(len(inner))
-            if isinstance(inner, list)
-            else ()
-        )
-        places += [(inner, each) for each in keys]
-    if not places:
-        return data.draw(json_values())
-    container, key = data.draw(st.sampled_from(places))
-    if isinstance(container, dict) and data.draw(st.booleans()):
-        words = ["name", "role", "content", "native", "type", "text", "id", "parts", "tool_calls"]
-        container[data.draw(st.sampled_from(words))] = data.draw(json_values())
-    else:
-        container[key] = data.draw(json_values())
-    return value
 
 
 def _captured() -> dict[str, tuple[str, Any]]:
