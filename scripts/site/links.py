@@ -37,11 +37,14 @@ FILES = {
     path.relative_to(ROOT).as_posix(): f"benchmarks/{path.name}"
     for path in sorted((ROOT / "benchmarks/results").glob("*.svg"))
 }
-_PROGRAMS = {
+# Each example is a page with its code: a file, or a folder of files.
+_EXAMPLES = {
     path.relative_to(ROOT).as_posix(): f"examples/{path.stem}.md"
-    for path in sorted((ROOT / "examples").glob("*.py"))
+    for path in sorted((ROOT / "examples").iterdir())
+    if path.suffix == ".py" or (path.is_dir() and not path.name.startswith("_"))
 }
-_ADDRESSES = {**_PAGES, **FILES, **_PROGRAMS, "README.md": "README.md"}
+_LANGUAGES = {".jsx": "jsx", ".js": "js", ".json": "json", ".html": "html", ".css": "css"}
+_ADDRESSES = {**_PAGES, **FILES, **_EXAMPLES, "README.md": "README.md"}
 _FILES_OF = {address: path for path, address in _ADDRESSES.items() if path != "README.md"}
 _LINK = re.compile(r"(\]\()([^)\s:#]+)((?:#[^)\s]*)?\))")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -50,10 +53,23 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 def outside_pages() -> dict[str, str]:
     """The text of each page that is outside docs/, by its address."""
     pages = {address: (ROOT / path).read_text("utf-8") for path, address in _PAGES.items()}
-    for path, address in _PROGRAMS.items():
-        code = (ROOT / path).read_text("utf-8")
-        pages[address] = f"# {Path(path).name}\n\n```python\n{code}```\n"
+    for path, address in _EXAMPLES.items():
+        pages[address] = _example(ROOT / path)
     return pages
+
+
+def _example(path: Path) -> str:
+    """The page of an example."""
+    if path.is_file():
+        return f"# {path.name}\n\n```python\n{path.read_text('utf-8')}```\n"
+    parts = [f"# {path.name}\n"]
+    for file in sorted(each for each in path.rglob("*") if each.suffix in {".py", *_LANGUAGES}):
+        if {"node_modules", "dist", "__pycache__"} & {*file.parts}:
+            continue
+        language = _LANGUAGES.get(file.suffix, "python")
+        name = file.relative_to(path).as_posix()
+        parts.append(f"\n## {name}\n\n````{language}\n{file.read_text('utf-8')}\n````\n")
+    return "".join(parts)
 
 
 def rewritten(markdown: str, address: str) -> str:
