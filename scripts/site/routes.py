@@ -22,7 +22,8 @@ _RESUMING = """## Last-Event-ID
 
 A browser's `EventSource` sends the header `Last-Event-ID` by itself when it connects again. Its
 value is the id of the last event that it got, `SESSION:CALL:SEQ`. A route that gets it sends the
-events after that one. The model is not asked again. [Stream to a browser](../browser.md) has an example.
+events after that one. The model is not asked again.
+[Stream to a browser](../browser.md) has an example.
 """
 
 
