@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from io import StringIO
 from typing import Any, TypeVar, cast
@@ -62,6 +63,7 @@ class _Choice:
         self.logprobs: Any = None
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
+        self.extra: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
         if chunk.text:
@@ -80,6 +82,8 @@ class _Choice:
         if chunk.finish_reason is not None:
             self.finish_reason = chunk.finish_reason
             self.raw_finish_reason = chunk.raw_finish_reason
+        for key, value in chunk.extra.items():
+            self.extra[key] = _joined(self.extra.get(key), value)
 
     def build(self, *, complete: bool) -> dict[str, Any]:
         cut = self.finish_reason in _CUTTING or (self.finish_reason is None and not complete)
@@ -95,6 +99,7 @@ class _Choice:
             if self.tool_calls and self.finish_reason in {"stop", "other"}
             else self.finish_reason,
             "raw_finish_reason": self.raw_finish_reason,
+            "extra": _copied(self.extra),
         }
 
 
@@ -108,7 +113,6 @@ class Assembler:
         self._timings: Timings | None = None
         self._response_id: str | None = None
         self._model: str | None = None
-        self._extra: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
         """Take the next chunk of the answer."""
@@ -137,14 +141,14 @@ class Assembler:
         built = {index: choice.build(complete=complete) for index, choice in choices}
         for index, made in built.items():
             made.update(native=(natives or {}).get(index), vessel=vessel)
+        extra = ChainMap(*(made["extra"] for made in built.values()))
         return Completion(
-            **built[0],
+            **{**built[0], "extra": dict(extra)},
             choices=tuple(Choice(index=index, **made) for index, made in built.items()),
             usage=self._usage,
             timings=self._timings,
             response_id=self._response_id,
             model=self._model,
-            extra=_copied(self._extra),
             headers=dict(headers or {}),
             outcome=outcome,
             metrics=metrics or Metrics(),
@@ -161,9 +165,6 @@ class Assembler:
             self._usage = merge(self._usage, chunk.usage)
         if chunk.timings is not None:
             self._timings = merge(self._timings, chunk.timings)
-        if chunk.extra:
-            for key, value in chunk.extra.items():
-                self._extra[key] = _joined(self._extra.get(key), value)
         # Servers send empty ones too.
         self._response_id = self._response_id or chunk.response_id or None
         self._model = self._model or chunk.model or None

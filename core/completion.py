@@ -74,7 +74,8 @@ class Choice(_Value):
     """One of the answers to a request.
 
     `native` is the assistant's message in the provider's own form, whole and in order, once the
-    answer has ended. `vessel` is the name of the vessel that decoded it.
+    answer has ended. `vessel` is the name of the vessel that decoded it. `extra` has what the
+    provider sent beside it and vesselog has no field for.
     """
 
     index: int = 0
@@ -85,6 +86,7 @@ class Choice(_Value):
     finish_reason: FinishReason | None = None
     raw_finish_reason: str | None = None
     logprobs: Any = None
+    extra: dict[str, Any] = Field(default_factory=dict)
     native: dict[str, Any] | None = None
     vessel: str | None = None
 
@@ -108,9 +110,10 @@ class Choice(_Value):
 class Completion(Choice):
     """An answer, whole or as far as it arrived.
 
-    `choices` holds every choice; the first one's fields are also the completion's own. `outcome` is
-    None while the call runs. `headers` are the response headers that are recorded (rate limits,
-    ids, retry advice), with names in lower case.
+    `choices` holds every choice; the first one's fields are also the completion's own, whose
+    `extra` also has the keys that came beside other choices alone. `outcome` is None while the call
+    runs. `headers` are the response headers that are recorded (rate limits, ids, retry advice),
+    with names in lower case.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -120,7 +123,6 @@ class Completion(Choice):
     outcome: Outcome | None = None
     response_id: str | None = None
     model: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     session: str | None = None
     call: int | None = None

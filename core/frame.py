@@ -85,13 +85,10 @@ class Frame:
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        if may_be_large(data[::4]):
+        try:
+            value = loads_exact(data) if may_be_large(self.raw) else orjson.loads(data)
+        except orjson.JSONDecodeError:
             value = loads_exact(data)
-        else:  # as `loads_exact`, without the call
-            try:
-                value = orjson.loads(data)
-            except orjson.JSONDecodeError:
-                value = loads_exact(data)
         self.parsed = True
         return value
 

@@ -19,6 +19,7 @@ import orjson
 
 from .chunk import ChunkFields
 from .frame import Frame
+from .jsontext import loads_exact
 
 __all__ = ["Mender", "mend_value", "need_mending"]
 
@@ -85,7 +86,10 @@ def _mend_text(text: str, frame: Frame | None) -> Any:
         if frame is not None:
             frame.repair("number-not-finite")
 
-    return json.loads(_ESCAPE.sub(mend_escape, text), parse_constant=mend_number)
+    mended = _ESCAPE.sub(mend_escape, text)
+    if "NaN" in mended or "Infinity" in mended:
+        return json.loads(mended, parse_constant=mend_number)
+    return loads_exact(mended)
 
 
 def _is_finite(whole: Any) -> bool:

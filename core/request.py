@@ -137,7 +137,10 @@ class ToolCallRequest(_Value):
         return called.name if called else ""
 
 
-_MEANT = {"message": "content", "text": "content"}
+# What other libraries and the providers call the same.
+_MEANT = {"message": "content", "text": "content", "top_logprobs": "logprobs"}
+_MEANT |= dict.fromkeys(("max_completion_tokens", "max_output_tokens", "num_predict"), "max_tokens")
+_MEANT |= dict.fromkeys(("reasoning", "reasoning_effort", "thinking"), "think")
 # How similar two keys are, from 0 to 1: above this are typing errors ("contnt", "toolCalls"); below
 # are the keys that providers have beside the known ones ("tool_name": 0.63, "extra_content": 0.70).
 _NEAR = 0.75
@@ -315,6 +318,12 @@ def chat_request(
     """
     if isinstance(messages, str):
         messages = [Message(role="user", content=messages)]
+    for name in sorted(fields.keys() - ChatRequest.model_fields.keys()):
+        near = nearest_names(_MEANT.get(name, name), ChatRequest.model_fields)
+        instead = f"write {near[0]!r}, or " if near else ""
+        raise InvalidRequestError(
+            f"there is no field {name!r}: {instead}send it unchanged by extra_body={{{name!r}: …}}"
+        )
     try:
         return ChatRequest(model=model, messages=messages, **fields)  # type: ignore[arg-type]
     except ValidationError as error:

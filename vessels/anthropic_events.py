@@ -74,7 +74,7 @@ def _value_or_text(text: str) -> Any:
 def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
     """The JSON values in a payload. An integer may be of any size: some are a tool's input."""
     try:
-        return [loads_exact(text)]
+        return [frame.json() if text is frame.data else loads_exact(text)]
     except ValueError:
         pass
     if text.strip() == DONE:

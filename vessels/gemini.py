@@ -165,7 +165,7 @@ def _config(chat: ChatRequest) -> dict[str, Any]:
 
 
 def _thinking(think: bool | str | int) -> dict[str, Any]:  # noqa: FBT001 - as the field has it
-    if think is False:
+    if not think:
         return {"thinkingBudget": 0}
     if think is True:
         return {"includeThoughts": True}

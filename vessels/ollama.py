@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
-from ..core.errors import ProviderError
+from ..core.errors import InvalidRequestError, ProviderError
 from ..core.framing import Framing
 from ..core.request import ChatRequest
 from ..core.version import VERSION
@@ -74,7 +74,9 @@ class Ollama(Vessel):
             chat.refuse(self.name, tools="the generate route does not take tools; give messages")
             body["prompt"] = chat.prompt
         if isinstance(chat.think, int) and not isinstance(chat.think, bool):
-            chat.refuse(self.name, think="it takes True, False or a level, no number of tokens")
+            raise InvalidRequestError(
+                f"{self.name} does not take think={chat.think}: give True, False or a level"
+            )
         body |= chat.given("think", "keep_alive")
         if chat.response_format is not None and (wanted := requested_format(chat.response_format)):
             body["format"] = wanted

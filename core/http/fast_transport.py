@@ -123,6 +123,7 @@ class _Body:
         self._loop = asyncio.get_running_loop()
         self._receive: Callable[[bytes], bool] | None = None
         self._stopped: asyncio.Future[bool] | None = None
+        self._due = False  # the rest of what is there is delivered in the loop's next iteration
         if not content.is_eof():  # else the connection may be another request's by now
             protocol.body = self
             if protocol.failure is not None:
@@ -136,13 +137,18 @@ class _Body:
         self._receive = receive
         self._stopped = self._loop.create_future()
         try:
-            self.received()
+            self._deliver()
             return await self._stopped
         finally:  # a context, which may live as long as the connection, holds this object
             self._receive = self._stopped = None
 
     def received(self) -> None:
         """Something has come: bytes, the end, or a failure."""
+        if not self._due:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        self._due = False
         stopped = self._stopped
         if stopped is None or self._receive is None or stopped.done():
             return  # `deliver` will look first at what is there
@@ -151,7 +157,8 @@ class _Body:
             if data and not self._receive(data):
                 ended = False
             elif len(data) == TURN_BYTES:
-                self._loop.call_soon(self.received)
+                self._due = True
+                self._loop.call_soon(self._deliver)
                 return
             elif self._content.is_eof():
                 ended = True

@@ -7,26 +7,23 @@ left out.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from ..assembler import Assembler
 from ..chunk import StreamChunk
 from ..clock import SYSTEM_CLOCK, Clock
 from ..completion import Completion, Outcome
-from ..errors import ConfigurationError, RecordingError, VesselogError
+from ..errors import RecordingError, VesselogError
 from ..truth.find_request import FoundRequest, check_position, find_request
 from ..truth.recorded_frame import chunks_of
 from ..truth.recording import RecordedCall, Recording, outcome_of
 from ..truth.scan import ScannedLine
+from .pace import Pace, Speed, checked_speed
 
 __all__ = ["Replay", "replay"]
-
-# 31 years: what is longer, in a recording that says anything, would overflow in time.sleep.
-_LONGEST_WAIT_SECONDS = 1e9
 
 
 class Replay:
@@ -47,7 +44,7 @@ class Replay:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        speed: float | Literal["max"] = 1.0,
+        speed: Speed = 1.0,
         *,
         call: int | None = None,
         after: int = -1,
@@ -55,14 +52,7 @@ class Replay:
         sleep: Callable[[float], None] = time.sleep,
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        try:
-            self._speed = 0.0 if speed == "max" else float(speed)
-        except (TypeError, ValueError):
-            self._speed = math.nan
-        if not math.isfinite(self._speed) or self._speed < 0:
-            raise ConfigurationError(
-                f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
-            )
+        self._speed = checked_speed(speed)
         check_position(call, after)
         self._recording = Recording(path)
         self._after = after
@@ -75,7 +65,6 @@ class Replay:
         self._clock = clock
         self._sleep = sleep
         self._async_sleep = async_sleep
-        self._begun: int | None = None
         self.session = self._recording.session
         self.call: int | None = None
         self._last: StreamChunk | None = None
@@ -134,22 +123,13 @@ class Replay:
         if (error := self.error) is not None:
             raise error
 
-    def _wait(self, due: int) -> float:
-        """Seconds until a chunk is due that arrived `due` microseconds after the first request."""
-        if self._speed == 0:
-            return 0.0
-        now = self._clock.monotonic()
-        if self._begun is None:
-            self._begun = now
-        wait = (self._begun + due / self._speed - now) / 1e6
-        return min(max(wait, 0.0), _LONGEST_WAIT_SECONDS)
-
     def _play(self) -> Iterator[tuple[StreamChunk, float]]:
         """The chunks, those to be passed over too, and the seconds to wait before each.
 
         The time in which no call was running is left out.
         """
-        self._begun = self.call = None
+        self.call = None
+        pace: Pace | None = None
         wanted, offset, number = self._start or (None, 0, 0)
         running: dict[int, int] = {}
         skipped = last = 0
@@ -165,11 +145,12 @@ class Replay:
             if wanted is not None and call != wanted:
                 continue
             if kind == "frame":
+                pace = pace or Pace(self._speed, self._clock)
                 if type(call) is int and (begun := running.get(call)) is not None:
                     for chunk in chunks_of(line, call, t - begun):
                         if chunk.seq <= self._after:
                             skipped = t
-                        yield chunk, self._wait(t - skipped)
+                        yield chunk, pace.wait(t - skipped)
             elif kind == "request":
                 running[line.call] = t
                 self._start_call(line)

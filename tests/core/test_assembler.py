@@ -60,3 +60,15 @@ def test_text_alone_is_of_the_first_choice() -> None:
 
 def test_no_chunks_are_an_empty_answer() -> None:
     assert assembled([]) == Completion(choices=(Choice(),))
+
+
+def test_each_choice_keeps_what_came_beside_it() -> None:
+    assembler = Assembler()
+    assembler.add(StreamChunk(text="a", extra={"z": "0", "ids": [1]}))
+    assembler.add(StreamChunk(seq=1, choice=1, text="b", extra={"z": "1", "ids": [2], "y": 1}))
+    assembler.add(StreamChunk(seq=2, extra={"ids": [3]}))
+    completion = assembler.completion()
+    first, second = completion.choices
+    assert first.extra == {"z": "0", "ids": [1, 3]}
+    assert second.extra == {"z": "1", "ids": [2], "y": 1}
+    assert completion.extra == {"z": "0", "ids": [1, 3], "y": 1}

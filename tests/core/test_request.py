@@ -149,7 +149,7 @@ def test_a_custom_tool_has_a_name_and_may_have_a_format() -> None:
     made = Tool(type="custom", custom=CustomTool(name="sql", format={"type": "text"}))
     assert made.custom
     assert made.custom.name == "sql"
-    with pytest.raises(InvalidRequestError, match=r"tools\.0\.custom\.name"):
+    with pytest.raises(InvalidRequestError, match=r"tools\[0\]\.custom\.name"):
         chat_request("m", "x", tools=[{"type": "custom", "custom": {}}])
 
 
@@ -159,15 +159,23 @@ def test_a_custom_tool_has_a_name_and_may_have_a_format() -> None:
         ({"messages": []}, "messages is empty"),
         ({}, "either messages or prompt"),
         ({"messages": "a", "prompt": "b"}, "either messages or prompt"),
-        ({"messages": [{"role": "nobody", "content": PRIVATE}]}, "messages.0.role"),
-        ({"messages": [{"content": PRIVATE}]}, "messages.0.role"),
-        ({"messages": [{"role": "user", "content": {"a": PRIVATE}}]}, "messages.0.content"),
-        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content"),
-        ({"messages": [{"role": "user", "content": [{"text": PRIVATE}]}]}, "messages.0.content"),
+        ({"messages": [{"role": "nobody", "content": PRIVATE}]}, "messages[0].role: "),
+        ({"messages": [{"content": PRIVATE}]}, "messages[0].role: "),
+        (
+            {"messages": [{"role": "user", "content": {"a": PRIVATE}}]},
+            "messages[0].content: must be a valid string or a valid list",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages[0].content[0].text: ",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"text": PRIVATE}]}]},
+            "messages[0].content[0].type: ",
+        ),
         ({"messages": 5}, "messages"),
         ({"messages": "a", "temperature": PRIVATE}, "temperature"),
         ({"messages": "a", "n": 0}, "n"),
-        ({"messages": "a", "tempreature": 1}, "tempreature"),
         ({"messages": "a", "response_format": "xml"}, "response_format"),
         ({"messages": "a", "stop": [1]}, "stop"),
     ],
@@ -181,6 +189,22 @@ def test_a_bad_request_names_the_field_and_not_its_content(
     assert PRIVATE not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tempreature", "write 'temperature', or send it"),
+        ("max_completion_tokens", "write 'max_tokens', or send it"),
+        ("reasoning_effort", "write 'think', or send it"),
+        ("top_k", "send it unchanged by extra_body={'top_k': …}"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_what_to_write_instead(name: str, advice: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"there is no field '{name}'") as caught:
+        chat_request("m", "x", **{name: PRIVATE})
+    assert advice in str(caught.value)
+    assert PRIVATE not in str(caught.value)
 
 
 def test_a_request_without_a_model_is_bad() -> None:
@@ -220,7 +244,7 @@ def test_a_misspelt_key_of_a_message_is_refused_by_name(key: str, known: str) ->
     with pytest.raises(UsageError) as caught:
         chat_request("m", messages)
     assert isinstance(caught.value, InvalidRequestError)
-    assert f"messages.1: unknown key {key!r}: write {known!r}" in caught.value.message
+    assert f"messages[1]: unknown key {key!r}: write {known!r}" in caught.value.message
     assert "secret" not in caught.value.message
 
 

@@ -98,13 +98,13 @@ def read(answer: Answer, body: bytes) -> Reading:
 
 
 def shortest(attempt: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
-    """The best of three, in which the machine did the least of other things.
+    """The best of five, in which the machine did the least of other things.
 
     enough: whether one needs no other beside it. The garbage collector looks at nothing that was
     there before: how long that takes depends on the process that the answer is read in.
     """
     made: list[Any] = []
-    while not made or (len(made) < 3 and not enough(min(made))):
+    while not made or (len(made) < 5 and not enough(min(made))):
         gc.collect()
         gc.freeze()
         made.append(attempt())
@@ -122,11 +122,15 @@ def _parse(text: str) -> float:
     return took
 
 
-@pytest.fixture(scope="module")
-def parsing() -> float:
+def _parse_empty_lists() -> float:
     """Seconds that parsing alone takes for 1 MB of empty lists."""
     text = f"[{','.join(['[]'] * (MEGABYTE // 3))}]"
     return shortest(lambda: _parse(text), lambda _: False)
+
+
+@pytest.fixture(scope="module")
+def parsing() -> float:
+    return _parse_empty_lists()
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -139,6 +143,8 @@ def test_no_answer_keeps_the_loop_for_long(name: str, parsing: float, figure: Fi
             f"{name}: owner {found.owner * 1000:.0f} ms, caller {found.caller * 1000:.0f} ms, "
             f"completion {found.completion * 1000:.0f} ms"
         )
+    if max(found) > MOST_TIMES_PARSING * parsing:  # or the machine is slower now
+        parsing = max(parsing, _parse_empty_lists())
     assert max(found) < MOST_TIMES_PARSING * parsing
 
 
@@ -154,7 +160,7 @@ STREAMED = (
 async def test_the_loop_turns_while_an_answer_is_read(
     name: str, tmp_path: Path, figure: Figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another task runs at least once for each 256 KiB, and for each 2,048 lines."""
+    """Another task runs at least once for each 64 KiB, and for each 1,024 lines."""
     answer = ANSWERS[f"openai-{name}"]
     body = answer.body(MEGABYTE)
     received: list[bytes] = []  # since the other task last ran
@@ -195,8 +201,8 @@ async def test_the_loop_turns_while_an_answer_is_read(
         f"answer, the longest with {max(gaps) * 1000:.0f} ms of CPU time"
     )
     assert sum(size for size, _lines in turns) > 0
-    assert max(size for size, _lines in turns) <= 4 * PART_BYTES
-    assert max(lines for _size, lines in turns) <= 2048
+    assert max(size for size, _lines in turns) <= PART_BYTES
+    assert max(lines for _size, lines in turns) <= 1024
 
 
 # The bounds.

@@ -107,6 +107,7 @@ def test_the_message_that_goes_back_says_what_the_chunks_say(name: str) -> None:
                 finish_reason=choice.finish_reason,
                 raw_finish_reason=choice.raw_finish_reason,
                 logprobs=choice.logprobs,
+                extra=choice.extra,
             )
 
 

@@ -408,7 +408,7 @@ def test_formats_logprobs_and_thinking() -> None:
         "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "low"}
     }
     assert config(think=512) == {"thinkingConfig": {"includeThoughts": True, "thinkingBudget": 512}}
-    assert config(think=0) == {"thinkingConfig": {"includeThoughts": True, "thinkingBudget": 0}}
+    assert config(think=0) == {"thinkingConfig": {"thinkingBudget": 0}}
 
 
 def test_images() -> None:

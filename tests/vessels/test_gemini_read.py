@@ -254,7 +254,7 @@ def test_the_universal_form_has_what_others_need() -> None:
         (body_of(user(result({}, role="x"))), "functionResponse.role"),
         (body_of(model({"functionCall": {}})), r"contents\[0\]: tool_calls.0"),
         (body_of(HELLO, systemInstruction="x"), "systemInstruction"),
-        (body_of(HELLO, tools=[{"functionDeclarations": [{}]}]), "tools.0.function.name"),
+        (body_of(HELLO, tools=[{"functionDeclarations": [{}]}]), "tools\\[0\\].function.name"),
     ],
 )
 def test_what_is_not_of_the_dialect_is_refused_with_its_place(body: Any, place: str) -> None:
