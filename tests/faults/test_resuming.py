@@ -294,19 +294,25 @@ async def test_many_users_leave_and_return_at_random(tmp_path: Path, figure: Fig
     )
 
 
-async def test_a_server_that_is_told_to_stop_ends_every_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gunicorn", [False, True])
+async def test_a_server_that_is_told_to_stop_ends_every_answer(
+    tmp_path: Path, *, gunicorn: bool
+) -> None:
     """Half of the users have left; the others get a terminal event."""
-    streams, bound = 50, 2
+    streams, bound = 50, 10 if gunicorn else 2
 
     def script(talk: Conversation) -> None:
         talk.head()
         talk.chunk(ollama_lines("One")[0])
         talk.wait_for_hangup()
 
-    limit = ("--timeout-graceful-shutdown", str(bound))
+    limit = () if gunicorn else ("--timeout-graceful-shutdown", str(bound))
     with (
         LoopbackServer([script]) as model,
-        served_by_command(tmp_path, *limit, **settings(model)) as (process, url),
+        served_by_command(tmp_path, *limit, gunicorn=gunicorn, **settings(model)) as (
+            process,
+            url,
+        ),
     ):
         async with chatting() as http:
             everyone = [await visitor(http, url) for _ in range(streams)]
