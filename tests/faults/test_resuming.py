@@ -176,6 +176,29 @@ async def test_readers_of_an_answer_whose_worker_is_killed_are_told_that_it_was_
         assert (answer.events[-1].name, answer.events[-1].data["code"]) == ("error", "interrupted")
 
 
+async def test_a_stop_reaches_the_worker_that_has_the_answer(tmp_path: Path) -> None:
+    """Most of these stops come to another one."""
+
+    def script(talk: Conversation) -> None:
+        talk.head()
+        talk.chunk(ollama_lines("One")[0])
+        talk.wait_for_hangup()
+
+    with (
+        LoopbackServer([script]) as model,
+        served_by_command(tmp_path, "--workers", WORKERS, **settings(model)) as (_, url),
+    ):
+        async with chatting() as http:
+            for _ in range(12):
+                user = await visitor(http, url)
+                await detached(user)
+                address = f"{url}/sessions/{user.session}/stop"
+                async with http.post(address, cookies=user.cookies) as stopped:
+                    assert stopped.status == 204
+                answer = await user.read_all(1e9, "call=1&after=-1")
+                assert answer.events[-1].data["outcome"] == "cancelled"
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
