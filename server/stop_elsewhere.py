@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -26,7 +26,7 @@ _STALE = 30.0  # seconds after which nobody waits any more: whoever asked has di
 
 
 @contextmanager
-def stoppable(stream: object) -> Iterator[None]:
+def stoppable(stream: object) -> Generator[None]:
     """While this lasts, other processes may stop the stream."""
     if not isinstance(stream, AsyncStream):
         yield

@@ -78,7 +78,7 @@ def prefix_of(secret: str) -> str:
 def authorize(request: Request, session: str) -> bool:
     """Whether the user of this request may use this session. Use your own login here."""
     secret = request.cookies.get(USER)
-    return bool(secret) and session.startswith(prefix_of(secret))
+    return secret is not None and session.startswith(prefix_of(secret))
 
 
 @app.post("/conversations", status_code=201)
@@ -113,6 +113,7 @@ async def chat(
         [*said, {"role": "user", "content": question.message}],
         session=question.session,
         meta={"title": question.message[:80]},
+        split_think=True,  # what a model says between <think> tags is reasoning
     )
     return EventStream(stream, protocol, on_disconnect="detach")
 

@@ -183,9 +183,11 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
             asked = re.search(r"\[(.*)\]", what)
             assert what.partition("[")[0] in {".", "vesselog"}
             assert set(asked[1].split(",") if asked else []) <= {*EXTRAS}
-        case ["uvicorn", "--app-dir", folder, app]:  # it runs in test_fastapi_example.py
+        case ["uvicorn", "--app-dir", folder, app, *_]:  # it runs in test_fastapi_example.py
             assert (ROOT / folder / f"{app.partition(':')[0]}.py").exists()
             assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")
+        case ["gunicorn", "--chdir", folder, "-c", settings, "app:app"]:  # in test_resuming.py
+            assert (ROOT / folder / settings).exists()
         case [program] if program.startswith("scripts/"):  # they run in .ci/run
             assert os.access(ROOT / program, os.X_OK)
         case ["vesselog", "serve", *_] if "--" not in words:  # it would run on

@@ -176,6 +176,29 @@ async def test_readers_of_an_answer_whose_worker_is_killed_are_told_that_it_was_
         assert (answer.events[-1].name, answer.events[-1].data["code"]) == ("error", "interrupted")
 
 
+async def test_a_stop_reaches_the_worker_that_has_the_answer(tmp_path: Path) -> None:
+    """Most of these stops come to another one."""
+
+    def script(talk: Conversation) -> None:
+        talk.head()
+        talk.chunk(ollama_lines("One")[0])
+        talk.wait_for_hangup()
+
+    with (
+        LoopbackServer([script]) as model,
+        served_by_command(tmp_path, "--workers", WORKERS, **settings(model)) as (_, url),
+    ):
+        async with chatting() as http:
+            for _ in range(12):
+                user = await visitor(http, url)
+                await detached(user)
+                address = f"{url}/sessions/{user.session}/stop"
+                async with http.post(address, cookies=user.cookies) as stopped:
+                    assert stopped.status == 204
+                answer = await user.read_all(1e9, "call=1&after=-1")
+                assert answer.events[-1].data["outcome"] == "cancelled"
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -294,19 +317,25 @@ async def test_many_users_leave_and_return_at_random(tmp_path: Path, figure: Fig
     )
 
 
-async def test_a_server_that_is_told_to_stop_ends_every_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gunicorn", [False, True])
+async def test_a_server_that_is_told_to_stop_ends_every_answer(
+    tmp_path: Path, *, gunicorn: bool
+) -> None:
     """Half of the users have left; the others get a terminal event."""
-    streams, bound = 50, 2
+    streams, bound = 50, 10 if gunicorn else 2
 
     def script(talk: Conversation) -> None:
         talk.head()
         talk.chunk(ollama_lines("One")[0])
         talk.wait_for_hangup()
 
-    limit = ("--timeout-graceful-shutdown", str(bound))
+    limit = () if gunicorn else ("--timeout-graceful-shutdown", str(bound))
     with (
         LoopbackServer([script]) as model,
-        served_by_command(tmp_path, *limit, **settings(model)) as (process, url),
+        served_by_command(tmp_path, *limit, gunicorn=gunicorn, **settings(model)) as (
+            process,
+            url,
+        ),
     ):
         async with chatting() as http:
             everyone = [await visitor(http, url) for _ in range(streams)]

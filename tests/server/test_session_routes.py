@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from starlette.requests import Request
@@ -22,6 +24,7 @@ from asgi_server import served_by_uvicorn
 from chat_backend import app_of, hangs, streaming
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
+from resuming import Answer, Visitor
 from sessions import record, request
 from vesselog.core.truth.session import Session
 from vesselog.server import sessions_app
@@ -124,6 +127,41 @@ def test_a_running_answer_goes_on_where_the_browser_was(tmp_path: Path) -> None:
         assert text_of(seen + rest) == "".join(TEXTS)
         assert both == seen + rest
         assert client.get("/sessions/s").status_code == 204, "the answer has ended"
+
+
+async def test_clients_that_drop_after_every_kth_event_of_a_running_answer_have_all_of_it(
+    tmp_path: Path,
+) -> None:
+    """The model says the next word when some client has one more."""
+    words = [f"word{number} " for number in range(8)]
+    received = threading.Semaphore(2)
+
+    def script(talk: Conversation) -> None:
+        talk.head()
+        for line in ollama_lines(*words):
+            assert received.acquire(timeout=PATIENCE)
+            talk.chunk(line)
+        talk.end()
+
+    with backend(tmp_path, script) as client:
+        with client.stream("POST", "/") as response:
+            next(response.iter_bytes())
+        async with aiohttp.ClientSession() as http:
+            visitor = Visitor(http, str(client.base_url), "s", {})
+
+            async def drop(protocol: str, every: int) -> None:
+                answer = Answer()
+                while not answer.ended:
+                    await visitor.read(answer, every, f"call=1&after=-1&protocol={protocol}")
+                    received.release()
+                ids = [event.id for event in answer.events]
+                assert ids == [*(f"s:1:{seq}" for seq in range(len(words) + 1)), "s:1:end"]
+                parts = [str(event.data) for event in answer.events]
+                assert [any(word in part for part in parts) for word in words] == [True] * 8
+
+            counts = range(1, len(words) + 3)
+            ways = [(name, count) for name in ("vesselog", "openai") for count in counts]
+            await asyncio.gather(*(drop(*way) for way in ways))
 
 
 @pytest.mark.parametrize("protocol", ["openai", "ai-sdk", "ag-ui", "ollama", "text"])

@@ -1,4 +1,4 @@
-"""The chat example, served by uvicorn in a process of its own."""
+"""The chat example, served by uvicorn or gunicorn in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,20 +21,29 @@ EXAMPLE = ROOT / "examples" / "fastapi_chat"
 
 @contextmanager
 def served_by_command(
-    folder: Path, *arguments: str, watched: bool = False, port: int = 0, **variables: str
+    folder: Path,
+    *arguments: str,
+    watched: bool = False,
+    gunicorn: bool = False,
+    port: int = 0,
+    **variables: str,
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run it in `folder`; gives the process and its URL. All its processes are killed at the end.
 
-    watched: with the routes of watched_chat.py.
+    watched: with the routes of watched_chat.py. gunicorn: with the settings of the example.
     """
     app = ["--app-dir", str(Path(__file__).parent), "watched_chat:app"]
     if not watched:
         app = ["--app-dir", str(EXAMPLE), "app:app"]
+    program = ["uvicorn", *app, "--port", str(port)]
+    if gunicorn:
+        settings = ["-c", str(EXAMPLE / "gunicorn_settings.py"), "-b", f"127.0.0.1:{port}"]
+        program = ["gunicorn", "--pythonpath", str(EXAMPLE), *settings, "app:app"]
     log = folder / f"uvicorn-{len(list(folder.glob('uvicorn-*')))}.log"
     with (
         log.open("wb") as written,
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "uvicorn", *app, "--port", str(port), *arguments],
+            [sys.executable, "-P", "-m", *program, *arguments],
             cwd=folder,
             env={**os.environ, **variables, "CHAT_EXAMPLE": str(EXAMPLE)},
             stdout=subprocess.DEVNULL,
@@ -56,7 +65,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         said = ""
         while process.poll() is None:
             said += lines.readline()
-            found = re.search(r"running on (http://[\d.:]+)", said)
+            found = re.search(r"(?:running on|Listening at:) (http://[\d.:]+)", said)
             if found and ("startup complete" in said):
                 return found[1]
     raise AssertionError(log.read_text("utf-8"))
