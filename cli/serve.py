@@ -26,6 +26,8 @@ __all__ = ["PORT", "add", "base_urls"]
 PORT = 8484
 """Where it listens unless told otherwise."""
 
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared
+
 # What an upstream sends after the terminator of its dialect belongs to the answer's exact bytes.
 _DRAIN = 2.0
 
@@ -301,6 +303,8 @@ def _print_start(settings: ServeSettings, serving: Serving) -> None:
     what = "recording to" if settings.upstreams else "replaying"
     where = _folder(settings) if settings.upstreams else ", ".join(map(str, settings.replay))
     print_line(f"{serving.url} {what} {where}")
+    if settings.host in _EVERY_ADDRESS:
+        print_line("  at every address of this machine, without encryption", DIM)
     for name, each in settings.upstreams.items():
         address = f" at {each.base_url}" if each.base_url else ""
         print_line(f"  upstream {name}: {each.vessel}{address}", DIM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -77,13 +77,7 @@ class TestAnswers(AnswerIndex):
                 answer.attempts.append(call)
             by_number[call.number] = answer
 
-    def answer(
-        self,
-        key: str,  # noqa: ARG002 - requests are compared by their content
-        request: Mapping[str, Any],
-        *,
-        repeat: bool | None = None,
-    ) -> RecordedCall:
+    def answer(self, request: Mapping[str, Any], *, repeat: bool | None = None) -> RecordedCall:
         """The next answer to a client's request, after its retries. Raises ReplayMissError."""
         asked = self._matching.question(request)
         with self._guard:
@@ -91,7 +85,8 @@ class TestAnswers(AnswerIndex):
             if found is not None:
                 found.whole = True
                 return found.last
-            raise self._missed(asked)
+            # A question for models or version, which clients do not record: they have an answer.
+            raise self._missed(asked, counts=repeat is None)
 
     def attempt(self, request: Mapping[str, Any], *, streams: bool) -> RecordedCall:
         """The next answer as it was on the wire: each retry is a request of its own.
@@ -122,7 +117,7 @@ class TestAnswers(AnswerIndex):
                     return True
         return False
 
-    def look_for(self, key: str, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
+    def look_for(self, request: Mapping[str, Any], wanted: Callable[[], bool]) -> None:
         """Everything was read already."""
 
     def unasked(self) -> list[str]:
@@ -135,11 +130,14 @@ class TestAnswers(AnswerIndex):
         return unused[:1] if self._order else unused
 
     def _fits(self, answer: _Answer, asked: Question) -> bool:
-        recorded = answer.question
-        if asked.streams is not None:  # the exact bytes are served: their kind counts
-            streamed = answer.last.request.get("stream") is not False
-            recorded = self._matching.question(answer.last.request, streams=streamed)
-        return recorded.answers(asked)
+        return self._recorded(answer, asked).answers(asked)
+
+    def _recorded(self, answer: _Answer, asked: Question) -> Question:
+        """The recorded request; where exact bytes are served, whether it streams counts too."""
+        if asked.streams is None:
+            return answer.question
+        streamed = answer.last.request.get("stream") is not False
+        return replace(answer.question, streams=streamed)
 
     def _found(self, asked: Question, *, repeat: bool) -> _Answer | None:
         for answer in self._candidates():
@@ -149,13 +147,14 @@ class TestAnswers(AnswerIndex):
             return next((each for each in self._answers[::-1] if self._fits(each, asked)), None)
         return None
 
-    def _missed(self, asked: Question) -> ReplayMissError:
+    def _missed(self, asked: Question, *, counts: bool = True) -> ReplayMissError:
         error = self._explained(asked)
         if self._advice:
             error = ReplayMissError(
                 f"{error.message}\n({self._advice})", session=error.session, call=error.call
             )
-        self.misses.append(error.message)
+        if counts:
+            self.misses.append(error.message)
         return error
 
     def _explained(self, asked: Question) -> ReplayMissError:
@@ -174,7 +173,11 @@ class TestAnswers(AnswerIndex):
         nearest = _nearest(compared, asked)
         which = "the next one is" if self._order else "the nearest is"
         fits = " (all answers were given)" if nearest.used else ""
-        differences = nearest.question.differences(asked) if not same or not nearest.used else []
+        differences = (
+            self._recorded(nearest, asked).differences(asked)
+            if not same or not nearest.used
+            else []
+        )
         told = (
             f"{what} is not what was recorded; {which} call {nearest.last.number} of {name}{fits}, "
             "and it differs:"

@@ -35,6 +35,7 @@ from .scrubbing import Scrubber, ScrubRules
 from .sessions import complaint, save
 
 if TYPE_CHECKING:
+    from ..vessels import Vessel
     from .loopback import LoopbackServer
 
 __all__ = ["MODES", "GroundTruth", "Mode", "Settings", "checked_mode", "recording_name"]
@@ -170,7 +171,7 @@ class GroundTruth:
         """
         from ..vessels import Azure, OpenAI  # noqa: PLC0415 - needed here alone
 
-        given = self.settings.client.get("vessels", {})
+        given: Mapping[str, Vessel] = self.settings.client.get("vessels", {})
         kind = type(given[vessel]) if vessel in given else find_vessel(vessel)
         version = "/v1" if issubclass(kind, OpenAI) and not issubclass(kind, Azure) else ""
         return f"{self._serve()}/{vessel}{version}"
@@ -240,7 +241,9 @@ class GroundTruth:
             from .loopback import RecordingApp, ReplayApp, upstream_vessels  # noqa: PLC0415
 
             given = self.settings.client.get("vessels", {})
-            vessels = upstream_vessels(self._environment if self.records else {}, given)
+            vessels: dict[str, Vessel] = {}
+            if self.records or given:
+                vessels = upstream_vessels(self._environment if self.records else {}, given)
             app: Any = None
             if self.records:
                 app = RecordingApp(self._folder, vessels)

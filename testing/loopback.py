@@ -39,6 +39,7 @@ try:
     from ..server.listings import listing
     from ..server.playback import Playback
     from ..server.protocols.problem import Problem
+    from ..server.receiving import Received, read_body
 except ImportError:
     raise ConfigurationError(
         "base URLs for tests need the server extra: pip install 'vesselog[server]'"
@@ -73,6 +74,12 @@ def upstream_vessels(
             vessel = kind(base_url=_NOWHERE.format(name))
         found[name] = vessel
     return found
+
+
+@cache
+def _unconfigured() -> Upstreams:
+    """All installed vessels, for what is not sent on: making them takes longer than a replay."""
+    return Upstreams(upstream_vessels({}, {}))
 
 
 class LoopbackServer:
@@ -167,7 +174,8 @@ class RecordingApp:
 class ReplayApp:
     """Answers by recorded answers, with their exact bytes.
 
-    missing: gets what was not recorded; without it that is a 404 that says what differs.
+    vessels: whose names begin the paths, by default all installed ones. missing: gets what was not
+    recorded; without it that is a 404 that says what differs.
     """
 
     def __init__(
@@ -178,22 +186,19 @@ class ReplayApp:
         missing: Application | None = None,
     ) -> None:
         self._answers = answers
-        self._upstreams = Upstreams(vessels)
+        self._upstreams = Upstreams(vessels) if vessels else _unconfigured()
         self._speed = checked_speed(speed)
         self._missing = missing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message["type"] == "http.request" and message.get("more_body", False)
-        asked = read_asked(self._upstreams, scope, request_headers(scope["headers"]), bytes(body))
+        content = await read_body(receive)
+        if content is None:
+            return
+        asked = read_asked(self._upstreams, scope, request_headers(scope["headers"]), content)
         request = _line(asked)
         if self._missing is not None and not self._answers.reserve(request, streams=asked.streams):
-            await self._missing(scope, _Again(bytes(body), receive), send)
+            await self._missing(scope, Received(content, receive), send)
             return
         try:
             playback = Playback(
@@ -220,18 +225,6 @@ class ReplayApp:
         if found is not None:
             await _send(send, 200, {"content-type": "application/json"}, dumps(found))
         return found is not None
-
-
-class _Again:
-    """Receives a request's body that was read already."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._message: dict[str, Any] | None = {"type": "http.request", "body": body}
-        self._receive = receive
-
-    async def __call__(self) -> Any:
-        message, self._message = self._message, None
-        return await self._receive() if message is None else message
 
 
 def _line(asked: Asked) -> dict[str, Any]:

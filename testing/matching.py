@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ..core.jsontext import canonical
 from ..core.registry import dialect
-from ..core.replay.recorded_requests import method_of, route_of
+from ..core.replay.compare_requests import method_of, route_of
 from ..vessels import ConfigurationError, VesselogError
 from .scrubbing import Scrubber
 
@@ -134,9 +134,10 @@ class Matching:
 def _said(read: Any) -> Any:
     """A request that was read, without what says nothing: empty fields, and the dialect's form."""
     if isinstance(read, list | tuple):
-        parts = [_said(each) for each in cast("Sequence[Any]", read)]
+        parts: list[Any] = [_said(each) for each in cast("Sequence[Any]", read)]
         if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
-            return parts[0]["text"]
+            text: Any = parts[0]["text"]
+            return text
         return parts
     if not isinstance(read, dict):
         return read

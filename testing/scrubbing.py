@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..core.replay.compare_requests import request_key
-from ..core.replay.recorded_requests import route_of
+from ..core.replay.compare_requests import request_key, route_of
 from ..core.truth.recorded_frame import payload_of
 from ..vessels import ConfigurationError
 from .json_strings import JSONString, replaced, strings_in

@@ -117,7 +117,7 @@ class AnthropicEncoder(AnswerEncoder):
 
     def _begin(self, identifier: str | None, model: str | None, events: list[bytes]) -> None:
         self._begun = True
-        message = {
+        message: dict[str, Any] = {
             **self._message(identifier, model),
             "content": [],
             "stop_reason": None,

@@ -22,7 +22,7 @@ messages alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from ..core.completion import Completion
 from ..core.errors import ProviderError
@@ -154,7 +154,8 @@ _JOINED = frozenset({"include", "reasoning", "text"})
 def _joined(own: Any, given: Any) -> Any:
     """Both values in one, if both are objects or lists; else the one that was given."""
     if isinstance(own, dict) and isinstance(given, dict):
-        return {**own, **given}
+        return cast("dict[str, Any]", own) | cast("dict[str, Any]", given)
     if isinstance(own, list) and isinstance(given, list):
-        return [*given, *(each for each in own if each not in given)]
+        listed = cast("list[Any]", given)
+        return [*listed, *(each for each in cast("list[Any]", own) if each not in listed)]
     return given

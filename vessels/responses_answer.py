@@ -75,7 +75,8 @@ class ResponsesDecoder(Decoder):
         """The chunks of an event; of a whole response those of each item, and one for the rest."""
         # Nearly every event is a delta, for which this is all that has to be looked at.
         kind = _DELTAS.get(frame.event)
-        if kind is not None and frame.data is not None and not frame.ignored:
+        is_open = self.progress is Progress.OPEN
+        if kind is not None and is_open and frame.data is not None and not frame.ignored:
             try:
                 value = frame.json()
             except ValueError:
@@ -99,6 +100,8 @@ class ResponsesDecoder(Decoder):
 
     def _read(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         kind = str(event["type"])
+        if self.progress is not Progress.OPEN and kind.startswith("response"):
+            raise ValueError("a response goes on, or a second one begins, after its end")
         if (text := _DELTAS.get(kind)) is not None:
             yield self._output.delta(event, text, frame)
         elif (text := _DONE.get(kind)) is not None:
@@ -133,10 +136,8 @@ class ResponsesDecoder(Decoder):
                     yield {"extra": extra}
 
     def _head(self, response: Fields, frame: Frame) -> ChunkFields:
-        """What a response says beside its output. Raises ValueError for a second response."""
+        """What a response says beside its output."""
         identifier = text_under(response, "id", frame)
-        if self.progress is not Progress.OPEN:
-            raise ValueError("a second response began after the first")
         fields: ChunkFields = {}
         if not self._begun:
             self._begun = True
@@ -158,7 +159,7 @@ class ResponsesDecoder(Decoder):
         if status not in _TERMINAL:
             status = told if told in _TERMINAL else "completed"
         if status in _FAILED:
-            fields = {}  # it says nothing but that
+            fields = ChunkFields()  # it says nothing but that
         if extra := self._repeats.unknown_fields(event, _IN_TERMINAL):
             fields["extra"] = {**fields.get("extra", {}), **extra}
         if timings := read_timings(event, None):

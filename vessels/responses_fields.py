@@ -6,7 +6,7 @@ formats are flat here, where the chat route has them in an object of their type'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..core.errors import InvalidRequestError
@@ -67,7 +67,7 @@ def read_request_fields(body: Mapping[str, Any]) -> dict[str, Any]:
         think = _read_reasoning(cast("dict[str, Any]", reasoning))
         fields |= {} if think is None else {"think": think}
     include = body.get("include")
-    if isinstance(include, list) and _LOGPROBS in include:
+    if isinstance(include, list) and _LOGPROBS in cast("list[Any]", include):
         best = body.get("top_logprobs")
         fields["logprobs"] = best if type(best) is int else True
     return fields
@@ -76,9 +76,9 @@ def read_request_fields(body: Mapping[str, Any]) -> dict[str, Any]:
 def _tool(tool: Tool) -> dict[str, Any]:
     given = tool.model_dump(mode="json", exclude_none=True)
     if tool.custom is not None:
-        custom = given.pop("custom")
+        custom: dict[str, Any] = given.pop("custom")
         if isinstance(form := custom.get("format"), dict):
-            custom["format"] = _flat(form, "grammar")
+            custom["format"] = _flat(cast("dict[str, Any]", form), "grammar")
         return {**given, "type": "custom", **custom}
     if tool.function is None:
         return given
@@ -107,13 +107,8 @@ def _choice(choice: str | dict[str, Any]) -> Any:
     kind = choice.get("type")
     if kind == "allowed_tools":
         flat = _flat(choice, kind)
-        listed: Any = flat.get("tools")
-        if isinstance(listed, list):
-            tools = cast("list[Any]", listed)
-            flat = {
-                **flat,
-                "tools": [_choice(each) if isinstance(each, dict) else each for each in tools],
-            }
+        if isinstance(tools := flat.get("tools"), list):
+            return {**flat, "tools": _each(tools, _choice)}
         return flat
     return _flat(choice, kind) if isinstance(kind, str) and kind in _NESTED else choice
 
@@ -121,12 +116,18 @@ def _choice(choice: str | dict[str, Any]) -> Any:
 def _read_choice(choice: dict[str, Any]) -> dict[str, Any]:
     kind = choice.get("type")
     if kind == "allowed_tools" and isinstance(tools := choice.get("tools"), list):
-        listed = cast("list[Any]", tools)
-        read = [_read_choice(each) if isinstance(each, dict) else each for each in listed]
-        return _nested({**choice, "tools": read}, kind)
+        return _nested({**choice, "tools": _each(tools, _read_choice)}, kind)
     if isinstance(kind, str) and kind in _NESTED and isinstance(choice.get("name"), str):
         return _nested(choice, kind)
     return choice
+
+
+def _each(values: Any, changed: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    """A list with its objects changed."""
+    return [
+        changed(cast("dict[str, Any]", each)) if isinstance(each, dict) else each
+        for each in cast("list[Any]", values)
+    ]
 
 
 def _format(asked: dict[str, Any] | str) -> dict[str, Any]:

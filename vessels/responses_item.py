@@ -155,7 +155,9 @@ class OutputItem:
 
         The API refuses a part of its own reasoning, and of a call of one of its own tools.
         """
-        return not cut or self.done or self.kind in _PARTLY_SENT
+        if not cut or self.done:
+            return True
+        return self.kind in _PARTLY_SENT and (self.grown or self.kind != "message")
 
     def _built_parts(self, key: str) -> Iterator[dict[str, Any]]:
         for place in sorted(self._parts):

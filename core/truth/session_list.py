@@ -142,7 +142,8 @@ def summarize(path: Path) -> SessionSummary:
                 elif kind == "open" and "opened" not in told:
                     told["opened"] = _moment(parse_timestamp(fields.get("at")))
                 elif kind == "request":
-                    models[f"{fields.get('vessel')}/{fields.get('model')}"] = None
+                    named = (fields.get("vessel"), fields.get("model"))
+                    models["/".join(str(each) for each in named if each is not None)] = None
                     outcomes[line.call] = "interrupted"
                 elif kind == "end" and is_whole(fields.get("call")):
                     outcomes[line.call] = recorded_outcome(fields)

@@ -158,8 +158,8 @@ async def _recorded(found: _Found) -> AsyncIterator[tuple[int, bytes]]:
         number = given if type(given) is int else number + bool(value)
         yield number, raw
     if follow.outcome != "complete" and not isinstance(follow.error, ProviderError):
-        event = {"type": "error", "code": follow.outcome, "sequence_number": number + 1}
-        event |= {"message": f"the answer is {follow.outcome}", "param": None}
+        event: dict[str, Any] = {"type": "error", "code": follow.outcome, "param": None}
+        event |= {"message": f"the answer is {follow.outcome}", "sequence_number": number + 1}
         yield number + 1, b"event: error\ndata: " + dumps(event) + b"\n\n"
 
 

@@ -81,9 +81,7 @@ def _part(part: Part, kept: frozenset[str], place: str, upstream: Vessel) -> Par
 
 def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
     joined: list[Part] = []
-    for plain, group in groupby(
-        parts, lambda part: isinstance(part, TextPart) and not part.model_extra
-    ):
+    for plain, group in groupby(parts, _is_plain):
         if plain:
             texts = [cast("TextPart", part).text for part in group]
             joined.append(TextPart(text="\n\n".join(filter(None, texts))))
@@ -91,9 +89,9 @@ def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
             joined += group
     if not joined:
         return ""
-    first = joined[0]
-    is_text = len(joined) == 1 and isinstance(first, TextPart) and not first.model_extra
-    return cast("TextPart", first).text if is_text else tuple(joined)
+    if len(joined) == 1 and _is_plain(joined[0]):
+        return cast("TextPart", joined[0]).text
+    return tuple(joined)
 
 
 def _is_plain(part: Part) -> bool:

@@ -55,7 +55,7 @@ def translated_request(
             f"requests of the dialect {client!r} go only to upstreams that speak it"
         )
     dialect = dialect_of(upstream)
-    given: dict[str, Any] = body if isinstance(body, dict) else {}
+    given = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     rules = RULES[client]
     if client == "ollama" and "prompt" in given:
         if not given.get("raw"):

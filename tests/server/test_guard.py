@@ -103,6 +103,22 @@ async def test_only_its_own_names_reach_a_server(host: bytes, status: int) -> No
     assert len(seen.scopes) == (status == 200)
 
 
+async def test_a_web_socket_is_closed_and_the_lifespan_passes() -> None:
+    reached: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["type"])
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for kind in ("websocket", "lifespan"):
+        await Guard(app)({"type": kind}, None, send)  # type: ignore[arg-type]
+    assert (reached, sent) == (["lifespan"], [{"type": "websocket.close", "code": 1008}])
+
+
 async def test_two_hosts_are_none() -> None:
     answer = await ask(Guard(Seen()), HOST, (b"host", b"localhost"))
     assert (answer.status, answer.code) == (403, "unknown_host")

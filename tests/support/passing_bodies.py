@@ -13,8 +13,8 @@ import httpx
 from corpus import CAPTURES, MISSING, ROOT, WIRE, capture_body, wire_body
 from gateways import gateway_to
 from loopback import Conversation, LoopbackServer
-from vesselog import Recording
-from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI
+from vesselog import Recording, verify
+from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 
 __all__ = ["BODIES", "not_passed"]
 
@@ -66,6 +66,7 @@ def not_passed(names: Iterable[str], folder: Path, *, stream: bool) -> list[str]
         vessels = {
             "ollama": Ollama(base_url=server.url),
             "openai": OpenAI(base_url=f"{server.url}/v1"),
+            "by-item": OpenAIResponses(base_url=f"{server.url}/v1"),
             "anthropic": Anthropic(base_url=server.url),
             "gemini": Gemini(base_url=server.url),
         }
@@ -76,8 +77,13 @@ def not_passed(names: Iterable[str], folder: Path, *, stream: bool) -> list[str]
                 same = (answer.status_code, answer.content) == (status, content)
                 if not same or answer.headers["content-type"] != kind:
                     failed.append(name)
-                elif recorded(folder / f"{answer.headers['x-vesselog-session']}.jsonl") != content:
+                    continue
+                path = folder / f"{answer.headers['x-vesselog-session']}.jsonl"
+                if recorded(path) != content:
                     failed.append(f"{name} in its recording")
+                report = verify(path)
+                if not report.ok or report.drifting or report.decoded != 1:
+                    failed.append(f"{name} decoded again: {report.findings}")
     return failed
 
 

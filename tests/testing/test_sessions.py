@@ -126,6 +126,12 @@ def test_an_answer_is_repeated_where_that_is_asked_for(recorded: None) -> None:
         assert {client.complete("ollama/m", "Why?").text for _ in range(3)} == {"Scattered light."}
 
 
+def test_questions_for_models_are_answered_by_what_was_asked(recorded: None) -> None:
+    with replaying(FILE) as client:
+        assert [model.name for model in client.models("ollama")] == ["m"]
+        client.complete("ollama/m", "Why?")
+
+
 def test_a_provider_error_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(conversation: Conversation) -> None:
         conversation.whole(b'{"error": "no such model"}', status=404)

@@ -102,9 +102,12 @@ def test_each_looks_for_a_key_of_its_own(preset: type[OpenAI]) -> None:
 
 
 def test_no_two_look_for_one_key() -> None:
-    """But Ollama's two dialects, which are one server."""
+    """But the two dialects of Ollama, and those of OpenAI, which are of one server each."""
     names = [name for vessel in BUILT_IN.values() for name in vessel.variables.get("api_key", ())]
-    assert {name for name in names if names.count(name) > 1} == {"OLLAMA_API_KEY"}
+    assert {name for name in names if names.count(name) > 1} == {
+        "OLLAMA_API_KEY",
+        "OPENAI_API_KEY",
+    }
 
 
 @every_preset

@@ -100,9 +100,7 @@ def test_an_answer_in_the_background_goes_on_without_its_client(tmp_path: Path) 
         gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
         sdk(http) as client,
     ):
-        with client.responses.create(
-            model="m", input="Hi", stream=True, background=True
-        ) as stream:
+        with client.responses.create(model="m", input="Hi", stream=True, background=True) as stream:
             for event in stream:
                 if event.type == "response.created":
                     identifier = event.response.id
