@@ -26,6 +26,8 @@ __all__ = ["PORT", "add", "base_urls"]
 PORT = 8484
 """Where it listens unless told otherwise."""
 
+# Idle connections to upstreams: so many programs may ask at once without the wait for a new one.
+_KEPT = 100
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared
 
 # What an upstream sends after the terminator of its dialect belongs to the answer's exact bytes.
@@ -227,6 +229,8 @@ def _serving(settings: ServeSettings) -> Serving:
     )
     metrics = Metrics()
     vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
+    for name, vessel in vessels.items():
+        _check_is_another(name, vessel, settings)
     gateway = _gateway(settings, vessels, metrics) if vessels else None
     app: Application | None = gateway
     if settings.replay:
@@ -238,19 +242,19 @@ def _serving(settings: ServeSettings) -> Serving:
             await gateway.stop(settings.stop_within)
 
     served = Guard(Operations(app, metrics.text), checks)
-    serving = Serving(served, settings.host, settings.port, before_end=stop)
-    for name, vessel in vessels.items():
-        _check_is_another(name, vessel, serving)
-    return serving
+    return Serving(served, settings.host, settings.port, before_end=stop)
 
 
-def _check_is_another(name: str, vessel: Vessel, serving: Serving) -> None:
+def _check_is_another(name: str, vessel: Vessel, settings: ServeSettings) -> None:
     """Raise ConfigurationError if this upstream is the server itself: it would ask for ever."""
     from ..core.errors import ConfigurationError
     from ..server.guard import is_loopback
 
-    address = urlsplit(vessel.configured(os.environ).base_url)
-    if address.port == serving.port and is_loopback(address.hostname or ""):
+    base_url = vessel.configured(os.environ).base_url
+    address = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
+    host, here = address.hostname or "", settings.host
+    same = host == here or (is_loopback(host) and (is_loopback(here) or here in _EVERY_ADDRESS))
+    if address.port == settings.port and same:
         raise ConfigurationError(
             f"the upstream {name!r} is this server itself; is a variable such as OPENAI_BASE_URL "
             "set for programs? Give the upstream's own address: NAME=VESSEL@URL",
@@ -260,7 +264,7 @@ def _check_is_another(name: str, vessel: Vessel, serving: Serving) -> None:
 
 def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Metrics) -> Gateway:
     from ..core.client.async_client import AsyncClient
-    from ..core.settings import Retries, Timeouts
+    from ..core.settings import Limits, Retries, Timeouts
     from ..server.gateway.gateway import Gateway
     from ..server.gateway.upstreams import gateway_vessels
 
@@ -268,6 +272,7 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
         recordings=_folder(settings),
         durability=settings.durability,
         vessels=gateway_vessels(vessels),
+        limits=Limits(max_connections=settings.max_requests, max_keepalive=_KEPT),
         retries=Retries(count=0),  # programs try again themselves
     )
     return Gateway(

@@ -168,7 +168,7 @@ def _tool_choice(choice: str | dict[str, Any]) -> dict[str, Any]:
     if (name := chosen_tool(choice)) is not None:
         return {"type": "tool", "name": name}
     if isinstance(choice, dict):
-        if choice.get("type") not in {"auto", "any", "tool", "none"}:
+        if choice.get("type") not in ("auto", "any", "tool", "none"):
             raise InvalidRequestError(
                 f"anthropic does not support tool_choice of the type {choice.get('type')!r}"
             )

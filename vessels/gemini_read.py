@@ -17,7 +17,7 @@ from .gemini_read_contents import read_contents
 from .request_parts import is_schema
 from .request_reader import body_of, path_of, read_back, read_fields, read_objects, unreadable
 
-__all__ = ["COLLECTIONS", "GEMINI_SAMPLING", "read_gemini"]
+__all__ = ["COLLECTIONS", "GEMINI_SAMPLING", "in_camel_case", "read_gemini"]
 
 GEMINI_SAMPLING = {
     "temperature": "temperature",
@@ -59,7 +59,7 @@ def read_gemini(
     route: str, body: Any, write: Callable[[ChatRequest], Mapping[str, Any]]
 ) -> ChatRequest:
     """The request with this body. write: makes the body of a request."""
-    given = cast("dict[str, Any]", _in_camel_case(body_of(body, _NAME)))
+    given = cast("dict[str, Any]", in_camel_case(body_of(body, _NAME)))
     path = path_of(route)
     method = next((each for each in (_STREAM, _WHOLE) if path.endswith(each)), None)
     if method is None:
@@ -82,16 +82,17 @@ def read_gemini(
     return read_back(_NAME, given, fields, write, messages="contents", options="generationConfig")
 
 
-def _in_camel_case(value: Any) -> Any:
+def in_camel_case(value: Any) -> Any:
+    """A body with the names of the API's fields as they are usually written."""
     if isinstance(value, list):
-        return [_in_camel_case(each) for each in cast("list[Any]", value)]
+        return [in_camel_case(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
     read: dict[str, Any] = {}
     for key, each in cast("dict[str, Any]", value).items():
         camel = _SNAKE.sub(lambda found: found[1].upper(), key)
         name = camel if camel in _CAMEL_CASE else key
-        read[name] = each if name in _NOT_OF_THE_API else _in_camel_case(each)
+        read[name] = each if name in _NOT_OF_THE_API else in_camel_case(each)
     return read
 
 

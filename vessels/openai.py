@@ -21,7 +21,7 @@ from ..core.completion import Completion
 from ..core.errors import ConfigurationError, ProviderError
 from ..core.request import ChatRequest
 from ..core.version import VERSION
-from ..core.vessel import Decoder, ModelInfo, Vessel, WireRequest
+from ..core.vessel import ModelInfo, Vessel, WireRequest
 from .base_urls import route_url
 from .openai_answer import OpenAIDecoder
 from .openai_fields import (
@@ -38,7 +38,6 @@ from .openai_read import read_openai
 from .openai_shape import chunk_to_openai, completion_to_openai
 from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
-from .responses_answer import ResponsesDecoder
 
 __all__ = ["OpenAI"]
 
@@ -168,13 +167,8 @@ class OpenAI(Vessel):
             body["stream_options"] = {"include_usage": True}
         return body | extra
 
-    def decoder(self, request: WireRequest) -> Decoder:
-        """A decoder that knows how many choices were asked for, and whether token counts were.
-
-        Prepared requests may be for the Responses API, which many of these servers have too.
-        """
-        if request.url.partition("?")[0].endswith("/responses"):
-            return ResponsesDecoder(self.name)
+    def decoder(self, request: WireRequest) -> OpenAIDecoder:
+        """A decoder that knows how many choices were asked for, and whether token counts were."""
         body = request.body or {}
         asked = body.get("n")
         options = body.get("stream_options")

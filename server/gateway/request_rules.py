@@ -139,6 +139,22 @@ RULES: Mapping[str, Rules] = {
         native=frozenset({"role", "output"}),
         blocks=frozenset({"custom_tool_call", "function_call", "message", "reasoning"}),
     ),
+    "gemini": Rules(
+        read=frozenset(
+            {"contents", "generationConfig", "systemInstruction", "toolConfig", "tools"}
+        ),
+        loose={
+            "contents": (list, dict),
+            "generationConfig": dict,
+            "systemInstruction": dict,
+            "toolConfig": dict,
+            "tools": list,
+        },
+        left_out=frozenset({"labels", "safetySettings"}),
+        defaults={},
+        native=frozenset({"parts", "role"}),
+        blocks=frozenset({"functionCall", "text", "thought", "thoughtSignature"}),
+    ),
     "ollama": Rules(
         read=frozenset(
             {
@@ -153,6 +169,20 @@ RULES: Mapping[str, Rules] = {
         blocks=frozenset(),
     ),
 }
+
+CONFIG_READ = frozenset(
+    {
+        *("candidateCount", "logprobs", "maxOutputTokens", "responseJsonSchema"),
+        *("responseLogprobs", "responseMimeType", "responseSchema", "seed", "stopSequences"),
+        *("temperature", "thinkingConfig", "topP"),
+    }
+)
+CONFIG_LOOSE = frozenset({"responseSchema", "thinkingConfig"})
+CONFIG_DEFAULTS: Mapping[str, Any] = {
+    "responseMimeType": "text/plain",
+    "responseModalities": ["TEXT"],
+}
+"""Gemini's `generationConfig`: what is read, where the reader keeps more, what says nothing."""
 
 OPTIONS_READ = frozenset({"num_predict", "seed", "stop", "temperature", "top_p"})
 OPTIONS_LEFT_OUT = frozenset(

@@ -38,7 +38,7 @@ _OPENAI = re.compile(
 )
 _OLLAMA = re.compile(r"(/api/chat|/api/generate)/?")
 _ANTHROPIC = re.compile(r"(?:/v1)?(/messages)/?")
-_GEMINI = re.compile(r"(?:/v\d+\w*)?/\w+/([^:]+)(:streamGenerateContent|:generateContent)")
+_GEMINI = re.compile(r"(?:/v\d+\w*)?/\w+/(.+)(:streamGenerateContent|:generateContent)")
 _GOOGLES_VERSION = re.compile(r"/v\d+(?:alpha|beta)\w*/")
 
 

@@ -57,6 +57,10 @@ def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream:
     for key, value in native.items():
         if key not in rules.native and value:
             raise _refused(f"{key!r} of {place}", upstream)
+    for part in cast("list[Any]", native.get("parts", [])):
+        for key in cast("dict[str, Any]", part):
+            if key not in rules.blocks:
+                raise _refused(f"a part with {key!r} in {place}", upstream)
     content = native.get("content", native.get("output"))
     for part in cast("list[Any]", content) if isinstance(content, list) else []:
         kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else None

@@ -19,6 +19,7 @@ from ...core.request import ChatRequest
 from ...core.vessel import Vessel, WireRequest
 from ...vessels.answer_encoder import AnswerEncoder
 from ...vessels.anthropic_encoder import AnthropicEncoder
+from ...vessels.gemini_encoder import GeminiEncoder
 from ...vessels.ollama_encoder import OllamaEncoder
 from ...vessels.openai_encoder import OpenAIEncoder
 from ...vessels.responses_encoder import ResponsesEncoder
@@ -87,7 +88,9 @@ class Translation:
         if not isinstance(error, ProviderError):
             return explained_problem(error, session=error.session, call=error.call)
         status = error.status if error.status is not None and error.status >= 400 else None
-        found = status or _STATUSES.get(error.code or "", 502)
+        code = (error.code or "").lower()
+        told = int(code) if len(code) == 3 and code.isdecimal() and code > "399" else 502
+        found = status or _STATUSES.get(code, told)
         return Problem(
             _status_in(self._client, found),
             error.code or "provider_error",
@@ -120,6 +123,8 @@ def _encoder(client: str, route: str, body: Any, model: str, clock: Clock) -> An
     unique = secrets.token_hex(12)
     if client == "anthropic":
         return AnthropicEncoder(model=model, identifier=f"msg_{unique}")
+    if client == "gemini":
+        return GeminiEncoder(model=model, identifier=unique)
     if client == "ollama":
         prompt = route.rstrip("/").endswith("/generate")
         return OllamaEncoder(model=model, now=lambda: timestamp(clock.wall()), prompt=prompt)

@@ -112,7 +112,7 @@ class Upstream:
         parts = urlsplit(vessel.base_url if known is None else known.url)
         query = "" if isinstance(vessel, Anthropic | Gemini) else parts.query
         path = re.sub(rf"(?:{ending})\Z", "", parts.path.rstrip("/"))
-        headers = {} if known is None else known.headers
+        headers: Mapping[str, str] = {} if known is None else known.headers
         return _Address(f"{parts.scheme}://{parts.netloc}{path}", query, headers)
 
 

@@ -254,6 +254,27 @@ def test_the_commands_environment_keeps_what_is_the_users() -> None:
     assert with_token["ANTHROPIC_API_KEY"] == "the-token"
 
 
+@pytest.mark.parametrize(
+    ("variable", "address", "upstream"),
+    [
+        ("OPENAI_BASE_URL", "http://127.0.0.1:8484/v1", "openai"),
+        ("OLLAMA_HOST", "localhost:8484", "ollama"),
+    ],
+)
+def test_a_server_is_not_its_own_upstream(
+    variable: str,
+    address: str,
+    upstream: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from vesselog.cli import main
+
+    monkeypatch.setenv(variable, address)
+    assert main(["serve", f"--upstream={upstream}"]) == 2
+    assert "is this server itself" in capsys.readouterr().err
+
+
 def test_without_uvicorn_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -230,3 +230,41 @@ class TestOllamasClient:
         assert missing.value.status_code == httpx.codes.NOT_FOUND
         with pytest.raises(sdk.ResponseError, match="mirostat"):
             client.chat("story", ASKED, options={"mirostat": 1})
+
+
+@pytest.mark.parametrize("upstream", ["native", "compatible"])
+class TestGeminisClient:
+    @pytest.fixture
+    def client(self, gateway: str, upstream: str) -> Iterator[Any]:
+        sdk = pytest.importorskip("google.genai", reason="needs its SDK: pip install google-genai")
+        options = {"base_url": f"{gateway}/{upstream}"}
+        with sdk.Client(api_key="none", http_options=options) as client:
+            yield client
+
+    def test_text(self, client: Any) -> None:
+        asked = {"model": "story", "contents": "Hello"}
+        answers = list(client.models.generate_content_stream(**asked))
+        assert "".join(each.text or "" for each in answers) == STORY
+        assert answers[-1].usage_metadata.candidates_token_count > 10
+        assert client.models.generate_content(**asked).text == STORY
+
+    def test_tools(self, client: Any) -> None:
+        function = {key: WEATHER["function"][key] for key in ("name", "description")}
+        schema = WEATHER["function"]["parameters"]
+        declared = [{**function, "parameters_json_schema": schema}]
+        answer = client.models.generate_content(
+            model="tool",
+            contents="Hello",
+            config={
+                "tools": [{"function_declarations": declared}],
+                "automatic_function_calling": {"disable": True},
+            },
+        )
+        (call,) = answer.function_calls
+        assert (call.name, call.args) == ("get_weather", WEATHER_ASKED)
+
+    def test_errors(self, client: Any) -> None:
+        errors = pytest.importorskip("google.genai.errors")
+        with pytest.raises(errors.ClientError) as missing:
+            client.models.generate_content(model="missing", contents="Hello")
+        assert missing.value.code == httpx.codes.NOT_FOUND

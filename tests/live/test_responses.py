@@ -142,9 +142,12 @@ def test_the_sdk_builds_the_same_streamed_whole_and_resumed(
     assert [call.outcome for call in calls] == ["complete"] * 2
 
 
-@pytest.mark.parametrize("vessel", [OpenAI, OpenAIResponses])
-def test_a_server_with_this_route_is_asked_there(
-    llama: Llama, vessel: Callable[..., Vessel], tmp_path: Path
+@pytest.mark.parametrize(
+    ("vessel", "route"),
+    [(OpenAI, "/v1/chat/completions"), (OpenAIResponses, "/v1/responses")],
+)
+def test_a_server_is_asked_by_the_route_of_its_vessel(
+    llama: Llama, vessel: Callable[..., Vessel], route: str, tmp_path: Path
 ) -> None:
     with (
         gateway_to(tmp_path, {"up": vessel(base_url=llama("story").url)}) as http,
@@ -155,5 +158,5 @@ def test_a_server_with_this_route_is_asked_there(
     assert "".join(deltas) == STORY
     (path,) = tmp_path.iterdir()
     (call,) = Recording(path).calls()
-    assert call.request["url"].endswith("/v1/responses")
+    assert call.request["url"].endswith(route)
     assert (call.outcome, call.completion().text) == ("complete", STORY)

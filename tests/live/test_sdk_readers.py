@@ -48,10 +48,11 @@ def expected(name: str, completion: Completion) -> Built:
             "tool_calls": "tool_use",
             "content_filter": "refusal",
         },
+        "gemini": {"content_filter": "SAFETY", "length": "MAX_TOKENS", "other": "OTHER"},
         "ollama": {"length": "length"},
         "openai": {"other": "stop"},
     }[name]
-    usual = {"anthropic": "end_turn", "ollama": "stop", "openai": finish}[name]
+    usual = {"anthropic": "end_turn", "gemini": "STOP", "ollama": "stop", "openai": finish}[name]
     return Built(
         completion.text + completion.refusal,
         completion.reasoning,
@@ -95,7 +96,9 @@ def served(name: str, found: Decoded) -> Iterator[str]:
 
     def script(conversation: Conversation) -> None:
         encoder = dialect.encoder()
-        if not conversation.request.json.get("stream", name == "ollama"):
+        request = conversation.request
+        streams = ":stream" in request.path or request.json.get("stream", name == "ollama")
+        if not streams:
             conversation.whole(dumps(encoder.whole(complete(found))))
             return
         conversation.head(content_type=encoder.content_type)
@@ -181,7 +184,38 @@ def _of_ollama(lines: list[Any]) -> Built:
     )
 
 
+def read_by_gemini(url: str) -> list[Built]:
+    genai = pytest.importorskip(
+        "google.genai", reason="needs Google's SDK: pip install google-genai"
+    )
+    with genai.Client(api_key="none", http_options={"base_url": url}) as client:
+        asked: dict[str, Any] = {"model": "m", "contents": "Hi"}
+        streamed = list(client.models.generate_content_stream(**asked))
+        return [_of_gemini(streamed), _of_gemini([client.models.generate_content(**asked)])]
+
+
+def _of_gemini(answers: list[Any]) -> Built:
+    candidates = [each.candidates[0] for each in answers]
+    parts = [part for each in candidates for part in each.content.parts or ()]
+    usage = answers[-1].usage_metadata
+    thought = (usage.thoughts_token_count or 0) if usage else 0
+    return Built(
+        "".join(part.text or "" for part in parts if not part.thought),
+        "".join(part.text or "" for part in parts if part.thought),
+        [
+            (part.function_call.id, part.function_call.name, part.function_call.args)
+            for part in parts
+            if part.function_call
+        ],
+        candidates[-1].finish_reason.value,
+        (usage.prompt_token_count or 0, (usage.candidates_token_count or 0) + thought)
+        if usage
+        else (0, 0),
+    )
+
+
 READERS = {
+    "gemini": read_by_gemini,
     "openai": read_by_openai,
     "anthropic": read_by_anthropic,
     "ollama": read_by_ollama,

@@ -9,10 +9,11 @@ from decoding import JSON, NDJSON, SSE, Decoded, decode
 from vesselog.core.completion import Choice, Completion
 from vesselog.core.jsontext import dumps
 from vesselog.core.vessel import Vessel
-from vesselog.vessels import Anthropic, Ollama, OpenAI, OpenAIResponses
+from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 from vesselog.vessels.answer_encoder import AnswerEncoder
 from vesselog.vessels.anthropic_block import input_object
 from vesselog.vessels.anthropic_encoder import AnthropicEncoder
+from vesselog.vessels.gemini_encoder import GeminiEncoder
 from vesselog.vessels.ollama_encoder import OllamaEncoder
 from vesselog.vessels.openai_encoder import OpenAIEncoder
 from vesselog.vessels.responses_encoder import ResponsesEncoder
@@ -52,6 +53,14 @@ DIALECTS = {
         NDJSON,
         {"other": "stop", "content_filter": "stop", None: "stop"},
         arguments="objects",
+    ),
+    "gemini": Dialect(
+        Gemini(),
+        lambda: GeminiEncoder(model="m", identifier="r1"),
+        SSE,
+        {None: "stop"},
+        arguments="objects",
+        choices=True,
     ),
     "anthropic": Dialect(
         Anthropic(),

@@ -35,6 +35,7 @@ CLIENTS: dict[str, tuple[Vessel, str]] = {
     "openai": (LOCAL, "/v1/chat/completions"),
     "ollama": (Ollama(), "/api/chat"),
     "anthropic": (Anthropic(max_tokens=5), "/v1/messages"),
+    "gemini": (Gemini(), "/v1beta/models/gemini-3-pro:generateContent"),
 }
 ROUTES = {client: route for client, (_, route) in CLIENTS.items()}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -42,6 +43,10 @@ HELLO = [{"role": "user", "content": "Hi"}]
 BASE: dict[str, dict[str, Any]] = {
     "openai": {"model": "m", "messages": HELLO, "tools": [TOOL]},
     "ollama": {"model": "m", "messages": HELLO, "tools": [TOOL]},
+    "gemini": {
+        "contents": [{"parts": [{"text": "Hi"}]}],
+        "tools": [{"functionDeclarations": [{"name": "f"}]}],
+    },
     "anthropic": {
         "model": "m",
         "max_tokens": 9,
@@ -81,6 +86,8 @@ def test_what_both_dialects_can_say_arrives(
         chat = chat.model_copy(update={"tool_choice": None, "tools": None})
     try:
         body = json.loads(json.dumps(vessel.request(chat).body))
+        if client == "gemini" and chat.stream:
+            route = route.replace(":generate", ":streamGenerate")
         _, request = translated_request(client, route, body, other)
     except InvalidRequestError:
         assume(False)
@@ -265,6 +272,18 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("ollama", "openai", {"options": 5}, "options"),
     ("ollama", "openai", {"think": True}, "think"),
     ("ollama", "anthropic", {"options": {"seed": 1, "num_predict": 1}}, "seed"),
+    ("gemini", "openai", {"cachedContent": "c"}, "cachedContent"),
+    ("gemini", "openai", {"generationConfig": {"responseModalities": ["IMAGE"]}}, "Modalities"),
+    ("gemini", "openai", {"generation_config": {"top_k": 3}}, "top_k"),
+    ("gemini", "openai", {"generationConfig": {"temperature": "warm"}}, "temperature"),
+    ("gemini", "ollama", {"tools": [{"googleSearch": {}}]}, "googleSearch"),
+    ("gemini", "ollama", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "tool_choice"),
+    (
+        "gemini",
+        "openai",
+        {"contents": [{"parts": [{"fileData": {"fileUri": "x", "mimeType": "audio/mp3"}}]}]},
+        "fileData",
+    ),
     ("anthropic", "openai", {"container": "c"}, "container"),
     ("anthropic", "openai", {"mcp_servers": [{"name": "m"}]}, "mcp_servers"),
     ("anthropic", "openai", {"top_k": 3}, "top_k"),
@@ -289,6 +308,29 @@ def test_what_cannot_be_said_is_named(
     assert name in refusal(client, upstream, **changed)
 
 
+def test_a_client_of_gemini_in_either_spelling() -> None:
+    config = {"max_output_tokens": 5, "topK": 3, "thinkingConfig": {"thinkingBudget": -1}}
+    more: dict[str, Any] = {
+        "system_instruction": {"parts": [{"text": "Be brief."}]},
+        "safetySettings": [{"category": "x"}],
+    }
+    body = sent("gemini", "ollama", generation_config=config, **more)
+    assert body["options"] == {"num_predict": 5, "top_k": 3}
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert "think" not in body
+    schema = {"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}}
+    asked = {"responseMimeType": "application/json", "responseSchema": schema}
+    assert sent("gemini", "ollama", generationConfig=asked)["format"] == {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+    }
+    assert "response_format" not in sent(
+        "gemini", "openai", generationConfig={"responseMimeType": "text/plain"}
+    )
+    off = {"thinkingConfig": {"thinkingBudget": 0}}
+    assert sent("gemini", "ollama", generationConfig=off)["think"] is False
+
+
 def test_a_tool_with_what_another_provider_cannot_do_is_named() -> None:
     tool = {"name": "f", "input_schema": {"type": "object"}}
     for key in ("cache_control", "defer_loading", "eager_input_streaming"):
@@ -298,7 +340,7 @@ def test_a_tool_with_what_another_provider_cannot_do_is_named() -> None:
     assert "tools[0].allowed_callers" in refusal("anthropic", "ollama", tools=[callers])
 
 
-@pytest.mark.parametrize("client", ["gemini", "unknown"])
+@pytest.mark.parametrize("client", ["unknown"])
 def test_other_clients_reach_only_upstreams_of_their_dialect(client: str) -> None:
     with pytest.raises(InvalidRequestError, match=client):
         translated_request(client, "/x", {}, Ollama())
