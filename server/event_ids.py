@@ -11,7 +11,13 @@ __all__ = ["EventId", "whole_number"]
 
 
 class EventId(NamedTuple):
-    """Where a client was in an answer. seq: of the last chunk it has; None if it has all."""
+    """Where a client was in an answer.
+
+    Attributes:
+        session: The session's name.
+        call: The call's number.
+        seq: The number of the last chunk that the client has; None if it has all.
+    """
 
     session: str
     call: int
@@ -19,7 +25,7 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a `Last-Event-ID` header. Raises InvalidRequestError."""
+        """Read the `text` of a `Last-Event-ID` header. Raises InvalidRequestError."""
         session, _, place = text.partition(":")
         call, _, seq = place.partition(":")
         return cls(session, whole_number(call), None if seq == "end" else whole_number(seq))

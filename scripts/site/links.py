@@ -43,7 +43,14 @@ _EXAMPLES = {
     for path in sorted((ROOT / "examples").iterdir())
     if path.suffix == ".py" or (path.is_dir() and not path.name.startswith("_"))
 }
-_LANGUAGES = {".jsx": "jsx", ".js": "js", ".json": "json", ".html": "html", ".css": "css"}
+_LANGUAGES = {
+    ".conf": "nginx",
+    ".jsx": "jsx",
+    ".js": "js",
+    ".json": "json",
+    ".html": "html",
+    ".css": "css",
+}
 _ADDRESSES = {**_PAGES, **FILES, **_EXAMPLES, "README.md": "README.md"}
 _FILES_OF = {address: path for path, address in _ADDRESSES.items() if path != "README.md"}
 _LINK = re.compile(r"(\]\()([^)\s:#]+)((?:#[^)\s]*)?\))")
@@ -72,13 +79,23 @@ def _example(path: Path) -> str:
     return "".join(parts)
 
 
+def _in_an_example(target: str) -> str | None:
+    """The place of a file on the page of the example that it belongs to."""
+    for path, address in _EXAMPLES.items():
+        name = target.removeprefix(f"{path}/")
+        if name != target and (ROOT / target).is_file():
+            anchor = re.sub(r"[^\w-]", "", name.lower())
+            return f"{address}#{anchor}"
+    return None
+
+
 def rewritten(markdown: str, address: str) -> str:
     """The page's text, with the links of the file changed to those of the site."""
     path = _FILES_OF.get(address, f"docs/{address}")
 
     def lead(match: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), match[2]))
-        there = _ADDRESSES.get(target)
+        there = _ADDRESSES.get(target) or _in_an_example(target)
         if there is None and target.startswith("docs/"):
             there = target.removeprefix("docs/")
         if there is None:
