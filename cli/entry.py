@@ -148,11 +148,13 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe (`| head`). Python would report the data that is still buffered
-        # at exit, so it goes to /dev/null.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader closed the pipe (`| head`)
         return ExitStatus.OK
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
         file = f"{error.filename}: " if error.filename else ""
         output.print_error(f"{file}{error.strerror or type(error).__name__}")
         return ExitStatus.FAILURE
@@ -163,6 +165,11 @@ def _run(argv: Sequence[str] | None) -> int:
             raise
         output.print_error(in_shell_words(error))
         return status_of(error)
+
+
+def _discard_output() -> None:
+    """Stdout failed: at exit Python would try to write what is still buffered, and report it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

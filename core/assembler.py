@@ -141,9 +141,10 @@ class Assembler:
         built = {index: choice.build(complete=complete) for index, choice in choices}
         for index, made in built.items():
             made.update(native=(natives or {}).get(index), vessel=vessel)
-        extra = ChainMap(*(made["extra"] for made in built.values()))
+        extra = ChainMap[str, Any](*(made["extra"] for made in built.values()))
+        first: dict[str, Any] = {**built[0], "extra": dict(extra)}
         return Completion(
-            **{**built[0], "extra": dict(extra)},
+            **first,
             choices=tuple(Choice(index=index, **made) for index, made in built.items()),
             usage=self._usage,
             timings=self._timings,

@@ -138,9 +138,12 @@ class ToolCallRequest(_Value):
 
 
 # What other libraries and the providers call the same.
-_MEANT = {"message": "content", "text": "content", "top_logprobs": "logprobs"}
-_MEANT |= dict.fromkeys(("max_completion_tokens", "max_output_tokens", "num_predict"), "max_tokens")
-_MEANT |= dict.fromkeys(("reasoning", "reasoning_effort", "thinking"), "think")
+_MEANT = {
+    **dict.fromkeys(("message", "text"), "content"),
+    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "num_predict"), "max_tokens"),
+    **dict.fromkeys(("reasoning", "reasoning_effort", "thinking"), "think"),
+    "top_logprobs": "logprobs",
+}
 # How similar two keys are, from 0 to 1: above this are typing errors ("contnt", "toolCalls"); below
 # are the keys that providers have beside the known ones ("tool_name": 0.63, "extra_content": 0.70).
 _NEAR = 0.75

@@ -74,7 +74,7 @@ def round_trip(case: Case) -> Iterator[str]:
 
 def _equal(whole: Ran, ran: Ran) -> bool:
     """Whether two answers are the same but for what is the provider's own."""
-    left_out = {"extra": True, "choices": {"__all__": {"extra"}}}
+    left_out: dict[str, Any] = {"extra": True, "choices": {"__all__": {"extra"}}}
     answers = [each.completion.model_dump(exclude=left_out) for each in (whole, ran)]
     return answers[0] == answers[1] and whole.outcome == ran.outcome
 

@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def no_io(vessel: Vessel, allowed: Collection[str] = ()) -> Iterator[str]:
         yield from (
             f"{name}, line {message}" for message in impurities(source, package, {own, *allowed})
         )
-        for found, _ in _imports(ast.parse(source), package):
+        for found, _ in _read(source, package)[0]:
             module = found if _spec(found) is not None else found.rpartition(".")[0]
             if module.partition(".")[0] == own and _is_checked(module) and module not in seen:
                 seen.add(module)
@@ -69,35 +70,43 @@ def impurities(source: str, package: str, allowed: Collection[str] = ()) -> list
 
     Each as its line number and what is there.
     """
-    tree = ast.parse(source)
     pure = PURE.union(allowed)
+    imports, others = _read(source, package)
     found = [
         (line, f"imports {name}")
-        for name, line in _imports(tree, package)
+        for name, line in imports
         if not _is_within(name, pure) or _is_within(name, _DOES_IO)
     ]
-    for node in ast.walk(tree):
+    return [f"{line}: {message}" for line, message in sorted([*found, *others])]
+
+
+@lru_cache(maxsize=64)  # the vessels of one package share most of their modules
+def _read(
+    source: str, package: str
+) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[int, str], ...]]:
+    """What a module imports, by absolute name (`from x import y` as x.y), with its line.
+
+    And its waits and calls that may do I/O, each with its line before it.
+    """
+    imports: list[tuple[str, int]] = []
+    others: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(source)):
         match node:
+            case ast.Import(names=names):
+                imports += [(alias.name, node.lineno) for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                start = package.split(".")[: 1 - level or None] if level else []
+                base = ".".join([*start, *([module] if module else [])])
+                imports += [(f"{base}.{alias.name}", node.lineno) for alias in names]
             case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await():
-                found.append((node.lineno, f"{type(node).__name__}: a vessel never waits"))
+                others.append((node.lineno, f"{type(node).__name__}: a vessel never waits"))
             case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
-                found.append((node.lineno, f"calls {name}()"))
+                others.append((node.lineno, f"calls {name}()"))
             case ast.Call(func=ast.Attribute(attr=name)) if name in _CLOCKS:
-                found.append((node.lineno, f"calls .{name}()"))
+                others.append((node.lineno, f"calls .{name}()"))
             case _:
                 pass
-    return [f"{line}: {message}" for line, message in sorted(found)]
-
-
-def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
-    """Every imported module by its absolute name, `from x import y` as x.y, with its line."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package.split(".")[: 1 - node.level or None] if node.level else []
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+    return tuple(imports), tuple(others)
 
 
 def _is_checked(module: str) -> bool:

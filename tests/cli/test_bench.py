@@ -7,6 +7,7 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -17,6 +18,7 @@ from vesselog import Recording, VesselogError, verify
 from vesselog.cli import main
 from vesselog.cli.bench_clients import ASYNC_CLIENTS, NEEDS, SYNC_CLIENTS
 from vesselog.cli.bench_results import ClientResults, ResourceUse, percentile
+from warm_python import Popen
 
 INSTALLED = [
     client
@@ -40,15 +42,29 @@ def cut(talk: Conversation) -> None:
     talk.cut()
 
 
-def bench(
-    server: LoopbackServer, *arguments: str, model: str = "ollama/m"
-) -> subprocess.CompletedProcess[str]:
-    return command("bench", model, "Hi", "--base-url", server.url, *arguments)
+class Bench(Protocol):
+    def __call__(
+        self, server: LoopbackServer, *arguments: str, model: str = "ollama/m"
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """`vesselog bench` in this process; each client has a process of its own, as always."""
+    monkeypatch.setattr("vesselog.cli.bench.subprocess.Popen", Popen)
+
+    def bench(
+        server: LoopbackServer, *arguments: str, model: str = "ollama/m"
+    ) -> subprocess.CompletedProcess[str]:
+        line = ["bench", model, "Hi", "--base-url", server.url, *arguments]
+        return subprocess.CompletedProcess(line, main(line), *capsys.readouterr())
+
+    return bench
 
 
 def test_one_client_is_printed_as_percentiles() -> None:
     with LoopbackServer([good]) as server:
-        done = bench(server, "-n", "2", "-r", "2")
+        done = command("bench", "ollama/m", "Hi", "--base-url", server.url, "-n", "2", "-r", "2")
     assert done.returncode == 0
     headings, *rows, _empty, streams, total, machine = done.stdout.splitlines()
     assert headings.split() == ["P50", "P95", "P99", "WORST"]
@@ -65,7 +81,7 @@ def test_one_client_is_printed_as_percentiles() -> None:
     assert [request.json["messages"][0]["content"] for request in server.requests] == ["Hi"] * 7
 
 
-def test_progress_and_the_path_go_to_stderr() -> None:
+def test_progress_and_the_path_go_to_stderr(bench: Bench) -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "-n", "1", "-r", "2")
     warm_up, first, second, place = done.stderr.splitlines()
@@ -77,7 +93,7 @@ def test_progress_and_the_path_go_to_stderr() -> None:
 
 
 @pytest.mark.parametrize("model", ["ollama/m", "openai/m"])
-def test_every_client_streams_and_records(model: str) -> None:
+def test_every_client_streams_and_records(bench: Bench, model: str) -> None:
     with LoopbackServer([good]) as server:
         done = bench(server, "--compare", "-n", "3", "-r", "1", "--json", model=model)
     assert done.returncode == 0, done.stderr
@@ -99,7 +115,7 @@ def test_every_client_streams_and_records(model: str) -> None:
     assert verify(warm_ups).ok
 
 
-def test_failures_are_counted_by_kind_and_not_tried_again() -> None:
+def test_failures_are_counted_by_kind_and_not_tried_again(bench: Bench) -> None:
     each = [good, refused, cut, Conversation.reset]
     with LoopbackServer([good, *(each * len(INSTALLED))]) as server:
         done = bench(server, "--compare", "-n", "3", "-r", "1", "--json")
@@ -128,14 +144,14 @@ def test_a_client_that_is_not_installed_is_skipped_and_named(
     assert why.startswith("vesselog: none of the chosen clients is installed: run `pip install ")
 
 
-def test_failures_are_printed_in_the_text_output_too() -> None:
+def test_failures_are_printed_in_the_text_output_too(bench: Bench) -> None:
     with LoopbackServer([good, good, refused]) as server:
         done = bench(server, "-n", "2", "-r", "1")
     assert done.stdout.splitlines()[-1] == "2 × ProviderError (503)"
     assert "HTTP 2 × 503" in done.stdout
 
 
-def test_clients_take_turns_and_another_begins_each_round() -> None:
+def test_clients_take_turns_and_another_begins_each_round(bench: Bench) -> None:
     names = ["httpx-sync", "httpx-async"]
     with LoopbackServer([good]) as server:
         done = bench(
@@ -149,7 +165,7 @@ def test_clients_take_turns_and_another_begins_each_round() -> None:
     assert [row.split()[4] for row in rows] == ["2/2", "2/2"]
 
 
-def test_a_model_that_is_missing_is_found_by_the_warm_up() -> None:
+def test_a_model_that_is_missing_is_found_by_the_warm_up(bench: Bench) -> None:
     with LoopbackServer([lambda talk: talk.whole(b'{"error":"not found"}', status=404)]) as server:
         done = bench(server)
     assert done.returncode == 4
@@ -160,7 +176,7 @@ def test_a_model_that_is_missing_is_found_by_the_warm_up() -> None:
     ]
 
 
-def test_the_request_is_as_asked() -> None:
+def test_the_request_is_as_asked(bench: Bench) -> None:
     with LoopbackServer([good]) as server:
         options = ("--generate", "--max-tokens", "7", "-o", "temperature=0")
         bench(server, *options, "-n", "1", "-r", "1", "--client", "httpx-sync")
@@ -171,14 +187,14 @@ def test_the_request_is_as_asked() -> None:
     assert bodies[0]["options"] == {"num_predict": 7, "temperature": 0}
 
 
-def test_no_key_is_in_an_argument_or_a_recording(tmp_path: Path) -> None:
+def test_no_key_is_in_an_argument_or_a_recording(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = "sk-0123456789abcdef0123456789"
+    monkeypatch.setenv("BENCH_KEY", key)
     with LoopbackServer([good]) as server:
-        done = command(
-            *("bench", "openai/m", "Hi", "-n", "1", "-r", "1", "--client", "httpx-async"),
-            *("--base-url", server.url, "--api-key-env", "BENCH_KEY"),
-            env={"BENCH_KEY": key},
-        )
+        arguments = ("-n", "1", "-r", "1", "--client", "httpx-async", "--api-key-env", "BENCH_KEY")
+        done = bench(server, *arguments, model="openai/m")
     assert done.returncode == 0
     assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {key}"}
     assert not any(key in path.read_text() for path in Path("recordings").iterdir())

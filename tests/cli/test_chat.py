@@ -18,6 +18,7 @@ from loopback import Conversation, LoopbackServer, Script, ollama_lines, sse
 from patience import PATIENCE
 from vesselog import Recording, StreamChunk, verify
 from vesselog.cli import main
+from warm_python import run
 
 LINES = ollama_lines("Hel", "lo ", "wörld")
 TAGS = json.dumps({"models": [{"name": "story:latest"}, {"name": "tiny:1b"}]}).encode()
@@ -376,7 +377,7 @@ def test_a_terminal_never_gets_escape_sequences_from_a_model(
 def test_without_a_prompt_to_continue_a_terminal_is_not_waited_for() -> None:
     """Only messages make a conversation."""
     above, below = pty.openpty()
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "vesselog", "chat", "ollama/m", "--generate"],
         stdin=below,
         capture_output=True,

@@ -46,9 +46,9 @@ def test_old_recordings_are_deleted_and_told(
 
 def test_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = aged(tmp_path)
-    length = old.stat().st_size
+    length, newer = old.stat().st_size, (tmp_path / "new.jsonl").stat().st_size
     for dry in (["--dry-run"], []):
-        assert main(["prune", str(tmp_path), "--keep-bytes", str(length), "--json", *dry]) == 0
+        assert main(["prune", str(tmp_path), "--keep-bytes", str(newer), "--json", *dry]) == 0
         assert json_lines(capsys.readouterr().out) == [
             {
                 "path": str(old),

@@ -25,6 +25,7 @@ from vesselog.cli import main
 from vesselog.cli.terminal_text import safe_json, safe_line, safe_text
 from vesselog.core.jsontext import dumps, loads
 from vesselog.core.truth.session import Session
+from warm_python import Popen, run
 
 CONTROLS = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))}
 # The property Bidi_Control of Unicode: PropList.txt.
@@ -185,11 +186,11 @@ def test_raw_bytes_are_exact_in_a_pipe_and_safe_on_a_terminal(tmp_path: Path) ->
 
     path = hostile(tmp_path)
     line = [sys.executable, "-m", "vesselog", "show", "--raw", str(path)]
-    piped = subprocess.run(line, stdout=subprocess.PIPE, check=True).stdout
+    piped = run(line, stdout=subprocess.PIPE, check=True).stdout
     assert json.loads(piped.partition(b"\n")[0])["message"]["content"] == NASTY
     assert b"\x7f" in piped
     above, below = pty.openpty()
-    with subprocess.Popen(line, stdout=below) as process:
+    with Popen(line, stdout=below) as process:
         os.close(below)
         shown = b""
         try:

@@ -16,6 +16,7 @@ from vesselog.cli import main
 from vesselog.cli.entry import parser
 from vesselog.cli.output import print_table
 from vesselog.cli.terminal_text import columns
+from warm_python import Popen
 
 LONG = "a-model-with-a-long-name-" * 4 + "end"
 COMMANDS = [
@@ -92,6 +93,7 @@ def test_the_list_of_recordings_fits(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("clients", [["vesselog-async"], ["httpx-async", "vesselog-async"]])
 def test_the_tables_of_the_bench_fit(clients: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
+    monkeypatch.setattr("vesselog.cli.bench.subprocess.Popen", Popen)
 
     def answer(talk: Conversation) -> None:
         talk.answer("Hel", "lo")

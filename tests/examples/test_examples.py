@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import vesselog
+import warm_python
 from loopback import Conversation, LoopbackServer, ollama_lines, sse
 from patience import PATIENCE
 
@@ -29,7 +29,7 @@ TEXTS = ("A vessel ", "leaves ", "the harbour.")
 
 def run(name: str, *arguments: str, **variables: str) -> str:
     """Run the example; returns its output."""
-    done = subprocess.run(
+    done = warm_python.run(
         [sys.executable, "-P", "-W", "error", EXAMPLES / name, *arguments],
         env={**os.environ, **variables, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,

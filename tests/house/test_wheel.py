@@ -31,6 +31,22 @@ PRIVATE = [
 NOT_COPIED = [".*", "__pycache__", "*.egg-info", "build", "dist"]
 
 
+# Each in a process that has imported nothing of the library before it.
+LOAD = """
+import importlib, os, sys
+import httpx, httpx_sse, orjson, pydantic
+failed = []
+for module, attribute in {named!r}:
+    assert "vesselog" not in sys.modules
+    if not (child := os.fork()):
+        getattr(importlib.import_module(module), attribute)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        failed.append(module)
+sys.exit(", ".join(failed) or 0)
+"""
+
+
 class Built(NamedTuple):
     """An sdist and the wheel made from it."""
 
@@ -147,9 +163,8 @@ def test_every_entry_point_loads(installed: Path, tmp_path: Path) -> None:
     assert {point.name for point in points.select(group="console_scripts")} == {"vesselog"}
     vessels = points.select(group="vesselog.vessels")
     assert {point.name for point in vessels} >= {"ollama", "openai"}
-    for point in points:
-        code = f"import {point.module} as named; named.{point.attr or '__name__'}"
-        run(installed / "bin/python", "-W", "error", "-c", code, cwd=tmp_path)
+    named = [(point.module, point.attr or "__name__") for point in points]
+    run(installed / "bin/python", "-W", "error", "-c", LOAD.format(named=named), cwd=tmp_path)
 
 
 @pytest.mark.skipif(not (ROOT / "cli/demo.py").exists(), reason="no command line yet")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from house import ROOT
 from sessions import ManualClock, kinds, read, record, request, step, write
+from thorough import tries
 from vesselog import (
     ConfigurationError,
     Recording,
@@ -232,7 +233,7 @@ def test_a_recording_that_is_written_is_left_alone(tmp_path: Path) -> None:
     assert kinds(session.path)[-2:] == ["end complete", "close"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(40, 150))
 @given(
     st.lists(
         st.tuples(

@@ -16,6 +16,7 @@ from sessions import cut_close, request, step, write
 from vesselog.core.completion import Outcome
 from vesselog.core.errors import VesselogError
 from vesselog.core.truth.session import Session
+from warm_python import Popen
 
 __all__ = ["command", "json_lines", "ollama", "recording", "start"]
 
@@ -36,7 +37,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Run `vesselog` beside the test."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-W", "error", "-m", "vesselog", *arguments],
         env={**os.environ, "PYTHONUTF8": "1", **(env or {})},
         **{**pipes, **settings},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +80,7 @@ def module_name(path: Path) -> str:
     return package if path.stem == "__init__" else f"{package}.{path.stem}"
 
 
+@cache
 def imports_of(path: Path, source: str | None = None) -> list[Import]:
     """Every import statement of a file, `from package import module` as package.module."""
     tree = ast.parse(path.read_text("utf-8") if source is None else source)

@@ -7,12 +7,14 @@ from outside, for both clients alike.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, TypeVar
 
 import pytest
@@ -24,10 +26,45 @@ from vesselog.core.truth.recording import RecordedCall
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
 
-__all__ = ["KINDS", "Heard", "Talker", "every_client", "every_dialect", "talking"]
+__all__ = [
+    "KINDS",
+    "Heard",
+    "Talker",
+    "at_once",
+    "every_client",
+    "every_client_at_once",
+    "every_dialect",
+    "talking",
+]
 
 KINDS = ("sync", "sync-fast", "async", "fast")
 every_client = pytest.mark.parametrize("kind", KINDS)
+
+
+def at_once(*kinds: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test for each `kind`, all at the same time: for tests that mostly wait."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def all_kinds(*arguments: Any, **given: Any) -> None:
+            with ThreadPoolExecutor(len(kinds)) as threads:
+                runs = {
+                    kind: threads.submit(test, *arguments, kind=kind, **given) for kind in kinds
+                }
+            for kind, run in runs.items():
+                if error := run.exception():
+                    error.add_note(f"kind: {kind}")
+                    raise error
+
+        signature = inspect.signature(test)
+        shared = [each for name, each in signature.parameters.items() if name != "kind"]
+        all_kinds.__signature__ = signature.replace(parameters=shared)  # type: ignore[attr-defined]
+        return all_kinds
+
+    return decorate
+
+
+every_client_at_once = at_once(*KINDS)
 
 # The same server as two vessels: "lab" speaks Ollama's dialect, "open" OpenAI's.
 MODELS = {"ollama": "lab/m", "openai": "open/m"}

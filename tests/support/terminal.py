@@ -15,6 +15,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 from patience import PATIENCE
+from warm_python import Popen
 
 __all__ = ["CTRL_D", "UP", "Terminal", "terminal"]
 
@@ -108,7 +109,7 @@ def terminal(
     above, below = pty.openpty()
     ioctl(below, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     surroundings = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    process = subprocess.Popen(
+    process = Popen(
         [sys.executable, "-W", "error", "-c", _PROGRAM, *arguments],
         stdin=below,
         stdout=below if stdout is None else stdout,

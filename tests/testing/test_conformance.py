@@ -7,7 +7,6 @@ or all with VESSELOG_THOROUGH=1.
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
@@ -16,12 +15,14 @@ import pytest
 import corpus
 from corpus_reader import UNREADABLE
 from house import ROOT
+from thorough import THOROUGH, tries
 from vesselog.core.vessel import Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
 from vesselog.testing.kit import Conformance, check, report
 from vesselog.vessels import BUILT_IN, PRESETS, Anthropic, Azure, Gemini, Ollama, OpenAI
 
-THOROUGH = bool(os.environ.get("VESSELOG_THOROUGH"))
+pytestmark = pytest.mark.thorough
+
 BODIES = ROOT / "tests/bodies"
 SAMPLES = ROOT / "recordings/samples"
 PROBLEMS = {
@@ -48,12 +49,12 @@ DEBATABLE = {
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_dialect_conforms(name: str, conformance: Conformance) -> None:
-    conformance(DIALECTS[name], BODIES / name, splits=2000 if THOROUGH else 300)
+    conformance(DIALECTS[name], BODIES / name, splits=tries(100, 2000))
 
 
 @pytest.mark.parametrize("name", OPENAI_DIALECT)
 def test_a_server_of_the_openai_dialect_conforms(name: str, conformance: Conformance) -> None:
-    conformance(OPENAI_DIALECT[name], BODIES / "openai", splits=300 if THOROUGH else 10)
+    conformance(OPENAI_DIALECT[name], BODIES / "openai", splits=tries(10, 300))
 
 
 def test_every_vessel_of_the_house_is_held_to_it() -> None:
@@ -70,7 +71,7 @@ def test_the_shipped_recordings_conform(name: str, tmp_path: Path) -> None:
         if body.request and ("/api/" in body.request.url) == (name == "ollama")
     ]
     assert len(own) >= 5
-    found = check(DIALECTS[name], own, tmp_path, errors=[PROBLEMS[name]], splits=100)
+    found = check(DIALECTS[name], own, tmp_path, errors=[PROBLEMS[name]], splits=tries(30, 100))
     assert found == [], report(DIALECTS[name], found)
 
 
@@ -108,7 +109,7 @@ def test_captured_bodies_conform(name: str, tmp_path: Path) -> None:
             own,
             tmp_path,
             errors=[PROBLEMS[name]],
-            splits=10 if THOROUGH else 3,
+            splits=tries(3, 10),
         )
         if not finding.body.startswith(DEBATABLE.get(finding.invariant, "-"))
     ]

@@ -262,7 +262,7 @@ def test_pytest_gives_the_kit_and_loads_nothing_before_it_is_asked(tmp_path: Pat
     )
     assert other.returncode == 0, other.stdout
     toy = subprocess.run(
-        [*run_alone, "test_toy.py"],
+        [*run_alone, "test_toy.py", "-p", "no:hypothesispytest"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from decoding import Decoded, decode
 from mutations import MARK, VESSELS, WORDS, mutated, seeds
+from thorough import tries
 from vesselog.core.chunk import StreamChunk
 from vesselog.core.jsontext import dumps
 from vesselog.core.truth.line import parse_line
@@ -26,13 +27,13 @@ from vesselog.core.truth.line_types import frame_line
 EXAMPLES = int(os.environ.get("VESSELOG_FUZZ", "0"))
 ENDINGS = {"complete", "TruncatedError", "ProviderError", "ProtocolError"}
 few = settings(
-    max_examples=EXAMPLES or 60,
+    max_examples=EXAMPLES or tries(20, 60),
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-many = settings(few, max_examples=EXAMPLES or 500)
+many = settings(few, max_examples=EXAMPLES or tries(120, 500))
 # Comments and the other fields of events are no data, whatever is in them.
 NO_DATA = re.compile(r"^(?::|event:|id:|retry:).*$", re.MULTILINE)
 # Anthropic's input of a block that is no call of the caller's tools is told when the block ends; an

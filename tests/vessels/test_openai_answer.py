@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoding import DONE, JSON, NDJSON, SSE, decode, delta, openai, sse
+from thorough import tries
 from vesselog.core.errors import VesselogError
 from vesselog.core.vessel import Progress
 from vesselog.vessels import OpenAI
@@ -448,7 +449,7 @@ shapes = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(60, 300))
 @given(st.lists(shapes, max_size=4))
 def test_any_json_gives_chunks_or_a_typed_error(events: list[Any]) -> None:
     found = openai(*events)

@@ -19,6 +19,7 @@ from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
 from strict_openai import check_openai
+from thorough import tries
 from vesselog import Recording
 from vesselog.core.registry import dialect
 from vesselog.vessels import (
@@ -75,7 +76,7 @@ def built(vessel: Vessel, chat: ChatRequest) -> tuple[str, dict[str, Any]]:
 
 
 @every_vessel
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(12, 40))
 @given(st.data())
 def test_what_is_built_is_read_and_built_again(name: str, data: st.DataObject) -> None:
     vessel, refused = VESSELS[name]
@@ -93,7 +94,7 @@ def test_what_is_built_is_read_and_built_again(name: str, data: st.DataObject) -
 
 
 @every_vessel
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(8, 25))
 @given(st.data())
 def test_the_universal_form_comes_back(name: str, data: st.DataObject) -> None:
     """But for what a dialect has one way for: text and images apart, arguments as an object."""
@@ -156,7 +157,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {
 
 @pytest.mark.parametrize("writer", CHECKS)
 @every_vessel
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(4, 15))
 @given(st.data())
 def test_what_one_vessel_reads_another_can_send(
     name: str, writer: str, data: st.DataObject
@@ -175,7 +176,7 @@ def test_what_one_vessel_reads_another_can_send(
 
 
 @every_vessel
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(15, 60))
 @given(st.data())
 def test_no_body_raises_anything_but_its_error(name: str, data: st.DataObject) -> None:
     vessel, refused = VESSELS[name]

@@ -13,7 +13,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer
 from patience import PATIENCE
-from talking import KINDS, every_client, every_dialect, talking
+from talking import every_client, every_client_at_once, every_dialect, talking
 from vesselog import (
     AsyncClient,
     ConnectionFailedError,
@@ -76,9 +76,8 @@ def test_after_the_last_attempt_its_error_is_raised(kind: str):
         assert (heard.error.call, len(server.requests), len(heard.calls)) == (3, 3, 3)
 
 
-@pytest.mark.parametrize(
-    ("kind", "form"), [*((kind, "seconds") for kind in KINDS), ("sync", "date")]
-)
+@every_client_at_once
+@pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_honoured(kind: str, form: str):
     """In either form; a second is the least that a date can tell."""
     begun = time.monotonic()
@@ -183,7 +182,7 @@ def test_no_retries_at_all(kind: str):
         assert len(server.requests) == 1
 
 
-@every_client
+@every_client_at_once
 def test_the_total_is_for_each_attempt(kind: str):
     """Waiting to try again is no part of an answer that takes too long."""
     scripts = [status(503, retry_after="1.2"), answer]

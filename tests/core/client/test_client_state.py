@@ -10,7 +10,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer
 from patience import PATIENCE
-from talking import every_client, talking
+from talking import every_client, every_client_at_once, talking
 from vesselog import (
     AsyncClient,
     Client,
@@ -103,7 +103,7 @@ class TestTimeoutsOfACall:
         default = Timeouts().idle
         assert Timeouts(idle=default).over(Timeouts(idle=1)).idle == default
 
-    @every_client
+    @every_client_at_once
     def test_the_clients_deadline_holds_beside_the_calls(self, kind: str):
         def silent(conversation: Conversation) -> None:
             conversation.wait_for_hangup()

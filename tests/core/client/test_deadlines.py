@@ -20,7 +20,7 @@ from loopback import (
     unanswering_port,
 )
 from patience import PATIENCE
-from talking import Heard, every_client, every_dialect, talking
+from talking import Heard, every_client, every_client_at_once, every_dialect, talking
 from vesselog import ConfigurationError, Retries, StreamTimeoutError, Timeouts
 from vesselog.core.client.deadlines import Deadlines
 from vesselog.core.vessel import Progress
@@ -134,7 +134,7 @@ def test_timeouts_that_are_none_are_refused(value: float):
     assert caught.value.setting == "idle"
 
 
-@every_client
+@every_client_at_once
 @every_dialect
 def test_a_server_that_never_answers_ends_at_the_first_chunk_deadline(kind: str, model: str):
     with LoopbackServer([silent]) as server, talking(kind, server) as talker:
@@ -146,7 +146,7 @@ def test_a_server_that_never_answers_ends_at_the_first_chunk_deadline(kind: str,
         server.wait_until(lambda: server.open_connections == 0)
 
 
-@every_client
+@every_client_at_once
 def test_headers_are_no_first_chunk(kind: str):
     def only_headers(conversation: Conversation) -> None:
         conversation.begin()
@@ -158,7 +158,7 @@ def test_headers_are_no_first_chunk(kind: str):
         assert heard.error.phase == "first_chunk"
 
 
-@every_client
+@every_client_at_once
 def test_a_patient_first_token_then_a_short_idle_deadline(kind: str):
     """The first token takes three times as long as any later silence may."""
     release = threading.Event()
@@ -177,7 +177,7 @@ def test_a_patient_first_token_then_a_short_idle_deadline(kind: str):
         assert heard.stream.completion.metrics.time_to_first_chunk >= 0.3
 
 
-@every_client
+@every_client_at_once
 @every_dialect
 def test_silence_between_data_ends_at_the_idle_deadline_with_what_had_come(kind: str, model: str):
     def falls_silent(conversation: Conversation) -> None:
@@ -218,7 +218,7 @@ def repeat(conversation: Conversation, frame: bytes, pause: float) -> None:
         conversation.chunk(frame)
 
 
-@every_client
+@every_client_at_once
 def test_silence_in_a_body_ends_at_the_idle_deadline(kind: str):
     """A body in one piece makes no step before its end, but its first bytes are data."""
 
@@ -233,7 +233,7 @@ def test_silence_in_a_body_ends_at_the_idle_deadline(kind: str):
         assert caught.value.phase == "idle"
 
 
-@every_client
+@every_client_at_once
 @pytest.mark.parametrize("phase", ["first_chunk", "idle"])
 def test_keep_alive_comments_do_not_hide_silence(kind: str, phase: str):
     def comments(conversation: Conversation) -> None:
@@ -250,7 +250,7 @@ def test_keep_alive_comments_do_not_hide_silence(kind: str, phase: str):
         assert frames.count(b": keep-alive\n\n") >= 2
 
 
-@every_client
+@every_client_at_once
 def test_the_total_ends_a_stream_that_never_falls_silent(kind: str):
     def endless(conversation: Conversation) -> None:
         conversation.begin()
@@ -264,7 +264,7 @@ def test_the_total_ends_a_stream_that_never_falls_silent(kind: str):
         assert heard.text.startswith("on on ")
 
 
-@every_client
+@every_client_at_once
 def test_usage_within_the_grace_is_taken_and_silence_after_it_is_complete(kind: str):
     """Neither `[DONE]` nor the end of the body ever comes."""
 
@@ -282,7 +282,7 @@ def test_usage_within_the_grace_is_taken_and_silence_after_it_is_complete(kind: 
         server.wait_until(lambda: server.open_connections == 0)
 
 
-@every_client
+@every_client_at_once
 def test_what_comes_after_a_pause_behind_a_finish_without_usage_is_part_of_the_answer(kind: str):
     """Some servers pause between two tool calls, each with a finish reason of its own."""
 
@@ -301,7 +301,7 @@ def test_what_comes_after_a_pause_behind_a_finish_without_usage_is_part_of_the_a
         assert heard.check("complete").text == "Hi there"
 
 
-@every_client
+@every_client_at_once
 def test_the_drain_is_short_and_bounded(kind: str):
     """What is sent behind `[DONE]` without end is recorded for the time of the drain."""
 
@@ -319,7 +319,7 @@ def test_the_drain_is_short_and_bounded(kind: str):
         assert raws[-1] == b'data: {"cost": 1}\n\n'
 
 
-@every_client
+@every_client_at_once
 @pytest.mark.parametrize("drain", [0, 0.2])
 def test_silence_after_the_last_word_is_complete(kind: str, drain: float):
     def lingers(conversation: Conversation) -> None:
@@ -357,7 +357,7 @@ def test_a_broken_connection_after_the_end_changes_nothing(kind: str, how: str, 
         server.wait_until(lambda: server.open_connections == 0)
 
 
-@every_client
+@every_client_at_once
 def test_the_callers_own_slowness_is_no_silence_of_the_server(kind: str):
     """The caller takes longer over each chunk than the server may be silent."""
     pause = threading.Event()
@@ -382,7 +382,7 @@ def test_the_callers_own_slowness_is_no_silence_of_the_server(kind: str):
         assert stream.outcome == "complete"
 
 
-@every_client
+@every_client_at_once
 def test_a_caller_that_reads_nothing_for_long_still_gets_all(kind: str):
     """More than is read ahead, in many reads: reading stops, and its deadlines with it."""
     pause = threading.Event()
@@ -406,7 +406,7 @@ def test_a_caller_that_reads_nothing_for_long_still_gets_all(kind: str):
         assert stream.outcome == "complete"
 
 
-@every_client
+@every_client_at_once
 def test_no_connection_within_the_connect_deadline(kind: str):
     quick = Retries(backoff=0.01)
     with (
@@ -420,7 +420,7 @@ def test_no_connection_within_the_connect_deadline(kind: str):
         assert len(heard.calls) == 3  # nothing was sent: tried again
 
 
-@every_client
+@every_client_at_once
 @pytest.mark.parametrize(
     "timeouts",
     [Timeouts(total=0.1), Timeouts(first_chunk=0.1), Timeouts(first_chunk=0.1, connect=None)],
@@ -446,12 +446,12 @@ def test_no_limit_at_all_while_connecting(kind: str):
         assert talker.hear(timeouts=unlimited).check("complete").text == "Hi"
 
 
-@every_client
+@every_client_at_once
 def test_a_request_that_is_not_taken_ends_at_the_write_deadline(kind: str):
     timeouts = Timeouts(write=0.2, first_chunk=30)
     taken = threading.Event()
     with LoopbackServer([answer], reading=taken) as server, talking(kind, server) as talker:
-        heard = talker.hear(messages="x" * 20_000_000, timeouts=timeouts)
+        heard = talker.hear(messages="x" * 8_000_000, timeouts=timeouts)
         taken.set()
         heard.check("error", error=StreamTimeoutError)
         assert (heard.error.phase, heard.error.setting) == ("write", "write")
@@ -459,7 +459,7 @@ def test_a_request_that_is_not_taken_ends_at_the_write_deadline(kind: str):
         assert server.requests == []
 
 
-@every_client
+@every_client_at_once
 def test_one_slow_server_among_ten_streams_delays_and_breaks_none(kind: str):
     """The slow one ends by its own deadline, which its error names."""
     done = threading.Event()

@@ -182,7 +182,7 @@ def test_ended_in_the_middle_of_a_large_request(kind: str, how: str):
     """The server takes nothing of it: the sockets are full, and the owner waits to send more."""
     taken = threading.Event()
     with LoopbackServer([answer], reading=taken) as server, talking(kind, server) as talker:
-        stream = talker.stream(messages="x" * 12_000_000)
+        stream = talker.stream(messages="x" * 8_000_000)
         future = talker.begin(stream)
         server.wait_until(lambda: server.open_connections == 1)
         if how == "cancel":

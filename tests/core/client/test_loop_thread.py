@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from talking import talking
 from vesselog import Client, ClientStateError, Recording
 from vesselog.core.client.loop_thread import LoopThread
 from vesselog.vessels.ollama import Ollama
+from warm_python import Popen, run
 
 
 def falls_silent(conversation: Conversation) -> None:
@@ -374,6 +374,8 @@ def _wait_for(true: Any) -> None:
         assert time.monotonic() < end
 
 
+# At exit the modules are collected, too, as in an interpreter that imported them itself.
+_COLLECTED = "import gc; gc.unfreeze()"
 SYNC = """
 import sys, vesselog
 from vesselog.vessels.ollama import Ollama
@@ -446,14 +448,13 @@ EXITS = {
 def test_the_interpreters_exit_is_recorded(how: str, transport: str, tmp_path: Path) -> None:
     program, outcome, status = EXITS[how]
     with LoopbackServer([falls_silent]) as server:
-        ran = subprocess.run(
-            [sys.executable, "-c", program, server.url, transport],
+        ran = run(
+            [sys.executable, "-c", _COLLECTED + program, server.url, transport],
             cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=False,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
         assert ran.stdout == "Hi\n", ran.stderr
         assert ran.returncode == status, ran.stderr
@@ -476,7 +477,7 @@ def test_a_real_interrupt_ends_a_program_that_reads(transport: str, tmp_path: Pa
         SYNC + "\nwith client, stream:\n    for chunk in stream:\n        print('.', flush=True)"
     )
     with LoopbackServer([talks_on]) as server:
-        with subprocess.Popen(
+        with Popen(
             [sys.executable, "-c", program, server.url, transport],
             cwd=tmp_path,
             stdout=subprocess.PIPE,

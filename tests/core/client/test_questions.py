@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loopback import Conversation, LoopbackServer
-from talking import every_client, talking
+from talking import every_client, every_client_at_once, talking
 from vesselog import (
     Client,
     ConfigurationError,
@@ -87,7 +87,7 @@ def test_a_server_that_is_not_there(kind: str):
         talker.server_version()
 
 
-@every_client
+@every_client_at_once
 @pytest.mark.parametrize("beginning", ["", '{"models": ['], ids=["mute", "silent"])
 def test_a_silent_server_is_not_waited_for_long(
     kind: str, beginning: str, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ from vesselog.core.follow.tail import Tail
 from vesselog.core.truth.file_lock import has_writer, try_lock
 from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
+from warm_python import Popen
 
 # Writes a chunk for each line on its stdin, and the end when that ends.
 WRITER = """
@@ -67,7 +68,7 @@ class Process:
     """The writer in its own process, told what to write."""
 
     def __init__(self, folder: Path) -> None:
-        self.child = subprocess.Popen(
+        self.child = Popen(
             [sys.executable, "-c", WRITER, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -459,12 +460,10 @@ async def test_two_hundred_followers_of_a_stream_all_get_what_its_caller_gets(
         ):
             path = tmp_path / "s.jsonl"
             tasks = [asyncio.create_task(read(follow(path, call=1))) for _ in range(200)]
-            other = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", FOLLOWER, str(path)), stdout=subprocess.PIPE
-            )
+            other = Popen([sys.executable, "-c", FOLLOWER, str(path)], stdout=subprocess.PIPE)
             live = [chunk async for chunk in stream]
             found = await asyncio.gather(*tasks)
-            said, _ = await other.communicate()
+            said, _ = await asyncio.to_thread(other.communicate)
     assert len(live) == 21
     assert all(chunks == live for chunks in found)
     assert said.decode().split() == ["complete", str(len(live)), *"".join(map(str, range(20)))]

@@ -12,7 +12,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_body, ollama_lines
 from patience import PATIENCE
-from talking import Talker, every_client, every_dialect, talking
+from talking import Talker, at_once, every_client, every_dialect, talking
 from vesselog import (
     AsyncClient,
     Client,
@@ -26,6 +26,7 @@ from vesselog import (
 from vesselog.vessels.ollama import Ollama
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])
+BOTH_AT_ONCE = at_once("sync", "async")
 
 
 class Injected:
@@ -110,7 +111,7 @@ def test_redirects_are_not_followed_though_it_would(kind: str):
         assert elsewhere.requests == []
 
 
-@KINDS
+@BOTH_AT_ONCE
 def test_a_slow_first_chunk_is_waited_for_though_connecting_may_not_take_so_long(kind: str):
     release = threading.Event()
 
@@ -134,7 +135,7 @@ def falls_silent(conversation: Conversation) -> None:
     conversation.wait_for_hangup()
 
 
-@KINDS
+@BOTH_AT_ONCE
 @pytest.mark.parametrize(
     ("script", "phase"), [(silent, "first_chunk"), (falls_silent, "idle")], ids=["first", "idle"]
 )
@@ -146,7 +147,7 @@ def test_silence_ends(kind: str, script: Callable[[Conversation], None], phase: 
         server.wait_until(lambda: server.open_connections == 0)
 
 
-@KINDS
+@BOTH_AT_ONCE
 @pytest.mark.parametrize("how", ["cancel", "total"])
 def test_cancel_and_deadlines_act_at_the_next_data(kind: str, how: str):
     def talks_on(conversation: Conversation) -> None:
@@ -350,7 +351,14 @@ def test_a_server_that_lingers_after_its_last_word_costs_the_drain_or_the_connec
         moment.wait(0.02)
         conversation.end()
 
-    with LoopbackServer([lingers]) as server, talking(kind, server) as talker:
+    def stays(conversation: Conversation) -> None:
+        conversation.begin()
+        for frame in conversation.frames("Hi"):
+            conversation.chunk(frame)
+        conversation.wait_for_hangup()
+
+    scripts = [*([lingers] * 5), stays, lingers]
+    with LoopbackServer(scripts) as server, talking(kind, server) as talker:
         patient = Timeouts(drain=5)
         for _ in range(5):
             talker.hear("open/m", timeouts=patient).check("complete")

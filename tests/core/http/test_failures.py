@@ -366,7 +366,7 @@ def test_failures_lose_no_files(kind: str):
     def missing(conversation: Conversation) -> None:
         conversation.whole(b'{"error": "model not found"}', 404)
 
-    scripts: list[Any] = [cut, missing] * 40
+    scripts: list[Any] = [cut, missing] * 10
     with (
         LoopbackServer(scripts) as server,
         talking(kind, server, retries=Retries(count=0)) as talker,
@@ -382,7 +382,7 @@ def test_failures_lose_no_files(kind: str):
         fail()
         gc.collect()
         before = open_files()
-        for _ in range(20):
+        for _ in range(8):
             fail()
         gc.collect()
         assert open_files() <= before + 4

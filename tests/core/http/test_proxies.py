@@ -13,7 +13,7 @@ import trustme
 
 from loopback import Conversation, LoopbackServer, unanswering_port
 from patience import PATIENCE
-from talking import every_client, talking
+from talking import every_client, every_client_at_once, talking
 from vesselog import ConfigurationError, ConnectionFailedError, Retries, Timeouts
 from vesselog.core.http.proxies import ProxyRules, is_this_machine
 from vesselog.vessels.ollama import Ollama
@@ -321,7 +321,7 @@ def test_a_stream_is_cancelled_while_the_proxy_makes_the_tunnel(
             assert "Forbidden" in str(heard.error) or heard.error.phase == "connect"
 
 
-@every_client
+@every_client_at_once
 def test_a_proxy_that_is_not_there(kind: str, monkeypatch: pytest.MonkeyPatch):
     with unanswering_port() as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")

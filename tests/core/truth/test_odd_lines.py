@@ -15,6 +15,7 @@ import pytest
 
 from recording_uses import DEEP, uses
 from sessions import read, record
+from thorough import tries
 from vesselog import VesselogError
 from vesselog.core.truth.line import build_line
 
@@ -58,7 +59,8 @@ def odd(lines: list[dict[str, Any]], chance: random.Random) -> bytes:
     return b"".join(build_line({k: v for k, v in each.items() if k != "crc"}) for each in lines)
 
 
-@pytest.mark.parametrize("seed", range(0, 160, 16))
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(0, tries(48, 160), 16))
 def test_whatever_lines_say_errors_are_typed(tmp_path: Path, seed: int) -> None:
     whole = record(tmp_path / "whole")
     lines = read(whole)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sessions import record, request, step, write
+from thorough import tries
 from vesselog import (
     ProviderError,
     Recording,
@@ -53,7 +54,7 @@ FIELDS = st.fixed_dictionaries(
 STEPS = st.lists(st.tuples(st.binary(max_size=60), st.lists(FIELDS, max_size=3)), max_size=6)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(20, 60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_chunks_and_bytes_come_back_as_they_were(
     tmp_path: Path, drawn: list[tuple[bytes, list[dict[str, Any]]]]

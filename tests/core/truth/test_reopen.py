@@ -18,6 +18,7 @@ from vesselog import (
     recover,
 )
 from vesselog.core.truth.session import Session
+from warm_python import Popen
 
 
 def parse_end(line: bytes) -> dict[str, object]:
@@ -26,7 +27,7 @@ def parse_end(line: bytes) -> dict[str, object]:
 
 
 def start(program: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -31,6 +31,7 @@ from vesselog.core.truth import appender, line_types, scan
 from vesselog.core.truth import line as lines_of
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_file import Unrecorded, Writer
+from warm_python import Popen
 
 real_write = os.write
 
@@ -308,7 +309,7 @@ def test_a_line_as_long_as_may_be_is_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def start(program: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from talking import every_client, every_dialect, talking
 from vesselog import AsyncClient, RecordingError, StreamChunk, Timeouts
 from vesselog.core.truth import appender
 from vesselog.vessels import Ollama
+from warm_python import Popen
 
 CHUNKS = 2000
 
@@ -40,7 +41,7 @@ with open(sys.argv[1], "rb") as file:
 
 @contextmanager
 def other_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    process = Popen(
         [sys.executable, "-c", OTHER_PROCESS, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
