@@ -87,6 +87,5 @@ def _answered(completion: Completion) -> list[Message]:
     message = completion.to_message()
     if completion.outcome != "complete" and message.pop("tool_calls", None):
         message.pop("native", None)
-    if not any(value for key, value in message.items() if key != "role"):
-        return []
-    return [Message(**message)]
+    said = any(value for key, value in message.items() if key != "role")
+    return [Message(**message)] if said else []

@@ -26,7 +26,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await chat(scope, receive, send)
         return
     gc.collect()
-    told = json.dumps({"tasks": len(asyncio.all_tasks()), **_held()})
+    told = json.dumps(
+        {"tasks": len(asyncio.all_tasks()), "objects": len(gc.get_objects()), **_held()}
+    )
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": told.encode()})
