@@ -160,7 +160,11 @@ def _stream(
         )
         with stream:
             chunks, late = _print_stream(stream, growth)
-    print_line(f"  {summary(stream.completion)}", DIM)
+    ended, _, tokens = summary(stream.completion).rpartition(
+        " · "
+    )  # 80 columns are too few for both
+    print_line(f"  {ended}", DIM)
+    print_line(f"  {tokens}", DIM)
     return Played(call, chunks, stream.call or 0, late)
 
 

@@ -23,6 +23,12 @@ __all__ = [
 ]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+"""Why a choice ended, in the same words for every provider.
+
+"stop": the model was done, or met a stop sequence. "length": a limit of tokens. "tool_calls": it
+calls tools. "content_filter": a filter stopped it. "error": the provider failed. "other": a reason
+that is none of these; `raw_finish_reason` has the provider's word.
+"""
 
 
 class _Value(BaseModel):
@@ -32,10 +38,13 @@ class _Value(BaseModel):
 class ToolCallDelta(_Value):
     """A piece of one tool call. Pieces with the same `slot` (and choice) belong together.
 
-    `slot` is given by the decoder; `index` and `id` are what the provider sent. `name` and
-    `arguments` (JSON text) may be fragments, which are joined in order; the decoder leaves out what
-    a provider repeats. `type` is "custom" for a tool that takes free text, which is then in
-    `arguments`.
+    Attributes:
+        slot: The key by which pieces are joined; the decoder gives it.
+        type: "function", or "custom" for a tool that takes free text.
+        index: The provider's number of the call.
+        id: The provider's id of the call.
+        name: The tool's name, or a fragment of it, to be joined in order.
+        arguments: JSON text (free text for a custom tool), or a fragment of it.
     """
 
     slot: str
@@ -49,8 +58,15 @@ class ToolCallDelta(_Value):
 class Usage(_Value):
     """Token counts as the provider reports them; a count it does not report is None.
 
-    details: the provider's further counts (audio, video, tools …) under its own names, nested as
-    it sent them.
+    Attributes:
+        input_tokens: Tokens of the request, cached ones included.
+        output_tokens: Tokens of the answer, reasoning included.
+        total_tokens: The provider's own sum.
+        cached_input_tokens: Those of the input that were read from the provider's cache.
+        cache_write_tokens: Those of the input that were written to it.
+        reasoning_tokens: Those of the output that are reasoning.
+        details: The provider's further counts (audio, video, tools …) under its own names, nested
+            as it sent them.
     """
 
     input_tokens: int | None = None
@@ -63,7 +79,14 @@ class Usage(_Value):
 
 
 class Timings(_Value):
-    """Durations measured by the provider, in seconds; one it does not report is None."""
+    """Durations measured by the provider, in seconds; one it does not report is None.
+
+    Attributes:
+        total: The whole request.
+        load: Loading the model.
+        prompt_eval: Reading the input.
+        eval: Making the output.
+    """
 
     total: float | None = None
     load: float | None = None
@@ -74,11 +97,28 @@ class Timings(_Value):
 class StreamChunk(_Value):
     """The content of one frame of a provider's stream, or a part of it.
 
-    `call` is the number of the recorded call in its session: after a retry that of the attempt that
-    answered, and 1 where nothing is recorded. `seq` counts a call's chunks from 0 without gaps. `t`
-    is in seconds since the request left, in whole microseconds. All are the same live, replayed and
-    followed. `raw` is the exact text of the frame that the chunk came from; it is not part of the
-    serialised chunk.
+    `call`, `seq` and `t` are the same live, replayed and followed.
+
+    Attributes:
+        call: The number of the recorded call in its session, from 1: after a retry, that of the
+            attempt that answered. 1 where nothing is recorded.
+        seq: The number of the chunk in its call, from 0, without gaps.
+        t: Seconds since the request was sent, in whole microseconds.
+        choice: The number of the choice, from 0; above 0 only with `n`.
+        role: The role, as the provider sent it.
+        text: Text of the answer.
+        reasoning: Text of the model's reasoning.
+        refusal: Text of a refusal, where the provider keeps it apart.
+        tool_calls: Pieces of tool calls.
+        logprobs: Log probabilities, in the provider's form.
+        finish_reason: Why the choice ended, in the words of `FinishReason`.
+        raw_finish_reason: Why it ended, in the provider's word.
+        usage: Token counts, mostly in one of the last chunks.
+        timings: Durations measured by the provider.
+        response_id: The provider's id of the answer.
+        model: The model that the provider names.
+        extra: Fields of the provider that have no place above.
+        raw: The exact text of the frame that the chunk came from; not serialised.
     """
 
     call: int = 1

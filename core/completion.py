@@ -31,12 +31,16 @@ class _Value(BaseModel):
 class ToolCall(_Value):
     """One tool call, assembled.
 
-    `id` is None only while the answer is streamed: a call without one gets one at its end.
-    `type` is "function", or "custom" for a tool that takes free text: its `input` is that text.
-    A function's `arguments` are the parsed JSON value (nearly always a dict), None when
-    `arguments_text`, the text as the provider sent it, is not JSON. Without any text they are {},
-    and None for the last call of an answer that was cut or reached its limit. Half a surrogate pair
-    in them is U+FFFD, and a number that is not finite is None.
+    Attributes:
+        id: The call's id, which the result names. None only while the answer is streamed: a call
+            without one gets one at its end.
+        type: "function", or "custom" for a tool that takes free text.
+        name: The tool's name.
+        arguments: A function's arguments as a parsed JSON value, nearly always a dict. None where
+            `arguments_text` is not JSON; {} where it is empty, but None for the last call of an
+            answer that was cut or reached its limit. Half a surrogate pair in them is U+FFFD, and
+            a number that is not finite is None.
+        arguments_text: The arguments as the provider sent them.
     """
 
     id: str | None = None
@@ -54,10 +58,17 @@ class ToolCall(_Value):
 class Metrics(_Value):
     """How the answer arrived, in seconds on the caller's clock since the request left.
 
-    The inter-chunk percentiles come from a histogram of fixed size and are right to about 5 %.
-    `output_tokens_per_second` is the provider's own figure (output tokens / its eval time), None
-    where one of the two is missing; `clock_output_tokens_per_second` divides by the time between
-    first and last chunk.
+    Attributes:
+        time_to_first_chunk: Seconds to the first chunk; None if none came.
+        duration: Seconds to the end.
+        chunks: How many chunks came.
+        inter_chunk_p50: Seconds between two chunks, the median. The percentiles come from a
+            histogram of fixed size and are right to about 5 %.
+        inter_chunk_p95: The 95th percentile of these seconds.
+        inter_chunk_max: The longest of these seconds.
+        output_tokens_per_second: The provider's own figure: output tokens by its evaluation time.
+            None where one of the two is missing.
+        clock_output_tokens_per_second: Output tokens by the time between first and last chunk.
     """
 
     time_to_first_chunk: float | None = None
@@ -73,9 +84,19 @@ class Metrics(_Value):
 class Choice(_Value):
     """One of the answers to a request.
 
-    `native` is the assistant's message in the provider's own form, whole and in order, once the
-    answer has ended. `vessel` is the name of the vessel that decoded it. `extra` has what the
-    provider sent beside it and vesselog has no field for.
+    Attributes:
+        index: The choice's number, from 0.
+        text: The text.
+        reasoning: The model's reasoning, where the provider sends it.
+        refusal: The refusal, where the provider keeps it apart from the text.
+        tool_calls: The tool calls.
+        finish_reason: Why it ended, in the words of `FinishReason`; None if it was cut.
+        raw_finish_reason: Why it ended, in the provider's word.
+        logprobs: Log probabilities in the provider's form, joined.
+        native: The assistant's message in the provider's own form, whole and in order, once the
+            answer has ended.
+        vessel: The name of the vessel that decoded it.
+        extra: What the provider sent beside it and vesselog has no field for.
     """
 
     index: int = 0
@@ -110,10 +131,21 @@ class Choice(_Value):
 class Completion(Choice):
     """An answer, whole or as far as it arrived.
 
-    `choices` holds every choice; the first one's fields are also the completion's own, whose
-    `extra` also has the keys that came beside other choices alone. `outcome` is None while the call
-    runs. `headers` are the response headers that are recorded (rate limits, ids, retry advice),
-    with names in lower case.
+    It has the attributes of its first choice (see Choice), and those of the whole:
+
+    Attributes:
+        choices: Every choice, the first included.
+        usage: Token counts; None if the provider sent none.
+        timings: Durations measured by the provider, in seconds.
+        metrics: How the answer arrived, on the caller's clock.
+        outcome: How the call ended; None while it runs.
+        response_id: The provider's id of the answer.
+        model: The model that the provider names.
+        extra: That of the first choice, with the keys that came beside other choices alone.
+        headers: The response headers that are recorded (rate limits, ids, retry advice), with
+            names in lower case.
+        session: The name of the recording; None where nothing is recorded.
+        call: The call's number in it.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -135,7 +167,11 @@ class Completion(Choice):
     def parse(self, model: type[ParsedModel]) -> ParsedModel:
         """The answer's text as an instance of `model`, as asked for by `response_format=model`.
 
-        Raises pydantic.ValidationError if the text is not such JSON.
+        Args:
+            model: A pydantic model class.
+
+        Raises:
+            pydantic.ValidationError: The text is not such JSON.
         """
         return model.model_validate_json(self.text)
 

@@ -55,14 +55,23 @@ __all__ = [
 class VesselogError(Exception):
     """Base of all errors of this library.
 
-    Every error has these attributes, None where they do not apply:
+    Every error has these attributes, None where they do not apply.
 
-    phase: what was being done: "pool", "connect", "write", "first_chunk", "idle", "total", "body" …
-    setting: the deadline or limit that was exceeded, by the name of its setting. status: the
-    HTTP status. code: the provider's own error code. retryable: whether the same request may
-    succeed later. retry_after: seconds that the server asks to wait. headers: the response headers
-    that are recorded (rate limits, ids, retry advice), names in lower case, empty if none came.
-    completion: what had arrived. session, call, seq: where it is recorded (seq: the last chunk).
+    Attributes:
+        message: The text of the error.
+        phase: What was being done: "pool", "connect", "write", "first_chunk", "idle", "total",
+            "body" …
+        setting: The setting that was wrong, or whose deadline or limit was exceeded.
+        status: The HTTP status.
+        code: The provider's own error code.
+        retryable: Whether the same request may succeed later.
+        retry_after: Seconds that the server asks to wait.
+        headers: The response headers that are recorded (rate limits, ids, retry advice), names in
+            lower case; empty if none came.
+        completion: The part of the answer that had arrived.
+        session: The name of the recording that has the call.
+        call: The call's number in it.
+        seq: The number of the call's last chunk.
     """
 
     retryable = False
@@ -118,7 +127,7 @@ class UsageError(VesselogError):
 
 
 class ConfigurationError(UsageError):
-    """A setting is wrong: base URL, key, header, a missing extra."""
+    """A setting is wrong: base URL, key, header, a missing extra; `setting` may name it."""
 
 
 class UnknownVesselError(ConfigurationError):

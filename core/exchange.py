@@ -31,10 +31,14 @@ _LOGGER = logging.getLogger("vesselog")
 class Step(NamedTuple):
     """A frame and its chunks: ready to be recorded, then handed to the caller.
 
-    chunks: for the caller. fields: the same as plain JSON values, for the file, each with its
-    `seq`. partial: the frame is the beginning of one that never ended. masked: a key was masked in
-    it. error: why the answer failed at this frame; the step is recorded first, then the error is
-    raised.
+    Attributes:
+        frame: The frame.
+        chunks: Its chunks, for the caller.
+        fields: The same as plain JSON values, for the file, each with its `seq`.
+        partial: Whether the frame is the beginning of one that never ended.
+        masked: Whether a key was masked in it.
+        error: Why the answer failed at this frame; the step is recorded first, then the error is
+            raised.
     """
 
     frame: Frame

@@ -40,11 +40,16 @@ _NO_FIELD = re.compile(r"[\r\n](?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*
 class Frame:
     """One unit of the wire: an NDJSON line, an SSE event with its blank line, or a whole body.
 
-    raw: its exact bytes. text: the same as text, invalid UTF-8 replaced by U+FFFD (`valid` is then
-    false). event: the SSE event's type ("message" unless it names one). data: the payload alone;
-    None where there is none (a comment, an empty line). ignored: the SSE event has a line that is
-    not a field, which parsers drop. parsed: whether `json` gave a value. pieces: those counted so
-    far. repairs: the names of the deviations that were mended, in order.
+    Attributes:
+        raw: Its exact bytes.
+        text: `raw` as text, invalid UTF-8 replaced by U+FFFD (`valid` is then false).
+        valid: Whether it is valid UTF-8.
+        event: The SSE event's type ("message" unless it names one).
+        data: The payload alone; None where there is none (a comment, an empty line).
+        ignored: Whether the SSE event has a line that is not a field, which parsers drop.
+        parsed: Whether `json` gave a value.
+        pieces: How many pieces were counted so far.
+        repairs: The names of the deviations that were mended, in order.
     """
 
     __slots__ = ("data", "event", "ignored", "parsed", "pieces", "raw", "repairs", "text", "valid")
@@ -100,7 +105,10 @@ class Frame:
     def count(self, pieces: int) -> None:
         """Add to the choices, tool calls, content blocks or events found in this frame.
 
-        Call it before they are read. Raises ProtocolError if there are more than any answer needs.
+        Call it with the number of these `pieces`, before they are read.
+
+        Raises:
+            ProtocolError: There are more than any answer needs.
         """
         self.pieces += pieces
         if self.overfull:

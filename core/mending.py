@@ -51,7 +51,8 @@ def need_mending(chunks: Sequence[ChunkFields]) -> bool:
 def mend_value(value: Any, frame: Frame | None = None) -> Any:
     """A JSON value with U+FFFD for half a surrogate pair and None for a number that is not finite.
 
-    frame: where the repairs are named.
+    Args:
+        frame: Where the repairs are named.
     """
     if isinstance(value, str):
         return _whole(value, frame)

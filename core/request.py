@@ -46,6 +46,7 @@ __all__ = [
 
 
 SplitThink = bool | Literal["implied"]
+"""Whether text between `<think>` tags becomes `reasoning`; "implied": the first tag is left out."""
 
 
 class _Value(BaseModel):
@@ -54,34 +55,44 @@ class _Value(BaseModel):
 
 
 class TextPart(_Value):
-    """Text, as a part of a message."""
+    """Text, as a part of a message: `{"type": "text", "text": …}`."""
 
     type: Literal["text"] = "text"
     text: str
 
 
 class ImageURL(_Value):
-    """Where an image is: an http(s) address, or the image itself as a `data:` URL."""
+    """Where an image is.
+
+    Attributes:
+        url: An http(s) address, or the image itself as a `data:` URL.
+        detail: How closely it is looked at: "low", "high", "auto"; for OpenAI's API.
+    """
 
     url: str
     detail: str | None = None
 
 
 class ImagePart(_Value):
-    """An image, as a part of a message."""
+    """An image, as a part of a message: `{"type": "image_url", "image_url": {"url": …}}`."""
 
     type: Literal["image_url"] = "image_url"
     image_url: ImageURL
 
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str = "image/png") -> ImagePart:
-        """The image file's content as a part."""
+        """Make the part from an image file's content.
+
+        Args:
+            data: The file's bytes.
+            media_type: Its kind, such as "image/jpeg".
+        """
         encoded = base64.b64encode(data).decode("ascii")
         return cls(image_url=ImageURL(url=f"data:{media_type};base64,{encoded}"))
 
 
 class OtherPart(_Value):
-    """A part of a kind that only some providers know; passed through."""
+    """A part of another `type`, which only some providers know; passed through."""
 
     type: str
 
@@ -97,6 +108,7 @@ def _part(value: Any) -> Any:
 
 
 Part = Annotated[TextPart | ImagePart | OtherPart, BeforeValidator(_part)]
+"""A part of a message: `type` tells which."""
 
 
 class FunctionCall(_Value):
@@ -107,7 +119,7 @@ class FunctionCall(_Value):
 
 
 class CustomCall(_Value):
-    """A custom tool's name and the text that it is called with."""
+    """A custom tool's `name` and its `input`, the text that it is called with."""
 
     name: str
     input: str = ""
@@ -116,7 +128,11 @@ class CustomCall(_Value):
 class ToolCallRequest(_Value):
     """A tool call that the assistant made earlier in the conversation.
 
-    `type` is "function", or "custom" for a tool that takes free text.
+    Attributes:
+        id: The call's id, which its result names as `tool_call_id`.
+        type: "function", or "custom" for a tool that takes free text.
+        function: The function called; either this or `custom` is given.
+        custom: The custom tool called.
     """
 
     id: str | None = None
@@ -150,11 +166,18 @@ _NEAR = 0.75
 
 
 class Message(_Value):
-    """One message of the conversation.
+    """One message of the conversation. Keys that only one provider knows are sent unchanged.
 
-    `native` is for messages of the assistant: vessel names with the message in their provider's
-    own form, as `Completion.to_message` gives it. That vessel sends it in place of the other
-    fields, of which it uses only the ids of the calls.
+    Attributes:
+        role: Who speaks: "system" (or "developer"), "user", "assistant", or "tool" for the result
+            of a tool call.
+        content: Text, or parts: TextPart, ImagePart, or a provider's own.
+        tool_calls: For the assistant: the tools that it called.
+        tool_call_id: For a tool's result: the id of the call that it answers.
+        name: A participant's name; for a tool's result, the tool's.
+        native: For the assistant: vessel names with the message in their provider's own form, as
+            `Completion.to_message` gives it. That vessel sends it in place of the other fields, of
+            which it uses only the ids of the calls.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -195,7 +218,13 @@ class Message(_Value):
 
 
 class ToolFunction(_Value):
-    """A function that the model may call; `parameters` is a JSON schema."""
+    """A function that the model may call.
+
+    Attributes:
+        name: Its name.
+        description: What it does, for the model.
+        parameters: Its arguments as a JSON schema.
+    """
 
     name: str
     description: str | None = None
@@ -203,7 +232,13 @@ class ToolFunction(_Value):
 
 
 class CustomTool(_Value):
-    """A tool that the model calls with free text; `format` may limit it by a grammar."""
+    """A tool that the model calls with free text.
+
+    Attributes:
+        name: Its name.
+        description: What it does, for the model.
+        format: What the text is; it may be limited by a grammar.
+    """
 
     name: str
     description: str | None = None
@@ -211,7 +246,13 @@ class CustomTool(_Value):
 
 
 class Tool(_Value):
-    """A tool that the model may call: a function, a custom tool, or one of a provider's own."""
+    """A tool that the model may call.
+
+    Attributes:
+        type: "function", "custom", or a provider's own kind.
+        function: The function, for the type "function".
+        custom: The tool that takes free text, for the type "custom".
+    """
 
     type: str = "function"
     function: ToolFunction | None = None
@@ -221,13 +262,35 @@ class Tool(_Value):
 class ChatRequest(BaseModel):
     """A request for an answer, streamed or not.
 
-    Either `messages` (the chat route) or `prompt` (Ollama's generate, OpenAI's legacy completions)
-    is given. `response_format` is "json", a JSON schema, a provider's own object, or a pydantic
-    model class, which is taken as its schema. `think` is True or False, an effort or level such as
-    "low", or a number of tokens. `options` and `extra_body` are passed through untouched and win
-    over the named fields: `options` goes where the provider keeps its sampling options,
-    `extra_body` to the body's top. `split_think` moves what is between `<think>` tags in the
-    answer's text to `reasoning`; with "implied", an answer without the opening tag begins in it.
+    A field that is not given is not sent. A field that a provider's API lacks raises
+    InvalidRequestError before anything is sent.
+
+    Attributes:
+        model: The model's name, without the vessel.
+        messages: The conversation, for the chat route; either this or `prompt` is given.
+        prompt: Text, for Ollama's generate and OpenAI's legacy completions.
+        stream: Whether a stream is asked for.
+        tools: The tools that the model may call.
+        tool_choice: "auto", "none", "required", or `{"type": "function", "function": {"name": …}}`.
+        functions: Functions in OpenAI's older form, in place of `tools`.
+        function_call: Which of `functions` is called: "auto", "none" or `{"name": …}`.
+        response_format: "json", a JSON schema, a provider's own object, or a pydantic model class,
+            which is taken as its schema.
+        temperature: How random the choice of tokens is; 0 is the least.
+        top_p: From 0 to 1: only the most likely tokens, up to this sum of probabilities.
+        max_tokens: The most tokens of the answer.
+        stop: A text, or several, at which the answer ends.
+        seed: Makes the choice of tokens repeatable, where the provider can.
+        n: How many choices are made.
+        logprobs: True for log probabilities, or how many alternatives of each token.
+        think: True or False, an effort or level such as "low", or a number of tokens.
+        keep_alive: How long Ollama keeps the model loaded: seconds, or a text such as "5m".
+        options: The provider's sampling options, passed through where it keeps them (`options` of
+            Ollama, `generationConfig` of Gemini, else the top of the body). They win over the
+            named fields.
+        extra_body: Passed through to the top of the body; wins over all other fields.
+        split_think: Moves what is between `<think>` tags in the answer's text to `reasoning`; with
+            "implied", an answer without the opening tag begins in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -273,14 +336,19 @@ class ChatRequest(BaseModel):
         return self
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Those of the named fields that the caller set, as JSON values, in that order."""
+        """Those of the fields `names` that the caller set, as JSON values, in that order."""
         values = self.model_dump(mode="json", include=set(names), exclude_none=True, by_alias=True)
         return {name: values[name] for name in names if name in values}
 
     def refuse(self, vessel: str, **reasons: str) -> None:
-        """Raise InvalidRequestError if a field that the dialect cannot express is set.
+        """Refuse fields that a dialect cannot express.
 
-        reasons: the fields, each with the reason or what to give instead.
+        Args:
+            vessel: The vessel's name, for the message.
+            **reasons: The fields, each with the reason or what to give instead.
+
+        Raises:
+            InvalidRequestError: One of the fields is set.
         """
         for name, reason in reasons.items():
             if getattr(self, name) is not None:
@@ -288,7 +356,7 @@ class ChatRequest(BaseModel):
 
 
 class RequestFields(TypedDict, total=False):
-    """The fields of ChatRequest that a caller may give beside model and messages."""
+    """The fields of ChatRequest that a call takes beside model and messages, explained there."""
 
     prompt: str | None
     tools: Sequence[Tool | Mapping[str, Any]] | None
@@ -315,9 +383,15 @@ def chat_request(
     messages: str | Sequence[Message | Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> ChatRequest:
-    """Build a ChatRequest; a plain string is one user message.
+    """Build a ChatRequest.
 
-    Raises InvalidRequestError, which names the field but never repeats what was in it.
+    Args:
+        model: The model's name, without the vessel.
+        messages: The conversation; a plain string is one user message.
+        **fields: The other fields of ChatRequest.
+
+    Raises:
+        InvalidRequestError: It names the field, but never repeats what was in it.
     """
     if isinstance(messages, str):
         messages = [Message(role="user", content=messages)]

@@ -64,13 +64,17 @@ class _Settings(BaseModel):
 class Timeouts(_Settings):
     """Deadlines in seconds; None means no limit, except where a number is needed.
 
-    connect: until the connection stands, TLS included. write: between two parts of the request
-    sent. pool: for a free connection, when all `max_connections` are in use. first_chunk: from the
-    request to the first data; a cold model may load for minutes. idle: between data; keep-alive
-    comments do not count; also after a finish reason, until the usage or the dialect's terminator
-    has come. total: for the whole call, without its retries. grace: after the finish reason and the
-    usage, for the terminator. drain: after that terminator, for the end of
-    the body, so that the connection can be used again.
+    Attributes:
+        connect: Until the connection stands, TLS included.
+        write: Between two parts of the request sent.
+        pool: For a free connection, when all `max_connections` are in use.
+        first_chunk: From the request to the first data; a cold model may load for minutes.
+        idle: Between data, of which keep-alive comments are none; also after a finish reason,
+            until the usage or the dialect's terminator has come.
+        total: For the whole call, without its retries.
+        grace: After the finish reason and the usage, for the terminator.
+        drain: After the terminator, for the end of the body, so that the connection can be used
+            again.
 
     Given to a single call, the fields left out keep the client's values.
     """
@@ -85,16 +89,19 @@ class Timeouts(_Settings):
     drain: _Seconds = 0.1
 
     def over(self, others: Timeouts) -> Timeouts:
-        """These timeouts, with the fields left out taken from `others`."""
+        """These timeouts, with the fields left out taken from `others`, in seconds too."""
         return others.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class Limits(_Settings):
     """Bounds on what a client holds.
 
-    max_connections: open at once, over all servers. max_keepalive: of them idle ones kept for
-    reuse, for `keepalive_expiry` seconds; with `fast`, all idle ones are kept that long.
-    max_frame_bytes: the largest frame that is read; an image in an answer is one frame.
+    Attributes:
+        max_connections: Connections open at once, over all servers.
+        max_keepalive: How many idle ones are kept for reuse; with `fast`, all are.
+        keepalive_expiry: Seconds that an idle connection is kept.
+        max_frame_bytes: Bytes of the largest frame that is read; an image in an answer is one
+            frame. A larger one is a ProtocolError.
     """
 
     max_connections: _AtLeastOne = 1000
@@ -106,9 +113,11 @@ class Limits(_Settings):
 class Retries(_Settings):
     """How often and how soon a failed request is sent again.
 
-    count: tries after the first. backoff: seconds before the first of them, doubled each time, with
-    up to a quarter taken off at random so that many clients do not come back together. longest: the
-    most seconds ever waited, also where the server's Retry-After asks for more.
+    Attributes:
+        count: Tries after the first.
+        backoff: Seconds before the first of them, doubled each time, with up to a quarter taken off
+            at random so that many clients do not come back together.
+        longest: The most seconds ever waited, also where the server's Retry-After asks for more.
     """
 
     count: _Count = 2

@@ -68,11 +68,18 @@ class Progress(IntEnum):
 class WireRequest(Unpicklable):
     """An HTTP request, ready to be sent except for the key.
 
-    url: the full address. body: the JSON value that is sent (None for GET). content: its exact
-    bytes, made from `body` unless given. stream: whether a stream was asked for. headers: in
-    addition to the vessel's own. model: the model that is asked, by default the body's `model`.
-    route: the URL's path in the request key; give it where the path differs for a stream and a
-    whole answer. reading: how much of the answer is read.
+    Attributes:
+        url: The full address.
+        body: The JSON value that is sent; None for GET.
+        method: The HTTP method.
+        headers: Sent in addition to the vessel's own.
+        stream: Whether a stream was asked for.
+        split_think: As in ChatRequest; for the decoder.
+        content: The body's exact bytes, made from `body` unless given.
+        model: The model that is asked, by default the body's `model`.
+        route: The URL's path in the request key; give it where the path differs for a stream and a
+            whole answer.
+        reading: How much of the answer is read.
     """
 
     url: str
@@ -101,7 +108,14 @@ class WireRequest(Unpicklable):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that a server offers. size: bytes on its disk; modified: ISO 8601."""
+    """A model that a server offers. What the server does not tell is None.
+
+    Attributes:
+        name: Its name, as a request gives it.
+        size: Its bytes on the server's disk.
+        modified: When it was made or changed, in ISO 8601.
+        owner: Who made it, as the server says.
+    """
 
     name: str
     size: int | None = None
@@ -129,7 +143,8 @@ class Decoder(ABC):
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:  # noqa: ARG002 - for subclasses
         """The chunks that the decoder still held back when the body ended.
 
-        frame: an empty one, for repairs of the answer as a whole.
+        Args:
+            frame: An empty one, for repairs of the answer as a whole.
         """
         return ()
 
@@ -146,9 +161,10 @@ class Decoder(ABC):
 class Vessel(Unpicklable, ABC):
     """A provider adapter: subclasses give `name`, `version`, `default_base_url` and the duties.
 
-    base_url: the server's address: the host, the dialect's root, or the full endpoint. api_key: the
-    key, or a callable that gives it when a request is sent. headers: sent with each request of this
-    vessel.
+    Args:
+        base_url: The server's address: the host, the dialect's root, or the full endpoint.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
     """
 
     name: ClassVar[str]
@@ -234,17 +250,21 @@ class Vessel(Unpicklable, ABC):
 
     @abstractmethod
     def failure(self, status: int, text: str) -> ProviderError:
-        """The error for an HTTP error status and its body."""
+        """The error for an HTTP error status, made from the body's `text`."""
 
     def read_request(self, route: str, body: Any) -> ChatRequest:
         """The request of this dialect that has this body, for gateways and for history.
 
-        route: the URL's path, or the URL. body: the JSON value. `request` makes an equal body of
-        what this gives: an assistant's message has its own form in `native`, and what ChatRequest
-        has no field for is in `extra_body`.
+        `request` makes an equal body of what this gives: an assistant's message has its own form
+        in `native`, and what ChatRequest has no field for is in `extra_body`.
 
-        Raises InvalidRequestError, which names the place, for a body that is not of the dialect;
-        NotImplementedError if the vessel does not read requests.
+        Args:
+            route: The URL's path, or the URL.
+            body: The JSON value.
+
+        Raises:
+            InvalidRequestError: The body is not of the dialect; the message names the place.
+            NotImplementedError: The vessel does not read requests.
         """
         raise NotImplementedError
 
@@ -269,7 +289,7 @@ class Vessel(Unpicklable, ABC):
         return None
 
     def read_models(self, body: Any) -> list[ModelInfo]:
-        """The models in the parsed answer to `models_request`."""
+        """The models in `body`, the parsed answer to `models_request`."""
         raise NotImplementedError
 
     def version_request(self) -> WireRequest | None:
@@ -277,7 +297,7 @@ class Vessel(Unpicklable, ABC):
         return None
 
     def read_version(self, body: Any) -> str:
-        """The version in the parsed answer to `version_request`."""
+        """The version in `body`, the parsed answer to `version_request`."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

@@ -19,9 +19,14 @@ _TEXTS = frozenset({"text", "reasoning", "refusal"})
 
 
 class Difference(NamedTuple):
-    """One difference. a, b: the two values, as JSON values; None where there is none.
+    """One difference.
 
-    call: its place in the two recordings, from 1. choice: the number of the answer, from 0.
+    Attributes:
+        call: The call's place in the two recordings, from 1.
+        choice: The number of the choice, from 0.
+        subject: What differs; `diff` lists the words.
+        a: The value in the first recording, as a JSON value; None where there is none.
+        b: The value in the second one.
     """
 
     call: int
@@ -50,7 +55,15 @@ def diff(
     """The differences between two recordings; an empty list if they are equal.
 
     The subjects are call (one has more of them), model, text, reasoning, refusal, tool_calls,
-    finish, usage, outcome, error and, unless that is left out, timing. Raises RecordingError.
+    finish, usage, outcome, error and timing.
+
+    Args:
+        a: One recording.
+        b: The other one.
+        timing: Whether times are compared too.
+
+    Raises:
+        RecordingError: One of them cannot be read.
     """
     pairs = zip_longest(Recording(a).calls(), Recording(b).calls())
     return [

@@ -28,9 +28,12 @@ _LOGGER = logging.getLogger("vesselog")
 
 @dataclass(frozen=True, slots=True)
 class PrunedRecording:
-    """A recording that was deleted. written: when it was last written to, in UTC.
+    """A recording that was deleted.
 
-    size: in bytes, with what was put aside from it after a crash.
+    Attributes:
+        path: Its file.
+        written: When it was last written to, in UTC.
+        size: Its bytes, with what was put aside from it after a crash.
     """
 
     path: Path
@@ -47,9 +50,14 @@ class PrunedRecording:
 class PruneReport:
     """What `prune` did, or would do.
 
-    dry_run: nothing was deleted. deleted: oldest first. kept, kept_bytes: how many recordings are
-    left, and their size. running: those of them that were to be deleted, but are being written.
-    failed: why recordings could not be deleted.
+    Attributes:
+        folder: The folder.
+        dry_run: Whether nothing was deleted, but only reported.
+        deleted: The recordings that were deleted, oldest first.
+        kept: How many recordings are left.
+        kept_bytes: Their size in bytes.
+        running: Those of them that were to be deleted, but are being written.
+        failed: Why recordings could not be deleted.
     """
 
     folder: Path
@@ -62,7 +70,7 @@ class PruneReport:
 
     @property
     def deleted_bytes(self) -> int:
-        """The size of what was deleted."""
+        """The size of what was deleted, in bytes."""
         return sum(each.size for each in self.deleted)
 
 
@@ -74,10 +82,18 @@ def prune(
     dry_run: bool = False,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PruneReport:
-    """Delete the recordings in a folder that were written last longer ago than `older_than`.
+    """Delete old recordings in a folder. Those that are being written stay.
 
-    And, oldest first, those without which the others take `keep_bytes` or less. dry_run: only tell.
-    Raises ConfigurationError without a limit, RecordingError if the folder cannot be read.
+    Args:
+        folder: The folder.
+        older_than: Delete those that were last written longer ago.
+        keep_bytes: Delete the oldest ones until the others take this many bytes or less.
+        dry_run: Delete nothing; only report.
+        clock: The source of times, for tests.
+
+    Raises:
+        ConfigurationError: Neither limit is given, or one cannot be used.
+        RecordingError: The folder cannot be read.
     """
     if older_than is None and keep_bytes is None:
         raise ConfigurationError("give older_than=, keep_bytes=, or both")

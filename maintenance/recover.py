@@ -27,8 +27,12 @@ __all__ = ["RecoverReport", "recover"]
 class RecoverReport:
     """The result of `recover`.
 
-    path: the recording. torn: how many bytes were put aside, aside: to which file. crashed: the
-    calls that got an end. emptied: nothing was left of the file, and it was removed.
+    Attributes:
+        path: The recording.
+        torn: How many bytes at its end were put aside.
+        aside: The file that has these bytes.
+        crashed: The numbers of the calls that got an end.
+        emptied: Whether nothing was left of the file, and it was removed.
     """
 
     path: Path
@@ -57,8 +61,14 @@ class RecoverReport:
 def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> RecoverReport:
     """Repair what a dead writer left; the repair is on disk when this returns.
 
-    Raises RecordingLockedError if the writer is alive, RecordingCorruptError for damage other than
-    a torn tail (`salvage` is for that), RecordingError.
+    Args:
+        path: The recording.
+        clock: The source of times, for tests.
+
+    Raises:
+        RecordingLockedError: The writer is alive.
+        RecordingCorruptError: There is damage other than a torn tail (`salvage` is for that).
+        RecordingError: The file cannot be read or written.
     """
     path = Path(path)
     before = examine(path)

@@ -39,7 +39,13 @@ _OF_THE_END = frozenset(
 
 
 class ChangedOutcome(NamedTuple):
-    """A call that ends differently now. then, now: its outcomes."""
+    """A call that ends differently when it is decoded again.
+
+    Attributes:
+        call: Its number.
+        then: The recorded outcome.
+        now: The outcome of decoding it again.
+    """
 
     call: int
     then: str
@@ -57,9 +63,13 @@ class KeptCall(NamedTuple):
 class RederiveReport:
     """The result of `rederive`.
 
-    path, out: the old and the new recording. decoded: how many calls were decoded again. kept:
-    those that were not. outcomes: the calls that end differently now. torn: how many bytes at the
-    end of the old file were no line, and are left out.
+    Attributes:
+        path: The old recording.
+        out: The new recording.
+        decoded: How many calls were decoded again.
+        kept: Those that were not.
+        outcomes: The calls that end differently now.
+        torn: How many bytes at the end of the old file were no line, and are left out.
     """
 
     path: Path
@@ -84,11 +94,19 @@ class RederiveReport:
 def rederive(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
 ) -> RederiveReport:
-    """Decode the recording at `path` again into a new one at `out`.
+    """Decode a recording again, with the installed vessels, into a new recording.
 
-    Raises RecordingCorruptError unless the recording is sound (it may have a torn tail),
-    RecordingError if `out` exists or cannot be written, RecordingLockedError while `path` is
-    written, SessionNameError and ConfigurationError if a recording cannot be named like `out`.
+    Args:
+        path: The recording.
+        out: The new file.
+        clock: The source of times, for tests.
+
+    Raises:
+        RecordingCorruptError: The recording is not sound (it may have a torn tail).
+        RecordingError: `out` exists or cannot be written.
+        RecordingLockedError: The recording is being written.
+        SessionNameError: A recording cannot be named like `out`.
+        ConfigurationError: The same, for its suffix or its folder.
     """
     report = RederiveReport(Path(path), Path(out))
     with (

@@ -31,7 +31,14 @@ _TYPES = _OF_CALLS | {"session", "open", "request"}
 
 
 class SalvageNote(NamedTuple):
-    """Something that was lost or changed. line, offset: where in the old file. size: lost bytes."""
+    """Something that was lost or changed.
+
+    Attributes:
+        message: What it was, for people.
+        line: The number of its line in the old file.
+        offset: Where in the old file it begins, in bytes.
+        size: How many bytes were lost.
+    """
 
     line: int
     offset: int
@@ -43,8 +50,12 @@ class SalvageNote(NamedTuple):
 class SalvageReport:
     """The result of `salvage`.
 
-    path, out: the old and the new recording. lines: how many the new one has. lost, changed: what
-    could not be kept as it was, in the order of the file.
+    Attributes:
+        path: The old recording.
+        out: The new recording.
+        lines: How many lines the new one has.
+        lost: What was lost, in the order of the file.
+        changed: What could not be kept as it was, in the order of the file.
     """
 
     path: Path
@@ -67,11 +78,19 @@ class SalvageReport:
 def salvage(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK
 ) -> SalvageReport:
-    """Write what can be read of `path` to a new, sound recording at `out`.
+    """Write what can be read of a damaged recording to a new, sound one.
 
-    Raises RecordingCorruptError if `path` has no line of a recording, RecordingError if `out`
-    exists or cannot be written, RecordingLockedError while `path` is written, SessionNameError and
-    ConfigurationError if a recording cannot be named like `out`.
+    Args:
+        path: The recording.
+        out: The new file.
+        clock: The source of times, for tests.
+
+    Raises:
+        RecordingCorruptError: `path` has no line of a recording.
+        RecordingError: `out` exists or cannot be written.
+        RecordingLockedError: The recording is being written.
+        SessionNameError: A recording cannot be named like `out`.
+        ConfigurationError: The same, for its suffix or its folder.
     """
     report = SalvageReport(Path(path), Path(out))
     with (

@@ -31,10 +31,14 @@ _MOST_FINDINGS = 100
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was found.
+    """Something that `verify` found.
 
-    kind: one word for programs. message: for people. line: its number, None for the whole file.
-    offset: of the line's first byte.
+    Attributes:
+        severity: "error" for damage, "drift" where the vessel now decodes other chunks, "note".
+        kind: One word for programs.
+        message: The finding for people.
+        line: The line's number, from 1; None for the whole file.
+        offset: The offset of the line's first byte.
     """
 
     severity: Literal["error", "drift", "note"]
@@ -48,9 +52,17 @@ class Finding:
 class VerifyReport:
     """The result of `verify`.
 
-    lines, calls, frames, chunks: how many there are. decoded: how many calls were decoded again;
-    drifting: how many of them gave other chunks. errors: how many were found. findings: the first
-    100, in the order of the file.
+    Attributes:
+        path: The recording.
+        session: The session's name; None if there is no header.
+        lines: How many lines there are.
+        calls: How many calls there are.
+        frames: How many frames there are.
+        chunks: How many chunks there are.
+        decoded: How many calls were decoded again.
+        drifting: How many of them gave other chunks.
+        errors: How many errors were found.
+        findings: The first 100, in the order of the file.
     """
 
     path: Path
@@ -96,10 +108,14 @@ class VerifyReport:
 
 
 def verify(path: str | os.PathLike[str], *, decode: bool = True) -> VerifyReport:
-    """Check the recording at `path`, in constant memory and one pass.
+    """Check a recording, in constant memory and one pass. Damage is in the report.
 
-    decode: also decode the frames again, with the installed vessels. Damage is in the report;
-    RecordingError is raised only if the file cannot be read at all.
+    Args:
+        path: The recording.
+        decode: Also decode the frames again, with the installed vessels.
+
+    Raises:
+        RecordingError: The file cannot be read at all.
     """
     report = VerifyReport(Path(path))
     checker = _Checker(report, decode=decode)

@@ -1,6 +1,6 @@
 """The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
 
-Needs the `server` extra, but for `EventBytes`.
+Needs the `server` extra, but for `EventBytes` and `EventId`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigurationError
 from .event_bytes import EventBytes
+from .event_ids import EventId
 from .loopback import on_loopback
 from .replay import replay_app
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EventBytes",
+    "EventId",
     "EventStream",
     "Gateway",
     "gateway_vessels",

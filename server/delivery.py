@@ -10,8 +10,10 @@ from ..core.chunk import StreamChunk
 from ..core.follow.follow import Follow
 from .answer_writer import AnswerWriter, error_response, ready_of
 from .asgi import Send
+from .paced import Paced
 from .protocols import Problem, Protocol
 from .protocols.problem import STOPPING
+from .stop_elsewhere import stoppable
 
 __all__ = ["Delivery"]
 
@@ -59,9 +61,10 @@ class Delivery:
         """Send all of it. If this is cancelled, the client is told unless it has left."""
         beating = asyncio.create_task(self._beat())
         try:
-            if isinstance(self._source, Follow):  # an answer that has begun already
+            if isinstance(self._source, Follow | Paced):  # an answer that has begun already
                 await self._write(b"", empty=True)
-            await self._send_chunks()
+            with stoppable(self._source):
+                await self._send_chunks()
             await self._finish(self._writer.end())
         except asyncio.CancelledError:
             with suppress(TimeoutError):

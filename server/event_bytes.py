@@ -15,11 +15,17 @@ __all__ = ["EventBytes"]
 class EventBytes:
     """The body of a response, to be iterated once, with its `status` and `headers`.
 
-    stream: a Stream that was not iterated yet; or a Follow, a Replay or any other iterable of
-    chunks. protocol: how it is written, as for EventStream. The request is sent, and the first
-    chunks are waited for, when this object is made, so that an error before them has a status of
-    its own. `close`, which WSGI servers call when a client has left, cancels the request to the
-    model. There are no heartbeats.
+    The request is sent, and the first chunks are waited for, when this object is made, so that an
+    error before them has a status of its own. `close`, which WSGI servers call when a client has
+    left, cancels the request to the model. There are no heartbeats.
+
+    Args:
+        stream: A Stream that was not iterated yet; or a Follow, a Replay or any other iterable of
+            chunks.
+        protocol: How it is written, as for EventStream.
+
+    Raises:
+        ConfigurationError: The protocol is unknown.
     """
 
     def __init__(

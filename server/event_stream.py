@@ -29,16 +29,23 @@ _DETACHED: set[asyncio.Task[None]] = set()
 class EventStream(Response):
     """Sends an answer to a browser while it arrives: `return EventStream(client.stream(…))`.
 
-    stream: an AsyncStream that was not iterated yet; or a Follow, a Replay or any other async
-    iterable of chunks. It is closed at the end. protocol: how it is written; all protocols but
-    "text" end every answer with a terminal event. heartbeat: after so many seconds of silence a
-    comment keeps the connection open; None for never. on_disconnect: what a client that leaves
-    does: "cancel" cancels the request to the model at once, with "detach" the answer goes on in the
-    background, recorded, until it ends or the client that asked for it is closed.
-
     An answer that fails before anything was sent has an error status; later it ends with an error
     event. Either has a code, a fixed text and an id that is logged with the error. If the client
     takes the answer slowly, it is read slowly from the model.
+
+    Args:
+        stream: An AsyncStream that was not iterated yet; or a Follow, a Replay or any other async
+            iterable of chunks. It is closed at the end.
+        protocol: How it is written: a name, or a Protocol of your own. All protocols but "text" end
+            every answer with a terminal event.
+        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
+            never.
+        on_disconnect: What happens when a client leaves. "cancel": the request to the model is
+            cancelled at once. "detach": the answer goes on in the background, recorded, until it
+            ends or the client that asked for it is closed.
+        status_code: The status of a response that does not fail at its beginning.
+        headers: Further headers of the response.
+        background: A task of Starlette's that is run after the response.
     """
 
     def __init__(
@@ -52,7 +59,11 @@ class EventStream(Response):
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        """Raises ConfigurationError for a setting that cannot be used."""
+        """Make the response.
+
+        Raises:
+            ConfigurationError: A setting cannot be used.
+        """
         if on_disconnect not in {"cancel", "detach"}:
             raise ConfigurationError(
                 f'no on_disconnect {on_disconnect!r}: "cancel" or "detach"', setting="on_disconnect"

@@ -43,17 +43,27 @@ def replay_app(
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
-    """An ASGI application that serves these recordings, and those in folders among the paths.
+    """Make an ASGI application that serves recordings, as the servers did that made them.
 
-    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting. longest_wait:
-    seconds that no wait exceeds, for models that took minutes to load. match: which answer a
-    request gets: "strict" the next of the same request, "messages" of the same messages and tools,
-    "order" the next at all, "route" the next of the same method and path. A request without one is
-    answered by 404 and an error of its dialect that names the nearest recording and what differs.
-    repeat: answers are given again: with "strict" and "messages" the last one, else all of them.
-    otherwise: answers what was not recorded instead, as a Gateway that records to the same folder.
-    `/api/tags`, `/models` and `/api/version` are answered even if they were not recorded. Raises
-    ConfigurationError and RecordingError.
+    `/api/tags`, `/models` and `/api/version` are answered even if they were not recorded. Needs the
+    extra `server`.
+
+    Args:
+        recordings: Recordings, and folders of them.
+        speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting.
+        longest_wait: Seconds that no wait exceeds, for models that took minutes to load.
+        match: Which answer a request gets: "strict" the next one of the same request, "messages" of
+            the same messages and tools, "order" the next one at all, "route" the next one of the
+            same method and path. A request without one is answered by 404 and an error of its
+            dialect, which names the nearest recording and what differs.
+        repeat: Answers are given again: with "strict" and "messages" the last one, else all.
+        otherwise: Answers what was not recorded, such as a Gateway that records to the same folder.
+        clock: The source of times, for tests.
+        sleep: Waits a number of seconds, for tests.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, or the extra is missing.
+        RecordingError: A recording cannot be read.
     """
     if not longest_wait >= 0:
         raise ConfigurationError(

@@ -8,7 +8,6 @@ is asked for.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, cast
@@ -22,11 +21,17 @@ from ..core.client.async_client import AsyncClient
 from ..core.errors import InvalidRequestError, RecordingError, SessionNameError, UsageError
 from ..core.follow.follow import Follow
 from ..core.jsontext import dumps
+from ..core.replay.pace import Speed, checked_speed
+from ..core.truth.file_lock import has_writer
 from ..core.truth.find_request import find_request
 from ..core.truth.recording import Recording
 from .asgi import Application
+from .event_ids import EventId, whole_number
 from .event_stream import EventStream
+from .paced import Paced
 from .protocols import ProtocolName, protocol_of
+from .session_calls import calls_in
+from .stop_elsewhere import stop_elsewhere
 
 __all__ = ["Authorize", "sessions_app"]
 
@@ -35,7 +40,7 @@ Authorize = Callable[[Request, str], bool | Awaitable[bool]]
 
 # Protocols of parts, whose beginnings a client needs: always sent from the beginning.
 _OF_PARTS = {"ai-sdk", "ag-ui"}
-# Facts of a session that are the operator's.
+# Facts of a session that are the operator's; of `meta` the title is shown.
 _PRIVATE = {"path", "meta"}
 
 
@@ -46,20 +51,31 @@ def sessions_app(
     protocol: ProtocolName = "vesselog",
     heartbeat: float | None = 15.0,
 ) -> Application:
-    """An ASGI application for the sessions in the client's folder, to be mounted in another one.
+    """Make an ASGI application for the sessions in a client's folder, to be mounted in another.
 
     `GET /{session}` sends an answer, while it is written or later; `?protocol=` may name another
     protocol. With the header `Last-Event-ID`, or with `?call=` and `?after=`, it goes on after that
     chunk; the status is 204 if the last event was the terminal one. Without any of them the last
     answer is sent whole if it has not ended; else the status is 204. An answer whose writer died
-    ends with the error `interrupted`.
+    ends with the error `interrupted`. With `?speed=1` the chunks come at the pace at which they
+    were recorded, with 2 twice as fast.
 
-    `GET /` lists the sessions, `GET /{session}/messages` gives the conversation, and
-    `POST /{session}/stop` cancels the answers that this client writes: 204, or 409 if there are
-    none, or another process writes them.
+    `GET /` lists the sessions, each with the `title` that its `meta` has,
+    `GET /{session}/messages` gives the conversation as messages that can be sent again,
+    `GET /{session}/calls` gives each question with its answer and how that ended, and
+    `POST /{session}/stop` cancels the answers of a session: 204, or 409 if none is running. Of
+    those that another process of this machine writes it stops what an EventStream sends.
 
-    authorize: called for every session before anything of it is read. What it refuses is answered
-    as if it did not exist, by 404. Raises ConfigurationError.
+    Args:
+        client: The client whose folder has the sessions, and whose streams `stop` cancels.
+        authorize: Called with the request and the session's name before anything of a session is
+            read. What it refuses is answered as if it did not exist, by 404.
+        protocol: How answers are written, as for EventStream.
+        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
+            never.
+
+    Raises:
+        ConfigurationError: The protocol is unknown.
     """
     protocol_of(protocol)
     routes = _Sessions(client, authorize, protocol, heartbeat)
@@ -68,6 +84,7 @@ def sessions_app(
             Route("/", routes.list),
             Route("/{session}", routes.of(routes.resume)),
             Route("/{session}/messages", routes.of(routes.messages)),
+            Route("/{session}/calls", routes.of(routes.calls)),
             Route("/{session}/stop", routes.of(routes.stop), methods=["POST"]),
         ]
     )
@@ -119,19 +136,28 @@ class _Sessions:
         if after is None:
             return Response(status_code=204)
         begin = -1 if name in _OF_PARTS else after
+        speed = checked_speed(cast("Speed", request.query_params.get("speed", "max")))
         followed = await asyncio.to_thread(Follow, recording.path, call=call, after=begin)
-        return EventStream(followed, protocol, heartbeat=self._heartbeat)
+        source = Paced(followed, speed, from_start=begin < 0) if speed else followed
+        return EventStream(source, protocol, heartbeat=self._heartbeat)
 
     async def messages(self, _: Request, recording: Recording) -> Response:
         """The conversation so far."""
         conversation = await asyncio.to_thread(recording.messages)
         return _said([each.model_dump(mode="json", exclude_none=True) for each in conversation])
 
+    async def calls(self, _: Request, recording: Recording) -> Response:
+        """The questions and answers."""
+        return _said(await asyncio.to_thread(calls_in, recording))
+
     async def stop(self, _: Request, recording: Recording) -> Response:
-        """Cancel what runs here."""
-        if self._client.stop(recording.session):
+        """Cancel what runs."""
+        name, path = recording.path.stem, recording.path
+        if self._client.stop(name):
             return Response(status_code=204)
-        return _refused(409, "not_running_here")
+        if await asyncio.to_thread(has_writer, path) and await stop_elsewhere(path):
+            return Response(status_code=204)
+        return _refused(409, "not_running")
 
     async def list(self, request: Request) -> Response:
         """The sessions that the sender may use."""
@@ -139,7 +165,8 @@ class _Sessions:
         async for each in self._client.sessions():
             if await self._allows(request, each.name):
                 summary = each.to_dict()
-                listed.append({name: summary[name] for name in summary if name not in _PRIVATE})
+                told = {name: summary[name] for name in summary if name not in _PRIVATE}
+                listed.append({**told, "title": each.meta.get("title")})
         return _said(listed)
 
     async def _allows(self, request: Request, session: str) -> bool:
@@ -163,22 +190,15 @@ def _position(request: Request, session: str) -> tuple[int | None, int | None] |
     """
     last = request.headers.get("last-event-id")
     if last:
-        name, _, place = last.partition(":")
-        call, _, seq = place.partition(":")
-        if name != session:
+        position = EventId.parse(last)
+        if position.session != session:
             raise InvalidRequestError("the last event is of another session")
-        return _number(call), None if seq == "end" else _number(seq)
+        return position.call, position.seq
     query = request.query_params
     if query.keys().isdisjoint({"call", "after"}):
         return None
     asked = query.get("call")
-    return None if asked is None else _number(asked), _number(query.get("after", "-1"))
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"-1|[0-9]{1,15}", text):
-        raise InvalidRequestError(f"{text!r:.40} is no number")
-    return int(text)
+    return None if asked is None else whole_number(asked), whole_number(query.get("after", "-1"))
 
 
 def _has_ended(recording: Recording) -> bool:

@@ -23,6 +23,7 @@ from .bodies import Body, bodies_in
 from .contents import exact, expected, round_trip, unknown_fields
 from .endings import cut_anywhere, error_frame, errors_in_band, whole_at_the_end
 from .purity import no_io
+from .request_side import REQUEST_CHECKS
 from .requests import read_again
 from .running import COMPLETE, Case, run
 from .splits import line_ends, mixed, split_anywhere
@@ -39,7 +40,13 @@ _REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong. body: its name, "" where it is about the vessel as a whole."""
+    """Something that is wrong with a vessel.
+
+    Attributes:
+        body: The body's name, "" where it is about the vessel as a whole.
+        invariant: What must hold, in words.
+        message: What was found.
+    """
 
     body: str
     invariant: str
@@ -82,7 +89,11 @@ INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
 
 
 class Conformance:
-    """The kit as a test calls it. workplace: an empty folder, for recordings."""
+    """The kit as a test calls it.
+
+    Args:
+        workplace: An empty folder, for recordings.
+    """
 
     def __init__(self, workplace: Path) -> None:
         self._workplace = workplace
@@ -127,7 +138,17 @@ def check(
     splits: int = 500,
     seed: int = 0,
 ) -> list[Finding]:
-    """Test a vessel; the findings are empty if it conforms."""
+    """Test a vessel; the findings are empty if it conforms.
+
+    Args:
+        vessel: The vessel.
+        bodies: The answers with which it is tested.
+        workplace: An empty folder, for recordings.
+        errors: Frames with an error in band, if no body has one.
+        allowed: Names of modules that the vessel may import although the kit takes them for I/O.
+        splits: At how many positions at most a body is cut.
+        seed: The same one tries the same splits.
+    """
     findings = [Finding("", name, message) for name, message in _of_the_vessel(vessel, allowed)]
     cases: list[Case] = []
     for body in bodies:
@@ -150,7 +171,7 @@ def check(
 
 
 def report(vessel: Vessel, findings: Sequence[Finding]) -> str:
-    """The findings as the text of a test's failure."""
+    """The `findings` about `vessel` as the text of a test's failure."""
     count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
     return "\n".join([f"vessel {vessel.name!r} does not conform: {count}", *map(str, findings)])
 
@@ -172,6 +193,11 @@ def _of_the_vessel(vessel: Vessel, allowed: Collection[str]) -> Iterator[tuple[s
             yield "requests are pure", "the same question gives two different requests"
         if first.stream is not stream:
             yield "requests are pure", f"stream={stream} is asked for as stream={first.stream}"
+    for name, check_requests in REQUEST_CHECKS.items():
+        try:
+            yield from ((name, message) for message in check_requests(vessel))
+        except Exception as problem:  # noqa: BLE001 - a vessel may raise anything
+            yield name, f"it raises {problem!r}"
     for message in read_again(vessel):
         yield "requests can be read", message
     for status in (400, 401, 404, 429, 500, 503):

@@ -1,19 +1,54 @@
-"""The pytest plugin: one fixture. pytest loads it in every run where vesselog is installed.
+"""The pytest plugin: two fixtures. pytest loads it in every run where vesselog is installed.
 
-The kit itself is imported when a test uses the fixture.
+What a fixture needs is imported when a test uses it.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from .kit import Conformance
+    from pathlib import Path
 
-__all__ = ["conformance"]
+    from .ground_truth import GroundTruth
+    from .kit import Conformance
+    from .loopback import LoopbackServer
+
+__all__ = ["conformance", "ground_truth", "ground_truth_settings"]
+
+_MARK = "ground_truth"
+_passed = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option and the ini setting for the mode."""
+    about = "whether tests ask model servers, and record: none, once, new or rewrite"
+    parser.getgroup("vesselog").addoption(
+        "--ground-truth", metavar="MODE", default=None, help=about
+    )
+    parser.addini("ground_truth", f"{about} (default: once; none where CI is set)", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers", f"{_MARK}(mode=, ignore=, …): settings of the ground_truth fixture"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether the test passed, for the fixture's end."""
+    report = yield
+    if call.when == "call":
+        item.stash[_passed] = report.passed
+    return report
 
 
 @pytest.fixture
@@ -22,3 +57,57 @@ def conformance(tmp_path: Path) -> Conformance:
     from .kit import Conformance  # noqa: PLC0415 - loaded only where it is used
 
     return Conformance(tmp_path)
+
+
+@pytest.fixture
+def ground_truth_settings() -> Mapping[str, Any]:
+    """Settings of `ground_truth` for all tests; override it in a conftest.py."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _ground_truth_server() -> Generator[list[LoopbackServer]]:
+    """The server of this process, once a test needs it."""
+    started: list[LoopbackServer] = []
+    yield started
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def ground_truth(
+    request: pytest.FixtureRequest,
+    ground_truth_settings: Mapping[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    _ground_truth_server: list[LoopbackServer],
+) -> Generator[GroundTruth]:
+    """The recorded answers of this test: a client, and addresses for other clients."""
+    from .ground_truth import GroundTruth, Settings, checked_mode, recording_name  # noqa: PLC0415
+
+    def server() -> LoopbackServer:
+        if not _ground_truth_server:
+            from .loopback import LoopbackServer  # noqa: PLC0415
+
+            _ground_truth_server.append(LoopbackServer())
+        return _ground_truth_server[0]
+
+    given = dict(ground_truth_settings)
+    for mark in reversed(list(request.node.iter_markers(_MARK))):
+        given |= mark.kwargs
+    try:
+        settings = Settings(**given)
+    except TypeError as error:
+        pytest.fail(f"ground_truth: {error}", pytrace=False)
+    config = request.config
+    option, ini = config.getoption("--ground-truth"), config.getini("ground_truth")
+    default = "none" if os.environ.get("CI", "").lower() not in {"", "0", "false"} else "once"
+    mode = checked_mode(option or settings.mode or ini or default, "the mode of ground_truth")
+    node = request.node
+    names = [each.name for each in node.listchain() if isinstance(each, pytest.Class)]
+    name = recording_name(settings.recording or ".".join([*names, node.name]))
+    path = node.path.parent / "recordings" / node.path.stem / name
+    truth = GroundTruth(path, mode, settings, tmp_path_factory.mktemp("ground_truth"), server)
+    yield truth
+    problem = truth.close(passed=node.stash.get(_passed, False))
+    if problem:
+        pytest.fail(problem, pytrace=False)

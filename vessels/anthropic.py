@@ -41,8 +41,13 @@ _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"
 class Anthropic(Vessel):
     """Anthropic, or a server that speaks its Messages dialect.
 
-    max_tokens: for requests that do not have it. Beta features are turned on by
-    `headers={"anthropic-beta": …}`.
+    Beta features are turned on by `headers={"anthropic-beta": …}`.
+
+    Args:
+        base_url: The server's address: the host, the dialect's root, or the full endpoint.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
+        max_tokens: The most tokens of an answer, for requests that do not say it; the API needs it.
     """
 
     name = "anthropic"

@@ -44,11 +44,19 @@ _COMPLETION_LIMIT_SINCE = "2024-09-01"
 class Azure(OpenAI):
     """An Azure OpenAI or AI Foundry resource.
 
-    The model of an address (azure/MODEL) is the name of its deployment. deployment: is used for
-    every model instead, or only for `model` where that is given too. model: what the address
-    `azure` without a model asks for. api_version: of the API, "2024-10-21" for example; without one
-    the v1 route is taken, which needs none. token: a Microsoft Entra ID token, or a callable that
-    gives one for each request, in place of a key.
+    The model of an address (azure/MODEL) is the name of its deployment.
+
+    Args:
+        base_url: The server's address: the host, the dialect's root, or the full endpoint.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
+        ask_usage: Whether a stream is asked for its token counts.
+        deployment: Used for every model, or only for `model` where that is given too.
+        model: What the address `azure` without a model asks for.
+        api_version: The version of the API, such as "2024-10-21"; without one the v1 route is
+            taken, which needs none.
+        token: A Microsoft Entra ID token, or a callable that gives one for each request, in place
+            of a key.
     """
 
     name = "azure"

@@ -55,9 +55,10 @@ def route_url(
 ) -> str:
     """The URL of `route` at `address`.
 
-    routes: the dialect's routes, one of which the address may end in. root: what is before
-    them where the address has no path. below_path: the root also follows a path that has no
-    version.
+    Args:
+        routes: The dialect's routes, one of which the address may end in.
+        root: What is before them where the address has no path.
+        below_path: The root also follows a path that has no version.
     """
     parts = split_base_url(address)
     path = parts.path.rstrip("/")

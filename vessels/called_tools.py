@@ -15,7 +15,13 @@ __all__ = ["CalledTool", "CalledTools"]
 
 
 class CalledTool(NamedTuple):
-    """A call. id: the one that its provider knows, if any. position: among all calls."""
+    """A tool call of a conversation.
+
+    Attributes:
+        id: The id that its provider knows, if any.
+        name: The tool's name.
+        position: Its place among all calls, from 0.
+    """
 
     name: str
     id: str | None
@@ -32,7 +38,8 @@ class CalledTools:
     def add(self, message: Message, natives: Sequence[Mapping[str, Any]] | None) -> None:
         """Take the calls of an assistant's message.
 
-        natives: the same calls in the provider's own form, if the message is sent in it.
+        Args:
+            natives: The same calls in the provider's own form, if the message is sent in it.
         """
         for number, call in enumerate(message.tool_calls or ()):
             known = call.id

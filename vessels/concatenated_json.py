@@ -23,8 +23,10 @@ _READ = json.JSONDecoder().raw_decode
 def json_values(text: str, frame: Frame | None = None) -> list[Any]:
     """The values in order; `DONE` for the terminator of an event stream.
 
-    frame: where they are counted. Raises ValueError if there is anything else between them, or one
-    of them is incomplete.
+    Args:
+        frame: Where they are counted.
+
+    Raises ValueError if there is anything else between them, or one of them is incomplete.
     """
     values: list[Any] = []
     position = _skip(text, 0)

@@ -39,7 +39,8 @@ _LONGEST = 16 * 1024
 class FastPath:
     """Learns one frame and reads those that differ from it in their text alone.
 
-    unread: names of top-level fields whose values are strings that the decoder does not read.
+    Args:
+        unread: Names of top-level fields whose values are strings that the decoder does not read.
     """
 
     def __init__(self, *unread: str) -> None:
@@ -87,9 +88,11 @@ class FastPath:
     ) -> None:
         """Learn a frame if it made one chunk, of one text in `place`, and needed no repair.
 
-        parsed: its payload. place: the object in it that has the text. writer: gives what takes
-        each text that is read, for the key that it was under in `place`; None if frames like this
-        one have to be parsed.
+        Args:
+            parsed: Its payload.
+            place: The object in it that has the text.
+            writer: Gives what takes each text that is read, for the key that it was under in
+                `place`; None if frames like this one have to be parsed.
         """
         if len(chunks) != 1 or frame.repairs or frame.data is None:
             return

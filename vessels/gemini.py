@@ -134,7 +134,8 @@ class Gemini(Vessel):
         path += _path(model) if model else "/models"
         name, _, query = method.partition("?")
         query = "alt=sse" if method == _STREAM else query
-        query = "&".join(filter(None, (parts.query, query)))
+        own = (each for each in parts.query.split("&") if not each.startswith("alt="))
+        query = "&".join(filter(None, (*own, query)))
         return urlunsplit(parts._replace(path=path + name, query=query, fragment=""))
 
 

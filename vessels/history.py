@@ -90,9 +90,12 @@ def valid_history(
 ) -> list[Message]:
     """The conversation by the rules above.
 
-    vessel: the name of the one that sends it. ids: a pattern for the whole of a call's id.
-    refusals: the dialect has a field for them. annotations: the server takes those, or any unknown
-    key. names: each result must name its tool; otherwise those of native calls need not.
+    Args:
+        vessel: The name of the one that sends it.
+        ids: A pattern for the whole of a call's id.
+        refusals: The dialect has a field for them.
+        annotations: The server takes those, or any unknown key.
+        names: Each result must name its tool; otherwise those of native calls need not.
 
     Raises InvalidRequestError for `native` in a message that is not the assistant's.
     """

@@ -70,7 +70,11 @@ class _Text:
 
 
 class JoinedObject:
-    """An object that comes in pieces. depth: how many others it is in."""
+    """An object that comes in pieces.
+
+    Args:
+        depth: How many others it is in.
+    """
 
     __slots__ = ("_depth", "_values")
 

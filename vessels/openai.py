@@ -48,11 +48,16 @@ _ROUTES = (_CHAT, _COMPLETIONS, _MODELS)
 class OpenAI(Vessel):
     """OpenAI, or a server that speaks its dialect.
 
-    organization, project: sent as OpenAI-Organization and OpenAI-Project. ask_usage: whether a
-    stream is asked for its token counts (`stream_options.include_usage`); a few servers refuse
-    that option.
-
     A server that differs is a subclass that sets the attributes below (presets.py).
+
+    Args:
+        base_url: The server's address: the host, the dialect's root, or the full endpoint.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
+        organization: Sent as OpenAI-Organization.
+        project: Sent as OpenAI-Project.
+        ask_usage: Whether a stream is asked for its token counts (`stream_options.include_usage`);
+            a few servers refuse that option.
     """
 
     name = "openai"

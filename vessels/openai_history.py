@@ -22,10 +22,14 @@ __all__ = ["OPENAI_RULES", "MessageRules", "openai_messages"]
 class MessageRules(NamedTuple):
     """What a server of the dialect takes in a message.
 
-    ids: a pattern for the whole of a call's id. keys: those of an assistant's message that the
-    server takes, where it refuses others; None: it takes any. needed: what a message that calls
-    tools must have, each with what stands for it in the answer of another provider. refusals:
-    whether a refusal has a field of its own. custom_tools: whether tools may take free text.
+    Attributes:
+        ids: A pattern for the whole of a call's id.
+        keys: Those of an assistant's message that the server takes, where it refuses others; None:
+            it takes any.
+        needed: What a message that calls tools must have, each with what stands for it in the
+            answer of another provider.
+        refusals: Whether a refusal has a field of its own.
+        custom_tools: Whether tools may take free text.
     """
 
     ids: str = r"(?s).+"

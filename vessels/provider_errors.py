@@ -92,7 +92,8 @@ def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
 def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
     """The error that a provider put into an answer which had begun as a success.
 
-    event: that the error is in; it may have an id for the request beside it.
+    Args:
+        event: That the error is in; it may have an id for the request beside it.
     """
     message, code = _read(error)
     codes = _codes(error)
@@ -112,8 +113,9 @@ def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
 def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
     """The error in an event of the OpenAI dialect, None if there is none.
 
-    alone: it is a whole body, in which a message without an answer is an error. Elsewhere it may be
-    news of a queue, so that a field has to say that it is an error.
+    Args:
+        alone: It is a whole body, in which a message without an answer is an error. Elsewhere it
+            may be news of a queue, so that a field has to say that it is an error.
     """
     if error := event.get("error"):
         return error

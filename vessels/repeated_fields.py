@@ -77,7 +77,10 @@ class RepeatFilter:
         known: AbstractSet[str] = frozenset(),
         place: Hashable = None,
     ) -> dict[str, Any]:
-        """What is new in those of the fields that are not known. place: where they are.
+        """What is new in those of the fields that are not known.
+
+        Args:
+            place: Where they are.
 
         Raises ProtocolError for more than `MOST_FIELDS`.
         """

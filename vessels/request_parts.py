@@ -28,7 +28,11 @@ RESULTS = frozenset({"function", "tool"})
 
 
 class InlineImage(NamedTuple):
-    """An image that is in the request itself. data: in base64."""
+    """An image that is in the request itself.
+
+    Attributes:
+        data: In base64.
+    """
 
     media_type: str
     data: str
@@ -37,7 +41,8 @@ class InlineImage(NamedTuple):
 class Conversation(NamedTuple):
     """Messages for dialects that have the system prompt in a field of its own.
 
-    turns: each is one message of the user or the assistant, or the results of tools in a row.
+    Attributes:
+        turns: Each is one message of the user or the assistant, or the results of tools in a row.
     """
 
     system: list[Message]

@@ -40,7 +40,11 @@ _ANY = Message(role="user", content="-")
 
 
 def unreadable(vessel: str, place: str, why: str) -> InvalidRequestError:
-    """The error for a body that is not of the dialect. place: as `messages[2].role`."""
+    """The error for a body that is not of the dialect.
+
+    Args:
+        place: As `messages[2].role`.
+    """
     return InvalidRequestError(f"{vessel} cannot read the request: {place}: {why}")
 
 
@@ -68,9 +72,12 @@ def path_of(route: str) -> str:
 
 
 def read_fields(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a ChatRequest that are in `body`. names: of fields, each with its key there.
+    """The fields of a ChatRequest that are in `body`.
 
     A value that the field cannot hold is left out.
+
+    Args:
+        names: Of fields, each with its key there.
     """
     return {
         field: body[key] for field, key in names.items() if key in body and _KINDS[field](body[key])
@@ -88,8 +95,12 @@ def read_back(
 ) -> ChatRequest:
     """The request with these fields, and all that `write` does not make of them as it was.
 
-    That goes to `extra_body`. write: makes the body of a request. messages: the body's key for
-    them. options: its key for what the field `options` is for, if the dialect has that.
+    That goes to `extra_body`.
+
+    Args:
+        write: Makes the body of a request.
+        messages: The body's key for them.
+        options: Its key for what the field `options` is for, if the dialect has that.
     """
     try:
         chat = ChatRequest(**fields)
@@ -136,7 +147,11 @@ def read_message(vessel: str, place: str, **fields: Any) -> Message:
 
 
 def read_call(identifier: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    """A call of a function, as a message has it. arguments: JSON text, or the value itself."""
+    """A call of a function, as a message has it.
+
+    Args:
+        arguments: JSON text, or the value itself.
+    """
     if not isinstance(arguments, dict):
         arguments = arguments_text(arguments)
     called: dict[str, Any] = {"name": name, "arguments": arguments}

@@ -69,7 +69,9 @@ class ToolCalls:
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
         """The delta for a piece as it was sent; None if it has nothing new.
 
-        whole: each piece is a call of its own (an answer that is not streamed; Ollama's always).
+        Args:
+            whole: Each piece is a call of its own (an answer that is not streamed; Ollama's
+                always).
         """
         piece = _read(sent, frame, whole=whole)
         if piece is None:

@@ -49,9 +49,28 @@ class AsyncClient(ClientState[AsyncStream]):
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> Completion:
-        """Ask for an answer in one piece.
+        """Ask a model for an answer in one piece. If the server streams it, it is read whole.
 
-        Takes what `stream` takes; also reads a stream if that comes.
+        Args:
+            model: An address, "vessel/model", such as "ollama/qwen3:1.7b".
+            messages: The conversation: a string (one user message), or messages as dicts or
+                Message. Leave it out to give `prompt` for the generate and completions routes.
+            session: A session's name; its calls are recorded in one file. None makes a new file.
+            exclusive: Wait for the calls of the session before this one, and let later ones wait.
+            meta: JSON values recorded with the request, merged with the client's.
+            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
+                limits the wait for the session.
+            headers: Sent with this request, over the client's.
+            **fields: Those of RequestFields: `prompt`, `tools`, `tool_choice`, `functions`,
+                `function_call`, `response_format`, `temperature`, `top_p`, `max_tokens` (tokens),
+                `stop`, `seed`, `n`, `logprobs`, `think`, `keep_alive` (seconds, or "5m"),
+                `options`, `extra_body`, `split_think`. help(vesselog.ChatRequest) explains each.
+
+        Raises:
+            UsageError: The request cannot be made; nothing was sent.
+            VesselogError: What `stream` and its stream raise: ConnectionFailedError,
+                StreamTimeoutError, ProviderError, TruncatedError, ProtocolError, RecordingError,
+                ReplayMissError. What had arrived is its `completion`.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
@@ -65,6 +84,13 @@ class AsyncClient(ClientState[AsyncStream]):
         """The models that a vessel's server offers. Not recorded.
 
         A client that replays gives those that the recordings asked the vessel for.
+
+        Args:
+            vessel: The vessel's name, such as "ollama".
+
+        Raises:
+            ConfigurationError: The vessel is unknown, or has no such route.
+            VesselogError: The server could not be asked, or its answer not be read.
         """
         self._usable_loop()
         plan = question_plan(self._planner, vessel, "models")
@@ -77,6 +103,13 @@ class AsyncClient(ClientState[AsyncStream]):
         """The version of a vessel's server. Not recorded.
 
         A client that replays knows it if a `send` asked for it.
+
+        Args:
+            vessel: The vessel's name, such as "ollama".
+
+        Raises:
+            ConfigurationError: The vessel is unknown, or has no such route.
+            VesselogError: The server could not be asked, or its answer not be read.
         """
         self._usable_loop()
         plan = question_plan(self._planner, vessel, "version")
@@ -86,10 +119,13 @@ class AsyncClient(ClientState[AsyncStream]):
         return await self._ask(plan, read)
 
     async def sessions(self) -> AsyncGenerator[SessionSummary]:
-        """The sessions in the client's folder, that written last first, each read when asked for.
+        """The sessions in the client's folder, the last written first, each read when asked for.
 
-        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
-        Files are read in a thread.
+        One that cannot be read has an `error`. Files are read in a thread.
+
+        Raises:
+            RecordingError: The folder cannot be read.
+            ConfigurationError: The client records nothing.
         """
         listed = await asyncio.to_thread(list_sessions, self._recordings())
         while sessions := await asyncio.to_thread(next_sessions, listed):
@@ -99,15 +135,23 @@ class AsyncClient(ClientState[AsyncStream]):
     async def delete(self, session: str) -> None:
         """Delete a session for good, with what was put aside from it after a crash.
 
-        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        Args:
+            session: The session's name.
+
+        Raises:
+            RecordingLockedError: It is being written.
+            SessionNameError: It cannot be a session's name.
+            RecordingError: It is not there, or cannot be deleted.
         """
         await asyncio.to_thread(delete_recording, self._path_of(session))
 
     async def aclose(self) -> None:
         """Close the connections. Streams that still run are cancelled.
 
-        Raises RecordingError if that could not be recorded. At the levels "interval" and "power"
-        what was written is on the disk when this returns.
+        At the levels "interval" and "power" what was written is on the disk when this returns.
+
+        Raises:
+            RecordingError: The end of a stream could not be recorded.
         """
         self._closed = True
         if self._replaying is not None:

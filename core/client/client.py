@@ -31,7 +31,7 @@ class Client(ClientState[Stream]):
     """Streams from model servers; each chunk is on disk before it is handed out.
 
     Make one for the process and close it by `with`. Threads may share it. The requests are sent by
-    an event loop in a thread of the client's own, which begins with the first of them.
+    an event loop in the client's own thread, which starts with the first of them.
     """
 
     _closes_given_client = True
@@ -49,9 +49,28 @@ class Client(ClientState[Stream]):
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> Completion:
-        """Ask for an answer in one piece.
+        """Ask a model for an answer in one piece. If the server streams it, it is read whole.
 
-        Takes what `stream` takes; also reads a stream if that comes.
+        Args:
+            model: An address, "vessel/model", such as "ollama/qwen3:1.7b".
+            messages: The conversation: a string (one user message), or messages as dicts or
+                Message. Leave it out to give `prompt` for the generate and completions routes.
+            session: A session's name; its calls are recorded in one file. None makes a new file.
+            exclusive: Wait for the calls of the session before this one, and let later ones wait.
+            meta: JSON values recorded with the request, merged with the client's.
+            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
+                limits the wait for the session.
+            headers: Sent with this request, over the client's.
+            **fields: Those of RequestFields: `prompt`, `tools`, `tool_choice`, `functions`,
+                `function_call`, `response_format`, `temperature`, `top_p`, `max_tokens` (tokens),
+                `stop`, `seed`, `n`, `logprobs`, `think`, `keep_alive` (seconds, or "5m"),
+                `options`, `extra_body`, `split_think`. help(vesselog.ChatRequest) explains each.
+
+        Raises:
+            UsageError: The request cannot be made; nothing was sent.
+            VesselogError: What `stream` and its stream raise: ConnectionFailedError,
+                StreamTimeoutError, ProviderError, TruncatedError, ProtocolError, RecordingError,
+                ReplayMissError. What had arrived is its `completion`.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
@@ -65,6 +84,13 @@ class Client(ClientState[Stream]):
         """The models that a vessel's server offers. Not recorded.
 
         A client that replays gives those that the recordings asked the vessel for.
+
+        Args:
+            vessel: The vessel's name, such as "ollama".
+
+        Raises:
+            ConfigurationError: The vessel is unknown, or has no such route.
+            VesselogError: The server could not be asked, or its answer not be read.
         """
         self._check_usable()
         plan = question_plan(self._planner, vessel, "models")
@@ -77,6 +103,13 @@ class Client(ClientState[Stream]):
         """The version of a vessel's server. Not recorded.
 
         A client that replays knows it if a `send` asked for it.
+
+        Args:
+            vessel: The vessel's name, such as "ollama".
+
+        Raises:
+            ConfigurationError: The vessel is unknown, or has no such route.
+            VesselogError: The server could not be asked, or its answer not be read.
         """
         self._check_usable()
         plan = question_plan(self._planner, vessel, "version")
@@ -86,24 +119,37 @@ class Client(ClientState[Stream]):
         return self._ask(plan, read)
 
     def sessions(self) -> Iterator[SessionSummary]:
-        """The sessions in the client's folder, that written last first, each read when asked for.
+        """The sessions in the client's folder, the last written first, each read when asked for.
 
-        One that cannot be read has an `error`. Raises RecordingError if the folder cannot be read.
+        One that cannot be read has an `error`.
+
+        Raises:
+            RecordingError: The folder cannot be read.
+            ConfigurationError: The client records nothing.
         """
         return list_sessions(self._recordings())
 
     def delete(self, session: str) -> None:
         """Delete a session for good, with what was put aside from it after a crash.
 
-        Raises RecordingLockedError while it is being written, SessionNameError, RecordingError.
+        Args:
+            session: The session's name.
+
+        Raises:
+            RecordingLockedError: It is being written.
+            SessionNameError: It cannot be a session's name.
+            RecordingError: It is not there, or cannot be deleted.
         """
         delete_recording(self._path_of(session))
 
     def close(self) -> None:
-        """Close the connections. Streams that still run are cancelled, in whatever thread.
+        """Close the connections. Streams that still run, in any thread, are cancelled.
 
-        Raises RecordingError if that could not be recorded. At the levels "interval" and "power"
-        what was written is on the disk when this returns. Safe in a signal handler.
+        At the levels "interval" and "power" what was written is on the disk when this returns.
+        Safe in a signal handler.
+
+        Raises:
+            RecordingError: The end of a stream could not be recorded.
         """
         self._closed = True
         if self._replaying is not None:

@@ -102,31 +102,40 @@ class ClientState(Unpicklable, Generic[_Stream]):
         clock: Clock = SYSTEM_CLOCK,
         **mistaken: Never,
     ) -> None:
-        """Make a client. Raises ConfigurationError for a setting that cannot be used.
+        """Make a client.
 
-        recordings: the folder that sessions are written to; None to record nothing, which is the
-        default with `replay`.
-        durability: what a chunk survives once it was handed out: "process" the death of this
-        process, "interval" a power cut too, but for the last 50 ms, "power" a power cut too.
-        lock_wait: seconds to wait for a session that another process writes.
-        meta: JSON values, such as a user or trace id, kept in recordings with each request.
-        replay: a recording, or a folder of them; all answers then come from there, and nothing
-        touches the network. speed: the pace of those answers: 1.0 as they were recorded, 2.0 twice
-        as fast, 0 or "max" (the default) as fast as they are read. match: which answer a request
-        gets: "strict" (the default), "messages", "order" or "route"; what matches none is a
-        ReplayMissError. repeat: so is what is asked more often than it was recorded, unless this
-        is True: then its last answer is given again.
-        vessels: vessels under names of the caller's own, before the installed ones.
-        headers: sent with each request.
-        timeouts, limits, retries: see their classes.
-        http2: speak HTTP/2 where the server does (the `http2` extra).
-        fast: carry the bytes by httpx-aiohttp (the `fast` extra), which costs less per chunk; None
-        uses it where it is installed and `http2` is not asked for.
-        http_client: an httpx.AsyncClient, or a client with its interface, to send requests with.
-        The sync client closes it: its connections belong to the loop of that client.
-        ssl_context: which certificates are trusted.
-        environment: where hosts and keys are looked up instead of os.environ.
-        clock: for tests.
+        Args:
+            recordings: The folder that sessions are written to, by default `recordings` in the
+                working folder. None records nothing; that is the default with `replay`.
+            durability: What a chunk survives once it was handed out: "process" the death of this
+                process, "interval" a power cut too except for the last 50 ms, "power" a power cut.
+            lock_wait: Seconds to wait for a session that another process writes.
+            meta: JSON values, such as a user or trace id, recorded with each request.
+            replay: A recording, or a folder of them, from which all requests are answered; nothing
+                is sent to a server.
+            speed: The pace of replayed answers: 1.0 as recorded, 2.0 twice as fast, 0 or "max"
+                (the default) as fast as they are read.
+            match: Which recorded answer a request gets: "strict" (the default), "messages", "order"
+                or "route". A request that matches none is a ReplayMissError.
+            repeat: With `replay`: a request that was recorded less often than it is made gets its
+                last answer again. Without it that is a ReplayMissError.
+            vessels: Vessels by names of your own, which come before the installed ones.
+            headers: Sent with each request.
+            timeouts: Deadlines in seconds; see Timeouts.
+            limits: Bounds on connections and frames; see Limits.
+            retries: How often a failed request is sent again; see Retries.
+            http2: Speak HTTP/2 where the server does (the extra `http2`).
+            fast: Use httpx-aiohttp (the extra `fast`), which costs less CPU time per chunk. None
+                uses it where it is installed and `http2` is not asked for.
+            http_client: An httpx.AsyncClient, or a client with its interface, that sends the
+                requests. `Client` closes it, `AsyncClient` does not.
+            ssl_context: Which certificates are trusted.
+            environment: Where hosts and keys are looked up, in place of os.environ.
+            clock: The source of times, for tests.
+            **mistaken: Any other name is a ConfigurationError, which says what to write.
+
+        Raises:
+            ConfigurationError: A setting cannot be used; `setting` names it.
         """
         for name in mistaken:
             advice = _MISTAKEN.get(name, "see help(vesselog.Client) for the settings there are")
@@ -188,14 +197,33 @@ class ClientState(Unpicklable, Generic[_Stream]):
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> _Stream:
-        """Ask `model` (an address, "vessel/model") for a streamed answer.
+        """Ask a model for a streamed answer.
 
-        Give `messages`, or `prompt=` for the generate and completions routes. The fields are those
-        of ChatRequest. A named `session` collects many calls in one file; an `exclusive` one waits
-        for those before it, and lets those behind it wait. `meta`: JSON values, merged with the
-        client's. `timeouts`: the fields left out keep the client's values; `total` also limits the
-        wait for the session. Raises UsageError before anything is sent; what goes wrong later is
-        raised by the stream.
+        Args:
+            model: An address, "vessel/model", such as "ollama/qwen3:1.7b".
+            messages: The conversation: a string (one user message), or messages as dicts or
+                Message. Leave it out to give `prompt` for the generate and completions routes.
+            session: A session's name; its calls are recorded in one file. None makes a new file.
+            exclusive: Wait for the calls of the session before this one, and let later ones wait.
+            meta: JSON values recorded with the request, merged with the client's.
+            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
+                limits the wait for the session.
+            headers: Sent with this request, over the client's.
+            **fields: Those of RequestFields: `prompt`, `tools`, `tool_choice`, `functions`,
+                `function_call`, `response_format`, `temperature`, `top_p`, `max_tokens` (tokens),
+                `stop`, `seed`, `n`, `logprobs`, `think`, `keep_alive` (seconds, or "5m"),
+                `options`, `extra_body`, `split_think`. help(vesselog.ChatRequest) explains each.
+
+        Returns:
+            A stream that is not yet open: the request is sent when it is entered by `with` (or
+            `async with`), or at the first chunk if it is iterated without.
+
+        Raises:
+            UsageError: The request cannot be made; nothing was sent. ConfigurationError for the
+                vessel, an address or a key; InvalidRequestError for messages and fields;
+                SessionNameError; ClientStateError for a client that is closed or was forked.
+
+        What goes wrong later is raised by the stream: see Stream.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": True}, headers)
@@ -214,7 +242,21 @@ class ClientState(Unpicklable, Generic[_Stream]):
     ) -> _Stream:
         """Send a prepared request, its body exactly as given.
 
-        The stream's `frames()` gives the answer's frames.
+        Args:
+            vessel: The name of the vessel that gives the key and decodes the answer.
+            request: The address and the body.
+            session: A session's name; its calls are recorded in one file. None makes a new file.
+            exclusive: Wait for the calls of the session before this one, and let later ones wait.
+            meta: JSON values recorded with the request, merged with the client's.
+            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
+                limits the wait for the session.
+            headers: Sent with this request, over the client's.
+
+        Returns:
+            A stream as `stream` returns it; its `frames()` gives the answer's frames.
+
+        Raises:
+            UsageError: The request cannot be sent, as with `stream`.
         """
         self._check_usable()
         plan = self._planner.wire(vessel, request, headers)
@@ -223,12 +265,25 @@ class ClientState(Unpicklable, Generic[_Stream]):
     def recording(self, name: str) -> Recording:
         """The session of this name in the client's folder, also while it is written.
 
-        Raises SessionNameError, RecordingError.
+        Args:
+            name: The session's name, which is the file's without its suffix.
+
+        Raises:
+            SessionNameError: It cannot be a session's name.
+            RecordingError: The file is missing or cannot be read.
+            ConfigurationError: The client records nothing.
         """
         return Recording(self._path_of(name))
 
     def stop(self, session: str) -> int:
-        """Cancel the streams of this client that are recorded in a session; returns how many."""
+        """Cancel the streams of this client that are recorded in a session.
+
+        Args:
+            session: The session's name.
+
+        Returns:
+            How many streams were cancelled.
+        """
         running = [each for each in tuple(self._running) if each.facts.session == session]
         for driver in running:
             driver.cancel()

@@ -60,10 +60,19 @@ class ThreadSource:
 class Stream(StreamState):
     """One answer, chunk by chunk: each is on disk before it is handed out.
 
-    The request leaves at `with` (which raises if there is no connection or an error status), or at
+    The request is sent at `with`, which raises if there is no connection or an error status; or at
     the first chunk when iterated directly. Iteration ends with the answer, or raises what went
     wrong after all chunks that arrived. Leaving early, by break or exception, is recorded as
     `cancelled`. A stream is entered and iterated once.
+
+    Raises:
+        ConnectionFailedError: There is no connection, or it broke.
+        StreamTimeoutError: A deadline passed; `phase` and `setting` name it.
+        ProviderError: The provider refused or failed, by HTTP status or within the answer.
+        TruncatedError: The answer stopped before its end.
+        ProtocolError: The answer cannot be read.
+        RecordingError: A chunk could not be recorded; it is not handed out.
+        ReplayMissError: The client replays, and has no recorded answer for the request.
     """
 
     def __init__(self, source: ThreadSource | RecordedSource) -> None:
@@ -100,9 +109,10 @@ class Stream(StreamState):
         return chunk
 
     def frames(self) -> Iterator[Step]:
-        """The answer frame by frame instead.
+        """Iterate by frames in place of chunks: each with its exact bytes and its chunks.
 
-        Each with its exact bytes and the chunks made of it.
+        Raises:
+            ClientStateError: The stream is iterated already.
         """
         self._iterate_once()
         return self._iterate_frames()

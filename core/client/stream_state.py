@@ -54,7 +54,7 @@ class StreamState(Unpicklable):
 
     @property
     def error(self) -> VesselogError | None:
-        """What went wrong, once it did."""
+        """What went wrong; None while nothing did."""
         return self._facts.error
 
     @property
@@ -87,24 +87,24 @@ class StreamState(Unpicklable):
     def session(self) -> str | None:
         """The name of the session that the stream is recorded in.
 
-        None before it began, or unrecorded.
+        None before the request is sent, and where nothing is recorded.
         """
         return self._facts.session
 
     @property
     def path(self) -> Path | None:
-        """The recording's file."""
+        """The recording's file; None where `session` is."""
         return self._facts.path
 
     @property
     def call(self) -> int | None:
-        """The call's number in its session."""
+        """The call's number in its session, from 1; None where `session` is."""
         return self._facts.call
 
     def ready(self) -> list[StreamChunk]:
-        """The chunks that are there already, those of one read of the network or more.
+        """The chunks that are there already, those of one network read or more. Never waits.
 
-        They are handed out: iteration goes on after them. Never waits.
+        They count as handed out: iteration goes on after them.
         """
         chunks: list[StreamChunk] = []
         while (chunk := self._take_chunk()) is not None:

@@ -37,13 +37,22 @@ _LONGEST_DELAY = 86_400.0
 class Follow:
     """The chunks of one call, to be iterated once, with `for` or `async for`, until the call's end.
 
-    call: its number; without it the one begun last. If that attempt failed and another one follows,
-    the chunks of the last attempt come, and `call` is its number then. after: begin after the chunk
-    with this `seq`. poll: seconds between two looks at the file; by default 0.5 where the writer,
-    or the system, tells of changes, and 0.02 where nothing does. interrupted: the
-    call has no end, and nobody is left to write one. Raises UsageError for numbers that cannot be,
-    RecordingError if there is no such file, or no such call and nobody who could still make it;
-    iterating raises RecordingError and RecordingCorruptError.
+    The attribute `interrupted` is True once it is known that the call has no end, and nobody is
+    left to write one. If an attempt failed and another one follows, the chunks of the last attempt
+    come, and the attribute `call` is its number then.
+
+    Args:
+        path: The recording.
+        call: The call's number; without it the one begun last.
+        after: Begin after the chunk with this `seq`.
+        poll: Seconds between two looks at the file; by default 0.5 where the writer, or the system,
+            tells of changes, and 0.02 where nothing does.
+
+    Raises:
+        UsageError: A number cannot be one.
+        RecordingError: There is no such file, or no such call and nobody who could still make it.
+            Iterating raises it if the file cannot be read.
+        RecordingCorruptError: Raised by iterating: the file is damaged.
     """
 
     def __init__(

@@ -29,16 +29,27 @@ __all__ = ["Replay", "replay"]
 class Replay:
     """The chunks of a recording, from the beginning for each `for` or `async for`.
 
-    speed: 1.0 is the original pace, 2.0 twice as fast; 0 or "max" is as fast as the file can be
-    read. call: the number of one call; without it all calls are played, in the order in which their
-    chunks came. after: begin after the chunk with this `seq`, without waiting for what was before
-    it; without `call` it counts in the last call, the only one that is played then. After the
-    chunks the error is raised with which the call (the last one) ended, if it did. Raises
-    RecordingError, also for a call that the file does not have, RecordingCorruptError, UsageError
-    for numbers that cannot be, and ConfigurationError for a bad speed.
+    After the chunks the error is raised with which the call (the last one) ended, if it did. The
+    attribute `call` is the number of the call that is played, or was played last; `session` is the
+    session's name.
 
-    The attribute `call` is the number of the call that is played, or was played last; `session` is
-    the session's name.
+    Args:
+        path: The recording.
+        speed: 1.0 is the original pace, 2.0 twice as fast; 0 or "max" is as fast as the file can be
+            read.
+        call: The number of one call; without it all calls are played, in the order in which their
+            chunks came.
+        after: Begin after the chunk with this `seq`, without waiting for what was before it;
+            without `call` it counts in the last call, the only one that is played then.
+        clock: The source of times, for tests.
+        sleep: Waits a number of seconds, for tests.
+        async_sleep: Waits a number of seconds in an event loop, for tests.
+
+    Raises:
+        RecordingError: The file cannot be read, or does not have the call.
+        RecordingCorruptError: It is damaged.
+        UsageError: A number cannot be one.
+        ConfigurationError: The speed cannot be one.
     """
 
     def __init__(

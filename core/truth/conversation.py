@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..vessel import Vessel
     from .recording import RecordedCall, Recording
 
-__all__ = ["conversation_in"]
+__all__ = ["asked_in", "conversation_in"]
 
 
 def conversation_in(
@@ -44,10 +44,11 @@ def conversation_in(
         if number is None:
             return []
         raise RecordingError(f"{recording.path} has no call {number}")
-    return [*_asked(found, vessel), *_answered(found.completion())]
+    return [*asked_in(found, vessel), *_answered(found.completion())]
 
 
-def _asked(call: RecordedCall, vessel: Vessel | None) -> list[Message]:
+def asked_in(call: RecordedCall, vessel: Vessel | None = None) -> list[Message]:
+    """The messages of a call's request. vessel: reads it. Raises as `Recording.messages`."""
     route = str(call.request.get("url", ""))
     reader = vessel or _reader(call.vessel or "", route)
     try:
@@ -86,6 +87,5 @@ def _answered(completion: Completion) -> list[Message]:
     message = completion.to_message()
     if completion.outcome != "complete" and message.pop("tool_calls", None):
         message.pop("native", None)
-    if not any(value for key, value in message.items() if key != "role"):
-        return []
-    return [Message(**message)]
+    said = any(value for key, value in message.items() if key != "role")
+    return [Message(**message)] if said else []

@@ -59,10 +59,17 @@ def chunks_of(line: ScannedLine, call: int, age: int) -> list[StreamChunk]:
 class RecordedFrame:
     """One frame of a recording.
 
-    n: its line's number. call: its call's. t: microseconds of the session's time. started: the time
-    of the call's request. raw: the exact bytes. partial: it is an unfinished remainder. masked: a
-    key in it is masked. repairs: the names of the deviations that were mended. fields: the chunks
-    as JSON values. place: where the line is, for messages.
+    Attributes:
+        n: The number of its line.
+        call: The number of its call.
+        t: When it came, in microseconds of the session's time.
+        started: When the call's request was sent, in the same.
+        raw: The exact bytes.
+        partial: Whether it is the beginning of a frame that never ended.
+        masked: Whether a key in it is masked.
+        repairs: The names of the deviations that were mended.
+        fields: The chunks as JSON values.
+        place: Where the line is, for messages.
     """
 
     n: int

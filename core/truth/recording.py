@@ -43,11 +43,16 @@ _OUTCOMES = frozenset(get_args(Outcome))
 
 
 class Recording:
-    """The recording at `path`, which may still be written.
+    """A recording, which may still be written.
 
-    path: its file. header: the first line, empty if the file has none yet. session: the session's
-    name. Raises RecordingError if the file cannot be read, RecordingCorruptError if it is no
-    recording.
+    Attributes:
+        path: Its file.
+        header: The first line, empty if the file has none yet.
+        session: The session's name.
+
+    Raises:
+        RecordingError: The file cannot be read.
+        RecordingCorruptError: It is no recording.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -74,13 +79,18 @@ class Recording:
                 yield RecordedCall(self, line)
 
     def messages(self, call: int | None = None, *, vessel: Vessel | None = None) -> list[Message]:
-        """The conversation as of a call, by default the last one: what was asked, and the answer.
+        """The conversation as of a call: what was asked, and the answer.
 
-        Each message can be sent again as it is (conversation.py has the rules). vessel: reads the
-        request where the vessel that the recording names is not installed.
+        Each message can be sent again as it is; docs/conversations.md has the rules.
 
-        Raises RecordingError if there is no such call, UnknownVesselError if no vessel reads its
-        request, InvalidRequestError if that is not a conversation.
+        Args:
+            call: The call's number, by default the last one's.
+            vessel: Reads the request where the vessel that the recording names is not installed.
+
+        Raises:
+            RecordingError: There is no such call.
+            UnknownVesselError: No vessel reads its request.
+            InvalidRequestError: The request is not a conversation.
         """
         return conversation_in(self, call, vessel)
 
@@ -147,9 +157,16 @@ class Recording:
 class RecordedCall:
     """One call of a recording: its request and what was answered.
 
-    session, path: the recording's. number: from 1. request: the request line, as JSON values.
-    started: when it was written, in microseconds of the session's time. Reading it further raises
-    RecordingError if the file cannot be read, RecordingCorruptError if it is damaged.
+    Attributes:
+        session: The session's name.
+        path: The recording's file.
+        number: The call's number, from 1.
+        request: The request line, as JSON values.
+        started: When it was written, in microseconds of the session's time.
+
+    Raises:
+        RecordingError: The file cannot be read.
+        RecordingCorruptError: It is damaged.
     """
 
     def __init__(self, recording: Recording, line: ScannedLine) -> None:

@@ -37,11 +37,18 @@ _AT_ONCE = 10_000
 class SessionSummary:
     """A session in short.
 
-    name: by which a client takes it. opened, written: when its first writer opened it and when it
-    was last written to, in UTC; None if that is not known. outcomes: of its calls, in their order.
-    models: those asked for, as `vessel/model`. size: in bytes. meta: what its first writer said of
-    it. running: whether a writer has it now, so that "interrupted" calls may still end; None where
-    files cannot be locked. error: why it cannot be read, or not beyond what is told here.
+    Attributes:
+        name: Its name, as a client takes it.
+        path: Its file.
+        opened: When its first writer opened it, in UTC; None if that is not known.
+        written: When it was last written to, in UTC; None if that is not known.
+        outcomes: The outcomes of its calls, in their order.
+        models: The models that were asked, as `vessel/model`.
+        size: Its size in bytes.
+        meta: What its first writer recorded as `meta`.
+        running: Whether a writer has it open, so that "interrupted" calls may still end; None where
+            files cannot be locked.
+        error: Why it cannot be read, or not beyond what is here.
     """
 
     name: str

@@ -52,15 +52,22 @@ _DRAIN = 2.0
 class Gateway:
     """Passes requests to model servers, and what they answer back, recorded.
 
-    client: records and sends; its `vessels` are `gateway_vessels(upstreams)`, and it should not
-    retry, since programs do so themselves. upstreams: by name; the order matters (upstreams.py).
-    session_from: which requests share a session, "user" or "header:NAME"; by default each has its
-    own, unless it names one in `x-vesselog-session`. timeouts: of the calls. metrics: where they
-    are counted. Raises ConfigurationError.
-
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
     an error of their dialect, and the client is closed.
+
+    Args:
+        client: Sends and records the requests. Its `vessels` are `gateway_vessels(upstreams)`, and
+            it should not retry, since programs do so themselves.
+        upstreams: The model servers by name; the first one of a dialect is its default.
+        session_from: Which requests share a session, "user" or "header:NAME"; by default each has
+            its own, unless it names one in `x-vesselog-session`.
+        timeouts: Deadlines of the calls, in seconds.
+        metrics: Where requests and answers are counted.
+        environment: Where hosts and keys are looked up, in place of os.environ.
+
+    Raises:
+        ConfigurationError: A setting cannot be used.
     """
 
     def __init__(
@@ -105,9 +112,10 @@ class Gateway:
         ]
 
     async def stop(self, within: float = 5.0) -> None:
-        """End what runs, each with an error of its dialect; wait so many seconds for slow clients.
+        """End what runs, each with an error of its dialect; refuse later requests with status 503.
 
-        Requests that come later are refused with status 503.
+        Args:
+            within: Seconds to wait for slow clients.
         """
         self._stopping = True
         running = tuple(self._running)

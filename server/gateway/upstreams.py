@@ -167,6 +167,10 @@ def gateway_vessels(
     """The vessels that a gateway's client needs for these upstreams, configured.
 
     OpenAI's own API has two dialects, and so a second vessel.
+
+    Args:
+        upstreams: The model servers by name.
+        environment: Where hosts and keys are looked up, in place of os.environ.
     """
     found: dict[str, Vessel] = {}
     for name, given in upstreams.items():

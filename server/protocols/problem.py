@@ -25,7 +25,7 @@ from ...core.errors import (
     VesselogError,
 )
 
-__all__ = ["INTERRUPTED", "STOPPED", "STOPPING", "Problem", "problem_of"]
+__all__ = ["INTERRUPTED", "STOPPED", "STOPPING", "Problem", "kind_of", "problem_of"]
 
 _LOGGER = logging.getLogger("vesselog")
 
@@ -99,8 +99,7 @@ def problem_of(
     error: Exception, *, outcome: str | None = None, session: str | None, call: int | None
 ) -> Problem:
     """What a client is told of `error`, which is logged. outcome: of the answer."""
-    found = INTERRUPTED if outcome in {"crashed", "interrupted"} else _kind(error)
-    problem = replace(found, correlation_id=secrets.token_hex(8))
+    problem = replace(kind_of(error, outcome), correlation_id=secrets.token_hex(8))
     if not isinstance(error, VesselogError):
         _LOGGER.error("sending an answer failed [%s]", problem.correlation_id, exc_info=error)
         return problem
@@ -120,7 +119,10 @@ def problem_of(
     return replace(problem, retryable=error.retryable, retry_after=error.retry_after)
 
 
-def _kind(error: Exception) -> Problem:
+def kind_of(error: Exception, outcome: str | None = None) -> Problem:
+    """The code and the text for `error`. outcome: of the answer. Nothing is logged."""
+    if outcome in {"crashed", "interrupted"}:
+        return INTERRUPTED
     if isinstance(error, ProviderError) and error.status in _OF_PROVIDERS:
         return _OF_PROVIDERS[error.status]
     return next((_PROBLEMS[kind] for kind in type(error).mro() if kind in _PROBLEMS), _INTERNAL)

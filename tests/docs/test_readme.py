@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import duckdb
 import pytest
@@ -39,8 +40,8 @@ from vesselog.vessels import BUILT_IN
 from warm_python import run
 
 LANGUAGES = {"console", "ini", "js", "python", "sh", "sql", "toml"}
-# Other tests run their code: test_writing_a_vessel.py and test_repairs.py.
-ELSEWHERE = [ROOT / "docs/writing-a-vessel.md", ROOT / "docs/repairs.md"]
+# Other tests run their code: test_writing_a_vessel.py, test_repairs.py and test_testing.py.
+ELSEWHERE = [ROOT / f"docs/{page}.md" for page in ("writing-a-vessel", "repairs", "testing")]
 HERE = [page for page in PAGES if page not in ELSEWHERE]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
@@ -51,7 +52,9 @@ PORTS = re.compile(r"http://127\.0\.0\.1:8000\b")
 def model(conversation: Conversation) -> None:
     """Answer every request that the pages make."""
     asked = conversation.request.json if conversation.request.body else {}
-    if conversation.request.method == "GET":
+    if conversation.request.path == "/v1/messages":
+        anthropic(conversation, asked)
+    elif conversation.request.method == "GET":
         conversation.whole(b'{"models": [{"name": "qwen3:1.7b"}], "data": []}')
     elif "for ever" in json.dumps(asked):
         conversation.begin()
@@ -77,6 +80,23 @@ def model(conversation: Conversation) -> None:
         conversation.answer("Scattered ", "light.")
 
 
+def anthropic(conversation: Conversation, asked: dict[str, Any]) -> None:
+    """Think and call a tool; then answer, if the thinking came back as it was sent."""
+    thinking = {"type": "thinking", "thinking": "The tide decides.", "signature": "c2lnbmVk"}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "get_tide", "input": {}}
+    content: list[dict[str, Any]] = [thinking, call]
+    if len(asked["messages"]) > 1:
+        assert asked["messages"][1]["content"] == content
+        (result,) = asked["messages"][2]["content"]
+        assert result["tool_use_id"] == "toolu_1"
+        content = [{"type": "text", "text": "You may leave at 6:40."}]
+    reason = "tool_use" if call in content else "end_turn"
+    usage = {"input_tokens": 20, "output_tokens": 9}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"]}
+    answer = {**message, "content": content, "stop_reason": reason, "usage": usage}
+    conversation.whole(json.dumps(answer).encode())
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     """Provide what the pages use: a server at OLLAMA_HOST, the samples, `vesselog` on the PATH."""
@@ -87,6 +107,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     monkeypatch.delenv("COLUMNS", raising=False)
     with LoopbackServer([model]) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "EMPTY")
         yield server
 
 
@@ -120,7 +142,10 @@ def commands(*languages: str) -> list[tuple[Block, str]]:
 
 def test_no_page_holds_code_that_nothing_runs() -> None:
     here = blocks(pages=HERE)
-    assert [str(block) for block in here if block.language not in LANGUAGES] == []
+    pictures = [block for block in here if block.language == "text"]
+    assert {block.page.name for block in pictures} == {"CONTRIBUTING.md"}
+    code = [block for block in here if block not in pictures]
+    assert [str(block) for block in code if block.language not in LANGUAGES] == []
     pages = [page for page in PAGES if page.name not in {"CHANGELOG.md", "CONTRIBUTING.md"}]
     indented = re.compile(r"\n\n    \S")
     assert [page.name for page in pages if indented.search(prose(page))] == []
@@ -158,9 +183,11 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
             asked = re.search(r"\[(.*)\]", what)
             assert what.partition("[")[0] in {".", "vesselog"}
             assert set(asked[1].split(",") if asked else []) <= {*EXTRAS}
-        case ["uvicorn", "--app-dir", folder, app]:  # it runs in test_fastapi_example.py
+        case ["uvicorn", "--app-dir", folder, app, *_]:  # it runs in test_fastapi_example.py
             assert (ROOT / folder / f"{app.partition(':')[0]}.py").exists()
             assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")
+        case ["gunicorn", "--chdir", folder, "-c", settings, "app:app"]:  # in test_resuming.py
+            assert (ROOT / folder / settings).exists()
         case [program] if program.startswith("scripts/"):  # they run in .ci/run
             assert os.access(ROOT / program, os.X_OK)
         case ["vesselog", "serve", *_] if "--" not in words:  # it would run on
@@ -215,10 +242,6 @@ def test_commands_print_what_is_shown(block: Block, server: LoopbackServer) -> N
         program, *_ = shlex.split(command)
         if program == "curl":
             continue  # in test_fastapi_example.py
-        if program == "scripts/demo":
-            printed = shell("vesselog demo --speed 5", OLLAMA_HOST="127.0.0.1:9")
-            assert without_run_details(printed) == without_run_details(output)
-            continue
         needs(program)
         if "jq" in shlex.split(command):
             needs("jq")
@@ -251,11 +274,38 @@ def test_every_page_is_in_the_index() -> None:
     assert {link for link in named if "/" not in link} == pages
 
 
-def test_the_commands_are_those_that_there_are() -> None:
-    item = re.compile(r"^- \*\*A command line\*\*: (.*?)\.$", re.MULTILINE | re.DOTALL)
-    (line,) = item.findall((ROOT / "README.md").read_text())
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
     listed = re.findall(r"^    ([\w-]+)(?: |$)", parser().format_help(), re.MULTILINE)
-    assert sorted(codes([line])) == sorted({*listed} - {"demo"})
+    page = (ROOT / "docs/cli.md").read_text("utf-8")
+    assert len(listed) > 10
+    assert [name for name in listed if f"vesselog {name}" not in page] == []
+
+
+def test_the_picture_shows_what_the_demo_prints(server: LoopbackServer) -> None:
+    """Its last state; scripts/demo-svg draws it again."""
+    picture = ET.parse(ROOT / "docs/demo.svg").getroot()
+    texts = [each for each in picture.iter() if each.tag.endswith("}text")]
+    last = ["".join(each.itertext()) for each in texts if "passing" not in each.attrib["class"]]
+    printed = shell("vesselog demo --speed 5", OLLAMA_HOST="127.0.0.1:9")
+    kept = [re.sub(r"\s+", "", line) for line in without_run_details(printed).splitlines()]
+    drawn = [re.sub(r"\s+", "", line) for line in without_run_details("\n".join(last)).splitlines()]
+    assert drawn == [line for line in kept if line]
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page() -> None:
+    names = {
+        "vesselog, `fast`, recorded": "**vesselog, `fast`, recorded**",
+        "vesselog, recorded": "**vesselog, recorded**",
+        "httpx + httpx-sse": "httpx + httpx-sse + json",
+        "openai SDK": "openai SDK",
+        "litellm": "litellm",
+    }
+    rows = {row[0]: row[1].strip("*") for row in table("costs.md", "## CPU time per chunk")}
+    lines = (ROOT / "README.md").read_text("utf-8").partition("## What it costs")[2].splitlines()
+    head, _, figures = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    assert dict(zip(head, figures, strict=True)) == {
+        name: rows[there] for name, there in names.items()
+    }
 
 
 def table(page: str, heading: str) -> list[list[str]]:

@@ -83,13 +83,24 @@ def openai(message: dict[str, Any]) -> Callable[[Conversation], None]:
 
 def test_every_example_is_tested_and_listed() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
+    folders = {
+        path.parent.name for name in ("app.py", "README.md") for path in EXAMPLES.glob(f"*/{name}")
+    }
     tests = "".join(
         (Path(__file__).parent / name).read_text("utf-8")
-        for name in ("test_examples.py", "test_fastapi_example.py", "test_flask_example.py")
+        for name in (
+            *("test_examples.py", "test_fastapi_example.py", "test_flask_example.py"),
+            "../live/test_react_page.py",
+        )
     )
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     assert {name for name in programs if f'"{name}"' in tests} == programs
     assert {name for name in programs if f"({name})" in listed} == programs
+    assert {name for name in folders if f"({name}/)" in listed} == folders
+    tests += "".join(
+        path.read_text("utf-8") for path in Path(__file__).parents[1].glob("live/*.py")
+    )
+    assert {name for name in folders if f'"{name}"' in tests} == folders
 
 
 def test_ollama_chat_gives_the_same_sync_and_async() -> None:
@@ -218,11 +229,15 @@ def test_many_servers_answer_beside_a_slow_one() -> None:
     assert sorted(outcomes) == ["complete"] * 9 + ["error"]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+PROGRAMS = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_the_docstring_tells_how_to_run_it(name: str) -> None:
     docstring = (EXAMPLES / name).read_text("utf-8").split('"""')[1]
     assert re.search(
-        rf"\n    (python examples/{name}|uvicorn --app-dir examples \w+:app"
+        rf"\n    (python examples/{name}|uvicorn --app-dir examples/\w+ app:app"
+        rf"|gunicorn --chdir examples/fastapi_chat -c {name.rpartition('/')[2]} app:app"
         rf"|flask --app examples/{name} run)",
         docstring,
     )

@@ -1,4 +1,4 @@
-"""examples/fastapi_chat.py under uvicorn, with a real HTTP client and a scripted model server.
+"""examples/fastapi_chat under uvicorn, with a real HTTP client and a scripted model server.
 
 Also checks docs/browser.md: its curl command, and its browser code, which runs in node.
 """
@@ -28,7 +28,7 @@ from loopback import Conversation, LoopbackServer, ollama_lines, sse
 from pages import ROOT, blocks
 from patience import PATIENCE
 
-EXAMPLES = ROOT / "examples"
+EXAMPLE = ROOT / "examples" / "fastapi_chat"
 PAGE = ROOT / "docs/browser.md"
 
 Backend = Callable[..., AbstractContextManager[httpx.Client]]
@@ -42,7 +42,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     def serve(**variables: str) -> Iterator[httpx.Client]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        spec = importlib.util.spec_from_file_location("fastapi_chat", EXAMPLES / "fastapi_chat.py")
+        spec = importlib.util.spec_from_file_location("fastapi_chat", EXAMPLE / "app.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -229,9 +229,9 @@ def test_generation_is_cancelled_when_the_browser_leaves(
 
 
 def test_the_documented_command_serves_it(tmp_path: Path) -> None:
-    source = (EXAMPLES / "fastapi_chat.py").read_text("utf-8")
-    assert "uvicorn --app-dir examples fastapi_chat:app" in source
-    command = ["uvicorn", "--app-dir", str(EXAMPLES), "fastapi_chat:app", "--port", "0"]
+    source = (EXAMPLE / "app.py").read_text("utf-8")
+    assert "uvicorn --app-dir examples/fastapi_chat app:app" in source
+    command = ["uvicorn", "--app-dir", str(EXAMPLE), "app:app", "--port", "0"]
     with subprocess.Popen(
         [sys.executable, "-P", "-W", "error", "-m", *command],
         cwd=tmp_path,
@@ -250,6 +250,103 @@ def test_the_documented_command_serves_it(tmp_path: Path) -> None:
                 finally:
                     process.send_signal(signal.SIGINT)
     assert status == 422, log
+
+
+def begin(client: httpx.Client) -> str:
+    """A new conversation of a new visitor."""
+    client.cookies.clear()
+    return str(client.post("/conversations").json()["session"])
+
+
+def test_a_conversation_goes_on_with_what_was_said_and_is_listed(backend: Backend) -> None:
+    with LoopbackServer([answer("Ahoy")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        session = begin(client)
+        for message in ("Hello", "And again"):
+            told = client.post("/chat", json={"message": message, "session": session})
+            assert told.status_code == 200
+        (listed,) = client.get("/sessions/").json()
+        calls = client.get(f"/sessions/{session}/calls").json()
+    assert [each["content"] for each in model.requests[-1].json["messages"]] == [
+        "Hello",
+        "Ahoy",
+        "And again",
+    ]
+    assert (listed["session"], listed["title"]) == (session, "Hello")
+    assert [(each["question"][0]["content"], each["answer"]["text"]) for each in calls] == [
+        ("Hello", "Ahoy"),
+        ("And again", "Ahoy"),
+    ]
+
+
+def test_an_answer_in_a_conversation_goes_on_when_the_browser_leaves(backend: Backend) -> None:
+    left = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        first, *rest = ollama_lines("One ", "two")
+        conversation.head()
+        conversation.chunk(first)
+        assert left.wait(PATIENCE)
+        for line in rest:
+            conversation.chunk(line)
+        conversation.end()
+
+    with LoopbackServer([script]) as model, backend(OLLAMA_HOST=model.url) as client:
+        session = begin(client)
+        asked = {"message": "x", "session": session}
+        with client.stream("POST", "/chat", json=asked) as response:
+            assert next(events_of(response)) == ("chunk", "One ")
+        left.set()
+        with client.stream("GET", f"/sessions/{session}?after=-1") as resumed:
+            events = list(events_of(resumed))
+    assert events == [("chunk", "One "), ("chunk", "two"), ("end", "complete")]
+
+
+def test_a_conversation_is_its_own_users(backend: Backend) -> None:
+    with LoopbackServer([answer("Ahoy")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        session = begin(client)
+        asked = {"message": "x", "session": session}
+        assert client.post("/chat", json=asked).status_code == 200
+        begin(client)  # somebody else
+        assert client.get("/sessions/").json() == []
+        assert client.post("/chat", json=asked).status_code == 404
+        for path in ("", "?after=-1", "/calls", "/messages"):
+            assert client.get(f"/sessions/{session}{path}").status_code == 404
+        client.cookies.clear()
+        assert client.post("/chat", json=asked).status_code == 404
+    assert len(model.requests) == 1
+
+
+def test_a_visitor_gets_one_cookie_that_scripts_and_other_sites_cannot_use(
+    backend: Backend,
+) -> None:
+    with LoopbackServer([answer("Ahoy")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        first = client.post("/conversations")
+        second = client.post("/conversations")
+    cookie = first.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "set-cookie" not in second.headers
+    names = [response.json()["session"].partition("-") for response in (first, second)]
+    assert names[0][0] == names[1][0]
+    assert names[0][2] != names[1][2]
+
+
+@pytest.mark.parametrize("session", ["", "x", "../../x", "0" * 65])
+def test_a_name_that_is_none_is_422(backend: Backend, session: str) -> None:
+    with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        asked = {"message": "x", "session": session}
+        assert client.post("/chat", json=asked).status_code == 422
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_makes_no_html_of_text(backend: Backend) -> None:
+    sources = {path.name: path.read_text("utf-8") for path in (EXAMPLE / "page").iterdir()}
+    for name, source in sources.items():
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", source)
+        assert "https://" not in source, name
+    with LoopbackServer([answer("x")]) as model, backend(OLLAMA_HOST=model.url) as client:
+        assert "default-src 'self'" in client.get("/").text
+        for name in sources.keys() - {"index.html"}:
+            assert client.get(f"/{name}").text == sources[name]
 
 
 def test_events_carry_line_ends_unharmed(backend: Backend) -> None:

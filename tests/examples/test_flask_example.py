@@ -103,3 +103,43 @@ def test_generation_is_cancelled_once_the_server_notices_that_the_browser_left(
         for _ in followed:
             pass
         assert followed.outcome == "cancelled"
+
+
+def test_an_answer_is_stopped_and_read_again(backend: Backend) -> None:
+    left = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.head()
+        for line in ollama_lines("One ", "two ", "three")[:-1]:
+            conversation.chunk(line)
+        conversation.wait_for_hangup()
+        left.set()
+
+    with (
+        backend(script) as client,
+        client.stream("POST", "/chat", json={"message": "count"}) as response,
+    ):
+        parts = response.iter_text()
+        begun = ""
+        while '"text":"three"' not in begun:
+            begun += next(parts)
+        session = begun.partition("id: ")[2].partition(":")[0]
+        assert client.post(f"/sessions/{session}/stop").status_code == 204
+        assert left.wait(PATIENCE), "the model still generates"
+        whole = begun + "".join(parts)
+        assert '"outcome":"cancelled"' in whole
+        assert client.post(f"/sessions/{session}/stop").status_code == 409
+        assert client.get(f"/sessions/{session}").text == whole
+        events = whole.split("\n\n")[:-1]
+        for place, event in enumerate(events):
+            last = event.partition("id: ")[2].partition("\n")[0]
+            rest = client.get(f"/sessions/{session}", headers={"last-event-id": last})
+            assert rest.text == "".join(f"{each}\n\n" for each in events[place + 1 :])
+        assert rest.status_code == 204
+
+
+def test_what_cannot_be_resumed_is_refused(backend: Backend) -> None:
+    with backend(lambda talk: talk.answer("x")) as client:
+        assert client.get("/sessions/none").status_code == 404
+        assert client.get("/sessions/a%20b").status_code == 400
+        assert client.get("/sessions/x", headers={"last-event-id": "x:y"}).status_code == 400

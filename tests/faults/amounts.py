@@ -17,6 +17,9 @@ DEFAULTS = {
     "CANCELS": 1000,  # for each client
     "SCHEDULES": 500,  # of interleaved faults, each from a seed of its own
     "ODD_VALUES": 400,  # in recordings, each read by everything that reads one
+    "READERS": 500,  # of one running answer
+    "USERS": 200,  # who leave their answers and return
+    "LEAVING_SECONDS": 15,  # for so long
     "FUZZ_SECONDS": 60,  # in which hostile answers are tried, over all clients
     "SEED": 0,  # the first of them, and that of every other random choice
 }

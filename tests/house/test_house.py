@@ -28,7 +28,7 @@ FLOORS = {
     "maintenance": {"core"},
     "vessels": {"core"},
     "server": {"core", "vessels"},
-    "testing": {"core", "maintenance", "vessels"},
+    "testing": {"core", "maintenance", "server", "vessels"},
     "cli": {"core", "maintenance", "vessels"},
     "public": {"core", "maintenance", "vessels", "testing"},
 }
@@ -158,8 +158,8 @@ def test_the_core_fits_in_one_head() -> None:
     lines = {path: path.read_text("utf-8").count("\n") for path in sources("core")}
     client = [count for path, count in lines.items() if path.parent == ROOT / "core/client"]
     assert len(client) <= 26
-    assert sum(client) <= 3_125
-    assert sum(lines.values()) <= 13_105
+    assert sum(client) <= 3_290
+    assert sum(lines.values()) <= 13_520
 
 
 def test_no_files_of_the_core_import_each_other_in_a_circle() -> None:

@@ -6,13 +6,17 @@ skipped with that reason.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asking import Ask, Place
+from chromium import chromium
 from model_servers import (
     LLAMA_VARIABLE,
     OLLAMA_VARIABLE,
@@ -32,6 +36,22 @@ def _installed(variable: str) -> Path:
         return install_folder(variable)
     except LookupError as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def npm_folder() -> Path:
+    """Where the packages of browsers were installed."""
+    folder = os.environ.get("VESSELOG_NPM_DIR")
+    if folder is None or shutil.which("node") is None:
+        pytest.skip("VESSELOG_NPM_DIR names no folder with the packages, or there is no node")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,6 @@ run. They run in node.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,14 +61,6 @@ console.log(JSON.stringify({ messages: agent.messages, ends }));
 """
 
 
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    folder = os.environ.get("VESSELOG_NPM_DIR")
-    if folder is None or shutil.which("node") is None:
-        pytest.skip("VESSELOG_NPM_DIR names no folder with the packages, or there is no node")
-    return Path(folder)
-
-
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[httpx.Client]:
     """Answers in the protocol `?p=`; the model does what `?do=` says."""
@@ -95,11 +85,11 @@ def backend(tmp_path: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def run(packages: Path, program: str, url: str, tmp_path: Path) -> Any:
+def run(npm_folder: Path, program: str, url: str, tmp_path: Path) -> Any:
     """What the program prints; a warning or an error on stderr fails."""
     source = tmp_path / "program.mjs"
     source.write_text(program)
-    (tmp_path / "node_modules").symlink_to(packages / "node_modules")
+    (tmp_path / "node_modules").symlink_to(npm_folder / "node_modules")
     command = ["node", "--preserve-symlinks-main", str(source), url]
     done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,9 +98,9 @@ def run(packages: Path, program: str, url: str, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("do", ["answer", "fail", "cut"])
 def test_the_ai_sdk_reads_it(
-    packages: Path, backend: httpx.Client, tmp_path: Path, do: str
+    npm_folder: Path, backend: httpx.Client, tmp_path: Path, do: str
 ) -> None:
-    said = run(packages, AI_SDK, f"{backend.base_url}?p=ai-sdk&do={do}", tmp_path)
+    said = run(npm_folder, AI_SDK, f"{backend.base_url}?p=ai-sdk&do={do}", tmp_path)
     parts = said["message"]["parts"]
     assert (parts[1]["type"], parts[1]["text"]) == ("reasoning", "Hm")
     if do == "answer":
@@ -128,8 +118,8 @@ def test_the_ai_sdk_reads_it(
 
 
 @pytest.mark.parametrize("do", ["answer", "fail", "cut"])
-def test_ag_ui_reads_it(packages: Path, backend: httpx.Client, tmp_path: Path, do: str) -> None:
-    said = run(packages, AG_UI, f"{backend.base_url}?p=ag-ui&do={do}", tmp_path)
+def test_ag_ui_reads_it(npm_folder: Path, backend: httpx.Client, tmp_path: Path, do: str) -> None:
+    said = run(npm_folder, AG_UI, f"{backend.base_url}?p=ag-ui&do={do}", tmp_path)
     (end,) = said["ends"]
     reasoning, answer = said["messages"]
     assert (reasoning["role"], reasoning["content"]) == ("reasoning", "Hm")

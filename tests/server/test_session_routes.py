@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from starlette.requests import Request
@@ -21,9 +24,11 @@ from asgi_server import served_by_uvicorn
 from chat_backend import app_of, hangs, streaming
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
+from resuming import Answer, Visitor
 from sessions import record, request
 from vesselog.core.truth.session import Session
 from vesselog.server import sessions_app
+from vesselog.server import stop_elsewhere as stopping
 
 TEXTS = ("Hel", "lo", ", wor", "ld", "!")
 
@@ -124,6 +129,41 @@ def test_a_running_answer_goes_on_where_the_browser_was(tmp_path: Path) -> None:
         assert client.get("/sessions/s").status_code == 204, "the answer has ended"
 
 
+async def test_clients_that_drop_after_every_kth_event_of_a_running_answer_have_all_of_it(
+    tmp_path: Path,
+) -> None:
+    """The model says the next word when some client has one more."""
+    words = [f"word{number} " for number in range(8)]
+    received = threading.Semaphore(2)
+
+    def script(talk: Conversation) -> None:
+        talk.head()
+        for line in ollama_lines(*words):
+            assert received.acquire(timeout=PATIENCE)
+            talk.chunk(line)
+        talk.end()
+
+    with backend(tmp_path, script) as client:
+        with client.stream("POST", "/") as response:
+            next(response.iter_bytes())
+        async with aiohttp.ClientSession() as http:
+            visitor = Visitor(http, str(client.base_url), "s", {})
+
+            async def drop(protocol: str, every: int) -> None:
+                answer = Answer()
+                while not answer.ended:
+                    await visitor.read(answer, every, f"call=1&after=-1&protocol={protocol}")
+                    received.release()
+                ids = [event.id for event in answer.events]
+                assert ids == [*(f"s:1:{seq}" for seq in range(len(words) + 1)), "s:1:end"]
+                parts = [str(event.data) for event in answer.events]
+                assert [any(word in part for part in parts) for word in words] == [True] * 8
+
+            counts = range(1, len(words) + 3)
+            ways = [(name, count) for name in ("vesselog", "openai") for count in counts]
+            await asyncio.gather(*(drop(*way) for way in ways))
+
+
 @pytest.mark.parametrize("protocol", ["openai", "ai-sdk", "ag-ui", "ollama", "text"])
 def test_every_protocol_resumes(tmp_path: Path, protocol: str) -> None:
     record(tmp_path, "s", TEXTS)
@@ -134,7 +174,10 @@ def test_every_protocol_resumes(tmp_path: Path, protocol: str) -> None:
     assert ("Hel" in body) == (protocol in {"ai-sdk", "ag-ui"})
 
 
-def test_an_answer_of_another_process_is_followed_and_its_death_told(tmp_path: Path) -> None:
+def test_an_answer_of_another_process_is_followed_and_its_death_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "_PATIENCE", 0.1)
     program = """
 import sys
 from pathlib import Path
@@ -185,6 +228,42 @@ def test_a_stop_ends_the_answer_for_everyone(tmp_path: Path) -> None:
         assert client.post("/sessions/s/stop").status_code == 409
 
 
+def test_a_stop_reaches_an_answer_that_another_worker_writes(tmp_path: Path) -> None:
+    begun, gone = threading.Event(), threading.Event()
+    with (
+        backend(tmp_path, hangs(begun, gone)) as writer,
+        backend(tmp_path) as reader,
+        writer.stream("POST", "/") as own,
+    ):
+        assert begun.wait(PATIENCE)
+        assert reader.post("/sessions/s/stop").status_code == 204
+        assert gone.wait(PATIENCE), "the model still generates"
+        assert events_of(own.read().decode())[-1][2]["outcome"] == "cancelled"
+        assert reader.post("/sessions/s/stop").status_code == 409
+    assert list((tmp_path / ".stop").iterdir()) == []
+
+
+def test_a_stop_that_nobody_waits_for_any_more_stops_nothing(tmp_path: Path) -> None:
+    """It was left by a process that died; the answer began later."""
+    left = tmp_path / ".stop" / "s"
+    left.parent.mkdir()
+    left.touch()
+    os.utime(left, (1, 1))
+
+    def script(talk: Conversation) -> None:
+        first, *rest = ollama_lines(*TEXTS)
+        talk.head()
+        talk.chunk(first)
+        while left.exists():
+            pass
+        for line in rest:
+            talk.chunk(line)
+        talk.end()
+
+    with backend(tmp_path, script) as client:
+        assert events_of(client.post("/").text)[-1][2]["outcome"] == "complete"
+
+
 def test_the_conversation_and_the_list(tmp_path: Path) -> None:
     with backend(tmp_path) as client:
         client.post("/")
@@ -193,9 +272,39 @@ def test_the_conversation_and_the_list(tmp_path: Path) -> None:
             {**client.get("/sessions/s/messages").json()[1], "content": "".join(TEXTS)},
         ]
         (listed,) = client.get("/sessions/").json()
+        (told,) = client.get("/sessions/s/calls").json()
+    assert (told["question"], told["answer"]["text"]) == (
+        [{"role": "user", "content": "hi"}],
+        "".join(TEXTS),
+    )
     assert listed["session"] == "s"
+    assert listed["title"] is None
     assert listed["outcomes"] == ["complete"]
     assert "path" not in listed
+
+
+def test_the_list_has_titles_and_nothing_else_of_meta(tmp_path: Path) -> None:
+    meta = {"title": "Hello", "tenant": "t-7"}
+    session = Session.open(tmp_path, "s", meta=meta)
+    session.begin(request()).end("complete")
+    session.close()
+    with backend(tmp_path) as client:
+        (listed,) = client.get("/sessions/").json()
+    assert listed["title"] == "Hello"
+    assert "t-7" not in json.dumps(listed)
+
+
+def test_an_answer_is_sent_at_its_pace_in_every_protocol_and_may_be_taken_up(
+    tmp_path: Path,
+) -> None:
+    record(tmp_path, "s", TEXTS)
+    with backend(tmp_path) as client:
+        whole = client.get("/sessions/s?after=-1&call=1&speed=1")
+        assert whole.text == client.get("/sessions/s?after=-1").text
+        rest = client.get("/sessions/s?speed=1.5", headers={"last-event-id": "s:1:2"})
+        assert text_of(events_of(rest.text)) == "".join(TEXTS[3:])
+        parts = client.get("/sessions/s?after=2&speed=1&protocol=ai-sdk").text
+        assert parts == client.get("/sessions/s?after=-1&protocol=ai-sdk").text
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -213,7 +322,7 @@ def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: boo
 
     with backend(tmp_path, authorize=later if asynchronous else verdict) as client:
         client.headers["x-user"] = "mine"
-        for route in ("/sessions/{}?after=-1", "/sessions/{}/messages"):
+        for route in ("/sessions/{}?after=-1", "/sessions/{}/messages", "/sessions/{}/calls"):
             assert client.get(route.format("mine")).status_code == 200
             refused = client.get(route.format("theirs"))
             missing = client.get(route.format("nothing"))
@@ -229,6 +338,8 @@ def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: boo
     [
         ("/sessions/s?after=x", None, 400),
         ("/sessions/s?call=0", None, 400),
+        ("/sessions/s?after=-1&speed=-1", None, 400),
+        ("/sessions/s?after=-1&speed=fast", None, 400),
         ("/sessions/s?call=9", None, 404),
         ("/sessions/s?protocol=grpc", None, 400),
         ("/sessions/s", "other:1:0", 400),

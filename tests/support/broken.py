@@ -15,6 +15,9 @@ from vesselog.core.frame import Frame
 from vesselog.core.jsontext import dumps
 from vesselog.core.request import ChatRequest, chat_request
 from vesselog.core.vessel import Decoder, Progress, Vessel, WireRequest
+from vesselog.vessels import error_of_status, route_url
+
+NOT_SENT = {"options", "extra_body", "split_think"}
 
 
 class ToyDecoder(Decoder):
@@ -46,14 +49,21 @@ class Toy(Vessel):
     makes: type[ToyDecoder] = ToyDecoder
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        body = {"model": chat.model, "stream": chat.stream}
-        return WireRequest(url=f"{self.base_url}/say", body=body, stream=chat.stream)
+        url = route_url(self.base_url, "/say", routes=["/say"], root="")
+        return WireRequest(url=url, body=self.body(chat), stream=chat.stream)
+
+    def body(self, chat: ChatRequest) -> dict[str, Any]:
+        """The request itself, as JSON."""
+        fields = chat.model_dump(mode="json", exclude_none=True, exclude=NOT_SENT)
+        for message in fields.get("messages", ()):
+            message.pop("native", None)
+        return {**fields, **(chat.options or {}), **(chat.extra_body or {})}
 
     def decoder(self, request: WireRequest) -> Decoder:
         return self.makes()
 
     def failure(self, status: int, text: str) -> ProviderError:
-        return ProviderError(f"{status}: {text}", status=status)
+        return error_of_status(self.name, status, text)
 
     def encode(self, chunk: StreamChunk) -> bytes | None:
         event: dict[str, Any] = {"say": chunk.text} if chunk.text else {}
@@ -68,13 +78,9 @@ class Reading(Toy):
     def read_request(self, route: str, body: Any) -> ChatRequest:
         if not isinstance(body, dict):
             raise InvalidRequestError("body: must be an object")
-        known = {key: body.get(key) for key in ("model", "stream")}
+        known = {key: body[key] for key in body if key in ChatRequest.model_fields}
         extra = {key: body[key] for key in body if key not in known}
-        return chat_request(**known, messages="Hello?", extra_body=extra or None)
-
-    def request(self, chat: ChatRequest) -> WireRequest:
-        made = super().request(chat)
-        return replace(made, body={**(made.body or {}), **(chat.extra_body or {})}, content=b"")
+        return chat_request(**{"model": "", **known}, extra_body=extra or None)
 
 
 class Forgetful(Reading):
@@ -88,7 +94,7 @@ class Trusting(Reading):
     """It reads any body as if it were one of its own."""
 
     def read_request(self, route: str, body: Any) -> ChatRequest:
-        return super().read_request(route, {**body, "model": str(body["model"])})
+        return super().read_request(route, {"messages": [], **body, "model": str(body["model"])})
 
 
 class Shared(Toy):
@@ -178,7 +184,8 @@ class Unstreaming(Toy):
     """It asks for a stream, whatever was asked of it."""
 
     def request(self, chat: ChatRequest) -> WireRequest:
-        return WireRequest(url=f"{self.base_url}/say", body={"model": chat.model})
+        made = super().request(chat)
+        return replace(made, body={**self.body(chat), "stream": True}, stream=True, content=b"")
 
 
 class Counting(Toy):

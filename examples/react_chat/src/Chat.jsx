@@ -1,0 +1,83 @@
+import { useChat } from "@ai-sdk/react";
+import { DefaultChatTransport } from "ai";
+import { useState } from "react";
+
+import { stop } from "./sessions.js";
+
+const transport = new DefaultChatTransport({
+  prepareSendMessagesRequest: ({ id, messages }) => ({
+    api: "/chat?protocol=ai-sdk",
+    // The backend knows what was said before: it only needs the question.
+    body: { session: id, message: messages.at(-1).parts.map((part) => part.text).join("") },
+  }),
+  prepareReconnectToStreamRequest: ({ id }) => ({ api: `/sessions/${id}?protocol=ai-sdk` }),
+});
+
+export function Chat({ session, messages: said }) {
+  const [input, setInput] = useState("");
+  const { messages, sendMessage, status, error } = useChat({
+    id: session,
+    messages: said,
+    resume: true,
+    transport,
+  });
+  const running = status === "submitted" || status === "streaming";
+
+  function send(event) {
+    event.preventDefault();
+    if (!input.trim() || running) return;
+    sendMessage({ text: input });
+    setInput("");
+  }
+
+  return (
+    <main>
+      <h1>Chat</h1>
+      <div role="log" aria-label="Conversation" aria-busy={running}>
+        {messages.map((message) => (
+          <article key={message.id} className={message.role}>
+            {message.parts.map((part, place) => (
+              <Part key={place} part={part} />
+            ))}
+          </article>
+        ))}
+      </div>
+      <p role="status">{error ? "The answer failed." : running ? "…" : ""}</p>
+      <form onSubmit={send}>
+        <input
+          aria-label="Message"
+          placeholder="Message"
+          value={input}
+          onChange={(event) => setInput(event.target.value)}
+        />
+        {running ? (
+          // Leaving does not stop an answer, so `stop` of useChat would not: ask the backend.
+          <button type="button" onClick={() => stop(session)}>Stop</button>
+        ) : (
+          <button>Send</button>
+        )}
+      </form>
+    </main>
+  );
+}
+
+function Part({ part }) {
+  if (part.type === "text") return <p className="text">{part.text}</p>;
+  if (part.type === "reasoning") {
+    return (
+      <details>
+        <summary>Thinking</summary>
+        <p>{part.text}</p>
+      </details>
+    );
+  }
+  if (part.type.startsWith("tool-")) {
+    return (
+      <details>
+        <summary>Tool call: {part.type.slice(5)}</summary>
+        <pre>{JSON.stringify(part.input)}</pre>
+      </details>
+    );
+  }
+  return null;
+}

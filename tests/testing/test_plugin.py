@@ -1,0 +1,269 @@
+"""The fixture ground_truth, in runs of pytest inside this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from inner_runs import OPTIONS
+from loopback import Conversation, LoopbackServer
+from vesselog import Recording, verify
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+
+CLIENT = """
+def test_it(ground_truth):
+    assert ground_truth.client.complete("ollama/m", "Why?").text == "Scattered light."
+"""
+FILE = Path("recordings/test_inner/test_it.jsonl")
+
+
+def model(conversation: Conversation) -> None:
+    conversation.answer("Scattered ", "light.")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
+    with LoopbackServer([model] * 8) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        yield server
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.delenv("CI", raising=False)
+
+    def run(source: str, *options: str) -> pytest.RunResult:
+        pytester.makepyfile(test_inner=source)
+        return pytester.runpytest_inprocess(*OPTIONS, *options)
+
+    return run
+
+
+def test_a_test_is_recorded_once_and_then_replayed(server: LoopbackServer, run: Run) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    assert len(server.requests) == 1
+    assert (verify(FILE).errors, verify(FILE).calls) == (0, 1)
+    run(CLIENT).assert_outcomes(passed=1)
+    run(CLIENT, "--ground-truth=none").assert_outcomes(passed=1)
+    assert len(server.requests) == 1
+    run(CLIENT, "--ground-truth=rewrite").assert_outcomes(passed=1)
+    assert len(server.requests) == 2
+
+
+def test_in_ci_nothing_is_asked(
+    server: LoopbackServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    result = run(CLIENT)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*there is no *test_it.jsonl: pytest --ground-truth=once records*"]
+    )
+    assert server.requests == []
+
+
+def test_the_option_comes_before_the_marker_and_that_before_the_ini(
+    server: LoopbackServer, run: Run, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\nground_truth = none\n")
+    marked = f"import pytest\n@pytest.mark.ground_truth(mode='once'){CLIENT}"
+    run(CLIENT).assert_outcomes(failed=1)
+    run(marked, "--ground-truth=none").assert_outcomes(failed=1)
+    run(marked).assert_outcomes(passed=1)
+    result = run(CLIENT, "--ground-truth=always")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*is 'always': one of none, once, new, rewrite*"])
+
+
+def test_an_async_client_and_other_sdks_are_recorded_and_replayed(
+    server: LoopbackServer, run: Run
+) -> None:
+    source = """
+        import ollama, openai, pytest
+
+        ASKED = [{"role": "user", "content": "Why?"}]
+
+        async def test_async(ground_truth):
+            async with ground_truth.async_client.stream("ollama/m", "Why?") as stream:
+                assert [chunk.text async for chunk in stream][:2] == ["Scattered ", "light."]
+
+        def test_ollama(ground_truth):
+            client = ollama.Client(host=ground_truth.base_url("ollama"))
+            parts = client.chat("m", ASKED, stream=True)
+            assert "".join(part.message.content for part in parts) == "Scattered light."
+
+        @pytest.mark.ground_truth(environment=True)
+        def test_openai(ground_truth):
+            client = openai.OpenAI()
+            with client.chat.completions.create(model="m", messages=ASKED, stream=True) as stream:
+                text = [part.choices[0].delta.content for part in stream if part.choices]
+            assert text[1:3] == ["Scattered ", "light."]
+    """
+    os.environ["OPENAI_API_KEY"] = "sk-" + "k" * 30
+    run(source).assert_outcomes(passed=3)
+    folder = Path("recordings/test_inner")
+    assert sorted(path.stem for path in folder.iterdir()) == [
+        *("test_async", "test_ollama", "test_openai"),
+    ]
+    assert [verify(path).findings for path in folder.iterdir()] == [[], [], []]
+    assert os.environ["OPENAI_API_KEY"] not in (folder / "test_openai.jsonl").read_text("utf-8")
+    del os.environ["OPENAI_API_KEY"]
+    run(source, "--ground-truth=none").assert_outcomes(passed=3)
+    assert len(server.requests) == 3
+
+
+def test_drift_and_leftovers_fail_the_test(server: LoopbackServer, run: Run) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    hidden = """
+        from vesselog import VesselogError
+        def test_it(ground_truth):
+            try:
+                ground_truth.client.complete("ollama/m", "Why not?")
+            except VesselogError:
+                pass
+    """
+    result = run(hidden)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "requests changed since they were recorded:",
+            "*nearest is call 1 of test_it.jsonl, and it differs:",
+            "  body.messages[[]0[]].content",
+            '    recorded: "Why?"',
+            '    asked:    "Why not?"',
+            "*--ground-truth=rewrite records it anew*",
+            "recorded in test_it.jsonl and not asked for:",
+            "call 1: POST http://127.0.0.1:*/api/chat (m)",
+        ]
+    )
+    idle = (
+        "import pytest\n@pytest.mark.ground_truth(leftover=%s)\ndef test_it(ground_truth): pass\n"
+    )
+    run(idle % False).assert_outcomes(passed=1, errors=1)
+    run(idle % True).assert_outcomes(passed=1)
+
+
+def test_new_adds_what_was_not_recorded(server: LoopbackServer, run: Run) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    more = f"{CLIENT}    ground_truth.client.complete('ollama/m', 'And then?')\n"
+    by_url = """
+        import ollama
+        def test_it(ground_truth):
+            client = ollama.Client(host=ground_truth.base_url("ollama"))
+            for question in ("Why?", "And then?", "And now?"):
+                client.chat("m", [{"role": "user", "content": question}])
+    """
+    run(more, "--ground-truth=new").assert_outcomes(passed=1)
+    run(more, "--ground-truth=none").assert_outcomes(passed=1)
+    run(by_url, "--ground-truth=new").assert_outcomes(passed=1)
+    run(by_url, "--ground-truth=none").assert_outcomes(passed=1)
+    assert len(server.requests) == 3
+    assert verify(FILE).findings == []
+    asked = [call.request["body"]["messages"][0]["content"] for call in Recording(FILE).calls()]
+    assert asked == ["Why?", "And then?", "And now?"]
+
+
+def test_what_a_failing_test_recorded_is_not_kept(server: LoopbackServer, run: Run) -> None:
+    run(f"{CLIENT}    assert False\n").assert_outcomes(failed=1)
+    assert not FILE.exists()
+
+
+def test_settings_for_all_tests_and_a_marker_for_one(server: LoopbackServer, run: Run) -> None:
+    source = """
+        import itertools, pytest
+
+        days = itertools.count()
+
+        @pytest.fixture
+        def ground_truth_settings():
+            return {"ignore": ["options.day"], "scrub": {"name": "Alice"}}
+
+        def test_it(ground_truth):
+            body = {"options": {"day": next(days)}}
+            ground_truth.client.complete("ollama/m", "I am Alice", extra_body=body)
+
+        @pytest.mark.ground_truth(ignore=[])
+        @pytest.mark.parametrize("who", ["a/b"])
+        class TestMore:
+            def test_two(self, ground_truth, who):
+                ground_truth.client.complete("ollama/m", "I am Alice")
+    """
+    run(source).assert_outcomes(passed=2)
+    (one,) = Path("recordings/test_inner").glob("test_it.jsonl")
+    (two,) = Path("recordings/test_inner").glob("TestMore.test_two-a-b-????????.jsonl")
+    for path in (one, two):
+        (call,) = Recording(path).calls()
+        assert call.request["body"]["messages"][0]["content"] == "I am [name]"
+    run(source.replace("count()", "count(7)"), "--ground-truth=none").assert_outcomes(passed=2)
+
+
+def test_other_machines_are_out_of_reach_in_mode_none(run: Run) -> None:
+    source = """
+        import http.client, urllib.request, pytest
+
+        def test_blocked(ground_truth):
+            for host in ("192.0.2.1", "model.invalid"):
+                with pytest.raises(RuntimeError, match=f"tried to reach {host}"):
+                    http.client.HTTPConnection(host, timeout=5).connect()
+
+        def test_this_machine(ground_truth):
+            with pytest.raises(ConnectionRefusedError):
+                http.client.HTTPConnection("127.0.0.1", 9, timeout=5).connect()
+
+        @pytest.mark.ground_truth(network=True)
+        def test_allowed(ground_truth):
+            with pytest.raises(OSError):
+                http.client.HTTPConnection("model.invalid", timeout=5).connect()
+
+        def test_other_tests():
+            with pytest.raises(OSError):
+                http.client.HTTPConnection("model.invalid", timeout=5).connect()
+    """
+    run(source, "--ground-truth=none").assert_outcomes(passed=4)
+
+
+def test_a_secret_fails_the_test_and_is_not_written(server: LoopbackServer, run: Run) -> None:
+    secret = "ghp_" + "x1" * 20
+    result = run(CLIENT.replace("Why?", secret))
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*call 1, request body.messages*content: an access token"])
+    assert not FILE.exists()
+
+
+def test_another_tests_recording_is_replayed_with_a_fault(server: LoopbackServer, run: Run) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    source = """
+        import ollama, pytest
+        from vesselog import TruncatedError
+
+        @pytest.mark.ground_truth(recording="test_it", fault={"cut_at": 0})
+        def test_cut(ground_truth):
+            with pytest.raises(TruncatedError):
+                ground_truth.client.complete("ollama/m", "Why?")
+
+        @pytest.mark.ground_truth(recording="test_it", fault={"status": 503})
+        def test_refused(ground_truth):
+            client = ollama.Client(host=ground_truth.base_url("ollama"))
+            with pytest.raises(ollama.ResponseError) as raised:
+                client.chat("m", [{"role": "user", "content": "Why?"}])
+            assert raised.value.status_code == 503
+
+        @pytest.mark.ground_truth(fault={"cut_at": 0})
+        def test_of_nothing(ground_truth):
+            pass
+
+        @pytest.mark.ground_truth(ignored=[])
+        def test_misspelt(ground_truth):
+            pass
+    """
+    result = run(source, "--ground-truth=once")
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["*fault= needs recording=*", "*argument 'ignored'*"])
+    assert len(server.requests) == 1
