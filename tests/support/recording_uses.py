@@ -78,7 +78,7 @@ def uses(whole: Path) -> dict[str, Callable[[Path, Path], object]]:
         "diff, the other way": lambda path, _: [each.to_dict() for each in diff(whole, path)],
         "summarize": lambda path, _: json.dumps(summarize(path).to_dict()),
         "list": lambda path, _: list(list_sessions(path.parent)),
-        "match": lambda path, _: AnswerIndex(path).answer("", request()),
+        "match": lambda path, _: AnswerIndex(path).answer({**request(), "key": ""}),
         "salvage": salvaged,
         "rederive": rederive,
         "recover": lambda path, _: recover(path),
