@@ -15,12 +15,12 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "dumps", "loads", "loads_exact", "loads_strict", "may_be_large"]
+__all__ = ["LARGE", "ZEROS", "canonical", "dumps", "loads", "loads_exact", "loads_strict"]
 
 _MOST_DIGITS = 500
 # An integer beyond 64 bits has 19 digits or more. Both are looked for with zeros as all digits.
-_LARGE, _LONG = b"0" * 19, b"0" * (_MOST_DIGITS + 1)
-_ZEROS = bytes(0x30 if chr(byte).isdecimal() else 0x20 for byte in range(128)).ljust(256)
+LARGE, _LONG = b"0" * 19, b"0" * (_MOST_DIGITS + 1)
+ZEROS = bytes(0x30 if chr(byte).isdecimal() else 0x20 for byte in range(128)).ljust(256)
 
 
 def loads(text: str | bytes) -> Any:
@@ -38,7 +38,7 @@ def loads_exact(text: str | bytes) -> Any:
     """Parse with integers beyond 64 bits exact, which orjson rounds."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")  # as json.loads does
-    if may_be_large(text.encode(errors="surrogatepass")):
+    if LARGE in text.encode(errors="surrogatepass").translate(ZEROS):
         try:
             return _loads_standard(text)
         except ValueError:
@@ -47,11 +47,6 @@ def loads_exact(text: str | bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return _loads_standard(text)
-
-
-def may_be_large(text: bytes) -> bool:
-    """Whether there are so many digits in a row that orjson could round an integer."""
-    return _LARGE in text.translate(_ZEROS)
 
 
 def loads_strict(text: str) -> Any:
@@ -66,7 +61,7 @@ def loads_strict(text: str) -> Any:
 def _loads_standard(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
-    digits = text.encode(errors="surrogatepass").translate(_ZEROS)
+    digits = text.encode(errors="surrogatepass").translate(ZEROS)
     try:
         return json.loads(text, parse_int=_integer if _LONG in digits else None)
     except RecursionError:
