@@ -43,7 +43,7 @@ class ListSoFar:
             new = entries
         elif entries == self._last:
             new = []
-        elif len(entries) >= size and entries[:size] == self._entries:
+        elif size and len(entries) >= size and entries[:size] == self._entries:
             new = entries[size:]
         else:
             new = entries

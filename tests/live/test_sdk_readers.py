@@ -119,7 +119,10 @@ def read_by_openai(url: str) -> list[Built]:
         with client.chat.completions.stream(
             **asked, stream_options={"include_usage": True}
         ) as stream:
-            streamed = stream.get_final_completion()
+            try:
+                streamed = stream.get_final_completion()
+            except openai.LengthFinishReasonError as error:  # of every answer with this reason
+                streamed = error.completion
         return [_of_openai(streamed), _of_openai(client.chat.completions.create(**asked))]
 
 
