@@ -280,8 +280,15 @@ def test_a_call_that_never_begins_is_an_error_once_the_writer_is_gone(
 
 
 def test_a_torn_line_that_its_next_writer_cuts_off_is_not_taken(
-    tmp_path: Path, waiting: threading.Semaphore
+    tmp_path: Path, waiting: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    changing_hands = threading.Lock()  # or the follower might look when nobody writes
+
+    def look(path: Path) -> bool:
+        with changing_hands:
+            return has_writer(path)
+
+    monkeypatch.setattr("vesselog.core.follow.tail.has_writer", look)
     path = record(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(b"\n", 0, -1) + 5])
@@ -291,8 +298,9 @@ def test_a_torn_line_that_its_next_writer_cuts_off_is_not_taken(
     with ThreadPoolExecutor(1) as pool:
         texts = pool.submit(lambda: [chunk.text for chunk in followed])
         assert waiting.acquire(timeout=PATIENCE)
-        os.close(holder)
-        Session.open(tmp_path, "a").close()
+        with changing_hands:
+            os.close(holder)
+            Session.open(tmp_path, "a").close()
         assert texts.result(PATIENCE) == ["Hel", "lo"]
     assert followed.outcome == "crashed"
 
