@@ -150,8 +150,9 @@ def _check(settings: ServeSettings) -> None:
             raise ConfigurationError(
                 "give an upstream, for example --upstream local=ollama, or --replay FOLDER"
             )
-        if settings.record_missing:
-            raise ConfigurationError("record_missing is a setting of replay: give --replay FOLDER")
+        for name in ("record_missing", "match", "repeat", "speed"):
+            if name in settings.model_fields_set:
+                raise ConfigurationError(f"{name} is a setting of replay: give --replay FOLDER")
     elif settings.record_missing and not settings.upstreams:
         raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
     elif settings.upstreams and not settings.record_missing:

@@ -66,7 +66,9 @@ class GuardSettings:
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
             raise ConfigurationError(
-                f"others can reach {self.host}: a token is needed to serve there", setting="token"
+                f"others can reach {self.host}: serving there needs a token, in the variable "
+                "VESSELOG_TOKEN or by --token-file",
+                setting="token",
             )
         if self.token is not None and not re.fullmatch(r"[!-~]+", self.token):
             raise ConfigurationError(

@@ -51,9 +51,14 @@ class Upstream:
     """
 
     def __init__(self, name: str, vessel: Vessel) -> None:
-        if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
+        if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                f"an upstream cannot be named {name!r}: its name is the first part of a path"
+                f"an upstream cannot be named {name!r}: use letters, digits, '.', '_' and '-'"
+            )
+        if _TAKEN.fullmatch(name):
+            raise ConfigurationError(
+                f"an upstream cannot be named {name!r}: /{name} is a path of the gateway or of a "
+                "dialect; choose another name"
             )
         self.name = name
         self.vessel = vessel

@@ -203,6 +203,7 @@ def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, t
         ((), "give an upstream"),
         (("--upstream=a=ollama", "--upstream=a=openai"), "same name"),
         (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
+        (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
         (("--replay", "x", "--upstream=a=ollama"), "--record-missing"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),

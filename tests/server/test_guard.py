@@ -126,7 +126,7 @@ async def test_two_hosts_are_none() -> None:
 
 async def test_an_address_that_others_reach_needs_a_token_and_takes_addresses_as_host() -> None:
     for host in ("0.0.0.0", "::", "192.168.1.4", "gateway.lan"):
-        with pytest.raises(ConfigurationError, match="a token is needed"):
+        with pytest.raises(ConfigurationError, match="a token, in the variable VESSELOG_TOKEN"):
             GuardSettings(host=host)
     for host in ("127.0.0.1", "127.8.0.1", "::1", "localhost"):
         GuardSettings(host=host)
