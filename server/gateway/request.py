@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     @property
     def same_dialect(self) -> bool:
         """Whether the upstream speaks what the client does; so it is where no dialect is known."""
-        return not self.decoded or self.choice.upstream.speaks(self.route)
+        return not self.route.decoded or self.choice.upstream.speaks(self.route)
 
     def passed_on(self) -> WireRequest:
         """The request in the client's own dialect, its body exactly as it came."""

@@ -107,6 +107,20 @@ def test_what_cannot_be_said_is_a_bad_request_that_names_it(tmp_path: Path) -> N
     assert "n" in answer.json()["error"]["message"]
 
 
+def test_a_body_that_is_no_json_object_goes_to_no_upstream_of_another_dialect(
+    tmp_path: Path,
+) -> None:
+    with (
+        LoopbackServer([Conversation.end]) as server,
+        gateway_to(tmp_path, to_ollama(server.url)) as http,
+    ):
+        for content in (b"not json", b"[1]", b"", b'{"model":'):
+            answer = http.post("/v1/messages", content=content)
+            assert answer.status_code == 400
+            assert answer.json()["error"]["type"] == "invalid_request_error"
+        assert server.requests == []
+
+
 def test_an_error_status_is_told_in_the_clients_dialect(tmp_path: Path) -> None:
     def script(conversation: Conversation) -> None:
         conversation.whole(b'{"error": "model \\"m\\" not found"}', 404)
