@@ -209,9 +209,4 @@ _FINDS = {
     Framing.PIECES: _all,
 }
 # Where no line ends with CR.
-_ENDS = {
-    Framing.NDJSON: b"\n",
-    Framing.SSE: b"\n\n",
-    Framing.BODY: b"",
-    Framing.PIECES: b"",
-}
+_ENDS = {Framing.NDJSON: b"\n", Framing.SSE: b"\n\n", Framing.BODY: b"", Framing.PIECES: b""}

@@ -379,9 +379,7 @@ class RequestFields(TypedDict, total=False):
 
 
 def chat_request(
-    model: str,
-    messages: str | Sequence[Message | Mapping[str, Any]] | None = None,
-    **fields: Any,
+    model: str, messages: str | Sequence[Message | Mapping[str, Any]] | None = None, **fields: Any
 ) -> ChatRequest:
     """Build a ChatRequest.
 

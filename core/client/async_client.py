@@ -166,10 +166,7 @@ class AsyncClient(ClientState[AsyncStream]):
         await self.aclose()
 
     def _replayed(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: OpenSession | None,
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> AsyncStream:
         self._usable_loop()
         return AsyncStream(AsyncRecordedSource(replaying, request, open_session))

@@ -32,10 +32,7 @@ class Attempts:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        open_session: Callable[[], Awaitable[Entry]],
-        settings: SharedSettings,
+        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> None:
         self._plan = plan
         self._open_session = open_session

@@ -165,10 +165,7 @@ class Client(ClientState[Stream]):
         self.close()
 
     def _replayed(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: OpenSession | None,
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> Stream:
         thread = None if open_session is None else self._running_thread()
         return Stream(RecordedSource(replaying, request, open_session, thread))

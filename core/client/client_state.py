@@ -344,10 +344,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         return self._driven(plan, self._sessions.unrecorded, settings)
 
     def _replayed(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: OpenSession | None,
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> _Stream:
         raise NotImplementedError
 

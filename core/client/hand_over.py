@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ClientStateError
 from ..exchange import Step
+from ..waiting import wait_for
 
 __all__ = ["ENOUGH", "TaskHandOver", "ThreadHandOver"]
 
@@ -203,7 +204,8 @@ class ThreadHandOver(_HandOver):
     def opened(self) -> None:
         """The caller waits for the answer to begin, or for its end."""
         while not (self.begun or self.ended):
-            self._early += self._queue.get()
+            steps: list[Step] = wait_for(self._queue)
+            self._early += steps
         self._check()
 
     def take(self) -> list[Step]:
@@ -214,7 +216,7 @@ class ThreadHandOver(_HandOver):
                 self._queue.put([])  # another thread may wait, too
                 self._check()
                 return []
-            steps = self._queue.get()
+            steps = wait_for(self._queue)
         with suppress(Empty):
             while not self._queue.empty():  # looked at first: an exception is dear
                 steps = steps + self._queue.get_nowait()

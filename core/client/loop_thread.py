@@ -1,7 +1,7 @@
 """The event loop of a sync client, in a thread of its own.
 
-Every wait of a caller is a `SimpleQueue.get`, which Ctrl-C ends, and which a signal handler may
-interrupt and then wait for the loop itself: no lock is held that the loop's thread could need.
+Every wait of a caller is `wait_for`, which Ctrl-C ends, and which a signal handler may interrupt
+and then wait for the loop itself: no lock is held that the loop's thread could need.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any, Never, TypeVar, cast
 
 from ..errors import ClientStateError
+from ..waiting import wait_for
 
 __all__ = ["LoopThread"]
 
@@ -90,7 +91,7 @@ class LoopThread:
                 self.loop.call_soon_threadsafe(start, reply)
             except RuntimeError:
                 _say_closed()
-            return reply.get()()
+            return wait_for(reply)()
         finally:
             self._waiting.discard(reply)
 
@@ -142,9 +143,7 @@ def _say_closed() -> Never:
 
 
 def _drop(
-    loop: asyncio.AbstractEventLoop,
-    last: Callable[[], Coroutine[Any, Any, None]],
-    process: int,
+    loop: asyncio.AbstractEventLoop, last: Callable[[], Coroutine[Any, Any, None]], process: int
 ) -> None:
     """In a finaliser, which may run in any thread at any moment: nothing is waited for."""
     if os.getpid() != process:

@@ -21,13 +21,7 @@ from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Plan, Planner
 
-__all__ = [
-    "question_plan",
-    "question_settings",
-    "read_reply",
-    "recorded_models",
-    "recorded_reply",
-]
+__all__ = ["question_plan", "question_settings", "read_reply", "recorded_models", "recorded_reply"]
 
 _Reply = TypeVar("_Reply")
 

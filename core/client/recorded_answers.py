@@ -12,6 +12,7 @@ from ..errors import RecordingError, VesselogError
 from ..exchange import Step
 from ..replay.replayed_answer import ReplayedAnswer, Replaying
 from ..truth.session_pool import Entry
+from ..waiting import wait_for
 from .loop_thread import LoopThread
 
 __all__ = ["AsyncRecordedSource", "OpenSession", "RecordedSource"]
@@ -111,7 +112,7 @@ class RecordedSource(_Source):
     def _wait(self, seconds: float) -> None:
         if seconds:
             with suppress(Empty):
-                self._wakes.get(timeout=seconds)
+                wait_for(self._wakes, seconds)
 
 
 class AsyncRecordedSource(_Source):

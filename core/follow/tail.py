@@ -1,6 +1,6 @@
 """One file as its followers in this process read it.
 
-New lines are read and parsed once, whoever follows. Those who wait are woken: a thread by a lock,
+New lines are read and parsed once, whoever follows. Those who wait are woken: a thread by a queue,
 tasks through one callback for each event loop, whichever thread found something new.
 """
 
@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from ..chunk import StreamChunk
 from ..errors import RecordingCorruptError, RecordingError
 from ..truth.file_lock import has_writer
 from ..truth.recorded_frame import chunks_of
 from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..waiting import wait_for
 
 __all__ = ["Batch", "Tail", "running_loop"]
 
@@ -78,7 +81,7 @@ class Tail:
     def forget_others(self) -> None:
         """In a forked child: those who read or waited do not exist there."""
         self._reading = threading.Lock()
-        self._threads: set[threading.Lock] = set()
+        self._threads: set[SimpleQueue[None]] = set()
         self._loops: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
 
     def read(self, offset: int, number: int) -> Batch:
@@ -159,7 +162,7 @@ class Tail:
         self.version += 1
         while self._threads:
             try:
-                self._threads.pop().release()
+                self._threads.pop().put(None)
             except KeyError:  # another thread has woken the last one
                 break
         if self._loops:
@@ -170,14 +173,14 @@ class Tail:
 
     def wait(self, seen: int, timeout: float | None) -> None:
         """Block the thread until there may be more than at version `seen`, or for these seconds."""
-        lock = threading.Lock()
-        lock.acquire()
-        self._threads.add(lock)
+        queue: SimpleQueue[None] = SimpleQueue()
+        self._threads.add(queue)
         try:
             if self.version == seen:
-                lock.acquire(timeout=-1 if timeout is None else timeout)
+                with suppress(Empty):
+                    wait_for(queue, timeout)
         finally:
-            self._threads.discard(lock)
+            self._threads.discard(queue)
 
     async def wait_async(self, seen: int, timeout: float | None) -> None:  # noqa: ASYNC109
         """Wait in a task; lets the loop go in any case."""

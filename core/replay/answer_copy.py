@@ -95,34 +95,23 @@ class AnswerCopy:
         *,
         error: VesselogError | None,
         natives: NativeMessages,
+        later: bool,
     ) -> None:
-        """Write how it ended, and let the session go. Raises RecordingError."""
+        """Write how it ended, and let the session go. Raises RecordingError.
+
+        later: where the session's lock is held, its holder writes it. Safe in finalisers and signal
+        handlers.
+        """
+        figures: dict[str, Any] = {"usage": _record(usage), "metrics": _record(metrics)}
         try:
+            if later:
+                self._writer.abandon(outcome, error=error, natives=natives, **figures)
+                return
             with self._writer.write_lock as now:
                 self._move(self._original.ended or 0, now)
-            self._writer.end(
-                outcome,
-                error=error,
-                usage=_record(usage),
-                metrics=_record(metrics),
-                natives=natives,
-            )
+            self._writer.end(outcome, error=error, natives=natives, **figures)
         finally:
             self._entry.close()
-
-    def leave(
-        self,
-        outcome: Outcome,
-        usage: Usage | None,
-        metrics: Metrics | None,
-        *,
-        error: VesselogError | None,
-        natives: NativeMessages,
-    ) -> None:
-        """As `end`, now or when the lock is next free. Safe in finalisers and signal handlers."""
-        figures = {"usage": _record(usage), "metrics": _record(metrics)}
-        self._writer.abandon(outcome, error=error, natives=natives, **figures)
-        self._entry.close()
 
     def _move(self, t: int, now: int) -> int:
         """Let the session's time be that of the original at `t`, unless it is later already."""

@@ -219,10 +219,7 @@ class ReplayedAnswer:
     def _end(self) -> None:
         facts, recorded = self.facts, self._recorded
         error, outcome = recorded.error, outcome_of(recorded.end) or "truncated"
-        self._replaying.running.discard(self)
-        if self._copy is not None:
-            figures = self._meter.usage, facts.metrics
-            self._copy.end(outcome, *figures, error=error, natives=facts.natives)
+        self._end_copy(outcome, error, later=False)
         if facts.outcome is None:
             facts.error, facts.outcome = error, outcome
 
@@ -256,11 +253,13 @@ class ReplayedAnswer:
 
     def _let_go(self, outcome: Outcome) -> None:
         """Have the end recorded, now or by whoever writes. Never blocks."""
+        self._end_copy(outcome, self.facts.error, later=True)
+
+    def _end_copy(self, outcome: Outcome, error: VesselogError | None, *, later: bool) -> None:
         self._replaying.running.discard(self)
         if self._copy is not None:
-            facts = self.facts
-            figures = self._meter.usage, facts.metrics
-            self._copy.leave(outcome, *figures, error=facts.error, natives=facts.natives)
+            figures, natives = (self._meter.usage, self.facts.metrics), self.facts.natives
+            self._copy.end(outcome, *figures, error=error, natives=natives, later=later)
 
     def wake(self) -> None:
         """End a wait of `read` or `open`. Safe from any thread and in a signal handler."""

@@ -33,7 +33,7 @@ React = Callable[[Stream | AsyncStream, list[StreamChunk]], None]
 """Called after each chunk with the stream and all chunks so far."""
 
 # Everything that differs from one run to the next.
-_OF_THE_RUN = {"call", "extra", "metrics", "response_id", "session", "timings"}
+_OF_THE_RUN = {"call", "metrics", "response_id", "session", "timings"}
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,14 @@ def described(error: VesselogError | None) -> object:
 def timeless(completion: Completion) -> dict[str, Any]:
     """A completion without times, names and numbers of the run; extra stays but for its times."""
     kept = completion.model_dump(exclude=_OF_THE_RUN)
-    extra = {key: value for key, value in completion.extra.items() if key != "created"}
+    for said in (kept, *kept["choices"]):
+        said["extra"].pop("created", None)
     headers = {
         name: value
         for name, value in completion.headers.items()
         if name not in {"date", "content-length"}  # times are written with more or fewer digits
     }
-    return {**kept, "extra": extra, "headers": headers}
+    return {**kept, "headers": headers}
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ async def test_the_lines_of_a_copy_are_those_of_its_original(tmp_path: Path) -> 
     copy = await copied(call, pool(tmp_path))
     copy.respond()
     steps = [copy.step(frame) for frame in call.frames()]
-    copy.end("error", None, None, error=call.error, natives={})
+    copy.end("error", None, None, error=call.error, natives={}, later=False)
     assert [chunk.t for each in steps for chunk in each.chunks] == [2.0, 3.5]
     assert copy.path is not None
     (made,) = Recording(copy.path).calls()
@@ -71,7 +71,7 @@ async def test_calls_that_overlap_keep_the_order_of_the_file(tmp_path: Path) -> 
         one.step(frame)
     late = [two.step(frame).chunks[0].t for frame in frames]
     for copy in (one, two):
-        copy.end("complete", None, None, error=None, natives={})
+        copy.end("complete", None, None, error=None, natives={}, later=False)
     assert late == [3.5, 3.5], "the session's time was there already"
     assert one.path is not None
     assert verify(one.path, decode=False).ok
@@ -85,8 +85,8 @@ async def test_one_that_is_left_has_its_end_and_lets_the_session_go(
     call = original(tmp_path)
     copy = await copied(call, pool(tmp_path))
     copy.step(next(call.frames()))
-    copy.leave(outcome, None, None, error=None, natives={0: {"a": 1}})  # type: ignore[arg-type]
-    copy.end("complete", None, None, error=None, natives={})
+    copy.end(outcome, None, None, error=None, natives={0: {"a": 1}}, later=True)  # type: ignore[arg-type]
+    copy.end("complete", None, None, error=None, natives={}, later=False)
     assert copy.path is not None
     (made,) = Recording(copy.path).calls()
     assert made.end is not None
