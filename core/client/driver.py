@@ -142,7 +142,10 @@ class Driver:
             if self._releasing is not None:
                 self._releasing.cancel()
             gate.release()
-            facts.close()
+            try:
+                facts.close()
+            except Exception as bug:  # noqa: BLE001 - raised to the caller, who must not wait for ever
+                failure = failure or bug
             self._hand_over.end(failure)
 
     async def _attempt(self) -> None:
