@@ -32,7 +32,10 @@ client = vesselog.Client(recordings=RECORDINGS)
 @app.post("/chat")
 def chat() -> Response:
     """Answer one question. When the server notices that the browser left, generation stops."""
-    body = EventBytes(client.stream(MODEL, str(request.get_json()["message"])))
+    asked = request.get_json()
+    if not isinstance(asked, dict) or not asked.get("message"):
+        return Response("There is no message.", 422, mimetype="text/plain")
+    body = EventBytes(client.stream(MODEL, str(asked["message"])))
     return Response(body, body.status, body.headers)
 
 
