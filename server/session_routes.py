@@ -207,7 +207,9 @@ def _position(request: Request, session: str) -> tuple[int | None, int | None] |
 def _begin_later(protocol: Protocol, recording: Recording, call: int | None) -> None:
     """Begin an answer that is sent from its middle: its first chunk names the model and the id."""
     found = find_request(recording.path, call)
-    for line in () if found is None else recording.scanned(found.offset, found.number):
+    if found is None:
+        return
+    for line in recording.scanned(found.offset, found.number):
         if line.fields["type"] == "frame" and line.call == found.call:
             for first in chunks_of(line, line.call, 0)[:1]:
                 protocol.begin(recording.session, first.call)
