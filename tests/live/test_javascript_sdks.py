@@ -49,7 +49,8 @@ def program(npm_folder: Path, tmp_path: Path) -> Program:
         def answers(urls: Mapping[str, str]) -> Mapping[str, Any]:
             command = ["node", str(folder / f"{name}.mjs"), json.dumps(urls)]
             done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-            assert (done.returncode, done.stderr.decode()) == (0, "")
+            assert done.stderr.decode() == ""
+            assert done.returncode == 0
             return dict(json.loads(line) for line in done.stdout.splitlines())
 
         return answers
@@ -99,18 +100,31 @@ def test_an_sdk_of_ollama(
 
 
 @pytest.fixture
-def gemini_server(ollama: ModelServer, tmp_path: Path) -> Iterator[str]:
-    """The URL of a server of Google's dialect: a gateway that translates it for Ollama."""
+def translated(ollama: ModelServer, tmp_path: Path) -> Iterator[str]:
+    """The URL of a server of every dialect: a gateway that translates each for Ollama."""
     upstream: dict[str, Vessel] = {"local": Ollama(base_url=ollama.url)}
     with through_gateway(tmp_path / "translated", upstream) as urls:
         yield urls["local"]
 
 
-def test_googles_sdk(program: Program, gemini_server: str, tmp_path: Path) -> None:
-    directly = dict.fromkeys(MODELS, gemini_server)
-    upstreams = dict.fromkeys(MODELS, Gemini(base_url=gemini_server, api_key="none"))
-    answers = program("google_genai")
-    built = built_three_ways(answers, directly, upstreams, tmp_path / "recordings")
+@pytest.mark.parametrize(
+    ("name", "vessel"),
+    [
+        ("google_genai", Gemini),
+        ("openai_responses", OpenAIResponses),
+        ("anthropic", Anthropic),
+    ],
+)
+def test_an_sdk_of_a_dialect_that_is_translated(
+    program: Program,
+    translated: str,
+    name: str,
+    vessel: Callable[..., Vessel],
+    tmp_path: Path,
+) -> None:
+    directly = dict.fromkeys(MODELS, translated)
+    upstreams = dict.fromkeys(MODELS, vessel(base_url=f"{translated}", api_key="none"))
+    built = built_three_ways(program(name), directly, upstreams, tmp_path / "recordings")
     holds_what_the_models_say(built)
 
 

@@ -13,7 +13,7 @@ for (const model of ["story", "think", "tool"]) {
   say(`${model} accumulated`, await messages.stream(body).finalMessage());
 }
 const output_config = { format: { type: "json_schema", schema } };
-const short = { model: "tiny", max_tokens: 20, messages: asked, output_config };
+const short = { model: "tiny", max_tokens: 20, temperature: 0, messages: asked, output_config };
 say("schema", await of("tiny").messages.create(short));
 say("count", await of("story").messages.countTokens({ model: "story", messages: asked }));
 say("models", (await all(of("story").models.list())).map((model) => model.id).sort());
