@@ -8,10 +8,11 @@ const tools = [{ type: "function", strict: false, ...weather }];
 for (const model of ["story", "think", "tool"]) {
   const body = { model, ...common, ...(model === "tool" && { tools }) };
   say(`${model} whole`, await of(model).create(body));
-  say(`${model} events`, await all(await of(model).create({ ...body, stream: true })));
-  // llama-server's first event has no `output`, which this accumulator cannot do without.
-  const accumulated = of(model).stream(body).finalResponse();
-  say(`${model} accumulated`, await accumulated.catch((error) => error.message));
+  const events = await all(await of(model).create({ ...body, stream: true }));
+  say(`${model} events`, events);
+  // llama-server's first event has no `output`, without which this accumulator throws.
+  if (events[0].response.output)
+    say(`${model} accumulated`, await of(model).stream(body).finalResponse());
 }
 const text = { format: { type: "json_schema", name: "s", schema } };
 const short = { model: "tiny", ...common, max_output_tokens: 20, text };
