@@ -107,22 +107,19 @@ def test_curl_of_llama_server(
 
 
 @pytest.mark.parametrize(
-    ("route", "models", "vessel", "below"),
-    [
-        ("/v1/chat/completions", "/v1/models", OpenAI, "/v1"),
-        ("/api/chat", "/api/tags", Ollama, ""),
-    ],
+    ("route", "models", "vessel"),
+    [("/v1/chat/completions", "/v1/models", OpenAI), ("/api/chat", "/api/tags", Ollama)],
 )
 def test_curl_of_ollama(
     ollama: ModelServer,
     route: str,
     models: str,
     vessel: Callable[..., Vessel],
-    below: str,
     tmp_path: Path,
 ) -> None:
     urls = dict.fromkeys(("story", "think", "tool"), ollama.url)
-    upstreams = dict.fromkeys(urls, vessel(base_url=ollama.url + below))
+    root = f"{ollama.url}/v1" if vessel is OpenAI else ollama.url
+    upstreams = dict.fromkeys(urls, vessel(base_url=root))
     holds_what_was_asked_for(
         built_three_ways(
             asker(route, models), urls, upstreams, tmp_path, without_volatile=without_volatile
