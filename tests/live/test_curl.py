@@ -24,10 +24,13 @@ ASKED = [{"role": "user", "content": "Hello"}]
 FUNCTION: dict[str, Any] = WEATHER["function"]
 # The body asked for, and what calls a tool, by route.
 ROUTES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "/v1/chat/completions": ({"messages": ASKED}, WEATHER),
-    "/v1/responses": ({"input": "Hello"}, {"type": "function", "strict": False, **FUNCTION}),
+    "/v1/chat/completions": ({"messages": ASKED, "temperature": 0}, WEATHER),
+    "/v1/responses": (
+        {"input": "Hello", "temperature": 0},
+        {"type": "function", "strict": False, **FUNCTION},
+    ),
     "/v1/messages": (
-        {"messages": ASKED, "max_tokens": 500},
+        {"messages": ASKED, "max_tokens": 500, "temperature": 0},
         {"name": FUNCTION["name"], "input_schema": FUNCTION["parameters"]},
     ),
     "/api/chat": ({"messages": ASKED}, WEATHER),

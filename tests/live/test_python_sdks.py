@@ -51,12 +51,12 @@ def of_anthropic(urls: Mapping[str, str]) -> Built:
     for model, url in urls.items():
         with anthropic.Anthropic(base_url=url, api_key="none", max_retries=0) as client:
             body: dict[str, Any] = {"model": model, "max_tokens": 500, "messages": ASKED}
+            body["extra_body"] = {"temperature": 0}
             if model == "tool":
                 body["tools"] = [{**NAMED, "input_schema": FUNCTION["parameters"]}]
             if model == "tiny":
                 output = {"format": {"type": "json_schema", "schema": SCHEMA}}
-                body |= {"max_tokens": 20, "extra_body": {"temperature": 0}}
-                body["output_config"] = output
+                body |= {"max_tokens": 20, "output_config": output}
             yield f"{model} whole", client.messages.create(**body)
             with client.messages.stream(**body) as stream:
                 yield f"{model} events", list(stream)

@@ -2,7 +2,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { all, asked, failure, parameters, say, schema, urls, weather } from "./say.mjs";
 
 const of = (model) => new Anthropic({ baseURL: urls[model], apiKey: "none", maxRetries: 0 });
-const common = { max_tokens: 500, messages: asked };
+const common = { max_tokens: 500, temperature: 0, messages: asked };
 const { name, description } = weather;
 const tools = [{ name, description, input_schema: parameters }];
 for (const model of ["story", "think", "tool"]) {

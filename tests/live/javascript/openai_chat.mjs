@@ -18,7 +18,7 @@ const short = { model: "tiny", ...common, max_tokens: 20, response_format };
 say("schema whole", await tiny.create(short));
 say("schema events", await all(await tiny.create({ ...short, stream: true })));
 const story = of("story");
-say("completion", await story.completions.create({ model: "story", prompt: "x" }));
+say("completion", await story.completions.create({ model: "story", prompt: "x", seed: 1, temperature: 0 }));
 say("models", (await all(story.models.list())).map((model) => model.id).sort());
 const wrong = { model: "missing", messages: asked, response_format: { type: "nonsense" } };
 say("error", await failure(story.chat.completions.create(wrong)));
