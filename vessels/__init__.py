@@ -40,6 +40,7 @@ _HOMES = (
         ".openai_fields",
         ".openai_history",
         ".openai_models",
+        ".openai_server",
         ".openai_shape",
         ".openai_usage",
         ".provider_errors",
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
     from .openai_fields import response_format
     from .openai_history import MessageRules
     from .openai_models import models_in
+    from .openai_server import OpenAIServer
     from .openai_shape import chunk_to_openai, completion_to_openai
     from .openai_usage import read_timings, read_usage
     from .presets import (
@@ -253,6 +255,7 @@ __all__ = [
     "OllamaV1",
     "OpenAI",
     "OpenAIResponses",
+    "OpenAIServer",
     "OpenRouter",
     "OtherPart",
     "Part",

@@ -13,16 +13,14 @@ one of them knows. And it refuses keys that it does not know in a message (opena
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from ..core.chunk import StreamChunk
 from ..core.completion import Completion
-from ..core.errors import ConfigurationError, ProviderError
+from ..core.errors import ConfigurationError
 from ..core.request import ChatRequest
-from ..core.version import VERSION
-from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .base_urls import route_url
+from ..core.vessel import WireRequest
 from .openai_answer import OpenAIDecoder
 from .openai_fields import (
     LIMITS,
@@ -33,19 +31,17 @@ from .openai_fields import (
     thinking_fields,
 )
 from .openai_history import OPENAI_RULES, MessageRules, openai_messages
-from .openai_models import models_in
 from .openai_read import read_openai
+from .openai_server import OpenAIServer
 from .openai_shape import chunk_to_openai, completion_to_openai
-from .provider_errors import error_of_status
 from .request_parts import refuse_custom_tools
 
 __all__ = ["OpenAI"]
 
-_CHAT, _COMPLETIONS, _MODELS = "/chat/completions", "/completions", "/models"
-_ROUTES = (_CHAT, _COMPLETIONS, _MODELS)
+_CHAT, _COMPLETIONS = "/chat/completions", "/completions"
 
 
-class OpenAI(Vessel):
+class OpenAI(OpenAIServer):
     """OpenAI, or a server that speaks its dialect.
 
     A server that differs is a subclass that sets the attributes below (presets.py).
@@ -61,16 +57,7 @@ class OpenAI(Vessel):
     """
 
     name = "openai"
-    version = VERSION
-    default_base_url = "https://api.openai.com/v1"
-    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "api_key": ("OPENAI_API_KEY",),
-        "base_url": ("OPENAI_BASE_URL",),
-        "organization": ("OPENAI_ORG_ID",),
-        "project": ("OPENAI_PROJECT_ID",),
-    }
-    root: ClassVar[str] = "/v1"
-    """What is before the routes where the base URL has no path."""
+    routes = (_CHAT, _COMPLETIONS)
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields of a request that the server does not take, with the reason."""
     renamed: ClassVar[Mapping[str, str]] = {}
@@ -98,17 +85,14 @@ class OpenAI(Vessel):
         project: str | None = None,
         ask_usage: bool | None = None,
     ) -> None:
-        super().__init__(base_url=base_url, api_key=api_key, headers=headers)
-        self._organization = organization
-        self._project = project
+        super().__init__(
+            base_url=base_url,
+            api_key=api_key,
+            headers=headers,
+            organization=organization,
+            project=project,
+        )
         self._ask_usage = self.asks_usage if ask_usage is None else ask_usage
-
-    def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; organization and project belong to their server, as the key does."""
-        given = super().configured(environment)
-        if self._base_url is not None:
-            vars(given).update(_organization=self._organization, _project=self._project)
-        return given
 
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`.
@@ -179,10 +163,6 @@ class OpenAI(Vessel):
             and cast("dict[str, Any]", options).get("include_usage") is True,
         )
 
-    def failure(self, status: int, text: str) -> ProviderError:
-        """The error of a status and its body, whatever its shape."""
-        return error_of_status(self.name, status, text)
-
     def chunk_object(self, chunk: StreamChunk) -> dict[str, Any]:
         """A `chat.completion.chunk`."""
         return chunk_to_openai(chunk)
@@ -190,19 +170,6 @@ class OpenAI(Vessel):
     def completion_object(self, completion: Completion) -> dict[str, Any]:
         """A `chat.completion`."""
         return completion_to_openai(completion)
-
-    def models_request(self) -> WireRequest | None:
-        """GET /models."""
-        return WireRequest(
-            url=self._url(_MODELS), method="GET", headers=self._identity(), stream=False
-        )
-
-    def read_models(self, body: Any) -> list[ModelInfo]:
-        """The models listed under `data`; some servers give the bare list."""
-        return models_in(body)
-
-    def _url(self, route: str, model: str | None = None) -> str:  # noqa: ARG002 - Azure's have it
-        return route_url(self.base_url, route, routes=_ROUTES, root=self.root)
 
     def _address(self, chat: ChatRequest, known: str = "") -> str:
         """The URL for `chat`. known: stands in where no address was configured."""
@@ -220,7 +187,3 @@ class OpenAI(Vessel):
     def _limit(self, url: str) -> str:
         """The name of max_tokens in a chat."""
         return "max_completion_tokens" if self._openai_api(url) else "max_tokens"
-
-    def _identity(self) -> dict[str, str]:
-        identity = {"openai-organization": self._organization, "openai-project": self._project}
-        return {name: value for name, value in identity.items() if value}

@@ -21,17 +21,12 @@ messages alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, cast
+from typing import Any, cast
 
 from ..core.completion import Completion
-from ..core.errors import ProviderError
 from ..core.request import ChatRequest
-from ..core.version import VERSION
-from ..core.vessel import ModelInfo, Vessel, WireRequest
-from .base_urls import route_url
-from .openai_models import models_in
-from .provider_errors import error_of_status
+from ..core.vessel import WireRequest
+from .openai_server import OpenAIServer
 from .responses_answer import ResponsesDecoder
 from .responses_fields import request_fields
 from .responses_input import instructions_and_input
@@ -40,45 +35,17 @@ from .responses_shape import completion_to_response
 
 __all__ = ["OpenAIResponses"]
 
-_RESPONSES, _MODELS = "/responses", "/models"
-_ROUTES = (_RESPONSES, _MODELS)
+_RESPONSES = "/responses"
 
 
-class OpenAIResponses(Vessel):
+class OpenAIResponses(OpenAIServer):
     """OpenAI's Responses API, or a server that has this route.
 
     organization, project: sent as OpenAI-Organization and OpenAI-Project.
     """
 
     name = "openai-responses"
-    version = VERSION
-    default_base_url = "https://api.openai.com/v1"
-    variables: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "api_key": ("OPENAI_API_KEY",),
-        "base_url": ("OPENAI_BASE_URL",),
-        "organization": ("OPENAI_ORG_ID",),
-        "project": ("OPENAI_PROJECT_ID",),
-    }
-
-    def __init__(
-        self,
-        *,
-        base_url: str | None = None,
-        api_key: str | Callable[[], str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        organization: str | None = None,
-        project: str | None = None,
-    ) -> None:
-        super().__init__(base_url=base_url, api_key=api_key, headers=headers)
-        self._organization = organization
-        self._project = project
-
-    def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; organization and project belong to their server, as the key does."""
-        given = super().configured(environment)
-        if self._base_url is not None:
-            vars(given).update(_organization=self._organization, _project=self._project)
-        return given
+    routes = (_RESPONSES,)
 
     def request(self, chat: ChatRequest) -> WireRequest:
         """The request for `chat`. Raises InvalidRequestError for what the API cannot express."""
@@ -122,30 +89,9 @@ class OpenAIResponses(Vessel):
         """A fresh decoder."""
         return ResponsesDecoder(self.name)
 
-    def failure(self, status: int, text: str) -> ProviderError:
-        """The error of a status and its body."""
-        return error_of_status(self.name, status, text)
-
     def completion_object(self, completion: Completion) -> dict[str, Any]:
         """A `response`."""
         return completion_to_response(completion)
-
-    def models_request(self) -> WireRequest | None:
-        """GET /models."""
-        return WireRequest(
-            url=self._url(_MODELS), method="GET", headers=self._identity(), stream=False
-        )
-
-    def read_models(self, body: Any) -> list[ModelInfo]:
-        """The models listed under `data`."""
-        return models_in(body)
-
-    def _url(self, route: str) -> str:
-        return route_url(self.base_url, route, routes=_ROUTES, root="/v1")
-
-    def _identity(self) -> dict[str, str]:
-        identity = {"openai-organization": self._organization, "openai-project": self._project}
-        return {name: value for name, value in identity.items() if value}
 
 
 _JOINED = frozenset({"include", "reasoning", "text"})
