@@ -291,12 +291,12 @@ class Driver:
 
     async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
-        headers, content = self.facts.to_send(), request.content
+        headers, content, url = self.facts.to_send(), request.content, self._plan.url
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
         built = self._http.build_request(
             request.method,
-            str(self._plan.url),
+            url if isinstance(self._http, httpx.AsyncClient) else str(url),
             headers=headers,
             content=self._parts(call) if large else content or None,
             extensions={
