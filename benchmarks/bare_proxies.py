@@ -1,4 +1,4 @@
-"""Two proxies to measure a gateway by: `python bare_proxies.py barest|starlette PORT UPSTREAM FOLDER`.
+"""Two proxies to measure a gateway by: `bare_proxies.py barest|starlette PORT UPSTREAM FOLDER`.
 
     barest       an asyncio protocol on each side that parses nothing; each read is written to a
                  JSONL file before it is sent on

@@ -7,6 +7,7 @@ measured, aimock a folder there; one that cannot be installed is skipped, and st
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["PROXIES", "Proxy", "ProxyError", "Running", "running"]
+__all__ = ["KEY", "PROXIES", "Proxy", "ProxyError", "Running", "running"]
 
 _HERE = Path(__file__).resolve().parent
 _ENVIRONMENTS = _HERE.parent / ".venv"
@@ -29,6 +30,9 @@ _INSTALL_SECONDS = 900
 _START_SECONDS = 120.0
 # Variables that would send a proxy elsewhere, or give it a key.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+
+KEY = f"sk-{secrets.token_hex(24)}"
+"""What clients send as their key; litellm demands one."""
 
 
 class ProxyError(Exception):
@@ -133,10 +137,12 @@ def _litellm(origin: str, path: str, port: int, folder: Path) -> list[str]:
         "    litellm_params:\n"
         "      model: openai/benchmark\n"
         f"      api_base: {origin}{path}/v1\n"
-        "      api_key: none\n",
+        "      api_key: none\n"
+        f"general_settings:\n  master_key: {KEY}\n",
         "utf-8",
     )
-    return [str(_LITELLM / "litellm"), "--config", str(config), "--port", str(port)]
+    address = ("--host", "127.0.0.1", "--port", str(port))
+    return [str(_LITELLM / "litellm"), "--config", str(config), *address]
 
 
 def _mitmproxy(origin: str, _: str, port: int, folder: Path) -> list[str]:
