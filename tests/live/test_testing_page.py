@@ -24,9 +24,11 @@ SECRETS = {
 
 def of_the_page(model: ModelServer, folder: Path) -> dict[str, str]:
     """The files of the page, with the model that there is, and with what it says."""
-    with Client(recordings=folder, environment={"OLLAMA_HOST": model.url}) as client:
-        with client.stream("ollama/story", "Why?") as stream:
-            texts = [chunk.text for chunk in stream if chunk.text]
+    with (
+        Client(recordings=folder, environment={"OLLAMA_HOST": model.url}) as client,
+        client.stream("ollama/story", "Why?") as stream,
+    ):
+        texts = [chunk.text for chunk in stream if chunk.text]
     assert "".join(texts).strip() == STORY
     said = {
         "qwen3:1.7b": "story",
@@ -54,7 +56,9 @@ def test_the_tests_of_the_page_record_once_and_replay_with_the_network_cut(
     files = of_the_page(ollama, tmp_path)
     for name, code in files.items():
         Path(name).write_text(code, "utf-8")
-    tests = sum(len(re.findall(r"^(?:async )?def test_", code, re.MULTILINE)) for code in files.values())
+    tests = sum(
+        len(re.findall(r"^(?:async )?def test_", code, re.MULTILINE)) for code in files.values()
+    )
     assert tests >= 5
     monkeypatch.delenv("CI", raising=False)
     for name, value in {**SECRETS, "OLLAMA_HOST": ollama.url}.items():

@@ -287,9 +287,7 @@ def test_another_tests_recording_is_replayed_with_a_fault(server: LoopbackServer
     """
     result = run(source, "--ground-truth=once")
     result.assert_outcomes(passed=2, errors=2)
-    result.stdout.fnmatch_lines(
-        ["*fault= needs recording=*", "*no setting ignored; there are *"]
-    )
+    result.stdout.fnmatch_lines(["*fault= needs recording=*", "*no setting ignored; there are *"])
     assert len(server.requests) == 1
 
 
