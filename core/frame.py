@@ -1,8 +1,8 @@
 """One frame of an answer, as a decoder gets it.
 
-The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is one
-`data:` line, which is nearly every event of a model's stream, takes a direct path with the same
-result.
+The fields of an event are parsed by httpx-sse, one complete event at a time. An event that is
+one `data:` line, or an `event:` line before it, as nearly every event of a model's stream is, takes
+a direct path with the same result.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _BYTES_A_PIECE = 512
 
 _SSE = Framing.SSE  # looking up a member of an enumeration costs as much as a comparison
 
+# An event of two lines, as servers name them.
+_NAMED_EVENT = re.compile(r"event: ([^\r\n]+)\ndata: ([^\r\n]+)\n\n")
 # The end of a line, and one that is neither a comment nor a field, nor white space alone.
 _NO_FIELD = re.compile(r"[\r\n](?!(?:data|event|id|retry)(?:[:\r\n]|\Z)|:)[ \t]*[^ \t\r\n]")
 
@@ -81,6 +83,8 @@ class Frame:
             self.data = text[6:-2] or None
         elif one_line and text.startswith(":"):
             self.data = None  # a comment
+        elif (named := _NAMED_EVENT.fullmatch(text)) is not None:
+            self.event, self.data = named.groups()
         else:
             self.event, self.data = _parse_event(text)
             self.ignored = _NO_FIELD.search("\n" + text) is not None

@@ -110,8 +110,13 @@ class Splitter:
                 return []
             data = self.rest() + data
         end = self._end
-        if end and len(data) <= self._limit and not (self._sse and _is_unusual(data)):
-            if data.find(end) == len(data) - len(end) >= 0:
+        size = len(data)
+        # Whether a line may end with CR, or an event have too many lines.
+        unusual = self._sse and (
+            _CARRIAGE_RETURN in data or (size > MOST_LINES and data.count(b"\n") > MOST_LINES)
+        )
+        if end and size <= self._limit and not unusual:
+            if data.find(end) == size - len(end) >= 0:
                 return [data]  # the most frequent case
             *frames, last = data.split(end)
             if last:
@@ -170,13 +175,6 @@ class Splitter:
 
 def _count_lines(data: bytes) -> int:
     return data.count(b"\n") + data.count(b"\r")
-
-
-def _is_unusual(data: bytes) -> bool:
-    """Whether a line of events may end with CR, or an event have too many lines."""
-    if _CARRIAGE_RETURN in data:
-        return True
-    return len(data) > MOST_LINES and data.count(b"\n") > MOST_LINES
 
 
 def _line_end(data: bytes, start: int) -> int:

@@ -137,28 +137,23 @@ class _Body:
         self._receive = receive
         self._stopped = self._loop.create_future()
         try:
-            self._deliver()
+            self._go_on()
             return await self._stopped
         finally:  # a context, which may live as long as the connection, holds this object
             self._receive = self._stopped = None
 
     def received(self) -> None:
         """Something has come: bytes, the end, or a failure."""
-        if not self._due:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        self._due = False
         stopped = self._stopped
-        if stopped is None or self._receive is None or stopped.done():
-            return  # `deliver` will look first at what is there
+        if self._due or stopped is None or self._receive is None or stopped.done():
+            return  # `_go_on` or `deliver` will look first at what is there
         try:
             data = self._content.read_nowait(TURN_BYTES)
             if data and not self._receive(data):
                 ended = False
             elif len(data) == TURN_BYTES:
                 self._due = True
-                self._loop.call_soon(self._deliver)
+                self._loop.call_soon(self._go_on)
                 return
             elif self._content.is_eof():
                 ended = True
@@ -171,6 +166,10 @@ class _Body:
                 stopped.set_exception(failure)
             if not isinstance(failure, Exception):
                 raise
+
+    def _go_on(self) -> None:
+        self._due = False
+        self.received()
 
     def lost(self, failure: BaseException) -> None:
         """The connection has ended."""

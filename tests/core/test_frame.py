@@ -107,6 +107,7 @@ pieces = st.sampled_from(
         "data:",
         "data: ",
         "event: e",
+        "event: e\ndata: x\n\n",
         "id: 1",
         "id",
         ":",
@@ -130,6 +131,11 @@ pieces = st.sampled_from(
 @example("data: x\n\n")
 @example("data: \n\n")
 @example("data: \u2028\x0b\n\n")
+@example("event: e\ndata:  x\n\n")
+@example("event: \ndata: x\n\n")
+@example("event: e\ndata: \n\n")
+@example("event:  e \u2028\ndata: data: x\n\n")
+@example("event: e\ndata: x\ndata: y\n\n")
 def test_the_direct_path_equals_httpx_sse(body: str) -> None:
     """However an event is dressed, what the frame says is what httpx-sse says of it."""
     splitter = Splitter(Framing.SSE)
@@ -141,6 +147,6 @@ def test_the_direct_path_equals_httpx_sse(body: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_the_direct_path_equals_httpx_sse_for_any_text(text: str) -> None:
-    raw = f"data: {text}\n\n"
-    frame = event(raw.encode())
-    assert (frame.event, frame.data) == _parse_event(raw)
+    for raw in (f"data: {text}\n\n", f"event: {text}\ndata: {text}\n\n"):
+        frame = event(raw.encode())
+        assert (frame.event, frame.data) == _parse_event(raw)
