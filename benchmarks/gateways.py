@@ -1,13 +1,18 @@
-"""What a gateway costs: `python benchmarks/gateways.py` beside two proxies without a vessel.
+"""What a gateway costs: measures `vesselog serve` beside other proxies.
 
-    barest       an asyncio protocol on each side that parses nothing; each read is written to a
-                 JSONL file before it is sent on
-    starlette    Starlette and httpx, as one would write it; records nothing
-    vesselog     the gateway under uvicorn; each frame decoded and recorded before it is sent on
+Each proxy has a process of its own, with the same model server behind it and the same client before
+it.
 
-All have a process of their own, the same model server and the same client. CPU is that of the
-proxy's process, for each piece of text, while streams are paced. The first data is timed with one
-request at a time.
+    first data     one request at a time, each on a new connection, by turns to the proxy and to the
+                   model server directly: what the proxy adds to the median
+    CPU per chunk  100 streams of 50 chunks a second: user and kernel time of the proxy's processes
+    delay          of these chunks, from the model server's send to the client, p50 and p99
+    memory         the most that the proxy's processes had meanwhile
+    one core       200 such streams, the proxy alone on one core: CPU of that core in use, and how
+                   many streams kept their pace: half of their chunks of the last second came
+                   before the next one was due
+
+Figures are the medians of the rounds; ratios are made within a round.
 """
 
 from __future__ import annotations
@@ -16,248 +21,305 @@ import argparse
 import asyncio
 import json
 import os
-import socket
+import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import httpx
-import orjson
-import uvicorn
 from child_process import allow_many_files
+from earlier_commit import unpacked
 from model_server import running_server
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.routing import Route
+from proxies import KEY, PROXIES, Proxy, ProxyError, Running, running
 
-from vesselog import AsyncClient, Limits, Retries
-from vesselog.server import Gateway, gateway_vessels
-from vesselog.vessels import OpenAI
+_RATE = 50
+_FIRST_DATA_REQUESTS = 200
+_STAMP = re.compile(rb'"content": ?"(\d{19}) light')
+_CHAT = "/v1/chat/completions"
+# A request that takes longer hangs.
+_SECONDS = 600
 
-_PROXIES = ("barest", "starlette", "vesselog")
-_ROUTE = "/v1/chat/completions"
-_BODY = b'{"model":"benchmark","stream":true,"messages":[{"role":"user","content":"Hi"}]}'
-
-
-class _Upstream(asyncio.Protocol):
-    def __init__(self, client: asyncio.Transport, file: int) -> None:
-        self._client = client
-        self._file = file
-
-    def data_received(self, data: bytes) -> None:
-        os.write(self._file, orjson.dumps({"raw": data.decode()}) + b"\n")
-        self._client.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        self._client.close()
-
-
-class _Downstream(asyncio.Protocol):
-    def __init__(self, upstream: str, folder: Path) -> None:
-        address = httpx.URL(upstream)
-        self._address = (address.host, address.port)
-        self._path = address.path.encode()
-        self._folder = folder
-        self._waiting = b""
-        self._upstream: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = cast("asyncio.Transport", transport)
-        name = str(self._folder / f"{id(self)}.jsonl")
-        self._file = os.open(name, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        made, _ = await loop.create_connection(
-            lambda: _Upstream(self._client, self._file), *self._address
-        )
-        self._upstream = made
-        self.data_received(b"")
-
-    def data_received(self, data: bytes) -> None:
-        self._waiting += data
-        if self._upstream is not None and self._waiting:
-            self._upstream.write(self._waiting.replace(b" /v1", b" " + self._path, 1))
-            self._waiting = b""
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        os.close(self._file)
-        if self._upstream is not None:
-            self._upstream.close()
-
-
-async def _barest(listener: socket.socket, upstream: str, folder: Path) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Downstream(upstream, folder), sock=listener)
-    await server.serve_forever()
-
-
-def _starlette(upstream: str) -> Any:
-    limits = httpx.Limits(max_connections=1000)
-    client = httpx.AsyncClient(timeout=None, limits=limits)
-
-    async def answer(request: Request) -> StreamingResponse:
-        url = upstream + request.url.path.removeprefix("/v1")
-        built = client.build_request("POST", url, content=await request.body())
-        response = await client.send(built, stream=True)
-        kind = response.headers["content-type"]
-        return StreamingResponse(response.aiter_raw(), response.status_code, media_type=kind)
-
-    return Starlette(routes=[Route(_ROUTE, answer, methods=["POST"])])
-
-
-def _vesselog(upstream: str, folder: Path) -> Any:
-    vessels = {"model": OpenAI(base_url=upstream)}
-    client = AsyncClient(
-        recordings=folder,
-        vessels=gateway_vessels(vessels, {}),
-        retries=Retries(count=0),
-        limits=Limits(max_connections=1000),
-        environment={},
-    )
-    return Gateway(client, vessels, environment={})
-
-
-def _serve(kind: str, upstream: str, folder: Path) -> None:
-    allow_many_files()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    print(listener.getsockname()[1], flush=True)
-    if kind == "barest":
-        asyncio.run(_barest(listener, upstream, folder))
-        return
-    app = _starlette(upstream) if kind == "starlette" else _vesselog(upstream, folder)
-    config = uvicorn.Config(app, ws="none", log_config=None, access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-@contextmanager
-def _running(kind: str, upstream: str) -> Generator[tuple[int, int]]:
-    """A proxy; gives its port and its process."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = [sys.executable, str(Path(__file__).resolve()), "--serve", kind, upstream, folder]
-        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
-            if process.stdout is None:
-                raise RuntimeError("the proxy has no pipe")
-            try:
-                yield int(process.stdout.readline()), process.pid
-            finally:
-                process.kill()
+Figures = dict[str, float]
 
 
 class _Client(asyncio.Protocol):
-    """Asks once. first: when the first piece of the body came; lost: when it was all over."""
+    """Asks once. reads: what came, and when, in nanoseconds of the monotonic clock."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, number: int) -> None:
+        # aimock answers what it has recorded: no two requests are the same.
+        message = f'{{"role":"user","content":"Question {number}"}}'
+        body = f'{{"model":"benchmark","stream":true,"messages":[{message}]}}'
         self._request = (
-            f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(_BODY)}\r\n\r\n"
-        ).encode() + _BODY
-        self.size = 0
-        self.first = 0.0
-        self._head = b""
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"authorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        ).encode()
+        self.reads: list[tuple[int, bytes]] = []
+        self.sent = 0
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.sent = time.monotonic_ns()
         self._transport.write(self._request)
-        self.sent = time.perf_counter()
 
     def data_received(self, data: bytes) -> None:
-        self.size += len(data)
-        if not self.first:
-            self._head += data
-            _, end, body = self._head.partition(b"\r\n\r\n")
-            if end and body:
-                self.first = time.perf_counter()
-        if data.endswith(b"\r\n0\r\n\r\n") or data == b"0\r\n\r\n":
+        self.reads.append((time.monotonic_ns(), data))
+        if data.endswith(b"0\r\n\r\n"):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         if not self.over.done():
             self.over.set_result(None)
 
+    def first_data(self) -> float:
+        """Milliseconds from the request to the first data of the body."""
+        head = b""
+        for when, data in self.reads:
+            head += data
+            _, end, body = head.partition(b"\r\n\r\n")
+            if end and body:
+                return (when - self.sent) / 1e6
+        raise ProxyError(f"there was no answer, but {head[:300]!r}")
 
-async def _ask(port: int, path: str) -> _Client:
-    loop = asyncio.get_running_loop()
-    _, client = await loop.create_connection(lambda: _Client(path), "127.0.0.1", port)
-    await client.over
-    return client
-
-
-def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(process: int) -> float:
-    lines = Path(f"/proc/{process}/status").read_text("ascii").split("\n")
-    (peak,) = (line for line in lines if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
-
-
-async def _first_data(port: int, path: str, count: int) -> list[float]:
-    clients = [await _ask(port, path) for _ in range(count)]
-    return [(each.first - each.sent) * 1e3 for each in clients]
+    def delays(self, pieces: int) -> list[float]:
+        """Milliseconds that each piece was on its way. Raises ProxyError if one is missing."""
+        whole = b"".join(data for _, data in self.reads)
+        if len(_STAMP.findall(whole)) != pieces:
+            raise ProxyError(f"the answer is not whole: {whole[:200]!r} … {whole[-100:]!r}")
+        return [
+            (when - int(stamp)) / 1e6
+            for when, data in self.reads
+            for stamp in _STAMP.findall(data)  # one that is cut in two is left out
+        ]
 
 
-async def _paced(port: int, path: str, streams: int) -> float:
-    begun = time.perf_counter()
-    clients = await asyncio.gather(*(_ask(port, path) for _ in range(streams)))
-    if len({each.size // 1000 for each in clients}) > 2:
-        raise RuntimeError("an answer is shorter than another")
-    return time.perf_counter() - begun
+class _Asker:
+    def __init__(self) -> None:
+        self._number = 0
+
+    async def ask(self, port: int, path: str) -> _Client:
+        """One request, and its whole answer."""
+        self._number += 1
+        loop = asyncio.get_running_loop()
+        number = self._number
+        _, client = await loop.create_connection(lambda: _Client(path, number), "127.0.0.1", port)
+        async with asyncio.timeout(_SECONDS):
+            await client.over
+        return client
 
 
-def _measure(kind: str, server: str, streams: int, pieces: int) -> dict[str, float]:
-    short, long = "/paced-1000-2/v1", f"/paced-50-{pieces}/v1"
-    count = 200
-    direct = asyncio.run(_first_data(int(server.rpartition(":")[2]), short + _ROUTE[3:], count))
-    with _running(kind, server + short) as (port, _):
-        asyncio.run(_first_data(port, _ROUTE, 20))
-        through = asyncio.run(_first_data(port, _ROUTE, count))
-    with _running(kind, server + long) as (port, process):
-        asyncio.run(_first_data(port, _ROUTE, 1))
-        before = _cpu(process)
-        took = asyncio.run(_paced(port, _ROUTE, streams))
-        cpu = _cpu(process) - before
-        memory = _memory(process)
+async def _first_data(asker: _Asker, proxy: Running, server: int, path: str) -> Figures:
+    for _ in range(20):
+        (await asker.ask(proxy.port, proxy.path)).first_data()
+    direct: list[float] = []
+    through: list[float] = []
+    for _ in range(_FIRST_DATA_REQUESTS):
+        direct.append((await asker.ask(server, path + _CHAT)).first_data())
+        through.append((await asker.ask(proxy.port, proxy.path)).first_data())
+    return {"first data": statistics.median(through) - statistics.median(direct)}
+
+
+async def _paced(asker: _Asker, proxy: Running, streams: int, pieces: int) -> Figures:
+    (await asker.ask(proxy.port, proxy.path)).delays(pieces)
+    before, begun = proxy.cpu(), time.perf_counter()
+    clients = await asyncio.gather(*(asker.ask(proxy.port, proxy.path) for _ in range(streams)))
+    cpu, took = proxy.cpu() - before, time.perf_counter() - begun
+    delays = [client.delays(pieces) for client in clients]
+    late = sorted(delay for each in delays for delay in each)
+    last = [statistics.median(each[-_RATE:]) for each in delays]
     return {
-        "first data added, p50 ms": statistics.median(through) - statistics.median(direct),
-        "CPU per chunk, us": cpu / (streams * pieces) * 1e6,
-        "seconds late": took - pieces / 50,
-        "memory, MiB": memory,
+        "CPU": cpu / (streams * pieces) * 1e6,
+        "delay p50": late[len(late) // 2],
+        "delay p99": late[len(late) * 99 // 100],
+        "memory": proxy.memory(),
+        "core": cpu / took * 100,
+        "kept": sum(delay <= 1000 / _RATE for delay in last),
     }
 
 
+class _Measurements:
+    """All measurements of one proxy, in one round."""
+
+    def __init__(self, server: str, cores: tuple[int, int] | None, pieces: int) -> None:
+        self._server = server
+        self._cores = cores
+        self._pieces = pieces
+        self._asker = _Asker()
+
+    def all(self, proxy: Proxy, streams: int, crowd: int) -> Figures:
+        """Raises ProxyError."""
+        figures = self._first(proxy) | self._streams(proxy, streams)
+        del figures["core"], figures["kept"]
+        if crowd:
+            alone = self._alone(proxy, crowd)
+            figures |= {name: alone[name] for name in ("core", "kept")}
+        return figures
+
+    def _first(self, proxy: Proxy) -> Figures:
+        path, port = "/paced-1000-2", int(self._server.rpartition(":")[2])
+        with _started(proxy, self._server, path) as found:
+            return asyncio.run(_first_data(self._asker, found, port, path))
+
+    def _streams(self, proxy: Proxy, streams: int) -> Figures:
+        with _started(proxy, self._server, f"/paced-{_RATE}-{self._pieces}") as found:
+            return asyncio.run(_paced(self._asker, found, streams, self._pieces))
+
+    def _alone(self, proxy: Proxy, streams: int) -> Figures:
+        """The proxy has one core; the model server and the client have the other."""
+        path = f"/paced-{_RATE}-{self._pieces}"
+        with ExitStack() as stack:
+            if self._cores is None:
+                server = self._server
+            else:
+                everywhere = os.sched_getaffinity(0)
+                os.sched_setaffinity(0, {self._cores[0]})
+                stack.callback(os.sched_setaffinity, 0, everywhere)
+                server = stack.enter_context(running_server(self._cores[0]))
+            found = stack.enter_context(_started(proxy, server, path))
+            if self._cores is not None:
+                found.keep_to(self._cores[1])
+            return asyncio.run(_paced(self._asker, found, streams, self._pieces))
+
+
+@contextmanager
+def _started(proxy: Proxy, server: str, path: str) -> Generator[Running]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(proxy, server, path, Path(folder)) as found,
+    ):
+        yield found
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of the report: a figure, and how it is written."""
+
+    title: str
+    figure: str
+    form: str
+
+
+_COLUMNS = (
+    _Column("first data, added, p50", "first data", "{:.2f} ms"),
+    _Column("CPU per chunk", "CPU", "{:.0f} µs"),
+    _Column("× barest", "CPU / barest", "{:.2f}"),
+    _Column("delay of a chunk, p50", "delay p50", "{:.1f} ms"),
+    _Column("p99", "delay p99", "{:.1f} ms"),
+    _Column("memory", "memory", "{:.0f} MiB"),
+    _Column("one core: in use", "core", "{:.0f} %"),
+    _Column("kept pace", "kept", "{:.0f}"),
+)
+_OTHERS = ("barest", "litellm", "starlette")
+
+
+def _with_ratios(round_: Mapping[str, Figures]) -> None:
+    for figures in round_.values():
+        for other in _OTHERS:
+            if other in round_:
+                figures[f"CPU / {other}"] = figures["CPU"] / round_[other]["CPU"]
+
+
+def _report(rounds: Sequence[Mapping[str, Figures]], names: Iterable[str]) -> list[str]:
+    """The medians as a table for people, and vesselog's figures beside their targets."""
+    medians = {name: _medians([each[name] for each in rounds if name in each]) for name in names}
+    lines = [
+        "| proxy | records | " + " | ".join(each.title for each in _COLUMNS) + " |",
+        "|---" * (len(_COLUMNS) + 2) + "|",
+    ]
+    for name, figures in medians.items():
+        cells = [
+            each.form.format(figures[each.figure]) if each.figure in figures else "not measured"
+            for each in _COLUMNS
+        ]
+        records = "yes" if PROXIES[name].records else "no"
+        lines.append(f"| {name} | {records} | {' | '.join(cells)} |")
+    return [*lines, "", *_targets(medians.get("vesselog", {}))]
+
+
+def _targets(figures: Figures) -> Iterator[str]:
+    for title, name, most, form in (
+        ("first data, added, p50", "first data", 1.0, "{:.2f} ms"),
+        ("CPU per chunk, against barest", "CPU / barest", 2.5, "{:.2f} ×"),
+        ("CPU per chunk, against litellm", "CPU / litellm", 0.1, "{:.2f} ×"),
+        ("CPU per chunk, against starlette", "CPU / starlette", 1.0, "{:.2f} ×"),
+        ("memory", "memory", 80 * 1e6 / 2**20, "{:.0f} MiB"),
+    ):
+        if name in figures:
+            verdict = "met" if figures[name] <= most else "missed"
+            yield f"- {title}: {form.format(figures[name])}, at most {form.format(most)}: {verdict}"
+
+
+def _medians(found: Sequence[Figures]) -> Figures:
+    names = {name for each in found for name in each}
+    return {name: statistics.median(each[name] for each in found if name in each) for name in names}
+
+
+def _available(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        try:
+            PROXIES[name].install()
+        except ProxyError as error:
+            print(f"SKIPPED {name}: {error}", file=sys.stderr, flush=True)
+        else:
+            yield name
+
+
+def _measured(
+    measurements: _Measurements, names: Sequence[str], arguments: argparse.Namespace
+) -> Iterator[dict[str, Figures]]:
+    for number in range(1, arguments.rounds + 1):
+        found: dict[str, Figures] = {}
+        for name in names:
+            try:
+                found[name] = measurements.all(PROXIES[name], arguments.streams, arguments.crowd)
+            except ProxyError as error:
+                print(f"SKIPPED {name}: {error}", file=sys.stderr, flush=True)
+                continue
+            told = {figure: round(value, 2) for figure, value in found[name].items()}
+            print(json.dumps({"round": number, "proxy": name, **told}), flush=True)
+        _with_ratios(found)
+        yield found
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--streams", type=int, default=100)
-    parser.add_argument("--pieces", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--only", choices=_PROXIES, action="append")
-    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--pieces", type=int, default=500, help="chunks of a stream")
+    parser.add_argument("--crowd", type=int, default=200, help="streams on one core; 0: leave out")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=PROXIES, action="append")
+    parser.add_argument("--before", metavar="COMMIT", help="measure this commit's gateway, too")
     arguments = parser.parse_args()
-    if arguments.serve:
-        kind, upstream, folder = arguments.serve
-        _serve(kind, upstream, Path(folder))
-        return 0
     allow_many_files()
-    with running_server() as server:
-        for number in range(arguments.rounds):
-            for kind in arguments.only or _PROXIES:
-                figures = _measure(kind, server, arguments.streams, arguments.pieces)
-                told = {name: round(value, 2) for name, value in figures.items()}
-                print(json.dumps({"round": number + 1, "proxy": kind, **told}), flush=True)
+    with ExitStack() as stack:
+        names = list(_available(arguments.only or PROXIES))
+        if arguments.before:
+            packages = stack.enter_context(unpacked(arguments.before))
+            before = replace(PROXIES["vesselog"], environment={"PYTHONPATH": str(packages)})
+            PROXIES["vesselog before"] = before
+            names.append("vesselog before")
+        server = stack.enter_context(running_server())
+        cores = _two_cores() if arguments.crowd else None
+        measurements = _Measurements(server, cores, arguments.pieces)
+        rounds = list(_measured(measurements, names, arguments))
+    print("\n".join(["", *_report(rounds, names)]))
     return 0
+
+
+def _two_cores() -> tuple[int, int] | None:
+    """One core for the proxy, and another for all else, where the system allows it."""
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        print("this process cannot choose between two cores: nothing is pinned", file=sys.stderr)
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[0], cores[-1]
 
 
 if __name__ == "__main__":

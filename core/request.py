@@ -304,14 +304,14 @@ class ChatRequest(BaseModel):
     functions: tuple[dict[str, Any], ...] | None = None
     function_call: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | Literal["json"] | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: float | None = Field(default=None, allow_inf_nan=False)
+    top_p: float | None = Field(default=None, allow_inf_nan=False)
     max_tokens: int | None = None
     stop: str | tuple[str, ...] | None = None
     seed: int | None = None
     n: int | None = Field(default=None, ge=1)
     logprobs: bool | int | None = None
-    think: bool | str | int | None = None
+    think: bool | Annotated[str, Field(min_length=1)] | int | None = None
     keep_alive: str | int | float | None = None
     options: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None

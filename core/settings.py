@@ -180,9 +180,9 @@ def check_meta(meta: object, shared: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_lock_wait(seconds: object) -> float:
     """The seconds. Raises ConfigurationError if that is no time to wait."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 1e9:
         raise ConfigurationError(
-            f"lock_wait={seconds!r} must be a number of seconds, 0 for not waiting",
+            f"lock_wait={seconds!r} must be a number of seconds up to a billion, 0 for not waiting",
             setting="lock_wait",
         )
     return seconds

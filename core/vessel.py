@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Self, SupportsIndex
 
 from .chunk import ChunkFields, StreamChunk
-from .errors import ConfigurationError, ProviderError
+from .errors import ConfigurationError, InvalidRequestError, ProviderError
 from .frame import Frame
 from .framing import Framing
 from .jsontext import dumps
@@ -97,7 +97,11 @@ class WireRequest(Unpicklable):
         if self.body is None:
             return
         if not self.content:
-            object.__setattr__(self, "content", dumps(self.body))
+            try:
+                object.__setattr__(self, "content", dumps(self.body))
+            except (TypeError, ValueError, RecursionError) as error:
+                reason = f"options and extra_body must hold JSON values only: {error}"
+                raise InvalidRequestError(reason) from None
         if self.model is None:
             object.__setattr__(self, "model", self.body.get("model"))
 

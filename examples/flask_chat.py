@@ -32,8 +32,12 @@ client = vesselog.Client(recordings=RECORDINGS)
 @app.post("/chat")
 def chat() -> Response:
     """Answer one question. When the server notices that the browser left, generation stops."""
-    body = EventBytes(client.stream(MODEL, str(request.get_json()["message"])))
-    return Response(body, body.status, body.headers)
+    match request.get_json():
+        case {"message": str(message)} if message:
+            body = EventBytes(client.stream(MODEL, message))
+            return Response(body, body.status, body.headers)
+        case _:
+            return Response("There is no message.", 422, mimetype="text/plain")
 
 
 @app.post("/sessions/<session>/stop")

@@ -1,6 +1,6 @@
 """The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
 
-Needs the `server` extra, but for `EventBytes` and `EventId`.
+Needs the `server` extra, but for `EventBytes`, `EventId` and `in_use`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import ConfigurationError
 from .event_bytes import EventBytes
 from .event_ids import EventId
+from .in_use import in_use
 from .loopback import on_loopback
 from .replay import replay_app
 
@@ -26,6 +27,7 @@ __all__ = [
     "EventStream",
     "Gateway",
     "gateway_vessels",
+    "in_use",
     "on_loopback",
     "replay_app",
     "sessions_app",

@@ -24,12 +24,13 @@ from ..core.jsontext import dumps
 from ..core.replay.pace import Speed, checked_speed
 from ..core.truth.file_lock import has_writer
 from ..core.truth.find_request import find_request
+from ..core.truth.recorded_frame import chunks_of
 from ..core.truth.recording import Recording
 from .asgi import Application
 from .event_ids import EventId, whole_number
 from .event_stream import EventStream
 from .paced import Paced
-from .protocols import ProtocolName, protocol_of
+from .protocols import Protocol, ProtocolName, protocol_of
 from .session_calls import calls_in
 from .stop_elsewhere import stop_elsewhere
 
@@ -118,8 +119,8 @@ class _Sessions:
                 return await answer(request, await asyncio.to_thread(self._client.recording, name))
             except (SessionNameError, RecordingError):
                 return _refused(404, "no_session")
-            except UsageError:
-                return _refused(400, "invalid_request")
+            except UsageError as error:  # of what the request says: no paths, no settings
+                return _refused(400, "invalid_request", error.message)
 
         return respond
 
@@ -127,6 +128,7 @@ class _Sessions:
         """The rest of an answer."""
         name = cast("ProtocolName", request.query_params.get("protocol", self._protocol))
         protocol = protocol_of(name)
+        speed = checked_speed(cast("Speed", request.query_params.get("speed", "max")))
         position = _position(request, recording.session)
         if position is None:
             if await asyncio.to_thread(_has_ended, recording):
@@ -136,7 +138,8 @@ class _Sessions:
         if after is None:
             return Response(status_code=204)
         begin = -1 if name in _OF_PARTS else after
-        speed = checked_speed(cast("Speed", request.query_params.get("speed", "max")))
+        if begin >= 0:
+            await asyncio.to_thread(_begin_later, protocol, recording, call)
         followed = await asyncio.to_thread(Follow, recording.path, call=call, after=begin)
         source = Paced(followed, speed, from_start=begin < 0) if speed else followed
         return EventStream(source, protocol, heartbeat=self._heartbeat)
@@ -179,8 +182,8 @@ def _said(value: Any, status: int = 200) -> Response:
     return Response(dumps(value), status, headers, media_type="application/json")
 
 
-def _refused(status: int, code: str) -> Response:
-    return _said({"error": {"code": code}}, status)
+def _refused(status: int, code: str, message: str | None = None) -> Response:
+    return _said({"error": {"code": code, **({"message": message} if message else {})}}, status)
 
 
 def _position(request: Request, session: str) -> tuple[int | None, int | None] | None:
@@ -199,6 +202,19 @@ def _position(request: Request, session: str) -> tuple[int | None, int | None] |
         return None
     asked = query.get("call")
     return None if asked is None else whole_number(asked), whole_number(query.get("after", "-1"))
+
+
+def _begin_later(protocol: Protocol, recording: Recording, call: int | None) -> None:
+    """Begin an answer that is sent from its middle: its first chunk names the model and the id."""
+    found = find_request(recording.path, call)
+    if found is None:
+        return
+    for line in recording.scanned(found.offset, found.number):
+        if line.fields["type"] == "frame" and line.call == found.call:
+            for first in chunks_of(line, line.call, 0)[:1]:
+                protocol.begin(recording.session, first.call)
+                protocol.chunk(first.model_copy(update={"tool_calls": ()}))  # nothing is sent of it
+                return
 
 
 def _has_ended(recording: Recording) -> bool:

@@ -104,7 +104,8 @@ class AsyncStream(StreamState):
 
         The cheapest way to read: the chunks are not added up in `completion`.
         """
-        await self.open()
+        if not self._opened:
+            await self.open()
         steps = await self._source.read()
         if not steps:
             self._raise_at_the_end()

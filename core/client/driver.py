@@ -142,7 +142,10 @@ class Driver:
             if self._releasing is not None:
                 self._releasing.cancel()
             gate.release()
-            facts.close()
+            try:
+                facts.close()
+            except Exception as bug:  # noqa: BLE001 - raised to the caller, who must not wait for ever
+                failure = failure or bug
             self._hand_over.end(failure)
 
     async def _attempt(self) -> None:
@@ -291,12 +294,13 @@ class Driver:
 
     async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
-        headers, content = self.facts.to_send(), request.content
+        headers, content, url = self.facts.to_send(), request.content, self._plan.url
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
-        built = self._http.build_request(
+        http: Any = self._http  # or another library's client, which may know no URL of httpx's
+        built = http.build_request(
             request.method,
-            str(self._plan.url),
+            url if isinstance(http, httpx.AsyncClient) else str(url),
             headers=headers,
             content=self._parts(call) if large else content or None,
             extensions={
@@ -310,7 +314,8 @@ class Driver:
                 "cancellable": self._gate.allow,
             },
         )
-        return await self._http.send(built, stream=True, follow_redirects=False)
+        response: httpx.Response = await http.send(built, stream=True, follow_redirects=False)
+        return response
 
     async def _parts(self, call: Call) -> AsyncGenerator[bytes]:
         for part in call.parts(self._plan.request.content):

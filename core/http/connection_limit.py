@@ -24,7 +24,7 @@ class LimitedTransport(httpx.AsyncBaseTransport):
         """
         seconds = request.extensions.get("timeout", {}).get("pool")
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds if self._free.locked() else None):
                 await self._free.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("no free connection", request=request) from None

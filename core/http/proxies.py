@@ -115,7 +115,7 @@ def is_this_machine(host: str) -> bool:
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    address = address_of(host)
+    address = address_of(name)
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
@@ -129,13 +129,14 @@ def address_of(host: str) -> _Address | None:
 
 
 def _old_address(host: str) -> ipaddress.IPv4Address | None:
-    """An address in a form that the system's resolver takes, too: 127.1, 0x7f000001, 2130706433.
+    """An address in a form that the system's resolver takes, too: 127.1, 0177.1, 2130706433.
 
     The last number fills the bytes that are left (inet_aton, POSIX.1-2017).
     """
     try:
         *first, last = (
-            int(part, 16 if part[:2].lower() == "0x" else 10) for part in host.split(".")
+            int(part, 16 if part[:2].lower() == "0x" else 8 if part[:1] == "0" else 10)
+            for part in host.split(".")
         )
         return ipaddress.IPv4Address(bytes(first) + last.to_bytes(4 - len(first), "big"))
     except (ValueError, OverflowError):

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from ..errors import ConfigurationError, InvalidRequestError
-from .proxies import address_of
+from .proxies import address_of, is_this_machine
 
 __all__ = [
     "carries_key",
@@ -24,8 +24,8 @@ __all__ = [
 _CREDENTIALS = ("auth", "cookie", "key", "password", "secret", "signature", "token")
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".home.arpa", ".localhost", ".test")
 
-# HTTP's own framing, which the transport sets by the body.
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
+# HTTP's own framing, which the transport sets by the body, and what would change the protocol.
+_FRAMING = frozenset({"content-length", "expect", "transfer-encoding", "upgrade"})
 
 
 def carries_key(name: str) -> bool:
@@ -45,7 +45,7 @@ def credentials_in(fields: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with lower-case names."""
-    return {name.lower(): value for name, value in headers.items()}
+    return {str(name).lower(): value for name, value in headers.items()}
 
 
 @lru_cache
@@ -77,26 +77,22 @@ def with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL,
     return signed.url, {"authorization": signed.headers["authorization"], **headers}
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, object]) -> None:
     """Raise ConfigurationError for a header that cannot be sent."""
     for name, value in headers.items():
         token = name.replace("-", "").replace("_", "")
         if not (token.isascii() and token.isalnum()):
             raise ConfigurationError(f"{name!r} is not a header name", setting="headers")
         if name in _FRAMING:
-            raise ConfigurationError(
-                f"the header {name} is set by the client itself: leave it out", setting="headers"
-            )
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(
-                f"the header {name} has a line end or another character that no header may have",
-                setting="headers",
-            )
+            raise ConfigurationError(f"the client sets {name}: leave it out", setting="headers")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            reason = f"the header {name} must be text of printable ASCII characters"
+            raise ConfigurationError(reason, setting="headers")
 
 
 def is_private(host: str) -> bool:
     """Whether a host is this machine or on a private network, as far as its name tells."""
     address = address_of(host)
     if address is None:
-        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES) or is_this_machine(host)
     return address.is_private or address.is_loopback or address.is_link_local

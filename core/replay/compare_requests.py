@@ -43,8 +43,11 @@ _MESSAGES = frozenset(
         *("input", "instructions", "contents", "systemInstruction", "system_instruction"),
     }
 )
-# What servers put before a dialect's own path: `/api/v1`, `/openai/deployments/name` (Azure).
-_BEFORE_PATH = re.compile(r".*/v\d+\w*(?=/)|.*/deployments/[^/]+|.+(?=/api/\w+\Z)")
+# What servers put before a dialect's own path: `/api/v1`, `/v1beta/openai`, `/inference`.
+_BEFORE_PATH = re.compile(
+    r".*?(?=/(?:(?:chat/)?completions|responses|messages|models)\Z)|.*/v\d+\w*(?=/)"
+    r"|.*/deployments/[^/]+|.+(?=/api/\w+\Z)"
+)
 _MODEL_IN_PATH = re.compile(r"/models/[^/:]+(?=:)")
 
 # The comparison is quadratic. This much of a body tells conversations apart.

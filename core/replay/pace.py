@@ -20,13 +20,11 @@ _LONGEST_WAIT_SECONDS = 1e9
 def checked_speed(speed: Speed) -> float:
     """The speed as a number, 0 for "max". Raises ConfigurationError."""
     try:
-        factor = 0.0 if speed == "max" else float(speed)
-    except (TypeError, ValueError):
+        factor = 0.0 if speed == "max" else math.nan if isinstance(speed, bool) else float(speed)
+    except (TypeError, ValueError, OverflowError):
         factor = math.nan
     if not math.isfinite(factor) or factor < 0:
-        raise ConfigurationError(
-            f'no speed {speed!r}: give a number from 0, or "max"', setting="speed"
-        )
+        raise ConfigurationError(f'no speed {speed!r}: give 0 or more, or "max"', setting="speed")
     return factor
 
 

@@ -12,6 +12,7 @@ written to by somebody else? Writes would succeed all the same, and be lost.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from .wake import FOLLOWED, wake_followers
 __all__ = ["Appender"]
 
 _CHECK_INTERVAL = 1_000_000  # microseconds
+_LOGGER = logging.getLogger("vesselog")
 
 Confirm = Callable[[], object]
 
@@ -140,7 +142,10 @@ class Appender:
                 self._remove(fd)
         finally:
             if self._synced is None:
-                os.close(fd)
+                try:
+                    os.close(fd)
+                except OSError as error:  # where writes are delayed (NFS), they may fail only now
+                    _LOGGER.warning("%s", self._refuse(error.strerror or str(error)))
             else:
                 self._synced.close()
         self._refuse("the session is closed")

@@ -13,15 +13,15 @@ __all__ = ["SUFFIX", "check_session_name", "new_session_name", "time_in_name"]
 
 SUFFIX = ".jsonl"
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,128}")
 _GENERATED = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{32}", re.ASCII)
 
 
 def check_session_name(name: str) -> str:
-    """`name` itself. Raises SessionNameError unless it is 1 to 128 of `A-Z a-z 0-9 . _ -`."""
+    """`name`. Raises SessionNameError unless it is 1 to 128 of `A-Z a-z 0-9 . _ -`, not `..`."""
     if type(name) is not str or _NAME.fullmatch(name) is None:
         raise SessionNameError(
-            f"bad session name {name!r:.140}: use 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+            f"bad session name {name!r:.140}: use 1 to 128 of A-Z a-z 0-9 . _ -, but not . or .."
         )
     return name
 

@@ -28,11 +28,12 @@ from typing import TypedDict
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 import vesselog
-from vesselog.server import EventStream, sessions_app
+from vesselog.server import EventStream, in_use, sessions_app
 from vesselog.server.protocols import ProtocolName
 
 MODEL = os.environ.get("CHAT_MODEL", "ollama/qwen3:1.7b")
@@ -97,16 +98,20 @@ async def begin(request: Request, response: Response) -> dict[str, str]:
 @app.post("/chat")
 async def chat(
     question: Question, request: Request, protocol: ProtocolName = "vesselog"
-) -> EventStream:
+) -> Response:
     """Answer one question, in a conversation or without one. protocol: how the answer is sent.
 
-    In a conversation the answer goes on if the browser leaves; else generation is cancelled.
+    In a conversation the answer goes on if the browser leaves; else generation is cancelled. One
+    question of it is answered at a time: another one has status 409 meanwhile.
     """
     client: vesselog.AsyncClient = request.state.client
     if question.session is None:
         return EventStream(client.stream(MODEL, question.message), protocol)
     if not authorize(request, question.session):
         raise HTTPException(404, "no such conversation")
+    if await asyncio.to_thread(in_use, client, question.session):  # by an answer that still runs
+        busy = {"code": "session_in_use", "message": "Another answer of this conversation runs."}
+        return JSONResponse({"error": busy}, 409)
     said = await asyncio.to_thread(history, client, question.session)
     stream = client.stream(
         MODEL,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -24,7 +25,7 @@ from ...core.errors import ClientStateError, ConfigurationError, VesselogError
 from ...core.jsontext import dumps
 from ...core.settings import Timeouts
 from ...core.vessel import Vessel, WireRequest
-from ..asgi import Application, Receive, Scope, Send
+from ..asgi import Receive, Scope, Send
 from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
@@ -47,6 +48,7 @@ __all__ = ["Gateway"]
 # An upstream that keeps its connection open behind the terminator of its dialect is read on for so
 # many seconds: what follows belongs to the answer's exact bytes.
 _DRAIN = 2.0
+_OWN = re.compile(r"/sessions(?:/|\Z)")
 
 
 class Gateway:
@@ -95,14 +97,17 @@ class Gateway:
                 Route("/sessions", self._list),
                 Route("/sessions/", self._list),
                 Mount("/sessions", sessions),
-                Route("/{path:path}", _Anything(self._answer)),
             ],
             lifespan=self._lifespan,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and not _OWN.match(scope["path"]):
+            # Not by Starlette, whose layers each message of an answer would pass through.
+            await self._answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def running(self) -> list[dict[str, Any]]:
         """The calls that run now: session, call, upstream, method, path, model, and since when."""
@@ -219,16 +224,6 @@ class Gateway:
 
 def _everyone(_: Request, __: str) -> bool:
     return True  # who may use the gateway may use its sessions
-
-
-class _Anything:
-    """A route that is an ASGI application itself, for every method."""
-
-    def __init__(self, answer: Application) -> None:
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer(scope, receive, send)
 
 
 async def _leave_with_client(receive: Receive, answering: Answering) -> None:

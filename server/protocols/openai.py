@@ -28,10 +28,14 @@ class OpenAIEvents(EventProtocol):
         """The chunk as an object of the API."""
         value = chunk_to_openai(chunk, created=self._created)
         # The id of some servers changes in the stream: the first one stays.
-        self._id = self._id or value["id"] or f"chatcmpl-{self.session or self._created}"
+        self._id = self._id or value["id"] or self._own_id()
         self._created = value["created"]
         self._model = self._model or value["model"]
         return ({**value, "id": self._id, "model": self._model},)
+
+    def _own_id(self) -> str:
+        place = self._created if self.session is None else f"{self.session}-{self.call}"
+        return f"chatcmpl-{place}"
 
     def end(self, ending: Ending) -> bytes:  # noqa: ARG002 - the chunks said it
         """The answer is whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,7 @@ from vesselog.core.request import (
     ToolFunction,
     chat_request,
 )
+from vesselog.vessels import OpenAI
 
 Content = TypeVar("Content")
 PRIVATE = "a private word"
@@ -136,7 +138,7 @@ def test_the_name_of_a_schema_is_one_that_servers_take(model: type[BaseModel], n
     assert re.fullmatch("[A-Za-z0-9_-]{1,64}", name)
 
 
-@pytest.mark.parametrize("think", [True, False, "low", "", 0, 1, 2048])
+@pytest.mark.parametrize("think", [True, False, "low", 0, 1, 2048])
 def test_think_is_a_switch_a_level_or_a_number(think: Any) -> None:
     found = chat_request("m", "x", think=think).think
     assert (found, type(found)) == (think, type(think))
@@ -264,3 +266,20 @@ def test_keys_that_a_provider_has_beside_the_known_ones_are_kept(key: str) -> No
 
 def test_a_key_like_a_known_one_is_kept_beside_it() -> None:
     chat_request("m", [{"role": "user", "content": "x", "context": "y"}])
+
+
+@pytest.mark.parametrize("field", ["options", "extra_body"])
+@pytest.mark.parametrize("value", [{1}, b"x", object()])
+def test_what_json_does_not_have_is_refused(field: str, value: Any) -> None:
+    request = chat_request("m", "Hi", **{field: {"a": value}})
+    with pytest.raises(InvalidRequestError, match="must hold JSON values"):
+        OpenAI(api_key="EMPTY").configured({}).request(request)
+
+
+@pytest.mark.parametrize(
+    "field", [{"temperature": math.nan}, {"top_p": math.inf}, {"think": ""}], ids=str
+)
+def test_values_that_no_provider_takes_are_refused(field: dict[str, Any]) -> None:
+    """orjson would write NaN as null."""
+    with pytest.raises(InvalidRequestError, match=next(iter(field))):
+        chat_request("m", "Hi", **field)

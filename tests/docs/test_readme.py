@@ -186,8 +186,8 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
         case ["uvicorn", "--app-dir", folder, app, *_]:  # it runs in test_fastapi_example.py
             assert (ROOT / folder / f"{app.partition(':')[0]}.py").exists()
             assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")
-        case ["gunicorn", "--chdir", folder, "-c", settings, "app:app"]:  # in test_resuming.py
-            assert (ROOT / folder / settings).exists()
+        case ["gunicorn", "-c", settings, "app:app"]:  # it serves in test_resuming.py
+            assert (ROOT / settings).exists()
         case [program] if program.startswith("scripts/"):  # they run in .ci/run
             assert os.access(ROOT / program, os.X_OK)
         case ["vesselog", "serve", *_] if "--" not in words:  # it would run on

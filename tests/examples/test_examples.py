@@ -237,7 +237,7 @@ def test_the_docstring_tells_how_to_run_it(name: str) -> None:
     docstring = (EXAMPLES / name).read_text("utf-8").split('"""')[1]
     assert re.search(
         rf"\n    (python examples/{name}|uvicorn --app-dir examples/\w+ app:app"
-        rf"|gunicorn --chdir examples/fastapi_chat -c {name.rpartition('/')[2]} app:app"
+        rf"|gunicorn -c examples/{name} app:app"
         rf"|flask --app examples/{name} run)",
         docstring,
     )

@@ -316,6 +316,33 @@ def test_a_conversation_is_its_own_users(backend: Backend) -> None:
     assert len(model.requests) == 1
 
 
+def test_a_second_question_has_to_wait_until_the_first_is_answered(backend: Backend) -> None:
+    """Both come to the same worker; the model is not asked."""
+    go_on = threading.Event()
+
+    def script(talk: Conversation) -> None:
+        talk.head()
+        talk.chunk(ollama_lines("One ", "two")[0])
+        assert go_on.wait(PATIENCE)
+        for line in ollama_lines("One ", "two")[1:]:
+            talk.chunk(line)
+        talk.end()
+
+    with LoopbackServer([script]) as model, backend(OLLAMA_HOST=model.url) as client:
+        asked = {"message": "Hello", "session": begin(client)}
+        with client.stream("POST", "/chat", json=asked) as response:
+            events = events_of(response)
+            assert next(events) == ("chunk", "One ")
+            refused = client.post("/chat", json={**asked, "message": "And again"})
+            assert refused.status_code == 409
+            assert refused.json()["error"]["code"] == "session_in_use"
+            go_on.set()
+            assert list(events)[-1] == ("end", "complete")
+        assert client.post("/chat", json={**asked, "message": "And again"}).status_code == 200
+    said = [[each["content"] for each in asked.json["messages"]] for asked in model.requests]
+    assert said == [["Hello"], ["Hello", "One two", "And again"]]
+
+
 def test_a_visitor_gets_one_cookie_that_scripts_and_other_sites_cannot_use(
     backend: Backend,
 ) -> None:

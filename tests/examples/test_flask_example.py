@@ -138,6 +138,12 @@ def test_an_answer_is_stopped_and_read_again(backend: Backend) -> None:
         assert rest.status_code == 204
 
 
+@pytest.mark.parametrize("body", [{}, [], {"message": ""}, {"message": None}])
+def test_a_missing_message_is_422(backend: Backend, body: object) -> None:
+    with backend(lambda talk: talk.answer("x")) as client:
+        assert client.post("/chat", json=body).status_code == 422
+
+
 def test_what_cannot_be_resumed_is_refused(backend: Backend) -> None:
     with backend(lambda talk: talk.answer("x")) as client:
         assert client.get("/sessions/none").status_code == 404

@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -227,16 +227,21 @@ async def test_many_readers_of_one_running_answer(tmp_path: Path, figure: Figure
     readers = amount("READERS")
     words = [f"word{number} " for number in range(60)]
     all_there = asyncio.Event()
+    answers = [Answer() for _ in range(readers)]
     loop = asyncio.get_running_loop()
 
+    def wait_for(happening: Coroutine[Any, Any, object]) -> None:
+        asyncio.run_coroutine_threadsafe(happening, loop).result(PATIENCE)
+
     def script(talk: Conversation) -> None:
+        """Each chunk is sent once all readers have the one before it."""
         talk.head(connection="close")
         lines = ollama_lines(*words)
         talk.chunk(lines[0])
-        asyncio.run_coroutine_threadsafe(all_there.wait(), loop).result(PATIENCE)
-        for line in lines[1:]:
+        wait_for(all_there.wait())
+        for count, line in enumerate(lines[1:], 1):
+            wait_for(until(lambda count=count: all(len(each.events) >= count for each in answers)))
             talk.chunk(line)
-            time.sleep(0.1)
         talk.end()
 
     with (
@@ -248,7 +253,6 @@ async def test_many_readers_of_one_running_answer(tmp_path: Path, figure: Figure
             await settled(http, url, await watch(http, url))
             before = await watch(http, url)
             await detached(user)
-            answers = [Answer() for _ in range(readers)]
             reading = [asyncio.create_task(user.read(answer)) for answer in answers]
             await until(lambda: all(answer.events for answer in answers))
             during = await watch(http, url)

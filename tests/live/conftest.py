@@ -47,7 +47,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def npm_folder() -> Path:
-    """Where the packages of browsers were installed."""
+    """Where the packages of browsers and the JavaScript SDKs were installed."""
     folder = os.environ.get("VESSELOG_NPM_DIR")
     if folder is None or shutil.which("node") is None:
         pytest.skip("VESSELOG_NPM_DIR names no folder with the packages, or there is no node")

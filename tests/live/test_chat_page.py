@@ -164,6 +164,34 @@ def test_a_reload_in_mid_answer_goes_on(browser: Any, tmp_path: Path) -> None:
         ]
 
 
+def test_a_reload_in_the_middle_of_a_long_answer_shows_it_soon(
+    browser: Any, tmp_path: Path
+) -> None:
+    """Nothing is laid out for each chunk: of so many, that would take minutes."""
+    go_on = threading.Event()
+    words = [f"word{number} " for number in range(12_000)]
+
+    def script(talk: Conversation) -> None:
+        *lines, last = ollama_lines(*words)
+        talk.head()
+        for begin in range(0, len(lines), 100):
+            talk.chunk(b"".join(lines[begin : begin + 100]))
+        assert go_on.wait(PATIENCE)
+        talk.chunk(last)
+        talk.end()
+
+    with visiting(browser, tmp_path, script) as (visitor, model):
+        visitor.ask("Tell me all")
+        says(visitor.page, "".join(words))
+        visitor.page.set_default_timeout(60_000)  # it takes about a second
+        visitor.page.reload()
+        says(visitor.page, "".join(words))
+        go_on.set()
+        ends(visitor.page, "complete")
+        visitor.page.wait_for_selector("#conversations a:not(.running)")
+        assert len(model.requests) == 1
+
+
 def test_offline_and_online_again(browser: Any, tmp_path: Path) -> None:
     go_on = threading.Event()
     with visiting(browser, tmp_path, in_two_halves(go_on)) as (visitor, model):

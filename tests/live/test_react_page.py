@@ -115,6 +115,24 @@ def test_an_answer_streams_and_goes_on_after_a_reload(
         assert len(model.requests[1].json["messages"]) == 3
 
 
+def test_offline_and_online_again(browser: Any, built: Path, tmp_path: Path) -> None:
+    go_on = threading.Event()
+    with visiting(browser, built, tmp_path, in_two_halves(go_on)) as (visitor, model):
+        page = visitor.page
+        ask(page, "Tell")
+        says(page, "Tell", HALF)
+        visitor.context.set_offline(True)
+        page.wait_for_selector("text=Offline.")
+        go_on.set()
+        visitor.context.set_offline(False)
+        says(page, "Tell", STORY)
+        page.wait_for_selector("text=Send")
+        assert page.text_content("[role=status]") == ""
+        ask(page, "And then?")
+        says(page, "Tell", STORY, "And then?", STORY)
+        assert len(model.requests) == 2
+
+
 def test_stop_ends_the_answer_and_an_error_is_shown(
     browser: Any, built: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from chat_backend import app_of, hangs, streaming
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
 from resuming import Answer, Visitor
-from sessions import record, request
+from sessions import record, request, step, write
 from vesselog.core.truth.session import Session
 from vesselog.server import sessions_app
 from vesselog.server import stop_elsewhere as stopping
@@ -172,6 +173,32 @@ def test_every_protocol_resumes(tmp_path: Path, protocol: str) -> None:
     assert "ld" in body
     # Protocols of parts need their beginning.
     assert ("Hel" in body) == (protocol in {"ai-sdk", "ag-ui"})
+
+
+@pytest.mark.parametrize("protocol", ["openai", "ollama"])
+def test_an_answer_that_is_sent_from_its_middle_names_the_same_model(
+    tmp_path: Path, protocol: str
+) -> None:
+    session = Session.open(tmp_path, "s")
+    for _ in range(2):
+        call = session.begin(request())
+        write(call, [step(0, "One ", model="m"), step(1, "two "), step(2, "three")])
+        call.end("complete")
+    session.close()
+    ids: list[set[str]] = []
+    with backend(tmp_path) as client:
+        for call in (1, 2):
+            for after in (-1, 1):
+                query = f"call={call}&after={after}&protocol={protocol}"
+                body = client.get(f"/sessions/s?{query}").text
+                found = re.findall(r"^(?:data: )?({.*)$", body, re.MULTILINE)
+                values = [json.loads(each) for each in found]
+                assert {value["model"] for value in values} == {"m"}
+                ids.append({value.get("id") for value in values})
+    assert ids[0] == ids[1]
+    assert ids[2] == ids[3]
+    assert all(len(each) == 1 for each in ids)
+    assert (ids[0] == ids[2]) == (protocol == "ollama"), "an id is of one answer"
 
 
 def test_an_answer_of_another_process_is_followed_and_its_death_told(
@@ -340,6 +367,7 @@ def test_every_route_goes_through_authorize(tmp_path: Path, *, asynchronous: boo
         ("/sessions/s?call=0", None, 400),
         ("/sessions/s?after=-1&speed=-1", None, 400),
         ("/sessions/s?after=-1&speed=fast", None, 400),
+        ("/sessions/s?speed=fast", None, 400),
         ("/sessions/s?call=9", None, 404),
         ("/sessions/s?protocol=grpc", None, 400),
         ("/sessions/s", "other:1:0", 400),
@@ -359,6 +387,10 @@ def test_what_cannot_be_is_refused(
         response = client.get(path, headers=headers)
     assert response.status_code == status
     assert str(tmp_path) not in response.text
+    if status == 400:
+        told = response.json()["error"]
+        assert told["code"] == "invalid_request"
+        assert len(told["message"]) > 10, "it does not say what is wrong"
 
 
 def test_a_session_whose_attempt_failed_and_goes_on_has_not_ended(tmp_path: Path) -> None:

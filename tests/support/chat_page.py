@@ -38,7 +38,7 @@ def served_by_command(
     program = ["uvicorn", *app, "--port", str(port)]
     if gunicorn:
         settings = ["-c", str(EXAMPLE / "gunicorn_settings.py"), "-b", f"127.0.0.1:{port}"]
-        program = ["gunicorn", "--pythonpath", str(EXAMPLE), *settings, "app:app"]
+        program = ["gunicorn", *settings, "app:app"]
     log = folder / f"uvicorn-{len(list(folder.glob('uvicorn-*')))}.log"
     with (
         log.open("wb") as written,

@@ -25,18 +25,21 @@ async function show(view, call, open, { replay = false } = {}) {
   setBusy(true);
   view.clear();
   try {
-    const events = answerEvents({
+    const answer = answerEvents({
       open: () => open(signal),
       resumeUrl: `sessions/${session}${replay ? "?speed=1" : ""}`,
       signal,
       onBreak: (broken) => view.breaks(broken),
     });
-    for await (const { name, data } of events) {
+    for await (const events of answer) {
       if (signal.aborted) return;
-      keepAtTheEnd(() => (name === "chunk" ? view.add(data) : undefined));
-      call.number = data.call ?? call.number;
-      if (name === "end") view.finish(data);
-      if (name === "error") view.finish({ error: data });
+      call.number = events.at(-1).data.call ?? call.number;
+      keepAtTheEnd(() => {
+        for (const { name, data } of events) {
+          if (name === "chunk") view.add(data);
+          else view.finish(name === "end" ? data : { error: data });
+        }
+      });
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -122,7 +125,9 @@ async function open(name) {
   doubtful = null;
   markOpen();
   scrollTo(0, document.body.scrollHeight);
-  if (running) await running.resume();
+  if (!running) return;
+  await running.resume();
+  refreshList();
 }
 
 function missingIsEmpty(error) {

@@ -36,7 +36,7 @@ async function read(reader) {
   }
 }
 
-/** The server-sent events of a response, as {id, name, data}. */
+/** The server-sent events of a response, as {id, name, data}: those that came together as a list. */
 async function* eventsOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
@@ -44,16 +44,19 @@ async function* eventsOf(response) {
     for (let piece; !(piece = await read(reader)).done; ) {
       const blocks = (buffer + piece.value).split("\n\n");
       buffer = blocks.pop();
-      for (const block of blocks) {
-        const field = (name) =>
-          block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-        const data = field("data"); // none: a comment
-        if (data) yield { id: field("id"), name: field("event"), data: JSON.parse(data) };
-      }
+      const events = blocks.map(eventOf).filter((event) => event.data);
+      if (events.length) yield events;
     }
   } finally {
     reader.cancel().catch(() => {});
   }
+}
+
+function eventOf(block) {
+  const field = (name) =>
+    block.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+  const data = field("data"); // none: a comment
+  return { id: field("id"), name: field("event"), data: data && JSON.parse(data) };
 }
 
 /** Wait until the browser is online again, or for so many milliseconds. */
@@ -69,6 +72,8 @@ function pause(milliseconds, signal) {
 
 /**
  * The events of an answer up to `end` or `error`, each once, however often the connection breaks.
+ * Those that came together are one list: to show each by itself would take minutes when the page is
+ * reloaded in the middle of a long answer.
  *
  * open: sends the first request. resumeUrl: gives what follows the event in Last-Event-ID. onBreak
  * is called with true when the connection breaks, and with false when it is back. Throws if it
@@ -79,11 +84,11 @@ export async function* answerEvents({ open, resumeUrl, signal, onBreak }) {
   let last = null;
   for (let failures = 0; response.status !== 204; ) {
     try {
-      for await (const event of eventsOf(response)) {
+      for await (const events of eventsOf(response)) {
         failures = 0;
-        last = event.id ?? last;
-        yield event;
-        if (event.name === "end" || event.name === "error") return;
+        last = events.findLast(({ id }) => id)?.id ?? last;
+        yield events;
+        if (["end", "error"].includes(events.at(-1).name)) return;
       }
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // TypeError: the network failed

@@ -1,8 +1,8 @@
 import { useChat } from "@ai-sdk/react";
 import { DefaultChatTransport } from "ai";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 
-import { stop } from "./sessions.js";
+import { messagesOf, stop } from "./sessions.js";
 
 const transport = new DefaultChatTransport({
   prepareSendMessagesRequest: ({ id, messages }) => ({
@@ -15,13 +15,16 @@ const transport = new DefaultChatTransport({
 
 export function Chat({ session, messages: said }) {
   const [input, setInput] = useState("");
-  const { messages, sendMessage, status, error } = useChat({
-    id: session,
-    messages: said,
-    resume: true,
-    transport,
-  });
+  const chat = useChat({ id: session, messages: said, resume: true, transport });
+  const { messages, sendMessage, status, error } = chat;
   const running = status === "submitted" || status === "streaming";
+  const offline = useOffline({
+    onLeave: chat.stop, // reading only: the backend goes on. Else a dead connection is read for ever.
+    onReturn: async () => {
+      chat.setMessages(await messagesOf(session));
+      await chat.resumeStream();
+    },
+  });
 
   function send(event) {
     event.preventDefault();
@@ -42,7 +45,7 @@ export function Chat({ session, messages: said }) {
           </article>
         ))}
       </div>
-      <p role="status">{error ? "The answer failed." : running ? "…" : ""}</p>
+      <p role="status">{offline ? "Offline." : error ? "The answer failed." : running ? "…" : ""}</p>
       <form onSubmit={send}>
         <input
           aria-label="Message"
@@ -59,6 +62,22 @@ export function Chat({ session, messages: said }) {
       </form>
     </main>
   );
+}
+
+/** Whether the browser has no network, and what is done when it loses it and has it again. */
+function useOffline({ onLeave, onReturn }) {
+  const [offline, setOffline] = useState(false);
+  useEffect(() => {
+    const leave = () => (setOffline(true), onLeave());
+    const come = () => (setOffline(false), onReturn());
+    addEventListener("offline", leave);
+    addEventListener("online", come);
+    return () => {
+      removeEventListener("offline", leave);
+      removeEventListener("online", come);
+    };
+  });
+  return offline;
 }
 
 function Part({ part }) {

@@ -26,6 +26,7 @@ from vesselog import (
     Timeouts,
     VesselogError,
 )
+from vesselog.core.truth.session import Session
 from vesselog.vessels.ollama import Ollama
 
 
@@ -576,3 +577,19 @@ async def test_the_time_that_a_caller_holds_the_loop_up_does_not_count(*, fast: 
                 held_up.release()
                 time.sleep(1.5 * idle)  # noqa: ASYNC251 - it computes; meanwhile the next comes
         assert stream.completion.text == "abcd"
+
+
+@every_client
+def test_a_caller_is_told_if_the_recording_cannot_be_closed(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails there, nobody waits for ever."""
+
+    def fails(_: Session) -> None:
+        raise LookupError("no close")
+
+    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+        monkeypatch.setattr(Session, "close", fails)
+        heard = talker.hear()
+        monkeypatch.undo()
+        assert isinstance(heard.error, LookupError)

@@ -52,6 +52,10 @@ def test_what_cannot_be_read_at_all_is_not_repeated(text: str) -> None:
     ("host", "private"),
     [
         ("localhost", True),
+        ("localhost.", True),
+        ("127.0.0.1.", True),
+        ("0177.1", True),
+        ("010.8", False),  # octal: 8.0.0.8
         ("gpu-box", True),
         ("models.local", True),
         ("models.internal", True),
@@ -97,7 +101,7 @@ def test_which_headers_carry_a_key(name: str, yes: bool) -> None:  # noqa: FBT00
     assert carries_key(name) == yes
 
 
-@pytest.mark.parametrize("name", ["content-length", "transfer-encoding"])
+@pytest.mark.parametrize("name", ["content-length", "expect", "transfer-encoding", "upgrade"])
 def test_the_framing_is_the_clients(name: str) -> None:
     with pytest.raises(ConfigurationError, match="leave it out") as caught:
         check_headers({name: "5"})
@@ -108,6 +112,11 @@ def test_a_value_that_cannot_be_sent_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         check_headers({"x-api-key": f"{KEY}\n"})
     assert KEY not in str(caught.value)
+
+
+def test_a_value_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="x-retries"):
+        check_headers({"x-retries": 1})
 
 
 def test_names_are_lower_case_and_the_last_one_counts() -> None:

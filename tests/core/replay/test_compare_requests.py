@@ -50,6 +50,10 @@ CHAT = {"messages": [{"role": "user", "content": "hi"}]}
         ),
         ("http://127.0.0.1:11434/api/chat", "/local/api/chat"),
         ("https://api.anthropic.com/v1/messages", "/messages"),
+        ("https://g.example/v1beta/openai/chat/completions", "/v1/chat/completions"),
+        ("https://models.github.ai/inference/chat/completions", "/lab/v1/chat/completions"),
+        ("https://g.example/v1beta/openai/completions", "/v1/completions"),
+        ("http://127.0.0.1/proxy/responses", "/v1/responses"),
     ],
 )
 def test_on_the_wire_the_dialects_part_of_a_path_counts(recorded: str, asked: str) -> None:

@@ -226,3 +226,20 @@ def test_an_interrupted_write_is_settled_before_the_file_is_checked(
     monkeypatch.undo()
     appender.check_file()
     assert appender.ready(0) == 2
+
+
+def test_a_failing_close_is_logged(
+    appender: Appender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where writes are delayed (NFS), they may fail only then."""
+    real_close = os.close
+
+    def fails(fd: int) -> None:
+        real_close(fd)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(module.os, "close", fails)
+    appender.close()
+    assert "Disk quota exceeded" in caplog.text
+    with pytest.raises(RecordingError, match="quota"):
+        appender.ready(0)

@@ -14,13 +14,13 @@ from vesselog.core.truth.session_names import (
 NOON = 1_800_000_000_123_456
 
 
-@pytest.mark.parametrize("name", ["a", "chat-42", "A.b_c-9", "x" * 128])
+@pytest.mark.parametrize("name", ["a", "chat-42", "A.b_c-9", "...", ".a", "x" * 128])
 def test_plain_names_are_taken(name: str) -> None:
     assert check_session_name(name) == name
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x" * 129, "../x", "a/b", "a\\b", "a b", "a\n", "ä", "a\0", "a:b", "a*"]
+    "name", ["", "x" * 129, "../x", "a/b", "a\\b", "a b", "a\n", "ä", "a\0", "a:b", "a*", ".", ".."]
 )
 def test_any_other_name_is_refused(name: str) -> None:
     with pytest.raises(SessionNameError, match="session name"):
