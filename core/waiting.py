@@ -11,8 +11,7 @@ __all__ = ["wait_for"]
 
 _Item = TypeVar("_Item")
 
-# Seconds until a signal is noticed that came when a wait was about to begin: Python does not tell
-# the wait of it.
+# Seconds between two looks for signals: one that comes just before a wait does not end it.
 _UNNOTICED = 0.5
 
 

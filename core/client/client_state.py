@@ -340,8 +340,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
 
     def _question(self, plan: Plan) -> _Stream:
         """The stream of a question, which is not recorded."""
-        settings = question_settings(self._settings)
-        return self._driven(plan, self._sessions.unrecorded, settings)
+        return self._driven(plan, self._sessions.unrecorded, question_settings(self._settings))
 
     def _replayed(
         self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None

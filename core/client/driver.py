@@ -294,13 +294,12 @@ class Driver:
 
     async def _send(self, call: Call) -> httpx.Response:
         timeouts, request = self._timeouts, self._plan.request
-        headers, content, url = self.facts.to_send(), request.content, self._plan.url
+        headers, content = self.facts.to_send(), request.content
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
-        http: Any = self._http  # or another library's client, which may know no URL of httpx's
-        built = http.build_request(
+        built = self._http.build_request(
             request.method,
-            url if isinstance(http, httpx.AsyncClient) else str(url),
+            str(self._plan.url),
             headers=headers,
             content=self._parts(call) if large else content or None,
             extensions={
@@ -314,8 +313,7 @@ class Driver:
                 "cancellable": self._gate.allow,
             },
         )
-        response: httpx.Response = await http.send(built, stream=True, follow_redirects=False)
-        return response
+        return await self._http.send(built, stream=True, follow_redirects=False)
 
     async def _parts(self, call: Call) -> AsyncGenerator[bytes]:
         for part in call.parts(self._plan.request.content):

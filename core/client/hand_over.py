@@ -204,8 +204,7 @@ class ThreadHandOver(_HandOver):
     def opened(self) -> None:
         """The caller waits for the answer to begin, or for its end."""
         while not (self.begun or self.ended):
-            steps: list[Step] = wait_for(self._queue)
-            self._early += steps
+            self._early = self._early + wait_for(self._queue)
         self._check()
 
     def take(self) -> list[Step]:

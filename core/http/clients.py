@@ -6,6 +6,7 @@ used through httpx's transport.
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 __all__ = ["check_http_client", "make_http_client"]
+
+_LOGGER = logging.getLogger("httpx")  # what programs know, and log_filter.py masks
 
 
 def make_http_client(
@@ -89,7 +92,7 @@ def check_http_client(client: Any, **ignored: object) -> None:
 
 
 class _PlainClient(httpx.AsyncClient):
-    """Sends each request as it is: httpx's redirects, cookies and logins cost a third of it."""
+    """Sends each request as it is, and logs it: httpx's redirects, cookies and logins cost more."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         super().__init__(transport=transport, trust_env=False)
@@ -102,6 +105,8 @@ class _PlainClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         response = await self._direct.handle_async_request(request)
         response.request = request
+        status = response.http_version, response.status_code, response.reason_phrase
+        _LOGGER.info('HTTP Request: %s %s "%s %d %s"', request.method, request.url, *status)
         return response
 
 

@@ -68,20 +68,12 @@ class Session(SessionFile):
         return cls(path, name, level, header_line(name, meta), clock)
 
     @classmethod
-    def open(
-        cls,
-        folder: Path,
-        name: str | None = None,
-        *,
-        durability: Durability = "process",
-        meta: Mapping[str, Any] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> Self:
+    def open(cls, folder: Path, name: str | None = None, **settings: Any) -> Self:
         """As `make`, and open the file if there is one; it may have to be read whole.
 
         Raises RecordingLockedError and RecordingCorruptError too.
         """
-        session = cls.make(folder, name, durability=durability, meta=meta, clock=clock)
+        session = cls.make(folder, name, **settings)
         if _exists(session.path) and not session.take_file(wait=True):
             session.read_file()
         return session
