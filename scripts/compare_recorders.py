@@ -1,11 +1,11 @@
-"""Compares ways to record a test's model once: this library's fixture, vcrpy, and aimock.
+"""Compares ways to record a test's model once: this library's fixture and other tools.
 
-    pip install vcrpy; npm install @copilotkit/aimock
+    pip install vcrpy pytest-recording; npm install @copilotkit/aimock
     AIMOCK=node_modules/.bin/llmock python scripts/compare_recorders.py
 
 Each records the same scripted server through the same httpx client, and replays that. Prints the
-table of docs/testing.md. pytest-recording records with vcrpy, so its column is that of vcrpy. A
-tool that is not installed is left out.
+table of docs/testing.md. The column of pytest-recording uses the function behind its marker
+`vcr`, in its modes `rewrite` and `none`. A tool that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -133,6 +134,17 @@ def vcrpy(folder: Path, model: str, name: str, mode: Any) -> Iterator[str]:
 
 
 @contextmanager
+def pytest_recording(folder: Path, model: str, name: str, mode: Any) -> Iterator[str]:
+    """What a test with the marker `vcr` gets; only the address and the body must match."""
+    from pytest_recording._vcr import use_cassette  # noqa: PLC0415 - has no other door
+
+    config = {"match_on": ["method", "path", "body"]}
+    nobody: Any = SimpleNamespace(hook=SimpleNamespace(pytest_recording_configure=lambda **_: None))
+    with use_cassette(name, str(folder), mode, [], config, nobody):
+        yield f"{model}/v1"
+
+
+@contextmanager
 def aimock(folder: Path, model: str, name: str, mode: Any) -> Iterator[str]:
     """The mock server, in a process of its own."""
     fixtures = folder / name
@@ -222,7 +234,12 @@ def row(tool: str, folder: Path, model: str) -> list[str]:
     return [live, paced, cut, secrets, killed(tool, folder.parent, model), each]
 
 
-TOOLS = {"vesselog_fixture": "`ground_truth`", "vcrpy": "vcrpy", "aimock": "aimock"}
+TOOLS = {
+    "vesselog_fixture": "`ground_truth`",
+    "vcrpy": "vcrpy",
+    "pytest_recording": "pytest-recording",
+    "aimock": "aimock",
+}
 ROWS = (
     "while recording, the client gets (sent: 10 chunks in 450 ms)",
     "replayed at the recorded pace, it gets",

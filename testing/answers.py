@@ -172,12 +172,10 @@ class TestAnswers(AnswerIndex):
             return ReplayMissError(f"{what} is asked for, and {name} has no request at all")
         nearest = _nearest(compared, asked)
         which = "the next one is" if self._order else "the nearest is"
+        if nearest.used and self._fits(nearest, asked):
+            return ReplayMissError(f"{what} is asked for, and all answers of {name} were given")
         fits = " (all answers were given)" if nearest.used else ""
-        differences = (
-            self._recorded(nearest, asked).differences(asked)
-            if not same or not nearest.used
-            else []
-        )
+        differences = self._recorded(nearest, asked).differences(asked)
         told = (
             f"{what} is not what was recorded; {which} call {nearest.last.number} of {name}{fits}, "
             "and it differs:"

@@ -86,6 +86,8 @@ def faulty(
     if len(given) != 1:
         raise ConfigurationError(f"give one fault of {', '.join(faults)}")
     ((name, value),) = given
+    if type(value) is not int:
+        raise ConfigurationError(f"{name}={value!r} is no whole number", setting=name)
     if out is None:
         target = Path(tempfile.mkdtemp(prefix="vesselog-")) / Path(path).name
     else:

@@ -21,7 +21,7 @@ import pytest
 
 from ..core.client.client import Client
 from ..core.registry import find_vessel, installed_vessels
-from ..core.replay.pace import Speed
+from ..core.replay.pace import Speed, checked_speed
 from ..core.settings import Limits
 from ..core.truth.session_names import SUFFIX
 from ..vessels import ConfigurationError
@@ -97,6 +97,9 @@ class GroundTruth:
         self._replayed = folder / "replayed"
         self._server = server
         self._scrubber = Scrubber(settings.scrub)
+        # Checked while recording too: a wrong setting is not to be found in the first replay.
+        self._matching = Matching(settings.ignore, settings.only, self._scrubber)
+        checked_speed(settings.speed)
         self._environment = dict(os.environ)
         self._stack = ExitStack()
         self._client: Client | None = None
@@ -126,9 +129,10 @@ class GroundTruth:
             advice = f"there is no {self.path}: pytest --ground-truth=once records it"
         elif settings.fault:
             source = faulty(self.path, folder / self.path.name, **settings.fault)
-        matching = Matching(settings.ignore, settings.only, self._scrubber)
+        # A refusal without an end: the retries of a client get it too.
+        repeat = settings.repeat or "status" in settings.fault
         return TestAnswers(
-            source, matching, order=settings.order, repeat=settings.repeat, advice=advice
+            source, self._matching, order=settings.order, repeat=repeat, advice=advice
         )
 
     @property
@@ -214,7 +218,10 @@ class GroundTruth:
         self._stack.close()
         if not passed:
             return ""
-        if self.records:
+        problem = ""
+        if self._answers is not None:
+            problem = complaint(self._answers, leftover=self.settings.leftover)
+        if self.records and not problem:
             kept = draft_calls([self.path]) if self._answers is not None else []
             settings = self.settings
             written = save(
@@ -227,9 +234,7 @@ class GroundTruth:
             )
             if not written and self.mode == "rewrite":
                 self.path.unlink(missing_ok=True)
-        if self._answers is None:
-            return ""
-        return complaint(self._answers, leftover=self.settings.leftover)
+        return problem
 
     def _client_settings(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of a client; `own` are those that the test may override."""

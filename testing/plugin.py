@@ -44,10 +44,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep whether the test passed, for the fixture's end."""
+    """Keep whether the test passed, for the fixture's end; show the misses of one that failed."""
     report = yield
-    if call.when == "call":
-        item.stash[_passed] = report.passed
+    if call.when != "call":
+        return report
+    item.stash[_passed] = report.passed
+    truth: GroundTruth | None = getattr(item, "funcargs", {}).get(_MARK)
+    misses = getattr(truth, "misses", None)  # a fixture of another's may have the name
+    if report.failed and misses and call.excinfo is not None:
+        from ..vessels import ReplayMissError  # noqa: PLC0415
+
+        # The program may have turned the miss into an error of its own.
+        if not call.excinfo.errisinstance(ReplayMissError):
+            report.sections.append(("requests changed since recorded", "\n".join(misses)))
     return report
 
 
@@ -82,6 +91,7 @@ def ground_truth(
     _ground_truth_server: list[LoopbackServer],
 ) -> Generator[GroundTruth]:
     """The recorded answers of this test: a client, and addresses for other clients."""
+    from ..vessels import ConfigurationError, RecordingError  # noqa: PLC0415
     from .ground_truth import GroundTruth, Settings, checked_mode, recording_name  # noqa: PLC0415
 
     def server() -> LoopbackServer:
@@ -93,21 +103,31 @@ def ground_truth(
 
     given = dict(ground_truth_settings)
     for mark in reversed(list(request.node.iter_markers(_MARK))):
+        if mark.args:
+            pytest.fail(
+                f"ground_truth: name its settings, as in mode={mark.args[0]!r}", pytrace=False
+            )
         given |= mark.kwargs
-    try:
-        settings = Settings(**given)
-    except TypeError as error:
-        pytest.fail(f"ground_truth: {error}", pytrace=False)
-    config = request.config
+    if unknown := ", ".join(sorted(set(given).difference(Settings.__slots__))):
+        known = ", ".join(Settings.__slots__)
+        pytest.fail(f"ground_truth has no setting {unknown}; there are {known}", pytrace=False)
+    config, node = request.config, request.node
     option, ini = config.getoption("--ground-truth"), config.getini("ground_truth")
     default = "none" if os.environ.get("CI", "").lower() not in {"", "0", "false"} else "once"
-    mode = checked_mode(option or settings.mode or ini or default, "the mode of ground_truth")
-    node = request.node
     names = [each.name for each in node.listchain() if isinstance(each, pytest.Class)]
-    name = recording_name(settings.recording or ".".join([*names, node.name]))
-    path = node.path.parent / "recordings" / node.path.stem / name
-    truth = GroundTruth(path, mode, settings, tmp_path_factory.mktemp("ground_truth"), server)
+    folder = tmp_path_factory.mktemp("ground_truth")
+    try:
+        settings = Settings(**given)
+        mode = checked_mode(option or settings.mode or ini or default, "the mode of ground_truth")
+        name = recording_name(settings.recording or ".".join([*names, node.name]))
+        path = node.path.parent / "recordings" / node.path.stem / name
+        truth = GroundTruth(path, mode, settings, folder, server)
+    except (ConfigurationError, RecordingError) as error:  # without the plugin's own lines
+        pytest.fail(f"ground_truth: {error.message}", pytrace=False)
     yield truth
-    problem = truth.close(passed=node.stash.get(_passed, False))
+    try:
+        problem = truth.close(passed=node.stash.get(_passed, False))
+    except RecordingError as error:
+        problem = f"ground_truth: {error.message}"
     if problem:
         pytest.fail(problem, pytrace=False)

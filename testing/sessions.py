@@ -189,4 +189,5 @@ def complaint(answers: TestAnswers, *, leftover: bool) -> str:
     unasked = [] if leftover else answers.unasked()
     if unasked:
         parts += [f"recorded in {answers.path.name} and not asked for:", *unasked]
+        parts.append("(leftover=True allows that; a new recording leaves it out)")
     return "\n".join(parts)

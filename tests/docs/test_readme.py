@@ -1,7 +1,8 @@
 """Checks README and docs: the code runs, the shown output is what is printed, the links work.
 
 Python code runs unchanged, against a scripted model server. A `print(…)  # text` prints that text.
-A block that begins with `# examples/…` is an excerpt of that file. Commands run too; a line that
+A block that begins with `# examples/…` is an excerpt of that file, one that begins with `# NAME.py`
+a whole file, which tests/live/test_guides.py uses as the page says. Commands run too; a line that
 begins with `$` prints the lines below it.
 """
 
@@ -29,6 +30,7 @@ import pytest
 
 import vesselog
 from loopback import Conversation, LoopbackServer
+from page_servers import model
 from pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 from patience import PATIENCE
 from vesselog.cli.entry import parser
@@ -49,54 +51,6 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
 PORTS = re.compile(r"http://127\.0\.0\.1:8000\b")
 
 
-def model(conversation: Conversation) -> None:
-    """Answer every request that the pages make."""
-    asked = conversation.request.json if conversation.request.body else {}
-    if conversation.request.path == "/v1/messages":
-        anthropic(conversation, asked)
-    elif conversation.request.method == "GET":
-        conversation.whole(b'{"models": [{"name": "qwen3:1.7b"}], "data": []}')
-    elif "for ever" in json.dumps(asked):
-        conversation.begin()
-        for frame in conversation.frames("One, ", "two, ")[:-1]:
-            conversation.chunk(frame)
-        conversation.wait_for_hangup()
-    elif "format" in asked:
-        conversation.answer('{"name": "Rostock", "ships": 3}')
-    elif "tools" in asked and asked["tools"][0]["type"] == "custom":
-        custom = {"name": "sql", "input": "SELECT count(*) FROM ships"}
-        call = {"id": "call_1", "type": "custom", "custom": custom}
-        message = {"role": "assistant", "content": None, "tool_calls": [call]}
-        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
-        conversation.whole(json.dumps({"id": "c-1", "choices": [choice]}).encode())
-    elif "tools" in asked and asked["messages"][-1]["role"] != "tool":
-        cities = [city for city in ("Zürich", "Bremen") if city in asked["messages"][0]["content"]]
-        functions = [{"name": "get_weather", "arguments": {"city": city}} for city in cities]
-        calls = [{"function": function} for function in functions]
-        message = {"role": "assistant", "content": "", "tool_calls": calls}
-        answer = {"model": "m", "message": message, "done": True, "done_reason": "stop"}
-        conversation.whole(json.dumps(answer).encode())
-    else:
-        conversation.answer("Scattered ", "light.")
-
-
-def anthropic(conversation: Conversation, asked: dict[str, Any]) -> None:
-    """Think and call a tool; then answer, if the thinking came back as it was sent."""
-    thinking = {"type": "thinking", "thinking": "The tide decides.", "signature": "c2lnbmVk"}
-    call = {"type": "tool_use", "id": "toolu_1", "name": "get_tide", "input": {}}
-    content: list[dict[str, Any]] = [thinking, call]
-    if len(asked["messages"]) > 1:
-        assert asked["messages"][1]["content"] == content
-        (result,) = asked["messages"][2]["content"]
-        assert result["tool_use_id"] == "toolu_1"
-        content = [{"type": "text", "text": "You may leave at 6:40."}]
-    reason = "tool_use" if call in content else "end_turn"
-    usage = {"input_tokens": 20, "output_tokens": 9}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"]}
-    answer = {**message, "content": content, "stop_reason": reason, "usage": usage}
-    conversation.whole(json.dumps(answer).encode())
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
     """Provide what the pages use: a server at OLLAMA_HOST, the samples, `vesselog` on the PATH."""
@@ -109,6 +63,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "EMPTY")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
         yield server
 
 
@@ -167,7 +123,7 @@ def test_python_runs(block: Block, server: LoopbackServer, monkeypatch: pytest.M
     program = compile("\n" * (block.line - 1) + code, str(block.page), "exec")
     exec(program, {"__name__": "__main__"})
     said = "".join(printed)
-    assert said.strip(), "it prints nothing"
+    assert said.strip() or re.match(r"# \w+\.py\n", block.code), "it prints nothing"
     for expected in re.findall(r"print\(.*\)  # (.+)$", block.code, re.MULTILINE):
         assert expected in said.splitlines()
     for path in Path("recordings").glob("*.jsonl"):
@@ -179,10 +135,14 @@ def test_the_shell_runs(block: Block, command: str, server: LoopbackServer) -> N
     command = command.removeprefix(".venv/bin/")
     words = [word for word in shlex.split(command) if "=" not in word.partition("/")[0]]
     match words:
-        case ["pip", "install", what]:
+        case ["pip", "install", what, *others]:
+            assert {*others} <= {"fastapi", "ollama", "pytest", "pytest-asyncio"}
             asked = re.search(r"\[(.*)\]", what)
             assert what.partition("[")[0] in {".", "vesselog"}
             assert set(asked[1].split(",") if asked else []) <= {*EXTRAS}
+        case ["uvicorn", "backend:app"] | ["curl", *_] | ["vesselog", "serve", *_, "program.py"]:
+            file = "program.py" if words[0] == "vesselog" else "backend.py"  # in test_guides.py
+            assert f"```python\n# {file}\n" in block.page.read_text("utf-8")
         case ["uvicorn", "--app-dir", folder, app, *_]:  # it runs in test_fastapi_example.py
             assert (ROOT / folder / f"{app.partition(':')[0]}.py").exists()
             assert "app = " in (ROOT / folder / f"{app.partition(':')[0]}.py").read_text("utf-8")

@@ -7,7 +7,6 @@ as it is here; a server of the made-up provider answers.
 from __future__ import annotations
 
 import ast
-import json
 import os
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from loopback import Conversation, LoopbackServer
+from loopback import LoopbackServer
+from page_servers import harbour
 from pages import ROOT, blocks
 from patience import PATIENCE
 from vesselog.cli import main
@@ -60,17 +60,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         program.write_text(f"#!/bin/bash\nexec {command}\n", "utf-8")
         program.chmod(0o755)
     return folder / "bin"
-
-
-def harbour(conversation: Conversation) -> None:
-    """A server of the made-up provider."""
-    sent = json.loads(conversation.request.body)
-    assert conversation.request.path == "/v1/speak"
-    assert sent["messages"] == [{"from": "user", "text": "Ahoy?"}]
-    conversation.head(content_type="text/event-stream")
-    for event in blocks("text", pages=[PAGE])[0].code.split("\n", 1)[1].split("\n\n")[:3]:
-        conversation.chunk(f"{event}\n\n".encode())
-    conversation.end()
 
 
 @pytest.fixture

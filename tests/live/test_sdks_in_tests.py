@@ -91,3 +91,41 @@ def test_a_program_is_recorded_and_replayed(
     assert (report.findings, report.calls) == ([], 1)
     assert report.chunks > 10
     pytester.runpytest_inprocess(*OPTIONS, "--ground-truth=none").assert_outcomes(passed=1)
+
+
+@pytest.mark.live
+def test_connections_of_uvloop_are_blocked_too(pytester: pytest.Pytester) -> None:
+    if find_spec("uvloop") is None:
+        pytest.skip("uvloop is not installed: pip install uvloop")
+    source = """
+        import asyncio, pytest, uvloop
+
+        async def connect(host, **more):
+            loop = asyncio.get_running_loop()
+            if more:
+                await loop.create_datagram_endpoint(asyncio.DatagramProtocol, **more)
+            elif host == "lookup.invalid":
+                await loop.getaddrinfo(host, 80)
+            else:
+                await asyncio.open_connection(host, 9)
+
+        @pytest.mark.parametrize("host", ["192.0.2.1", "model.invalid", "lookup.invalid"])
+        def test_blocked(ground_truth, host):
+            with pytest.raises(RuntimeError, match=f"tried to reach {host}"):
+                uvloop.run(connect(host))
+
+        def test_datagrams(ground_truth):
+            with pytest.raises(RuntimeError, match="tried to reach 192.0.2.1"):
+                uvloop.run(connect("", remote_addr=("192.0.2.1", 9)))
+
+        def test_this_machine(ground_truth):
+            with pytest.raises(ConnectionRefusedError):
+                uvloop.run(connect("127.0.0.1"))
+
+        @pytest.mark.ground_truth(network=True)
+        def test_allowed(ground_truth):
+            with pytest.raises(OSError):
+                uvloop.run(connect("model.invalid"))
+    """
+    pytester.makepyfile(test_inner=source)
+    pytester.runpytest_inprocess(*OPTIONS, "--ground-truth=none").assert_outcomes(passed=6)

@@ -136,6 +136,7 @@ def test_a_stall_lasts_as_long_as_was_asked_for(recorded: Callable[[str], Path])
         ({"cut_at": 1, "error_at": 1}, "give one fault of cut_at"),
         ({"cut_at": 99}, "has 4 frames"),
         ({"cut_at": -1}, "has 4 frames"),
+        ({"cut_at": "1"}, "cut_at='1' is no whole number"),
         ({"status": 200}, "200 is no error status"),
         ({"cut_at": 1, "call": 2}, "has no call 2"),
     ],

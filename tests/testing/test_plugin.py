@@ -143,11 +143,29 @@ def test_drift_and_leftovers_fail_the_test(server: LoopbackServer, run: Run) -> 
             "call 1: POST http://127.0.0.1:*/api/chat (m)",
         ]
     )
+    result.stdout.fnmatch_lines(["*leftover=True allows that*"])
     idle = (
         "import pytest\n@pytest.mark.ground_truth(leftover=%s)\ndef test_it(ground_truth): pass\n"
     )
     run(idle % False).assert_outcomes(passed=1, errors=1)
     run(idle % True).assert_outcomes(passed=1)
+
+
+def test_a_miss_that_the_program_hid_is_shown_where_its_test_fails(
+    server: LoopbackServer, run: Run
+) -> None:
+    run(CLIENT).assert_outcomes(passed=1)
+    hidden = """
+        from vesselog import VesselogError
+        def test_it(ground_truth):
+            try:
+                ground_truth.client.complete("ollama/m", "Why not?")
+            except VesselogError:
+                raise KeyError("the answer") from None
+    """
+    result = run(hidden)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*requests changed since recorded*", '    asked:    "Why not?"'])
 
 
 def test_new_adds_what_was_not_recorded(server: LoopbackServer, run: Run) -> None:
@@ -160,11 +178,15 @@ def test_new_adds_what_was_not_recorded(server: LoopbackServer, run: Run) -> Non
             for question in ("Why?", "And then?", "And now?"):
                 client.chat("m", [{"role": "user", "content": question}])
     """
+    changed = CLIENT.replace("Why?", "And then?")
+    before = FILE.read_bytes()
+    run(changed, "--ground-truth=new").assert_outcomes(passed=1, errors=1)  # a leftover
+    assert FILE.read_bytes() == before
     run(more, "--ground-truth=new").assert_outcomes(passed=1)
     run(more, "--ground-truth=none").assert_outcomes(passed=1)
     run(by_url, "--ground-truth=new").assert_outcomes(passed=1)
     run(by_url, "--ground-truth=none").assert_outcomes(passed=1)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
     assert verify(FILE).findings == []
     asked = [call.request["body"]["messages"][0]["content"] for call in Recording(FILE).calls()]
     assert asked == ["Why?", "And then?", "And now?"]
@@ -265,5 +287,84 @@ def test_another_tests_recording_is_replayed_with_a_fault(server: LoopbackServer
     """
     result = run(source, "--ground-truth=once")
     result.assert_outcomes(passed=2, errors=2)
-    result.stdout.fnmatch_lines(["*fault= needs recording=*", "*argument 'ignored'*"])
+    result.stdout.fnmatch_lines(["*fault= needs recording=*", "*no setting ignored; there are *"])
+    assert len(server.requests) == 1
+
+
+def test_a_wrong_setting_is_refused_while_recording(run: Run) -> None:
+    source = """
+        import pytest
+
+        @pytest.mark.ground_truth(ignore=["messages[*.x"])
+        def test_place(ground_truth): pass
+
+        @pytest.mark.ground_truth(speed="fast")
+        def test_speed(ground_truth): pass
+
+        @pytest.mark.ground_truth("rewrite")
+        def test_unnamed(ground_truth): pass
+    """
+    result = run(source)
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "ground_truth: ignore='messages[[]*.x' is no place in a body: *",
+            "ground_truth: no speed 'fast': give a number from 0, or \"max\"",
+            "ground_truth: name its settings, as in mode='rewrite'",
+        ]
+    )
+
+
+def test_other_clients_see_faults_at_a_base_url(server: LoopbackServer, run: Run) -> None:
+    """What asks again gets a `status` again, and after a `first_status` the answer."""
+    asking = """
+        import httpx, pytest
+
+        def ask(truth, timeout=5):
+            url = truth.base_url("openai") + "/chat/completions"
+            messages = [{"role": "user", "content": "Why?"}]
+            body = {"model": "m", "stream": True, "messages": messages}
+            lines = []
+            with httpx.Client(trust_env=False, timeout=timeout) as client:
+                with client.stream("POST", url, json=body) as answer:
+                    try:
+                        lines += filter(None, answer.iter_lines())
+                    except httpx.TransportError as error:
+                        return answer.status_code, len(lines), type(error).__name__
+            return answer.status_code, len(lines), lines[-1]
+    """
+    first = "def test_it(ground_truth): assert ask(ground_truth) == (200, 6, 'data: [DONE]')"
+    run(f"{asking}\n        {first}").assert_outcomes(passed=1)
+    source = f"""{asking}
+        def fault(speed="max", **given):
+            return pytest.mark.ground_truth(recording="test_it", fault=given, speed=speed)
+
+        @fault(first_status=429)
+        def test_first(ground_truth):
+            assert [ask(ground_truth)[0] for _ in range(2)] == [429, 200]
+
+        @fault(status=503)
+        def test_always(ground_truth):
+            assert [ask(ground_truth)[0] for _ in range(3)] == [503, 503, 503]
+
+        cut = (200, 1, "RemoteProtocolError")
+
+        @pytest.mark.parametrize("fault", [
+            pytest.param("cut", marks=fault(cut_at=1)),
+            pytest.param("reset", marks=fault(reset_at=1)),
+            pytest.param("stall", marks=fault(stall_at=1)),
+            pytest.param("paced", marks=fault(stall_at=1, stall_seconds=0.05, speed=1.0)),
+        ])
+        def test_cut(ground_truth, fault):
+            assert ask(ground_truth) == cut
+
+        @fault(stall_at=1, speed=1.0)
+        def test_stall(ground_truth):
+            assert ask(ground_truth, timeout=0.2) == (200, 1, "ReadTimeout")
+
+        @fault(error_at=1)
+        def test_error(ground_truth):
+            assert "a fault that a test asked for" in ask(ground_truth)[2]
+    """
+    run(source, "--ground-truth=none").assert_outcomes(passed=8)
     assert len(server.requests) == 1
