@@ -44,10 +44,8 @@ _MESSAGES = frozenset(
     }
 )
 # What servers put before a dialect's own path: `/api/v1`, `/v1beta/openai`, `/inference`.
-_BEFORE_PATH = re.compile(
-    r".*?(?=/(?:(?:chat/)?completions|responses|messages|models)\Z)|.*/v\d+\w*(?=/)"
-    r"|.*/deployments/[^/]+|.+(?=/api/\w+\Z)"
-)
+_OWN = r"/(?:(?:chat/)?completions|responses|messages|models|api/\w+)\Z"
+_BEFORE_PATH = re.compile(rf".*?(?={_OWN})|.*/(?:v\d+\w*|deployments/[^/]+)(?=/)")
 _MODEL_IN_PATH = re.compile(r"/models/[^/:]+(?=:)")
 
 # The comparison is quadratic. This much of a body tells conversations apart.
@@ -61,8 +59,7 @@ def request_key(route: str, body: Mapping[str, Any] | None) -> str:
 
     `stream` and `stream_options` are left out of the body, and the order of its keys is ignored.
     """
-    digest = sha256(route.encode())
-    digest.update(b"\n")
+    digest = sha256(route.encode() + b"\n")
     digest.update(canonical(_comparable(body)))
     return f"sha256:{digest.hexdigest()}"
 
