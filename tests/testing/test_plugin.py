@@ -309,7 +309,7 @@ def test_a_wrong_setting_is_refused_while_recording(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "ground_truth: ignore='messages[[]*.x' is no place in a body: *",
-            "ground_truth: no speed 'fast': give a number from 0, or \"max\"",
+            "ground_truth: no speed 'fast': give 0 or more, or \"max\"",
             "ground_truth: name its settings, as in mode='rewrite'",
         ]
     )
