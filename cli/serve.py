@@ -110,7 +110,8 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         type=Path,
-        help="answer from this recording, or this folder of recordings; may be repeated",
+        help="answer from this recording, or this folder of recordings; may be repeated. With the "
+        "upstreams that were recorded, also what was translated for them; they are not asked",
     )
     parser.add_argument(
         "--speed",
@@ -269,8 +270,7 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
     from ..server.gateway.upstreams import gateway_vessels
 
     client = AsyncClient(
-        recordings=_folder(settings),
-        durability=settings.durability,
+        **_source(settings),
         vessels=gateway_vessels(vessels),
         limits=Limits(max_connections=settings.max_requests, max_keepalive=_KEPT),
         retries=Retries(count=0),  # programs try again themselves
@@ -282,6 +282,18 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
         timeouts=Timeouts.model_validate({"drain": _DRAIN, **settings.timeouts}),
         metrics=metrics,
     )
+
+
+def _source(settings: ServeSettings) -> dict[str, Any]:
+    """Where the client's answers come from, or are recorded."""
+    if settings.asks:
+        return {"recordings": _folder(settings), "durability": settings.durability}
+    return {
+        "replay": settings.replay[0],
+        "speed": settings.speed,
+        "match": settings.match,
+        "repeat": settings.repeat,
+    }
 
 
 def _folder(settings: ServeSettings) -> Path:
@@ -301,13 +313,15 @@ def _replaying(settings: ServeSettings, gateway: Gateway | None) -> Application:
         match=settings.match,
         repeat=settings.repeat,
         otherwise=gateway,
+        list_models=not settings.asks,
     )
 
 
 def _print_start(settings: ServeSettings, serving: Serving) -> None:
-    what = "recording to" if settings.upstreams else "replaying"
-    where = _folder(settings) if settings.upstreams else ", ".join(map(str, settings.replay))
-    print_line(f"{serving.url} {what} {where}")
+    replayed = ", ".join(map(str, settings.replay))
+    told = [f"replaying {replayed}"] if replayed else []
+    told += [f"recording to {_folder(settings)}"] if settings.asks else []
+    print_line(f"{serving.url} {', '.join(told)}")
     if settings.host in _EVERY_ADDRESS:
         print_line("  at every address of this machine, without encryption", DIM)
     for name, each in settings.upstreams.items():

@@ -79,6 +79,11 @@ class ServeSettings(_Strict):
     repeat: bool = False
     record_missing: bool = False
 
+    @property
+    def asks(self) -> bool:
+        """Whether upstreams are asked, and their answers recorded."""
+        return bool(self.upstreams) and (self.record_missing or not self.replay)
+
     def token(self) -> str | None:
         """From the file, or else from VESSELOG_TOKEN. Raises ConfigurationError."""
         if self.token_file is None:
@@ -105,7 +110,12 @@ def read_settings(arguments: argparse.Namespace) -> ServeSettings:
     if arguments.upstream:
         given["upstreams"] = {name: dict(fields) for name, fields in arguments.upstream}
         if len(given["upstreams"]) < len(arguments.upstream):
-            raise ConfigurationError("two upstreams have the same name", setting="upstreams")
+            names = [name for name, _ in arguments.upstream]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigurationError(
+                f"two upstreams have the name {twice!r}: give NAME=VESSEL, with a name for each",
+                setting="upstreams",
+            )
     file: Path | None = arguments.config
     stated = {} if file is None else _read_file(file)
     merged = {**stated, **given}
@@ -155,7 +165,8 @@ def _check(settings: ServeSettings) -> None:
                 raise ConfigurationError(f"{name} is a setting of replay: give --replay FOLDER")
     elif settings.record_missing and not settings.upstreams:
         raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
-    elif settings.upstreams and not settings.record_missing:
+    elif settings.upstreams and not settings.asks and len(settings.replay) > 1:
         raise ConfigurationError(
-            "with --replay no upstream is asked, unless --record-missing is given too"
+            "a replay that translates for an upstream reads one recording or folder: give one "
+            "--replay, or leave out the upstreams"
         )

@@ -40,13 +40,13 @@ def replay_app(
     match: Match = "strict",
     repeat: bool = False,
     otherwise: Application | None = None,
+    list_models: bool | None = None,
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
     """Make an ASGI application that serves recordings, as the servers did that made them.
 
-    `/api/tags`, `/models` and `/api/version` are answered even if they were not recorded. Needs the
-    extra `server`.
+    Needs the extra `server`.
 
     Args:
         recordings: Recordings, and folders of them.
@@ -57,7 +57,10 @@ def replay_app(
             same method and path. A request without one is answered by 404 and an error of its
             dialect, which names the nearest recording and what differs.
         repeat: Answers are given again: with "strict" and "messages" the last one, else all.
-        otherwise: Answers what was not recorded, such as a Gateway that records to the same folder.
+        otherwise: Answers what was not recorded: a Gateway that records to the same folder, or one
+            whose client replays it, for what was translated when it was recorded.
+        list_models: Answer `/api/tags`, `/models` and `/api/version` from what the recordings were
+            asked, where they were not recorded. By default so without `otherwise`.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
 
@@ -77,18 +80,25 @@ def replay_app(
     def play(call: Any) -> Playback:
         return Playback(call, speed=factor, longest_wait=longest_wait, clock=clock, sleep=sleep)
 
-    return _Replay(index, play, otherwise)
+    lists = otherwise is None if list_models is None else list_models
+    return _Replay(index, play, otherwise, lists=lists)
 
 
 class _Replay:
     """Answers requests. Raises nothing: whatever a client sends gets an answer."""
 
     def __init__(
-        self, index: AnswerIndex, play: Callable[[Any], Playback], otherwise: Application | None
+        self,
+        index: AnswerIndex,
+        play: Callable[[Any], Playback],
+        otherwise: Application | None,
+        *,
+        lists: bool,
     ) -> None:
         self._index = index
         self._play = play
         self._otherwise = otherwise
+        self._lists = lists
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -132,10 +142,10 @@ class _Replay:
         try:
             answer = index.answer(asked)
         except ReplayMissError:
-            listed = listing(asked["method"], asked["url"], index.requests)
-            if listed is None or self._otherwise is not None:
+            told = self._lists and listing(asked["method"], asked["url"], index.requests)
+            if not told:
                 raise
-            return dumps(listed)  # JSON with lone surrogates, which a recording may hold
+            return dumps(told)  # JSON with lone surrogates, which a recording may hold
         return self._play(answer)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...core.errors import InvalidRequestError, SessionNameError
+from ...core.errors import InvalidRequestError, ReplayMissError, SessionNameError
 from ...core.jsontext import dumps
 from ..protocols.problem import Problem, problem_of
 
@@ -58,6 +58,8 @@ def explained_problem(error: Exception, *, session: str | None, call: int | None
     """What the client is told of `error`, which is logged unless the request itself is at fault."""
     if isinstance(error, InvalidRequestError | SessionNameError):
         return invalid(error.message)
+    if isinstance(error, ReplayMissError):
+        return Problem(404, "not_recorded", error.message)
     return problem_of(error, session=session, call=call)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import threading
@@ -95,6 +96,49 @@ def test_what_it_records_it_replays_and_a_signal_ends_answers_honestly(tmp_path:
         assert 'body.model (recorded: "m", asked: "n")' in miss.json()["error"]["message"]
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
+
+
+# What programs of other dialects ask an Ollama for, and where its answer has the text.
+ASKED = {
+    "/v1/chat/completions": CHAT,
+    "/v1/messages": b'{"model":"m","max_tokens":9,"stream":true,'
+    b'"messages":[{"role":"user","content":"x"}]}',
+    "/api/chat": CHAT,
+}
+
+
+def test_what_it_translated_it_replays_translated_and_asks_nobody(tmp_path: Path) -> None:
+    """Beside the upstream that was recorded, which is gone then."""
+    with (
+        LoopbackServer([lambda talk: talk.answer("Ahoy, ", "moin")] * 3) as upstream,
+        serving(f"--upstream=up=ollama@{upstream.url}", "--recordings", str(tmp_path)) as (_, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+    ):
+        given = {path: http.post(path, content=body).text for path, body in ASKED.items()}
+    assert all("moin" in each for each in given.values())
+    with (
+        serving(
+            *(f"--upstream=up=ollama@{upstream.url}", "--replay", str(tmp_path)),
+            *("--speed", "max"),
+        ) as (_, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+    ):
+        for path, body in ASKED.items():
+            answer = http.post(path, content=body)
+            assert answer.status_code == 200
+            assert texts_in(answer.text) == texts_in(given[path])
+        assert http.get("/api/tags").json()["models"] == [{"name": "m", "model": "m"}]
+        miss = http.post("/v1/messages", content=ASKED["/v1/messages"].replace(b'"x"', b'"y"'))
+        assert miss.status_code == 404
+        assert "was not recorded" in miss.json()["error"]["message"]
+        counted = 'vesselog_requests_total{upstream="up",dialect="openai",outcome="complete"} 1'
+        assert counted in http.get("/metrics").text
+    assert len(list(tmp_path.glob("*.jsonl"))) == 3
+
+
+def texts_in(answer: str) -> list[str]:
+    """The pieces of text in a stream of any of the dialects."""
+    return re.findall(r'"(?:content|text)":"([^"]*)"', answer)
 
 
 ASKS = """
@@ -201,11 +245,11 @@ def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, t
     ("arguments", "told"),
     [
         ((), "give an upstream"),
-        (("--upstream=a=ollama", "--upstream=a=openai"), "same name"),
+        (("--upstream=a=ollama", "--upstream=a=openai"), "have the name 'a'"),
         (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
         (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
-        (("--replay", "x", "--upstream=a=ollama"), "--record-missing"),
+        (("--replay", "x", "--replay", "y", "--upstream=a=ollama"), "give one --replay"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
         (("--config", "/nowhere/x.toml"), "No such file"),
     ],
