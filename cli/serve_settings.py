@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import tomllib
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,17 +29,29 @@ class _Strict(BaseModel):
 
 
 class UpstreamSettings(_Strict):
-    """A model server. api_key_env: the environment variable that holds its key."""
+    """A model server.
+
+    api_key_env: the environment variable that holds its key. max_tokens: the most tokens of an
+    answer where a request does not say it, for vessels that need it.
+    """
 
     vessel: str
     base_url: str | None = None
     api_key_env: str | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
 
     def make(self, name: str) -> Vessel:
         """The vessel. Raises ConfigurationError."""
         from ..core.registry import find_vessel
 
-        return find_vessel(self.vessel)(base_url=self.base_url, api_key=self._key(name))
+        kind, key = find_vessel(self.vessel), self._key(name)
+        if self.max_tokens is None:
+            return kind(base_url=self.base_url, api_key=key)
+        if "max_tokens" not in signature(kind).parameters:
+            raise ConfigurationError(
+                f"upstreams.{name}.max_tokens: the vessel {self.vessel} has no such setting"
+            )
+        return kind(base_url=self.base_url, api_key=key, max_tokens=self.max_tokens)  # type: ignore[call-arg]
 
     def _key(self, name: str) -> str | None:
         variable = self.api_key_env

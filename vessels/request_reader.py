@@ -51,7 +51,7 @@ def unreadable(vessel: str, place: str, why: str) -> InvalidRequestError:
 def body_of(body: Any, vessel: str) -> dict[str, Any]:
     """The body, if it is an object that is not nested too deeply to be written again."""
     if not isinstance(body, dict):
-        raise unreadable(vessel, "body", "must be an object")
+        raise unreadable(vessel, "body", "must be a JSON object")
     level: list[Any] = [body]
     for _ in range(_MOST_LEVELS):
         inner: list[Any] = []

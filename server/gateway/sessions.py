@@ -31,7 +31,8 @@ def session_rule(name: str | None) -> SessionRule:
     found = _HEADER.fullmatch(name or "")
     if name not in {None, "user"} and found is None:
         raise ConfigurationError(
-            f'no session_from={name!r}: "user", "header:NAME", or None', setting="session_from"
+            f"session_from is {name!r}: give user, or header: and the name of a header",
+            setting="session_from",
         )
     header = found[1].lower() if found else None
 

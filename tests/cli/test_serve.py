@@ -24,6 +24,7 @@ from vesselog.cli.serve import base_urls
 from vesselog.cli.serve_command import environment_for
 from vesselog.cli.serve_settings import ServeSettings, read_settings
 from vesselog.core.errors import ConfigurationError
+from vesselog.core.request import chat_request
 
 CHAT = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}'
 
@@ -239,6 +240,18 @@ def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, t
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=told):
         settings_of("--config", str(file))
+
+
+def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: Path) -> None:
+    file = tmp_path / "serve.toml"
+    text = '[upstreams.a]\nvessel = "%s"\nmax_tokens = 9\n'
+    file.write_text(text % "anthropic")
+    settings = settings_of("--config", str(file))
+    request = settings.upstreams["a"].make("a").request(chat_request("m", "hi"))
+    assert (request.body or {})["max_tokens"] == 9
+    file.write_text(text % "ollama")
+    with pytest.raises(ConfigurationError, match=r"upstreams\.a\.max_tokens: .* ollama has no"):
+        settings_of("--config", str(file)).upstreams["a"].make("a")
 
 
 @pytest.mark.parametrize(
