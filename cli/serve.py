@@ -285,9 +285,18 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
 
 
 def _source(settings: ServeSettings) -> dict[str, Any]:
-    """Where the client's answers come from, or are recorded."""
+    """Where the client's answers come from, or are recorded. Raises ConfigurationError."""
+    from ..core.errors import ConfigurationError
+
     if settings.asks:
-        return {"recordings": _folder(settings), "durability": settings.durability}
+        folder = _folder(settings)
+        try:  # a folder that cannot be made is told now, not with the first request
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot record to {folder}: {error.strerror}", setting="recordings"
+            ) from None
+        return {"recordings": folder, "durability": settings.durability}
     return {
         "replay": settings.replay[0],
         "speed": settings.speed,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core.errors import ConfigurationError
+from ..core.nearest import did_you_mean
 from ..core.settings import Durability
 from ..core.validation import explain
 from ..core.vessel import Vessel
@@ -141,7 +142,10 @@ def read_settings(arguments: argparse.Namespace) -> ServeSettings:
         settings = ServeSettings.model_validate(merged)
     except ValidationError as error:
         where = "" if file is None else f"{file}: "
-        raise ConfigurationError(f"{where}{explain(error)}") from None
+        unknown = (each["loc"][-1] for each in error.errors() if each["type"] == "extra_forbidden")
+        known = (*ServeSettings.model_fields, *UpstreamSettings.model_fields)
+        meant = did_you_mean(str(next(unknown, "")), known)
+        raise ConfigurationError(f"{where}{explain(error)}{meant}") from None
     _check(settings)
     return settings
 

@@ -51,15 +51,7 @@ class Upstream:
     """
 
     def __init__(self, name: str, vessel: Vessel) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"an upstream cannot be named {name!r}: use letters, digits, '.', '_' and '-'"
-            )
-        if _TAKEN.fullmatch(name):
-            raise ConfigurationError(
-                f"an upstream cannot be named {name!r}: /{name} is a path of the gateway or of a "
-                "dialect; choose another name"
-            )
+        _check_name(name)
         self.name = name
         self.vessel = vessel
         own = next((kind.name for kind in _KINDS if isinstance(vessel, kind)), vessel.name)
@@ -176,9 +168,13 @@ def gateway_vessels(
     Args:
         upstreams: The model servers by name.
         environment: Where hosts and keys are looked up, in place of os.environ.
+
+    Raises:
+        ConfigurationError: A name cannot be an upstream's.
     """
     found: dict[str, Vessel] = {}
     for name, given in upstreams.items():
+        _check_name(name)
         found[name] = vessel = given.configured(os.environ if environment is None else environment)
         if _has_responses(vessel):
             found[name + _RESPONSES] = OpenAIResponses(
@@ -201,3 +197,16 @@ def _has_responses(vessel: Vessel) -> bool:
 
 def _chat(vessel: OpenAI, model: str) -> WireRequest:
     return vessel.request(chat_request(model, "x"))
+
+
+def _check_name(name: str) -> None:
+    """Raise ConfigurationError where the name could not stand in a path."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"an upstream cannot be named {name!r}: use letters, digits, '.', '_' and '-'"
+        )
+    if _TAKEN.fullmatch(name):
+        raise ConfigurationError(
+            f"an upstream cannot be named {name!r}: /{name} is a path of the gateway or of a "
+            "dialect; choose another name"
+        )

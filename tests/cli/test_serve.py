@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -233,6 +233,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ('match = "fuzzy"', r"match: .*'strict'"),
         ('durability = "disk"', r"durability: "),
         ("a = [", r"serve\.toml is not TOML"),
+        ("prot = 1", "did you mean 'port'"),
     ],
 )
 def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, told: str) -> None:
@@ -270,6 +271,19 @@ def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: P
 def test_settings_that_do_not_go_together_are_told(arguments: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         settings_of(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--upstream=a/b=ollama",), "an upstream cannot be named 'a/b'"),
+        (("--upstream=a=ollama", "--recordings", "/dev/null/x"), "cannot record to /dev/null/x"),
+    ],
+)
+def test_what_cannot_work_is_told_at_the_start(arguments: Sequence[str], told: str) -> None:
+    done = command("serve", "--port", "0", *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_a_key_in_place_of_its_variables_name_is_not_shown() -> None:
