@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import session_writer
 import writers
 from amounts import amount
 from invariants import Yielded, check_reopening
@@ -29,11 +30,9 @@ CALLS = ("openat", "flock", "write", "fdatasync", "ftruncate", "unlink", "close"
 LEVELS = ("process", "interval", "power")
 
 
-def run_killed(
-    strace: str, call: str, when: int, place: Path, function: str, **arguments: object
-) -> bool:
+def run_killed(strace: str, call: str, when: int, place: Path, **arguments: object) -> bool:
     """Run a writer that dies at the `when`th system call of this name on `place`; did it?"""
-    program = [sys.executable, "-P", writers.__file__, function, json.dumps(arguments)]
+    program = [sys.executable, "-P", session_writer.__file__, json.dumps(arguments)]
     path = f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'support'}"
     traced = [strace, "-f", "-qq", "-o", "/dev/null", "-E", f"PYTHONPATH={path}"]
     traced += ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}"]
@@ -59,7 +58,7 @@ def test_kill_at_every_system_call_of_a_session(
             folder.mkdir()
             path, acks = folder / "a.jsonl", folder / "told"
             killed = run_killed(
-                *(strace, call, when, path, "write_session"),
+                *(strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks)},
                 **{"frames": frames, "level": level},
             )
@@ -91,7 +90,7 @@ def test_kill_at_every_system_call_of_a_repair(tmp_path: Path, strace: str, figu
             path, acks = folder / "a.jsonl", folder / "told"
             path.write_bytes(content + tail)
             killed = run_killed(
-                *(strace, call, when, path, "write_session"),
+                *(strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks), "frames": 2},
             )
             kept = [Yielded(path, 1, chunk.seq, chunk.text) for chunk in first]

@@ -174,7 +174,7 @@ def test_kill_at_every_system_call_of_going_on(
             path.write_bytes(content)
             path.chmod(0o600)
             killed = run_killed(
-                *(strace, call, when, path, "write_session"),
+                *(strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks)},
                 **{"frames": 2, "level": level},
             )

@@ -26,6 +26,7 @@ from gateway_process import run_gateway
 from invariants import Yielded, check_poisoned
 from patience import PATIENCE
 from producing import line
+from session_writer import Telling, write_session
 from talking import talking
 from vesselog import (
     AsyncClient,
@@ -33,7 +34,6 @@ from vesselog import (
     RecordingError,
     RecordingLockedError,
     Retries,
-    StreamChunk,
     Timeouts,
     rederive,
     salvage,
@@ -45,7 +45,7 @@ from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_pool import Entry, SessionPool
 from vesselog.vessels.ollama import Ollama
 
-__all__ = ["Telling", "TellingSyncs", "run_gateway", "synced", "told"]
+__all__ = ["Telling", "TellingSyncs", "run_gateway", "synced", "told", "write_session"]
 
 
 class TellingSyncs:
@@ -69,17 +69,6 @@ class TellingSyncs:
         os.write(self._fd, json.dumps(told).encode() + b"\n")
 
 
-class Telling:
-    """Keeps what was yielded, and when, in a file of its own."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-
-    def __call__(self, path: Path | None, call: int | None, chunk: StreamChunk) -> None:
-        told = [str(path), call, chunk.seq, chunk.text, time.monotonic()]
-        os.write(self._fd, json.dumps(told).encode() + b"\n")
-
-
 def told(path: Path) -> Iterator[tuple[Yielded, float]]:
     """What was yielded, with its time; a last line that kill -9 tore is not counted."""
     for each in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
@@ -93,32 +82,6 @@ def synced(path: Path) -> dict[Path, float]:
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else ()
     whole = (each for each in lines if each.endswith(b"\n"))
     return {Path(file): began for file, began in map(json.loads, whole)}
-
-
-def write_session(
-    folder: str,
-    name: str,
-    acks: str,
-    *,
-    frames: int,
-    level: str = "process",
-    size: int | None = None,
-) -> None:
-    """Record one call of so many frames without a client. size: of each, in bytes."""
-    tell = Telling(acks)
-    session = Session.open(Path(folder), name, durability=level)
-    body = {"model": "m", "messages": [{"role": "user", "content": name}]}
-    writer = session.begin(sessions.request(body))
-    writer.response(200, {"content-type": "application/x-ndjson"})
-    for seq in range(frames):
-        raw = line(name, seq, size)
-        chunks = sessions.write(writer, [sessions.step(seq, f"{seq} ", raw)])
-        if writer.gate is not None:
-            writer.gate.wait()
-        for chunk in chunks:
-            tell(session.path, writer.call, chunk)
-    writer.end("complete")
-    session.close()
 
 
 def stream(
