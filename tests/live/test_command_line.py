@@ -48,10 +48,10 @@ def test_reasoning_goes_to_stderr(ollama: ModelServer) -> None:
 
 
 def test_a_model_that_is_not_pulled(ollama: ModelServer) -> None:
-    done = command("chat", "ollama/qwen3:1.7b", "Hello", "--base-url", ollama.url)
+    done = command("chat", "ollama/nowhere:7b", "Hello", "--base-url", ollama.url)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.count("\n") == 1
-    assert "`ollama pull qwen3:1.7b`" in done.stderr
+    assert "`ollama pull nowhere:7b`" in done.stderr
     assert "story:latest" in done.stderr
 
 

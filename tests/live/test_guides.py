@@ -13,12 +13,12 @@ import re
 import signal
 import subprocess
 import sys
-import urllib.request
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from loopback import Conversation, LoopbackServer
@@ -100,12 +100,13 @@ def terminal(tmp_path: Path, wheels: Path) -> Terminal:
 
 
 @pytest.fixture
-def page_ollama(ollama: ModelServer) -> ModelServer:
+def page_ollama(ollama: ModelServer) -> Iterator[ModelServer]:
     """An Ollama that has the model of the pages."""
-    body = json.dumps({"source": "story", "destination": "qwen3:1.7b"}).encode()
-    with urllib.request.urlopen(f"{ollama.url}/api/copy", body, timeout=PATIENCE) as answer:
-        assert answer.status == 200
-    return ollama
+    copied = {"source": "story", "destination": "qwen3:1.7b"}
+    with httpx.Client(base_url=ollama.url, timeout=PATIENCE, trust_env=False) as client:
+        assert client.post("/api/copy", json=copied).is_success
+        yield ollama
+        client.request("DELETE", "/api/delete", json={"model": copied["destination"]})
 
 
 def commands(page: str, *programs: str) -> list[str]:
