@@ -103,7 +103,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and not _OWN.match(scope["path"]):
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] == "http" and not _OWN.match(path):
             # Not by Starlette, whose layers each message of an answer would pass through.
             await self._answer(scope, receive, send)
         else:

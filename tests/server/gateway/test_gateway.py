@@ -99,6 +99,25 @@ def test_a_running_call_is_listed_and_stopped(tmp_path: Path) -> None:
     assert b'"text":"a"' in resent.content
 
 
+def test_one_that_is_mounted_in_an_application_has_its_sessions_and_passes_the_rest(
+    tmp_path: Path,
+) -> None:
+    with LoopbackServer([streamed]) as server:
+        gateway = gateway_of(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")})
+
+        async def mounted(scope: Any, receive: Any, send: Any) -> None:
+            below = {} if scope["type"] == "lifespan" else {"root_path": "/lab"}
+            await gateway({**scope, **below}, receive, send)
+
+        with served_by_uvicorn(mounted, log_level="critical") as http:
+            answer = http.post(f"/lab{ROUTE}", content=CHAT)
+            listed = http.get("/lab/sessions")
+            (request,) = server.requests
+    assert answer.content == b"".join(openai_events("a", "b"))
+    assert request.path == ROUTE
+    assert (listed.status_code, listed.json()) == (200, [])
+
+
 def test_stopping_ends_all_answers_with_an_error_and_refuses_others(tmp_path: Path) -> None:
     with LoopbackServer([endless, endless, streamed]) as server:
         gateway = gateway_of(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1")})
