@@ -193,7 +193,7 @@ class Attempts:
         if self.outcome is not None:
             return
         call = self.current
-        if call is None or self.delay is not None:
+        if call is None or call.retry_in is not None:  # no attempt runs
             self.outcome = "cancelled"
             self.close()
             return

@@ -142,6 +142,7 @@ _VALUES: dict[str, Items] = {
     "numbers-with-a-fraction": same("-1.2345678"),
     "empty-objects": same("{}"),
     "empty-lists": same("[]"),
+    "lists-of-five-numbers": same("[0,0,0,0,0]"),
     "nulls": same("null"),
     "strings": same('"a"'),
     "objects-of-one-key": numbered(lambda each: {f"k{each}": each}),

@@ -27,7 +27,7 @@ from vesselog.core.assembler import Assembler
 from vesselog.core.client.call import PART_BYTES, Call
 from vesselog.core.errors import ProtocolError, TruncatedError, VesselogError
 from vesselog.core.exchange import Exchange, Step
-from vesselog.core.frame import MOST_PIECES
+from vesselog.core.frame import BYTES_A_CONTAINER, MOST_CONTAINERS, MOST_PIECES
 from vesselog.core.framing import MOST_LINES
 from vesselog.core.masking import Masker
 from vesselog.core.truth.line_types import frame_line
@@ -293,6 +293,26 @@ def test_values_in_one_frame_are_bounded(dialect: str) -> None:
     error, raw = _read_one(dialect, frame := prefix + value * (MOST_PIECES + 1) + end)
     assert isinstance(error, ProtocolError)
     assert raw == frame
+
+
+@pytest.mark.parametrize("dialect", VESSELS)
+@pytest.mark.parametrize("bound", [MOST_CONTAINERS, 1_200_000 // BYTES_A_CONTAINER])
+def test_lists_and_objects_are_bounded(dialect: str, bound: int) -> None:
+    """So many, and in a large frame one for so many bytes."""
+
+    def frame(times_the_bound: float) -> bytes:
+        value = b",".join([b"[],{}"] * int(times_the_bound * bound / 2))
+        if bound > MOST_CONTAINERS:
+            value = value.ljust(1_200_000)
+        prefix, end = (b"", b"\n") if dialect == "ollama" else (b"data: ", b"\n\n")
+        return prefix + b'{"x":[' + value + b"]}" + end
+
+    error, _ = _read_one(dialect, frame(0.99))
+    assert not isinstance(error, ProtocolError) or "too many" not in str(error)
+    error, raw = _read_one(dialect, frame(1.01))
+    assert isinstance(error, ProtocolError)
+    assert "lists and objects of any kind: more than any answer needs" in str(error)
+    assert raw == frame(1.01)
 
 
 def test_a_large_frame_holds_more() -> None:

@@ -24,6 +24,7 @@ from vesselog import (
     Retries,
     Timeouts,
 )
+from vesselog.core.client import driver
 from vesselog.vessels.ollama import Ollama
 
 QUICK = Retries(backoff=0.01)
@@ -218,6 +219,26 @@ def test_the_wait_for_the_next_attempt_is_drawn_once(kind: str, monkeypatch: pyt
         stream.cancel()
         assert future.result(PATIENCE).outcome == "cancelled"
         assert CountingChance.drawn == 1
+
+
+@every_client
+def test_a_cancel_between_an_attempt_and_the_wait_for_the_next(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """While the connection of the failed attempt is closed."""
+
+    async def close(*of_the_attempt: Any) -> None:
+        stream.cancel()
+        await asyncio.sleep(0)
+        await close_as_ever(*of_the_attempt)
+
+    close_as_ever = driver._close
+    monkeypatch.setattr(driver, "_close", close)
+    retries = Retries(count=1, backoff=50)
+    with LoopbackServer([status(503)]) as server, talking(kind, server, retries=retries) as talker:
+        stream = talker.stream()
+        assert talker.begin(stream).result(PATIENCE).outcome == "cancelled"
+        assert len(server.requests) == 1
 
 
 @every_client
