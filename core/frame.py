@@ -31,8 +31,8 @@ BYTE_ORDER_MARK = "\ufeff"
 # those of 1 MB keep the event loop for less than 50 ms.
 MOST_PIECES = 1024
 _BYTES_A_PIECE = 512
-# How many lists and objects of any kind it may hold, or one for so many bytes of a larger frame. The
-# garbage collector visits each, which takes 0.6 us where memory is fragmented.
+# How many lists and objects of any kind it may hold, or one for so many bytes of a large frame. The
+# garbage collector visits each: up to 0.6 us where memory is fragmented.
 MOST_CONTAINERS = 49_152
 BYTES_A_CONTAINER = 11
 
