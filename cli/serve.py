@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +16,10 @@ from .output import DIM, print_line, print_note
 
 if TYPE_CHECKING:
     from ..core.vessel import Vessel
-    from ..server.asgi import Application
     from ..server.gateway.gateway import Gateway
     from ..server.metrics import Metrics
+    from ..server.replay import ReplayServer
+    from ..server.replay_answers import ReplayAnswers
     from ..server.serving import Serving
     from .serve_settings import ServeSettings
 
@@ -232,15 +234,16 @@ def _serving(settings: ServeSettings) -> Serving:
     vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
     for name, vessel in vessels.items():
         _check_is_another(name, vessel, settings)
-    gateway = _gateway(settings, vessels, metrics) if vessels else None
-    app: Application | None = gateway
-    if settings.replay:
-        app = _replaying(settings, gateway)
+    answers = _answers(settings) if settings.replay else None
+    gateway = _gateway(settings, vessels, metrics, answers) if vessels else None
+    replay = None if answers is None else _replaying(settings, answers, gateway, metrics)
+    app = replay or gateway
     assert app is not None  # noqa: S101 - the settings are checked
 
     async def stop() -> None:
-        if gateway is not None:
-            await gateway.stop(settings.stop_within)
+        await asyncio.gather(
+            *(each.stop(settings.stop_within) for each in (replay, gateway) if each)
+        )
 
     served = Guard(Operations(app, metrics.text), checks)
     return Serving(served, settings.host, settings.port, before_end=stop)
@@ -263,20 +266,49 @@ def _check_is_another(name: str, vessel: Vessel, settings: ServeSettings) -> Non
         )
 
 
-def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Metrics) -> Gateway:
+def _answers(settings: ServeSettings) -> ReplayAnswers:
+    """What is replayed. Where something is recorded to the same folder, it is read now."""
+    from ..core.replay.recorded_requests import recordings_in
+    from ..server.replay_answers import ReplayAnswers
+
+    paths = settings.replay
+    if settings.record_missing:
+        _make(_folder(settings))
+        paths = tuple(each for each in paths if not each.is_dir() or any(recordings_in(each)))
+    answers = ReplayAnswers(
+        *paths, match=settings.match, repeat=settings.repeat, keeps=settings.record_missing
+    )
+    if settings.upstreams:
+        answers.requests()
+    return answers
+
+
+def _gateway(
+    settings: ServeSettings,
+    vessels: Mapping[str, Vessel],
+    metrics: Metrics,
+    answers: ReplayAnswers | None,
+) -> Gateway:
     from ..core.client.async_client import AsyncClient
     from ..core.settings import Limits, Retries, Timeouts
     from ..server.gateway.gateway import Gateway
     from ..server.gateway.upstreams import gateway_vessels
+    from ..server.replaying_client import ReplayingClient
 
-    client = AsyncClient(
-        **_source(settings),
-        vessels=gateway_vessels(vessels),
-        limits=Limits(max_connections=settings.max_requests, max_keepalive=_KEPT),
-        retries=Retries(count=0),  # programs try again themselves
-    )
+    source: dict[str, Any] = {"replay": settings.replay[0]} if settings.replay else {}
+    if settings.asks:
+        _make(_folder(settings))
+        source = {"recordings": _folder(settings), "durability": settings.durability}
+    given: dict[str, Any] = {
+        **source,
+        "vessels": gateway_vessels(vessels),
+        "limits": Limits(max_connections=settings.max_requests, max_keepalive=_KEPT),
+        "retries": Retries(count=0),  # programs try again themselves
+    }
     return Gateway(
-        client,
+        AsyncClient(**given)
+        if answers is None
+        else ReplayingClient(answers, settings.speed, **given),
         vessels,
         session_from=settings.session_from,
         timeouts=Timeouts.model_validate({"drain": _DRAIN, **settings.timeouts}),
@@ -284,45 +316,40 @@ def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Me
     )
 
 
-def _source(settings: ServeSettings) -> dict[str, Any]:
-    """Where the client's answers come from, or are recorded. Raises ConfigurationError."""
+def _make(folder: Path) -> None:
+    """Make the folder for recordings now, not with the first request."""
     from ..core.errors import ConfigurationError
 
-    if settings.asks:
-        folder = _folder(settings)
-        try:  # a folder that cannot be made is told now, not with the first request
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot record to {folder}: {error.strerror}", setting="recordings"
-            ) from None
-        return {"recordings": folder, "durability": settings.durability}
-    return {
-        "replay": settings.replay[0],
-        "speed": settings.speed,
-        "match": settings.match,
-        "repeat": settings.repeat,
-    }
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot record to {folder}: {error.strerror}", setting="recordings"
+        ) from None
 
 
 def _folder(settings: ServeSettings) -> Path:
     """Where to record: what was missing in a replay is recorded to what is replayed."""
     if settings.recordings is not None:
         return settings.recordings
-    folders = [each for each in settings.replay if each.is_dir()]
+    files = [each for each in settings.replay if each.is_file()]
+    folders = [each for each in settings.replay if each not in files]
     return folders[0] if folders else RECORDINGS
 
 
-def _replaying(settings: ServeSettings, gateway: Gateway | None) -> Application:
-    from ..server.replay import replay_app
+def _replaying(
+    settings: ServeSettings, answers: ReplayAnswers, gateway: Gateway | None, metrics: Metrics
+) -> ReplayServer:
+    from ..server.replay import ReplayServer
 
-    return replay_app(
-        settings.replay,
+    return ReplayServer(
+        answers,
         settings.speed,
-        match=settings.match,
-        repeat=settings.repeat,
         otherwise=gateway,
+        upstreams=None if gateway is None else gateway.upstreams,
+        folder=_folder(settings) if settings.asks else None,
         list_models=not settings.asks,
+        metrics=metrics,
     )
 
 

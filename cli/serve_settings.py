@@ -182,8 +182,3 @@ def _check(settings: ServeSettings) -> None:
                 raise ConfigurationError(f"{name} is a setting of replay: give --replay FOLDER")
     elif settings.record_missing and not settings.upstreams:
         raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
-    elif settings.upstreams and not settings.asks and len(settings.replay) > 1:
-        raise ConfigurationError(
-            "a replay that translates for an upstream reads one recording or folder: give one "
-            "--replay, or leave out the upstreams"
-        )

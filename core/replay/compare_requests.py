@@ -12,6 +12,7 @@ from ..jsontext import canonical, dumps
 from ..truth.recording import RecordedCall
 
 __all__ = [
+    "BEFORE_PATH",
     "MATCHES",
     "Match",
     "differing_places",
@@ -46,7 +47,7 @@ _MESSAGES = frozenset(
 )
 # What servers put before a dialect's own path: `/api/v1`, `/v1beta/openai`, `/inference`.
 _OWN = r"/(?:(?:chat/)?completions|responses|messages|models|api/\w+)\Z"
-_BEFORE_PATH = re.compile(rf".*?(?={_OWN})|.*/(?:v\d+\w*|deployments/[^/]+)(?=/)")
+BEFORE_PATH = re.compile(rf".*?(?={_OWN})|.*/(?:v\d+\w*|deployments/[^/]+)(?=/)")
 _MODEL_IN_PATH = re.compile(r"/models/[^/:]+(?=:)")
 
 # The comparison is quadratic. This much of a body tells conversations apart.
@@ -143,7 +144,7 @@ def _compared(match: Match, request: _Request, *, wire: bool) -> dict[str, Any]:
     if match == "strict" and not wire:  # as in a request key
         url, body = url.replace(":streamGen", ":gen"), _comparable(fields) if fields else body
         return {"url": url, "body": body}
-    url = _BEFORE_PATH.sub("", url, count=1)
+    url = BEFORE_PATH.sub("", url, count=1)
     if match == "route":
         streams = fields.get("stream", url.startswith("/api/")) is True  # Ollama's default
         return {"url": url, "body": {"stream": streams} if wire else None}

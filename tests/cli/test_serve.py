@@ -263,7 +263,6 @@ def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: P
         (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
         (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
-        (("--replay", "x", "--replay", "y", "--upstream=a=ollama"), "give one --replay"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
         (("--config", "/nowhere/x.toml"), "No such file"),
     ],
