@@ -226,17 +226,23 @@ class ReplayServer:
         await _say(problem.status, *problem_response(asked.route.dialect, problem), send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the other application; what it records of it is an answer from then on."""
+        """Ask the other application; what it records of it is an answer from then on.
+
+        Before the client has the end of it, so that its next request finds the answer.
+        """
         assert self._otherwise is not None  # noqa: S101 - `_find` raises without one
         place: dict[str, str] = {}
 
         async def send_on(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 place.update(request_headers(message["headers"]))
+            elif not message.get("more_body"):
+                await self._keep(place.get("x-vesselog-session"), place.get("x-vesselog-call"))
             await send(message)
 
         await self._otherwise(scope, receive, send_on if self._folder else send)
-        session, call = place.get("x-vesselog-session"), place.get("x-vesselog-call")
+
+    async def _keep(self, session: str | None, call: str | None) -> None:
         if self._folder and session and call:
             path = self._folder / f"{session}{SUFFIX}"
             try:

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from httpx import Headers
+
 from ..core.client.async_client import AsyncClient
 from ..core.client.async_stream import AsyncStream
 from ..core.client.plan import Plan
+from ..core.client.recorded_answers import AsyncRecordedSource
 from ..core.clock import SYSTEM_CLOCK
 from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.pace import Speed, checked_speed
@@ -46,8 +49,13 @@ class ReplayingClient(AsyncClient):
         found = self._answers.take(plan.record)
         if found is None:  # a client that replays then says why, in a thread
             return super()._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
+        self._usable_loop()
         playing = _Played(self._played.speed, _Taken(found), self._played.running)
-        return self._replayed(playing, plan.record, None)
+        source = AsyncRecordedSource(playing, plan.record, None)
+        # A gateway passes them on where the client speaks the dialect of the answer.
+        source.facts.all_headers = Headers(found.headers)
+        source.facts.status = (found.response or {}).get("status")
+        return AsyncStream(source)
 
     async def aclose(self) -> None:
         """Close the connections. Streams that still run are cancelled."""
