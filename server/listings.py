@@ -14,7 +14,10 @@ from ..core.replay.compare_requests import BEFORE_PATH
 from ..core.replay.recorded_requests import RecordedRequest
 from ..core.version import VERSION
 
-__all__ = ["listing"]
+__all__ = ["RUNNING", "listing"]
+
+RUNNING = b"Ollama is running"
+"""The answer at `/`, by which Ollama's programs see whether there is a server."""
 
 _OLLAMA = ("/api/chat", "/api/generate")
 _OPENAI = ("/chat/completions", "/completions", "/responses", "/messages")

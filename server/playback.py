@@ -69,6 +69,7 @@ class Playback:
         self._sleep = sleep
         self._playing: asyncio.Task[None] | None = None
         self._started = False
+        self._ended = False
         self._stopped = False
         self._outcome = "cancelled"
         self.over = asyncio.Event()
@@ -81,7 +82,7 @@ class Playback:
                 # A server reports that the client has left only when asked.
                 watching = tasks.create_task(_stop_when_left(receive, playing))
                 playing.add_done_callback(lambda _: watching.cancel())
-            if self._stopped:
+            if self._stopped and not self._ended:
                 await self._say_stopped(send)
         finally:
             self._meter.end(self._outcome)
@@ -119,6 +120,8 @@ class Playback:
             await send({"type": "http.response.body", "body": frame.raw, "more_body": True})
         outcome = self._call.outcome
         if outcome == "complete" or isinstance(self._call.error, ProviderError):
+            self._ended = True
+            self._meter.end(outcome)  # before the client knows
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             # To return without the last message is how ASGI cuts a connection.

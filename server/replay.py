@@ -28,7 +28,7 @@ from .asgi import Application, Receive, Scope, Send
 from .gateway.headers import request_headers
 from .gateway.problems import invalid, problem_response
 from .gateway.upstreams import Upstreams
-from .listings import listing
+from .listings import RUNNING, listing
 from .metrics import Metrics
 from .playback import Playback
 from .protocols.problem import STOPPING, Problem
@@ -74,8 +74,8 @@ def replay_app(
             error of its dialect, which names the nearest recording and what differs.
         repeat: Answers are given again: with "strict" and "messages" the last one, else all.
         otherwise: Answers what was not recorded, for example a Gateway.
-        list_models: Answer `/api/tags`, `/models` and `/api/version` from what the recordings were
-            asked, where they were not recorded. By default so without `otherwise`.
+        list_models: Answer `/`, `/api/tags`, `/models` and `/api/version` from what the recordings
+            were asked, where they were not recorded. By default so without `otherwise`.
         metrics: Where answers are counted, by the vessel that their recording names.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
@@ -162,7 +162,8 @@ class ReplayServer:
             if isinstance(found, RecordedCall):
                 await self._play(found, asked, scope, receive, send)
             elif isinstance(found, bytes):
-                headers = {"content-type": "application/json", "content-length": str(len(found))}
+                kind = "text/plain" if found == RUNNING else "application/json"
+                headers = {"content-type": kind, "content-length": str(len(found))}
                 await _say(200, headers, found, send)
             else:
                 await self._ask(found, received, send)
@@ -190,6 +191,8 @@ class ReplayServer:
         answers.look_for(line, lambda: True)
         if (answer := answers.take(line)) is not None:
             return answer
+        if self._lists and asked.path == "/" and line["method"] in {"GET", "HEAD"}:
+            return RUNNING
         told = listing(line["method"], asked.path, answers.requests) if self._lists else None
         if told and (self._otherwise is None or any(told.get(name) for name in _TOLD)):
             return dumps(told)  # JSON with lone surrogates, which a recording may hold

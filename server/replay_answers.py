@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from ..core.errors import ReplayMissError
+from ..core.errors import RecordingError, ReplayMissError
 from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.compare_requests import BEFORE_PATH, Match, match_key, method_of, route_of
 from ..core.replay.recorded_requests import RecordedRequest, recorded_requests
@@ -99,7 +99,11 @@ class ReplayAnswers(AnswerIndex):
     def _why_missing(self, request: Mapping[str, Any]) -> ReplayMissError:
         following = self.next_in_order(request)
         if following is None:
-            return self._miss(self._key(request), request)
+            try:
+                return self._miss(self._key(request), request)
+            except RecordingError:  # one that it is compared with was deleted or changed
+                asked = f"{method_of(request)} {route_of(request)}"
+                return ReplayMissError(f"{asked} was not recorded")
         advice = ""
         if recorded_route(following.request).dialect != recorded_route(request).dialect:
             advice = f"; with --upstream NAME={following.vessel or 'VESSEL'} it is translated"

@@ -1,18 +1,21 @@
-"""What a client builds of a server's answers: directly, through the gateway, from its recordings.
+"""What a client builds of a server's answers: directly, through the gateway, from its recordings,
+which `vesselog serve --replay` serves.
 
 A client is a function: it gets the URL to ask for each model and gives what it built, by name.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from commands import serving
 from gateways import gateway_to
+from patience import PATIENCE
 from vesselog import Recording
-from vesselog.server import on_loopback, replay_app
 from vesselog.vessels import Vessel
 
 __all__ = ["Answers", "built_three_ways", "steady", "through_gateway"]
@@ -71,10 +74,14 @@ def built_three_ways(
         raise AssertionError("\n".join(found))
     calls = [call for path in folder.iterdir() for call in Recording(path).calls()]
     assert all(call.outcome in {"complete", "error"} for call in calls)
-    with on_loopback(replay_app([folder], 0)) as url:
+    with serving("--replay", str(folder), "--speed", "max") as (process, url):
         replayed = answers(dict.fromkeys(directly, url))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
     if found := different(steady(replayed, _OF_A_TRANSPORT), steady(through, _OF_A_TRANSPORT)):
         raise AssertionError("from the recordings:\n" + "\n".join(found))
+    assert err == b"stopped\n", "and no warning"
     return right
 
 
