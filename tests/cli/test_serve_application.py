@@ -102,7 +102,7 @@ def test_answers_from_recordings_are_counted_as_those_of_upstreams_are(
         with served(*lab, "--recordings", str(tmp_path)) as http:
             asked(http, OPENAI)
             while not figures(http, "vesselog_requests_total"):
-                """A gateway counts a call when it has closed it."""
+                pass  # a gateway counts a call when it has closed it
             live = {name: figures(http, name) for name in COUNTED}
         with served("--replay", str(tmp_path), "--speed=0", *(lab if named else [])) as http:
             asked(http, OPENAI)

@@ -7,7 +7,7 @@ A client is a function: it gets the URL to ask for each model and gives what it 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from patience import PATIENCE
 from vesselog import Recording
 from vesselog.vessels import Vessel
 
-__all__ = ["Answers", "built_three_ways", "steady", "through_gateway"]
+__all__ = ["Answers", "built_from", "built_three_ways", "different", "steady", "through_gateway"]
 
 Answers = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
@@ -74,15 +74,23 @@ def built_three_ways(
         raise AssertionError("\n".join(found))
     calls = [call for path in folder.iterdir() for call in Recording(path).calls()]
     assert all(call.outcome in {"complete", "error"} for call in calls)
-    with serving("--replay", str(folder), "--speed", "max") as (process, url):
-        replayed = answers(dict.fromkeys(directly, url))
+    replayed = built_from(folder, answers, directly)
+    if found := different(steady(replayed, _OF_A_TRANSPORT), steady(through, _OF_A_TRANSPORT)):
+        raise AssertionError("from the recordings:\n" + "\n".join(found))
+    return right
+
+
+def built_from(
+    folder: Path, answers: Answers, models: Iterable[str], *options: str
+) -> Mapping[str, Any]:
+    """What is built of the recordings in a folder, which the command serves with these options."""
+    with serving("--replay", str(folder), "--speed", "max", *options) as (process, url):
+        replayed = answers(dict.fromkeys(models, url))
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
-    if found := different(steady(replayed, _OF_A_TRANSPORT), steady(through, _OF_A_TRANSPORT)):
-        raise AssertionError("from the recordings:\n" + "\n".join(found))
     assert err == b"stopped\n", "and no warning"
-    return right
+    return replayed
 
 
 def different(got: Any, right: Any, at: str = "") -> list[str]:
