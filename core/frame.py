@@ -99,15 +99,14 @@ class Frame:
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        counts = len(data) > MOST_CONTAINERS
-        before = gc.get_count()[0] if counts else 0  # those made since the last collection
+        before = gc.get_count()[0] if len(data) > MOST_CONTAINERS else None
         try:
             large = LARGE in self.raw.translate(ZEROS)  # inline: it is in the path of every frame
             value = loads_exact(data) if large else orjson.loads(data)
         except orjson.JSONDecodeError:
             value = loads_exact(data)
         self.parsed = True
-        if counts:
+        if before is not None:
             containers = gc.get_count()[0] - before
             if containers > max(MOST_CONTAINERS, len(data) // BYTES_A_CONTAINER):
                 value = None  # else the error's traceback keeps it
