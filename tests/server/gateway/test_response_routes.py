@@ -14,8 +14,9 @@ import pytest
 from gateways import gateway_to
 from house import ROOT
 from loopback import Conversation, LoopbackServer, ollama_lines
+from vesselog import Recording
 from vesselog.server.gateway.response_ids import Place, place_of, response_id
-from vesselog.vessels import Ollama, OpenAIResponses
+from vesselog.vessels import Azure, Ollama, OpenAIResponses
 
 TEXTS = ("Gute ", "Reise, ", "ahoi!")
 NATIVE = (ROOT / "tests/bodies/openai-responses/text.sse").read_bytes()
@@ -151,6 +152,44 @@ def test_an_answer_in_this_dialect_is_sent_as_it_was_recorded(tmp_path: Path, af
         whole = http.get(f"/v1/responses/{NATIVE_ID}").json()
         assert whole == events_of(NATIVE)[-1]["response"]
         assert len(server.requests) == 1
+
+
+def azure_events() -> list[bytes]:
+    """As OpenAI's, with the results of the filter, which Azure adds to each response."""
+    events = events_of(NATIVE)
+    for each in events:
+        if "response" in each:
+            each["response"]["content_filters"] = [{"blocked": False, "source_type": "prompt"}]
+    return [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
+
+
+@pytest.mark.parametrize("version", [None, "2025-04-01-preview"])
+def test_an_answer_of_azure_is_recorded_with_its_chunks(
+    tmp_path: Path, version: str | None
+) -> None:
+    """Asked for by the SDK's client for OpenAI at the v1 route, and by its client for Azure."""
+    frames = azure_events()
+    with (
+        LoopbackServer([lambda talk: talk.stream(frames, "text/event-stream")]) as server,
+        gateway_to(
+            tmp_path, {"az": Azure(base_url=server.url, api_key="a-key-of-the-upstream")}
+        ) as http,
+    ):
+        own = {"azure_endpoint": str(http.base_url), "api_key": "k", "api_version": version}
+        with sdk(http) if version is None else openai.AzureOpenAI(**own) as client:
+            with client.responses.stream(model="gpt", input="Hi") as stream:
+                built = stream.get_final_response()
+            again = client.responses.retrieve(built.id)
+        (request,) = server.requests
+    path = "/openai/v1/responses" if version is None else f"/openai/responses?api-version={version}"
+    assert request.path == path
+    assert request.headers["api-key"] == "a-key-of-the-upstream"
+    assert "authorization" not in request.headers
+    assert again.output_text == built.output_text
+    (file,) = tmp_path.iterdir()
+    (call,) = Recording(file).calls()
+    assert (call.outcome, call.completion().text) == ("complete", built.output_text)
+    assert [frame.raw for frame in call.frames()] == frames
 
 
 def test_what_is_not_recorded_is_for_the_upstream(tmp_path: Path) -> None:

@@ -130,6 +130,58 @@ def test_azure_has_the_deployment_in_its_path(
     assert asked("/v1/chat/completions", "gpt", {"az": azure}).passed_on().url == H + expected
 
 
+@pytest.mark.parametrize(
+    ("base_url", "version", "path", "url"),
+    [
+        (H, None, "/v1/responses", "/openai/v1/responses"),
+        (H, None, "/responses", "/openai/v1/responses"),
+        (H, None, "/openai/v1/responses?api-version=preview", None),
+        (H, "preview", "/v1/responses", "/openai/v1/responses?api-version=preview"),
+        (H, None, "/openai/responses?api-version=2025-04-01-preview", None),
+        (f"{H}/openai/v1", None, "/v1/responses/resp_1", "/openai/v1/responses/resp_1"),
+        (f"{H}/openai", None, "/openai/v1/responses/resp_1/cancel", None),
+        # A dated version of the chats says nothing of where the responses are.
+        (H, "2024-10-21", "/v1/responses", "/openai/v1/responses"),
+        (H, "2024-10-21", "/v1/responses/resp_1", "/openai/v1/responses/resp_1"),
+        (H, "2024-10-21", "/openai/v1/responses", None),
+        (
+            f"{H}/openai/deployments/d/chat/completions?api-version=2025-04-01-preview",
+            None,
+            "/openai/responses",
+            "/openai/responses?api-version=2025-04-01-preview",
+        ),
+        # What AzureOpenAI asks for is at Azure where it says.
+        (H, None, "/openai/deployments/g/chat/completions?api-version=2024-10-21", None),
+        (H, None, "/openai/deployments/g/embeddings?api-version=2024-10-21", None),
+        (H, None, "/az/openai/v1/responses", "/openai/v1/responses"),
+    ],
+)
+def test_azures_own_paths_and_its_responses(
+    base_url: str, version: str | None, path: str, url: str | None
+) -> None:
+    given: dict[str, Vessel] = {
+        "az": Azure(base_url=base_url, api_version=version),
+    }
+    request = asked(path, "gpt", given)
+    assert request.same_dialect
+    assert request.passed_on().url == H + (url or path)
+
+
+def test_an_answer_of_azures_responses_has_the_vessel_that_decodes_it_and_azures_key() -> None:
+    given: dict[str, Vessel] = {"az": Azure(base_url=H, api_key="a-key-of-azure")}
+    request = asked("/openai/v1/responses", "gpt", given)
+    name = request.choice.upstream.vessel_name(request.route)
+    vessel = gateway_vessels(given, {})[name]
+    assert isinstance(vessel, OpenAIResponses)
+    assert vessel.authorization(vessel.api_key or "") == {"api-key": "a-key-of-azure"}
+
+
+def test_azures_models_of_other_makers_have_no_responses() -> None:
+    azure = Azure(base_url=f"{H}/models", api_version="2024-05-01-preview")
+    assert list(gateway_vessels({"az": azure}, {})) == ["az"]
+    assert not asked("/v1/responses", "grok", {"az": azure}).same_dialect
+
+
 KEYS = {
     "authorization": "Bearer sk-of-the-client",
     "x_api_key": "sk-of-the-client",
