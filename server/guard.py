@@ -235,10 +235,10 @@ async def _refuse(scope: Scope, headers: dict[str, str], problem: Problem, send:
 def _dialect(scope: Scope, headers: dict[str, str]) -> str | None:
     path: str = scope["path"]
     query: str = scope["query_string"].decode("latin-1")
-    found = route_of(scope["method"], path, query, headers).dialect
+    found = route_of(scope["method"], path, query, headers).form
     if found is None:  # an upstream's name may come first
         _, slash, rest = path.removeprefix("/").partition("/")
-        found = route_of(scope["method"], slash + rest, query, headers).dialect
+        found = route_of(scope["method"], slash + rest, query, headers).form
     return found
 
 

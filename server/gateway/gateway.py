@@ -149,6 +149,9 @@ class Gateway:
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
             return
+        if isinstance(own, Problem):
+            await _refuse(asked, own, send)
+            return
         if own is not None:
             await Response(dumps(own), media_type="application/json")(scope, receive, send)
             return
@@ -187,7 +190,7 @@ class Gateway:
 
     def _answering(self, asked: Asked, send: Send, meter: CallMeter) -> Answering:
         """The answer, whose request is not sent yet. Raises VesselogError."""
-        dialect = asked.route.dialect
+        dialect = asked.route.form
         if not asked.same_dialect:
             translation = Translation(
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
@@ -235,7 +238,7 @@ async def _leave_with_client(receive: Receive, answering: Answering) -> None:
 
 
 async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:
-    headers, body = problem_response(asked.route.dialect, problem)
+    headers, body = problem_response(asked.route.form, problem)
     told = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": told})
     await send({"type": "http.response.body", "body": body})

@@ -152,7 +152,7 @@ class Upstreams:
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
-            own = not route.decoded or named.speaks(route)
+            own = not route.asks_model or named.speaks(route)
             return Choice(named, path, "", own=own)
         speaking = (each for each in self._all if each.speaks(route))
         usual = next(speaking, self._all[0])

@@ -79,6 +79,18 @@ def test_a_request_goes_to(path: str, model: str, upstream: str, url: str) -> No
     assert request.passed_on().url == H + url
 
 
+@pytest.mark.parametrize("slash", ["/", "%2F", "%2f"])
+def test_a_model_in_the_path_may_name_the_upstream(slash: str) -> None:
+    request = asked(f"/v1beta/models/google{slash}m:generateContent", "m")
+    assert request.choice.upstream.name == "google"
+    content = {"method": "POST", "query_string": b""}
+    raw = f"/v1beta/models/groq{slash}a{slash}b:generateContent".encode()
+    chosen = read_asked(Upstreams(ALL), {**content, "raw_path": raw}, {}, b'{"contents": []}')
+    assert chosen.choice.upstream.name == "groq"
+    assert chosen.path == f"/v1beta/models/a{slash}b:generateContent"
+    assert chosen.route.model == f"a{slash}b"
+
+
 def test_without_an_upstream_of_the_dialect_the_first_is_taken() -> None:
     assert asked("/v1/messages", vessels={"a": Ollama(), "b": OpenAI()}).choice.upstream.name == "a"
 
