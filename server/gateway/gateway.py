@@ -31,6 +31,7 @@ from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
 from ..session_routes import sessions_app
 from .answering import Answering
+from .background import InBackground
 from .headers import request_headers
 from .own_answers import own_answer
 from .passing import Passing
@@ -168,10 +169,8 @@ class Gateway:
 
     async def _run(self, answering: Answering, asked: Asked, receive: Receive) -> None:
         self._running[answering] = _told(asked)
-        # What is to run in the background is not for the client alone, which may come back.
-        background = (asked.body or {}).get("background") is True
         watching = asyncio.create_task(_leave_with_client(receive, answering))
-        if background:
+        if asked.background:  # which is not for the client alone, who may come back
             watching.cancel()
         try:
             await answering.run()
@@ -196,7 +195,8 @@ class Gateway:
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
             )
             stream = self._send(asked, asked.choice.upstream.name, translation.request)
-            return Translating(stream, dialect, send, meter, translation)
+            kind = Translating if translation.stream or not asked.background else InBackground
+            return kind(stream, dialect, send, meter, translation)
         return Passing(
             self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
             dialect,

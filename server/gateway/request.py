@@ -44,6 +44,11 @@ class Asked(NamedTuple):
         return self.body is not None and self.route.streams(self.body)
 
     @property
+    def background(self) -> bool:
+        """Whether the answer is to go on without its client, as the Responses API has it."""
+        return (self.body or {}).get("background") is True
+
+    @property
     def same_dialect(self) -> bool:
         """Whether the upstream speaks what the client does; so it is where no dialect is known."""
         return not self.route.asks_model or self.choice.upstream.speaks(self.route)

@@ -61,6 +61,10 @@ class Translation:
         if isinstance(self._encoder, ResponsesEncoder) and session is not None and call is not None:
             self._encoder.identifier = response_id(Place(session, call))
 
+    def begun(self) -> bytes:
+        """What a client is told of an answer in the background, which it asks for later."""
+        return dumps({**self._encoder.whole(Completion()), "output": [], "status": "in_progress"})
+
     def write(self, chunk: StreamChunk) -> bytes:
         """The frames for a chunk of the answer; b"" if it says nothing in the client's dialect."""
         return self._encoder.write(chunk)

@@ -14,7 +14,7 @@ import pytest
 from gateways import gateway_to
 from house import ROOT
 from loopback import Conversation, LoopbackServer, ollama_lines
-from vesselog import Recording
+from vesselog import Client, Recording
 from vesselog.server.gateway.response_ids import Place, place_of, response_id
 from vesselog.vessels import Azure, Ollama, OpenAIResponses
 
@@ -116,6 +116,102 @@ def test_an_answer_in_the_background_goes_on_without_its_client(tmp_path: Path) 
         assert [event.sequence_number for event in events][:2] == [last + 1, last + 2]
         assert events[-1].type == "response.completed"
         assert client.responses.retrieve(identifier).output_text == "".join(TEXTS)
+
+
+def test_a_whole_answer_in_the_background_is_told_at_once_and_asked_for_later(
+    tmp_path: Path,
+) -> None:
+    asked, going = threading.Event(), threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        asked.set()
+        assert going.wait(20)
+        conversation.answer("".join(TEXTS))
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        assert (begun.status, begun.output, begun.background) == ("in_progress", [], True)
+        assert asked.wait(20)
+        assert client.responses.retrieve(begun.id).status == "in_progress"
+        events = client.responses.retrieve(begun.id, stream=True)
+        going.set()
+        assert list(events)[-1].type == "response.completed"
+        whole = client.responses.retrieve(begun.id)
+        assert (whole.status, whole.output_text) == ("completed", "".join(TEXTS))
+        assert whole.usage is not None
+        assert whole.usage.output_tokens
+
+
+def test_an_answer_in_the_background_that_fails_says_so_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.whole(b'{"error": "model \\"m\\" not found"}', 404)
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        for event in client.responses.retrieve(begun.id, stream=True):
+            last = event.type
+        assert last == "response.failed"
+        failed = client.responses.retrieve(begun.id)
+        assert failed.status == "failed"
+        assert failed.error is not None
+        assert "not found" in failed.error.message
+
+
+def test_one_that_runs_in_the_background_is_cancelled(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([lambda conversation: conversation.wait_for_hangup()]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        assert client.responses.cancel(begun.id).status == "cancelled"
+        assert client.responses.retrieve(begun.id).status == "cancelled"
+
+
+def test_what_cannot_be_recorded_is_told_at_once(tmp_path: Path) -> None:
+    asked = {"model": "m", "input": "Hi", "background": True}
+
+    def script(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.wait_for_hangup()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        Client(recordings=tmp_path, vessels={"v": Ollama(base_url=server.url)}) as other,
+        other.stream("v/m", "x", session="taken"),
+    ):
+        answer = http.post("/v1/responses", json=asked, headers={"x-vesselog-session": "taken"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "session_in_use")
+        wrong = http.post("/v1/responses", json={**asked, "conversation": "c"})
+        assert (wrong.status_code, "conversation" in wrong.text) == (400, True)
+        assert len(server.requests) == 1
+
+
+def test_what_runs_in_the_providers_background_is_asked_of_the_provider(tmp_path: Path) -> None:
+    queued = (ROOT / "tests/bodies/openai-responses/queued.json").read_bytes()
+    value = json.loads(queued)
+    done = json.dumps({**value, "status": "completed"}).encode()
+    scripts = [lambda talk: talk.whole(queued)] * 2 + [lambda talk: talk.whole(done)]
+    with (
+        LoopbackServer(scripts) as server,
+        gateway_to(tmp_path, {"up": OpenAIResponses(base_url=f"{server.url}/v1")}) as http,
+    ):
+        assert respond(http, stream=False, background=True).content == queued
+        path = f"/v1/responses/{value['id']}"
+        assert http.get(path).content == queued
+        assert http.get(path).content == done
+        assert [each.path for each in server.requests] == ["/v1/responses", path, path]
 
 
 def test_a_running_answer_is_cancelled(tmp_path: Path) -> None:
