@@ -179,6 +179,21 @@ def test_a_tool_that_failed_is_never_told_as_one_that_succeeded() -> None:
     assert part["functionResponse"]["parts"][0]["inlineData"]["data"] == "AAAA"
 
 
+def test_a_client_is_told_what_a_client_can_do() -> None:
+    """The vessels name what a Python program would write."""
+    asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    picture = {"type": "image_url", "image_url": {"url": "https://h/x.png"}}
+    seen = {**asked, "messages": [{"role": "user", "content": [picture]}]}
+    for client, vessel, body, told in (
+        ("openai", Anthropic(), asked, "needs max_tokens.* in the gateway's settings$"),
+        ("openai", Ollama(), seen, "images: give a data: URL$"),
+        ("ollama", OpenAI(), {**asked, "think": True}, "does not take think=True[^;]*$"),
+    ):
+        route = "/api/chat" if client == "ollama" else "/v1/chat/completions"
+        with pytest.raises(InvalidRequestError, match=told):
+            translated_request(client, route, body, vessel)
+
+
 def test_a_mark_that_says_neither_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="is_error"):
         result_of("openai", content="cold", is_error="yes")
