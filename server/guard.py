@@ -207,7 +207,7 @@ class Guard:
 
     def _too_much(self, headers: dict[str, str]) -> Problem | None:
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._settings.body_bytes:
+        if not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > self._settings.body_bytes:
             return self._too_large
         if self._running >= self._settings.requests:
             return Problem(

@@ -138,6 +138,9 @@ class Gateway:
             return
         headers = request_headers(scope["headers"])
         asked = read_asked(self._upstreams, scope, headers, content)
+        if (wrong := _unfit(asked)) is not None:
+            await _refuse(asked, wrong, send)
+            return
         known = await self._responses.answer(asked.method, asked.path, asked.query)
         if known is not None:
             await known(scope, receive, send)
@@ -235,6 +238,15 @@ async def _leave_with_client(receive: Receive, answering: Answering) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     await answering.leave()
+
+
+def _unfit(asked: Asked) -> Problem | None:
+    """What no upstream may get: a path that would change its address, and what shows its key."""
+    if not asked.path.startswith("/"):  # "*@host" behind http://upstream is another host
+        return invalid("the request's target has no path", 400, "invalid_path")
+    if asked.method in {"CONNECT", "TRACE"}:
+        return invalid(f"{asked.method} is not passed on", 405, "method_not_allowed")
+    return None
 
 
 async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:

@@ -97,15 +97,18 @@ def _error(dialect: str | None, problem: Problem) -> dict[str, Any]:
     if dialect == "ollama":
         return {"error": problem.text}
     if dialect == "anthropic":
-        kind = _ANTHROPIC_TYPES.get(status, "api_error")
+        usual = "api_error" if status >= 500 else "invalid_request_error"
+        kind = _ANTHROPIC_TYPES.get(status, usual)
         return {"type": "error", "error": {"type": kind, "message": problem.text}}
     if dialect in {"gemini", GEMINI_LIST}:
-        kind = _GEMINI_STATUSES.get(status, "INTERNAL")
+        usual = "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"
+        kind = _GEMINI_STATUSES.get(status, usual)
         return {"error": {"code": status, "message": problem.text, "status": kind}}
+    usual = "server_error" if status >= 500 else "invalid_request_error"
     return {
         "error": {
             "message": problem.text,
-            "type": _OPENAI_TYPES.get(status, "server_error"),
+            "type": _OPENAI_TYPES.get(status, usual),
             "param": None,
             "code": problem.code,
         }

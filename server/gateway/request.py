@@ -77,7 +77,7 @@ def read_asked(
 ) -> Asked:
     """The request of an ASGI scope and its body."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    raw = raw.removeprefix(scope.get("root_path", "").encode())
+    raw = raw.removeprefix(scope.get("root_path", "").encode()) or b"/"
     method: str = scope["method"]
     query: str = scope["query_string"].decode("latin-1")
     named, path = upstreams.without_name(raw.decode("latin-1"))
