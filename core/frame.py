@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from .errors import ProtocolError
 from .framing import Framing
-from .jsontext import LARGE, ZEROS, loads_exact
+from .jsontext import LARGE, ZEROS, loads, loads_exact
 
 if TYPE_CHECKING:
     import httpx
@@ -104,7 +104,7 @@ class Frame:
             large = LARGE in self.raw.translate(ZEROS)  # inline: it is in the path of every frame
             value = loads_exact(data) if large else orjson.loads(data)
         except orjson.JSONDecodeError:
-            value = loads_exact(data)
+            value = loads(data)
         self.parsed = True
         if before is not None:
             containers = gc.get_count()[0] - before
