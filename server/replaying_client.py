@@ -34,7 +34,7 @@ class ReplayingClient(AsyncClient):
         super().__init__(**settings)
         self._answers = answers
         self._played = _Played(checked_speed(speed), answers)
-        if self._replaying is not None:
+        if "replay" in settings:
             self._replaying = self._played
 
     def _stream(
