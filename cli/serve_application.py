@@ -41,7 +41,7 @@ def make_application(
     metrics = Metrics()
     vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
     for name, vessel in vessels.items():
-        _check_is_another(name, vessel, settings)
+        _check_upstream(name, vessel, settings)
     answers = _answers(settings) if settings.replay else None
     gateway = _gateway(settings, vessels, metrics, answers) if vessels else None
     replay = None if answers is None else _replaying(settings, answers, gateway, metrics)
@@ -55,12 +55,27 @@ def make_application(
     return app, metrics, stop
 
 
-def _check_is_another(name: str, vessel: Vessel, settings: ServeSettings) -> None:
-    """Raise ConfigurationError if this upstream is the server itself: it would ask for ever."""
+def _check_upstream(name: str, vessel: Vessel, settings: ServeSettings) -> None:
+    """Raise ConfigurationError, which names the upstream and what to give, if it cannot be asked.
+
+    It cannot be the server itself, which would ask itself for ever.
+    """
     from ..core.errors import ConfigurationError
+    from ..server.gateway.upstreams import Upstream
     from ..server.guard import is_loopback
 
-    base_url = vessel.configured(os.environ).base_url
+    vessel = vessel.configured(os.environ)
+    try:
+        Upstream(name, vessel)
+    except ConfigurationError as error:
+        if error.setting is None:  # its name, which the message has
+            raise
+        own = settings.upstreams[name].vessel
+        given = f"give --upstream {name}={own}@https://… (in a file, base_url)"
+        message = error.message.replace("give base_url", given)
+        message = message.replace("give api_version", "add ?api-version=… to its URL")
+        raise ConfigurationError(f"the upstream {name!r}: {message}", setting="upstreams") from None
+    base_url = vessel.base_url
     address = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
     host, here = address.hostname or "", settings.host
     same = host == here or (is_loopback(host) and (is_loopback(here) or here in EVERY_ADDRESS))

@@ -332,6 +332,32 @@ def test_a_server_is_not_its_own_upstream(
     assert "is this server itself" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("upstream", "told"),
+    [
+        ("azure", "give --upstream azure=azure@https://… (in a file, base_url), or set AZURE_OPEN"),
+        ("a=azure@https://x.openai.azure.com/models", "'a': this azure route needs a version: add"),
+        ("a=openai@ftp://x", "the upstream 'a': the base URL must be http:// or https://"),
+        ("a=ollama@http://h:99999", "the upstream 'a': the base URL must be http:// or https://"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_told_with_its_upstream(
+    upstream: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And with what this command takes; it has no --base-url."""
+    from vesselog.cli import main
+
+    for name in ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_BASE", "AZURE_OPENAI_API_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["serve", "--upstream=ok=ollama", f"--upstream={upstream}"]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "--base-url" not in said
+
+
 def test_without_uvicorn_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
