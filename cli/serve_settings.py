@@ -8,9 +8,9 @@ import re
 import tomllib
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..core.errors import ConfigurationError
 from ..core.nearest import did_you_mean
@@ -89,7 +89,9 @@ class ServeSettings(_Strict):
     max_requests: int = Field(default=1_000, ge=1)
     stop_within: float = Field(default=5.0, ge=0)
     replay: tuple[Path, ...] = Field(default=(), strict=False)
-    speed: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    speed: Annotated[float, BeforeValidator(lambda speed: 0.0 if speed == "max" else speed)] = (
+        Field(default=1.0, ge=0, allow_inf_nan=False)
+    )
     match: Literal["strict", "messages", "order", "route"] = "strict"
     repeat: bool = False
     record_missing: bool = False

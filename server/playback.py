@@ -21,7 +21,7 @@ from ..core.truth.recording import RecordedCall
 from .asgi import Receive, Scope, Send
 from .gateway.answering import is_stream
 from .gateway.problems import problem_event, problem_response
-from .metrics import CallMeter
+from .metrics import CallMeter, Metrics
 from .protocols.problem import STOPPING
 
 __all__ = ["Playback"]
@@ -44,27 +44,27 @@ _OF_THE_CONNECTION = frozenset(
 class Playback:
     """The answer of `call`. Raises RecordingCorruptError without a response that can be served.
 
-    dialect: of the request. meter: counts what is sent, as if it came from the provider. speed: 1.0
-    is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds that no wait
-    exceeds; what follows comes that much earlier. When the client leaves, the playback stops. If
-    the recording cannot be read on, the answer is cut. over: nothing is sent any more.
+    speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 without waiting. longest_wait: seconds
+    that no wait exceeds; what follows comes that much earlier. dialect: of the request. meter:
+    counts what is sent, as if it came from the provider. over: nothing is sent any more. When the
+    client leaves, the playback stops. If the recording cannot be read on, the answer is cut.
     """
 
     def __init__(
         self,
         call: RecordedCall,
         *,
-        dialect: str | None,
-        meter: CallMeter,
         speed: float,
         longest_wait: float,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
+        dialect: str | None = None,
+        meter: CallMeter | None = None,
     ) -> None:
         self._call = call
         self._head = _head(call)
         self._dialect = dialect
-        self._meter = meter
+        self._meter = meter or Metrics().begin("", dialect)
         self._pace = Pace(speed, clock, longest_wait)
         self._sleep = sleep
         self._playing: asyncio.Task[None] | None = None

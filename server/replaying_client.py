@@ -13,6 +13,7 @@ from ..core.client.async_stream import AsyncStream
 from ..core.client.plan import Plan
 from ..core.client.recorded_answers import AsyncRecordedSource
 from ..core.clock import SYSTEM_CLOCK
+from ..core.errors import TruncatedError
 from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.pace import Speed, checked_speed
 from ..core.replay.replayed_answer import ReplayedAnswer, Replaying
@@ -34,7 +35,7 @@ class ReplayingClient(AsyncClient):
         super().__init__(**settings)
         self._answers = answers
         self._played = _Played(checked_speed(speed), answers)
-        if self._replaying is not None:
+        if "replay" in settings:
             self._replaying = self._played
 
     def _stream(
@@ -51,7 +52,7 @@ class ReplayingClient(AsyncClient):
             return super()._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
         self._usable_loop()
         playing = _Played(self._played.speed, _Taken(found), self._played.running)
-        source = AsyncRecordedSource(playing, plan.record, None)
+        source = _Source(playing, plan.record, None)
         # A gateway passes them on where the client speaks the dialect of the answer.
         source.facts.all_headers = Headers(found.headers)
         source.facts.status = (found.response or {}).get("status")
@@ -73,6 +74,18 @@ class _Played(Replaying):
         self.answers = answers
         self.clock = SYSTEM_CLOCK
         self.running = set() if running is None else running
+
+
+class _Source(AsyncRecordedSource):
+    """An answer that its caller of then left is truncated for the caller of now."""
+
+    def _end(self) -> None:
+        facts = self.facts
+        left = facts.outcome is not None
+        super()._end()
+        if not left and facts.outcome in {"cancelled", "abandoned"} and facts.error is None:
+            facts.error = TruncatedError(f"the recorded answer ended as {facts.outcome!r}")
+            facts.outcome = "truncated"
 
 
 class _Taken(AnswerIndex):

@@ -142,8 +142,8 @@ def _compared(match: Match, request: _Request, *, wire: bool) -> dict[str, Any]:
     body, url = request.get("body"), route_of(request)
     fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     if match == "strict" and not wire:  # as in a request key
-        url, body = url.replace(":streamGen", ":gen"), _comparable(fields) if fields else body
-        return {"url": url, "body": body}
+        url = url.replace(":streamGen", ":gen")
+        return {"url": url, "body": _comparable(fields) if fields else body}
     url = BEFORE_PATH.sub("", url, count=1)
     if match == "route":
         streams = fields.get("stream", url.startswith("/api/")) is True  # Ollama's default

@@ -34,7 +34,7 @@ def estimated_tokens(body: dict[str, Any]) -> int:
         if not isinstance(value, dict):
             return value
         known = cast("dict[str, Any]", value)
-        if known.get("type") in {"base64", "file", "url"} and known.keys() & {
+        if str(known.get("type")) in {"base64", "file", "url"} and known.keys() & {
             "data",
             "file_id",
             "url",

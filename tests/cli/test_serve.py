@@ -229,6 +229,18 @@ def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, t
         settings_of("--config", str(file))
 
 
+@pytest.mark.parametrize(("speed", "factor"), [('"max"', 0), ("2", 2), ("0.5", 0.5)])
+def test_the_pace_of_a_replay_in_the_file_is_as_on_the_command_line(
+    tmp_path: Path, speed: str, factor: float
+) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(f'replay = "kept"\nspeed = {speed}\n')
+    assert settings_of("--config", str(file)).speed == factor
+    file.write_text('replay = "kept"\nspeed = "fast"\n')
+    with pytest.raises(ConfigurationError, match="speed: must be a valid number"):
+        settings_of("--config", str(file))
+
+
 def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     text = '[upstreams.a]\nvessel = "%s"\nmax_tokens = 9\n'
