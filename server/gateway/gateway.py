@@ -69,6 +69,9 @@ class Gateway:
         metrics: Where requests and answers are counted.
         environment: Where hosts and keys are looked up, in place of os.environ.
 
+    Attributes:
+        upstreams: Chooses the upstream of a request.
+
     Raises:
         ConfigurationError: A setting cannot be used.
     """
@@ -85,7 +88,7 @@ class Gateway:
     ) -> None:
         given = os.environ if environment is None else environment
         self._client = client
-        self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
+        self.upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
         self._metrics = metrics or Metrics()
@@ -137,7 +140,7 @@ class Gateway:
         if content is None:
             return
         headers = request_headers(scope["headers"])
-        asked = read_asked(self._upstreams, scope, headers, content)
+        asked = read_asked(self.upstreams, scope, headers, content)
         if (wrong := _unfit(asked)) is not None:
             await _refuse(asked, wrong, send)
             return

@@ -149,13 +149,16 @@ class Upstreams:
         named = self._named.get(unquote(first))
         return (None, path) if named is None else (named, slash + rest or "/")
 
+    def speaking(self, route: Route) -> Upstream | None:
+        """The first one of a route's dialect."""
+        return next((each for each in self._all if each.speaks(route)), None)
+
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
             own = not route.asks_model or named.speaks(route)
             return Choice(named, path, "", own=own)
-        speaking = (each for each in self._all if each.speaks(route))
-        usual = next(speaking, self._all[0])
+        usual = self.speaking(route) or self._all[0]
         if isinstance(model, str):
             name, slash, _ = model.partition("/")
             if slash and (found := self._named.get(name)) is not None:

@@ -7,15 +7,14 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from commands import command, start
+from commands import command, serving, start
 from loopback import Conversation, LoopbackServer, openai_events
 from patience import PATIENCE
 from vesselog import Recording
@@ -38,19 +37,6 @@ def read_on(stream: Any) -> threading.Thread:
     thread = threading.Thread(target=stream.read, daemon=True)
     thread.start()
     return thread
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[tuple[Any, str]]:
-    """The process and its base URL."""
-    process = start("serve", "--port", "0", *arguments)
-    try:
-        url = process.stdout.readline().decode().split(" ")[0]  # type: ignore[union-attr]
-        assert url.startswith("http://127.0.0.1:"), process.communicate()
-        yield process, url
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_what_it_records_it_replays_and_a_signal_ends_answers_honestly(tmp_path: Path) -> None:
@@ -263,7 +249,6 @@ def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: P
         (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
         (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
-        (("--replay", "x", "--replay", "y", "--upstream=a=ollama"), "give one --replay"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
         (("--config", "/nowhere/x.toml"), "No such file"),
     ],

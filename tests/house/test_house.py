@@ -36,6 +36,7 @@ FLOORS = {
 DOORS = {
     ("cli/demo.py", "server"),
     ("cli/serve.py", "server"),
+    ("cli/serve_application.py", "server"),
     ("cli/serve_command.py", "server"),
     ("public/__main__.py", "cli"),
 }
