@@ -337,8 +337,8 @@ def _cut_from_query(scope: Scope, token: bytes) -> bool:
         for each in given.split(b"&")
         if not (each.startswith(b"key=") and hmac.compare_digest(unquote_to_bytes(each[4:]), token))
     ]
-    scope["query_string"] = b"&".join(kept)
-    return scope["query_string"] != given
+    scope["query_string"] = left = b"&".join(kept)
+    return left != given
 
 
 def _after_scheme(value: bytes) -> bytes:

@@ -44,6 +44,7 @@ class ConnectionLimits:
 class _WithoutUpgrades(HttpToolsProtocol):
     """Reads a request that offers another protocol again, without the offer."""
 
+    parser: Any
     _data = b""
 
     def data_received(self, data: bytes) -> None:
@@ -53,7 +54,7 @@ class _WithoutUpgrades(HttpToolsProtocol):
 
     def _should_upgrade(self) -> bool:
         """Whether the request's header is not taken as it is: nothing of it has been used yet."""
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def handle_websocket_upgrade(self) -> None:
         """The parser has stopped behind the header. It reads no more; a new one goes on."""

@@ -8,6 +8,7 @@ requests that run.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +26,10 @@ _LOOK = 0.002
 
 
 class InBackground(Translating):
-    """translation: of a request for a whole answer. The client's leaving does not end it."""
+    """translation: of a request for a whole answer. is_kept: whether a session can be read again.
+
+    The client's leaving does not end it.
+    """
 
     def __init__(
         self,
@@ -34,33 +38,36 @@ class InBackground(Translating):
         send: Send,
         meter: CallMeter,
         translation: Translation,
+        *,
+        is_kept: Callable[[str | None], Awaitable[bool]],
     ) -> None:
         super().__init__(stream, dialect, self._hold, meter, translation)
+        self._is_kept = is_kept
         self._to_client = send
         self._held: list[dict[str, Any]] = []
 
     async def run(self) -> None:
         """Tell that the answer has begun, and read it to its end.
 
-        What failed before it could be recorded is told in place of that.
+        If it cannot be asked for later, it is told itself: it failed before it was recorded, or
+        it is a recorded one.
         """
         running = asyncio.create_task(super().run())
         try:
             while self.stream.call is None and not running.done():
                 await asyncio.wait((running,), timeout=_LOOK)
-            with suppress(OSError):  # the client has left
-                await self._tell_begun()
+            later = self.stream.call is not None and await self._is_kept(self.stream.session)
+            if later:
+                with suppress(OSError):  # the client has left
+                    await self._tell_begun()
             await running
-            if self.stream.call is None:
-                for message in self._held:
-                    await self._to_client(message)
+            for message in () if later else self._held:
+                await self._to_client(message)
         finally:
             running.cancel()
 
     async def _tell_begun(self) -> None:
         stream = self.stream
-        if stream.call is None:
-            return
         self._translation.recorded_as(stream.session, stream.call)
         body = self._translation.begun()
         told = {"content-type": "application/json", "content-length": str(len(body))}

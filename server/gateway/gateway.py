@@ -201,8 +201,10 @@ class Gateway:
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
             )
             stream = self._send(asked, asked.choice.upstream.name, translation.request)
-            kind = Translating if translation.stream or not asked.background else InBackground
-            return kind(stream, dialect, send, meter, translation)
+            if asked.background and not translation.stream:
+                kept = self._responses.is_kept
+                return InBackground(stream, dialect, send, meter, translation, is_kept=kept)
+            return Translating(stream, dialect, send, meter, translation)
         return Passing(
             self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
             dialect,

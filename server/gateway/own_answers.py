@@ -52,7 +52,8 @@ async def own_answer(client: AsyncClient, asked: Asked) -> dict[str, Any] | Prob
             return await _model(client, asked, one[1], unquote(one[2]))
     if dialect == "gemini" and _GOOGLES.match(path):
         what = f"{asked.method} {asked.path}"
-        return invalid(f"{what} cannot be answered: {upstream.vessel.name} has no such thing", 501)
+        why = f"only Google's servers have it, and {upstream.name} is one of {upstream.vessel.name}"
+        return invalid(f"{what} cannot be answered: {why}", 501, "not_supported")
     return None
 
 

@@ -58,6 +58,14 @@ class ResponseRoutes:
         self._client = client
         self._stop = stop
 
+    async def is_kept(self, session: str | None) -> bool:
+        """Whether the answers of a session are found here; those of a replay are not."""
+        try:
+            await asyncio.to_thread(self._client.recording, session or "")
+        except (RecordingError, ConfigurationError):
+            return False
+        return True
+
     async def answer(self, method: str, path: str, query: str) -> Response | None:
         """The answer to a request; None if it is for the upstream."""
         asked = _PATH.fullmatch(path)

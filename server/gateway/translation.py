@@ -131,8 +131,8 @@ def _encoder(client: str, route: str, body: Any, model: str, clock: Clock) -> An
     if client == "anthropic":
         return AnthropicEncoder(model=model, identifier=f"msg_{unique}")
     if client in {"gemini", GEMINI_LIST}:
-        kind = GeminiListEncoder if client == GEMINI_LIST else GeminiEncoder
-        return kind(model=model, identifier=unique)
+        gemini = GeminiListEncoder if client == GEMINI_LIST else GeminiEncoder
+        return gemini(model=model, identifier=unique)
     if client == "ollama":
         prompt = route.rstrip("/").endswith("/generate")
         return OllamaEncoder(model=model, now=lambda: timestamp(clock.wall()), prompt=prompt)

@@ -276,5 +276,5 @@ class TestGeminisClient:
         assert missing.value.code == httpx.codes.NOT_FOUND
         with pytest.raises(errors.ClientError, match="no model 'missing'"):
             client.models.get(model="missing")
-        with pytest.raises(errors.ServerError, match="embed"):
+        with pytest.raises(errors.ServerError, match="batchEmbedContents"):
             client.models.embed_content(model="story", contents="Hello")

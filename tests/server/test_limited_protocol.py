@@ -78,9 +78,8 @@ def test_a_request_that_offers_http2_keeps_its_body_and_its_connection(
     """Java's HttpClient offers it with the first request of a connection."""
     body = b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n" if length == CHUNKED else b"hello"
     head = b"POST /a?b HTTP/1.1\r\nHost: localhost\r\nX-Own: 1\r\n%b%b\r\n\r\n" % (OFFER, length)
-    again = (
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\nagain"
-    )
+    again = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    again += b"Content-Length: 5\r\n\r\nagain"
     with serving() as (_, connect), connect() as connection:
         connection.setsockopt(*NO_DELAY, 1)
         for part in (head, body) if apart else (head + body,):

@@ -11,12 +11,14 @@ import httpx
 import openai
 import pytest
 
+from asgi_server import served_by_uvicorn
 from gateways import gateway_to
 from house import ROOT
 from loopback import Conversation, LoopbackServer, ollama_lines
-from vesselog import Client, Recording
+from vesselog import AsyncClient, Client, Recording
+from vesselog.server import Gateway, gateway_vessels
 from vesselog.server.gateway.response_ids import Place, place_of, response_id
-from vesselog.vessels import Azure, Ollama, OpenAIResponses
+from vesselog.vessels import Azure, Ollama, OpenAIResponses, Vessel
 
 TEXTS = ("Gute ", "Reise, ", "ahoi!")
 NATIVE = (ROOT / "tests/bodies/openai-responses/text.sse").read_bytes()
@@ -196,6 +198,24 @@ def test_what_cannot_be_recorded_is_told_at_once(tmp_path: Path) -> None:
         wrong = http.post("/v1/responses", json={**asked, "conversation": "c"})
         assert (wrong.status_code, "conversation" in wrong.text) == (400, True)
         assert len(server.requests) == 1
+
+
+def test_a_replayed_one_is_given_at_once(tmp_path: Path) -> None:
+    """It is in no folder in which it could be asked for later."""
+    asked = {"model": "m", "input": "Hi", "background": True}
+    vessels: dict[str, Vessel] = {"up": Ollama(base_url="http://127.0.0.1:9")}
+    with (
+        LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        identifier = http.post("/v1/responses", json=asked).json()["id"]
+        events = http.get(f"/v1/responses/{identifier}?stream=true").content  # to its end
+        assert b"response.completed" in events
+    client = AsyncClient(replay=tmp_path, vessels=gateway_vessels(vessels, {}), speed=0)
+    with served_by_uvicorn(Gateway(client, vessels, environment={}), log_level="critical") as http:
+        answer = http.post("/v1/responses", json=asked).json()
+    assert answer["status"] == "completed"
+    assert answer["output"][0]["content"][0]["text"] == "".join(TEXTS)
 
 
 def test_what_runs_in_the_providers_background_is_asked_of_the_provider(tmp_path: Path) -> None:
