@@ -38,8 +38,8 @@ class EventStream(Response):
             iterable of chunks. It is closed at the end.
         protocol: How it is written: a name, or a Protocol of your own. All protocols but "text" end
             every answer with a terminal event.
-        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
-            never.
+        heartbeat: After this many seconds of silence a comment is sent, which keeps the connection
+            open; None for no comments.
         on_disconnect: What happens when a client leaves. "cancel": the request to the model is
             cancelled at once. "detach": the answer goes on in the background, recorded, until it
             ends or the client that asked for it is closed.

@@ -112,6 +112,13 @@ _SUBJECTS = {
         {},
         rest="vesselog.vessels",
     ),
+    "testing": _Subject(
+        "Testing",
+        "Recorded answers for tests of programs that use a model. "
+        "[Testing](../testing.md) has examples, and "
+        "[the fixtures and options of pytest](pytest-options.md) are a page of their own.",
+        {"vesselog.testing": "recording replaying faulty GroundTruth"},
+    ),
     "test-kit": _Subject(
         "The test kit for vessels",
         "What the fixture `conformance` of the pytest plugin runs.",
@@ -119,7 +126,13 @@ _SUBJECTS = {
         rest="vesselog.testing.kit",
     ),
 }
-_MODULES = ("vesselog", "vesselog.server", "vesselog.vessels", "vesselog.testing.kit")
+_MODULES = (
+    "vesselog",
+    "vesselog.server",
+    "vesselog.vessels",
+    "vesselog.testing",
+    "vesselog.testing.kit",
+)
 _NO_PAGE = {"__version__"}
 
 
