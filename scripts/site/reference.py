@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import plugin_options
-import routes
 from mkdocs.exceptions import PluginError
 
 import commands
@@ -173,5 +172,4 @@ def pages() -> dict[str, str]:
         **made,
         "reference/commands.md": commands.page(),
         "reference/pytest-options.md": plugin_options.page(),
-        "reference/http-routes.md": routes.page(),
     }
