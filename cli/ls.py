@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ __all__ = ["add"]
 
 _DEFAULT = Path("recordings")
 _MOST_MODELS = 3
+_PAGE = 100
 
 
 def add(commands: Commands) -> None:
@@ -52,21 +54,36 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitStatus.OK
     if not folder.is_dir():
         raise RecordingError(f"{folder} is not a folder")
-    status = ExitStatus.OK
-    rows: list[tuple[str, ...]] = []
-    for found in islice(list_sessions(folder), arguments.count):
-        if found.error is not None:
-            print_error(found.error.message)
-            status = ExitStatus.FAILURE
-        elif arguments.json:
+    listing = _Listing(islice(list_sessions(folder), arguments.count))
+    if arguments.json:
+        for found in listing:
             print_json(found.to_dict())
-        else:
-            rows.append(_row(found))
-    if rows:
-        print_table(("WRITTEN (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE"), rows)
-    elif status is ExitStatus.OK and not arguments.json:
+    elif (first := next(listing, None)) is not None:
+        rows = map(_row, chain([first], listing))
+        headings = ("WRITTEN (UTC)", "CALLS", "ENDED", "SIZE", "MODELS", "FILE")
+        print_table(headings, rows, page=_PAGE)
+    elif listing.status is ExitStatus.OK:
         print_note(f"{folder} has no recordings (*.jsonl)")
-    return status
+    return listing.status
+
+
+class _Listing(Iterator["SessionSummary"]):
+    """The recordings that can be read; of any other, the error is printed.
+
+    status: FAILURE once there was such a one.
+    """
+
+    def __init__(self, found: Iterator[SessionSummary]) -> None:
+        self._found = found
+        self.status = ExitStatus.OK
+
+    def __next__(self) -> SessionSummary:
+        for summary in self._found:
+            if summary.error is None:
+                return summary
+            print_error(summary.error.message)
+            self.status = ExitStatus.FAILURE
+        raise StopIteration
 
 
 def _row(summary: SessionSummary) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TextIO
 
 from .terminal_text import columns, safe_json, safe_line, safe_text
@@ -96,28 +97,39 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 
 def print_table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, fold: bool = False
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    fold: bool = False,
+    page: int | None = None,
 ) -> None:
     """Write rows to stdout, each column as wide as its widest cell; empty columns are left out.
 
     On a terminal that is too narrow the widest cells are cut. fold: several tables are written
-    instead, each with the first column. Where stdout is no terminal nothing is cut.
+    instead, each with the first column. Where stdout is no terminal nothing is cut. page: so many
+    rows are read and written at a time, and a later page may have wider columns.
     """
-    table = [list(headings), *([safe_line(cell) for cell in row] for row in rows)]
-    filled = [column for column in zip(*table, strict=True) if any(column[1:])]
-    widths = [max(map(columns, column)) for column in filled]
+    made = ([safe_line(cell) for cell in row] for row in rows)
+    table = [list(headings), *islice(made, page)]
+    filled = [each for each, cells in enumerate(zip(*table, strict=True)) if any(cells[1:])]
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    groups = _folded(widths, room) if fold else [range(len(filled))]
-    if not fold:
-        widths = _narrowed(widths, room)
-    for number, group in enumerate(groups):
-        if number:
-            sys.stdout.write("\n")
-        for row in range(len(table)):
-            cells = (_padded(filled[column][row], widths[column]) for column in group)
-            line = _GAP.join(cells).rstrip()
-            sys.stdout.write(styled(line, PLAIN if row else DIM, sys.stdout) + "\n")
-    sys.stdout.flush()
+    widths, first = [0] * len(filled), 0
+    while table:
+        cells = [[row[each] for each in filled] for row in table]
+        widths = list(
+            map(max, widths, [max(map(columns, each)) for each in zip(*cells, strict=True)])
+        )
+        groups = _folded(widths, room) if fold else [range(len(filled))]
+        if not fold:
+            widths = _narrowed(widths, room)
+        for number, group in enumerate(groups):
+            if number:
+                sys.stdout.write("\n")
+            for place, row in enumerate(cells, first):
+                line = _GAP.join(_padded(row[each], widths[each]) for each in group).rstrip()
+                sys.stdout.write(styled(line, PLAIN if place else DIM, sys.stdout) + "\n")
+        sys.stdout.flush()
+        table, first = list(islice(made, page)), 1
 
 
 def _folded(widths: Sequence[int], room: int) -> list[list[int]]:

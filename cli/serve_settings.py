@@ -17,6 +17,7 @@ from ..core.nearest import did_you_mean
 from ..core.settings import Durability
 from ..core.validation import explain
 from ..core.vessel import Vessel
+from .arguments import RECORDINGS
 from .serve import PORT
 
 __all__ = ["ServeSettings", "UpstreamSettings", "read_settings"]
@@ -97,6 +98,14 @@ class ServeSettings(_Strict):
     def asks(self) -> bool:
         """Whether upstreams are asked, and their answers recorded."""
         return bool(self.upstreams) and (self.record_missing or not self.replay)
+
+    @property
+    def folder(self) -> Path:
+        """Where to record: what was missing in a replay is recorded to what is replayed."""
+        if self.recordings is not None:
+            return self.recordings
+        folders = (each for each in self.replay if each.suffix != ".jsonl")
+        return next(folders, RECORDINGS)
 
     def token(self) -> str | None:
         """From the file, or else from VESSELOG_TOKEN. Raises ConfigurationError."""
@@ -182,8 +191,3 @@ def _check(settings: ServeSettings) -> None:
                 raise ConfigurationError(f"{name} is a setting of replay: give --replay FOLDER")
     elif settings.record_missing and not settings.upstreams:
         raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
-    elif settings.upstreams and not settings.asks and len(settings.replay) > 1:
-        raise ConfigurationError(
-            "a replay that translates for an upstream reads one recording or folder: give one "
-            "--replay, or leave out the upstreams"
-        )

@@ -31,8 +31,8 @@ BYTE_ORDER_MARK = "\ufeff"
 # those of 1 MB keep the event loop for less than 50 ms.
 MOST_PIECES = 1024
 _BYTES_A_PIECE = 512
-# How many lists and objects of any kind it may hold, or one for so many bytes of a larger frame. The
-# garbage collector visits each, which takes 0.6 us where memory is fragmented.
+# How many lists and objects of any kind it may hold, or one for so many bytes of a large frame. The
+# garbage collector visits each: up to 0.6 us where memory is fragmented.
 MOST_CONTAINERS = 49_152
 BYTES_A_CONTAINER = 11
 
@@ -99,15 +99,14 @@ class Frame:
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        counts = len(data) > MOST_CONTAINERS
-        before = gc.get_count()[0] if counts else 0  # those made since the last collection
+        before = gc.get_count()[0] if len(data) > MOST_CONTAINERS else None
         try:
             large = LARGE in self.raw.translate(ZEROS)  # inline: it is in the path of every frame
             value = loads_exact(data) if large else orjson.loads(data)
         except orjson.JSONDecodeError:
             value = loads_exact(data)
         self.parsed = True
-        if counts:
+        if before is not None:
             containers = gc.get_count()[0] - before
             if containers > max(MOST_CONTAINERS, len(data) // BYTES_A_CONTAINER):
                 value = None  # else the error's traceback keeps it

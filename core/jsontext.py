@@ -43,10 +43,7 @@ def loads_exact(text: str | bytes) -> Any:
             return _loads_standard(text)
         except ValueError:
             pass  # orjson follows deeper nesting
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _loads_standard(text)
+    return loads(text)
 
 
 def loads_strict(text: str) -> Any:
@@ -72,17 +69,14 @@ def _integer(text: str) -> float:
     return int(text) if len(text.lstrip("-")) <= _MOST_DIGITS else float(text)
 
 
-def dumps(value: Any) -> bytes:
-    """Write `value` as compact JSON; what orjson cannot, the standard module writes in ASCII."""
+def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
+    """Write `value` as compact JSON, with sorted keys if `sort_keys`. Some values are in ASCII."""
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys).encode("ascii")
 
 
 def canonical(value: Any) -> bytes:
     """Write JSON with sorted keys and no spaces: equal values give equal bytes."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
+    return dumps(value, sort_keys=True)

@@ -26,6 +26,8 @@ __all__ = ["Mender", "mend_value", "need_mending"]
 _TEXTS = ("text", "reasoning", "refusal")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
+# An escape in JSON; its group is half of a surrogate pair.
+_ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
 
 
 def need_mending(chunks: Sequence[ChunkFields]) -> bool:
@@ -64,7 +66,7 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         # orjson writes a number that is not finite as null, and refuses halves.
         written = orjson.dumps(value)
     except TypeError:
-        return _mend_text(json.dumps(value, ensure_ascii=False), frame)
+        return _mend_text(json.dumps(value, check_circular=False), frame)
     mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
     if frame is not None and mended is not value and not _is_finite(value):
         frame.repair("number-not-finite")
@@ -72,13 +74,18 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
 
 
 def _mend_text(text: str, frame: Frame | None) -> Any:
-    """The same for a value that the standard module wrote."""
+    """The same for a value that the standard module wrote, in ASCII."""
+
+    def mend_escape(escape: re.Match[str]) -> str:
+        return escape[0] if escape[1] is None else r"\ufffd"
 
     def mend_number(_name: str) -> None:
         if frame is not None:
             frame.repair("number-not-finite")
 
-    mended = _whole(text, frame)
+    mended = _ESCAPE.sub(mend_escape, text)
+    if frame is not None and mended != text:
+        frame.repair("lone-surrogate")
     if "NaN" in mended or "Infinity" in mended:
         return json.loads(mended, parse_constant=mend_number)
     return loads_exact(mended)

@@ -123,7 +123,10 @@ def ground_truth(
         path = node.path.parent / "recordings" / node.path.stem / name
         truth = GroundTruth(path, mode, settings, folder, server)
     except (ConfigurationError, RecordingError) as error:  # without the plugin's own lines
-        pytest.fail(f"ground_truth: {error.message}", pytrace=False)
+        advice = " (pytest --ground-truth=rewrite records it anew)"
+        more = advice if isinstance(error, RecordingError) else ""
+        message = f"ground_truth: {error.message}{more}"
+        raise pytest.fail.Exception(message, pytrace=False) from None
     yield truth
     try:
         problem = truth.close(passed=node.stash.get(_passed, False))

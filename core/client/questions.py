@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from ..chunk import ChunkFields
 from ..errors import ConfigurationError, ProtocolError, ProviderError, ReplayMissError
@@ -46,11 +46,8 @@ def question_plan(planner: Planner, name: str, subject: Literal["models", "versi
 def question_settings(settings: SharedSettings) -> SharedSettings:
     """A client's settings, for a question: no wait is longer than ten seconds."""
     timeouts = settings.timeouts
-    given = {name: getattr(timeouts, name) for name in _WAITS}
-    waits = {
-        name: _PATIENCE if seconds is None else min(_PATIENCE, seconds)
-        for name, seconds in given.items()
-    }
+    given = ((name, getattr(timeouts, name)) for name in _WAITS)
+    waits = {name: _PATIENCE if wait is None else min(_PATIENCE, wait) for name, wait in given}
     return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
 
 
@@ -119,6 +116,9 @@ class _AnyBody(Vessel):
 class _AnyBodyDecoder(Decoder):
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """No chunks: the reply is read from the frames, once it is whole."""
-        frame.json()
+        reply = frame.json()
+        values: Iterable[Any] = cast("Any", reply).values() if isinstance(reply, dict) else (reply,)
+        lists = [cast("list[Any]", value) for value in values if isinstance(value, list)]
+        frame.count(sum(map(len, lists)) // 8)
         self.progress = Progress.FINISHED
         return ()

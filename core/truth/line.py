@@ -59,15 +59,15 @@ def build_line(fields: Mapping[str, Any], *, exact: bool = False) -> bytes:
         with suppress(TypeError):  # the standard module writes what orjson does not
             line = seal(orjson.dumps(fields))
     if not line:
+        fields = {**fields, "exact": True}
         try:
-            text = json.dumps({**fields, "exact": True}, separators=(",", ":"))
+            line = seal(json.dumps(fields, separators=(",", ":")).encode("ascii"))
         except (TypeError, ValueError, RecursionError) as error:
             raise RecordingError(f"cannot be written as JSON: {error}") from None
-        if _is_too_deep(fields):
+        if _is_too_deep(line, fields):
             raise RecordingError(
                 f"cannot be recorded: JSON of more than {_DEEPEST_NESTING} levels could not be read"
             )
-        line = seal(text.encode("ascii"))
     if len(line) > LONGEST_LINE:
         refuse_long_line(line)
     return line
@@ -107,20 +107,20 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
             fields = cast("dict[str, Any]", loads_exact(line))
     except ValueError:
         return None
-    brackets = line.count(b"[") + line.count(b"{")
-    if brackets > _DEEPEST_NESTING and _is_too_deep(fields):
-        return None
-    return fields if isinstance(fields.get("type"), str) else None
+    is_good = isinstance(fields.get("type"), str) and not _is_too_deep(line, fields)
+    return fields if is_good else None
 
 
-def _is_too_deep(value: Any) -> bool:
-    """Whether JSON values are nested more deeply than a reader is sure to follow."""
-    level: list[Any] = [value]
+def _is_too_deep(line: bytes, fields: Mapping[str, Any]) -> bool:
+    """Whether its JSON values are nested more deeply than a reader is sure to follow."""
+    if line.count(b"[") + line.count(b"{") <= _DEEPEST_NESTING:
+        return False
+    level: list[Any] = [fields]
     for _ in range(_DEEPEST_NESTING):
         below: list[Any] = []
         for each in level:
-            if isinstance(each, Mapping):
-                below += cast("Mapping[str, Any]", each).values()
+            if isinstance(each, dict):
+                below += cast("dict[str, Any]", each).values()
             elif isinstance(each, (list, tuple)):
                 below += cast("list[Any]", each)
         if not below:

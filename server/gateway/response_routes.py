@@ -113,9 +113,11 @@ def _found(recording: Recording, number: int, identifier: str) -> _Found | None:
         return None
     request = call.request
     own = str(request.get("url", "")).partition("?")[0].endswith("/responses")
-    if own and call.end is not None and call.outcome not in {"complete", "error"}:
-        return None
-    return _Found(call, identifier, own, request.get("stream") is not False)
+    found = _Found(call, identifier, own, request.get("stream") is not False)
+    if own and call.end is not None and call.outcome != "error":
+        ended = call.outcome == "complete" and _last_response(call).get("status") in _ENDS
+        return found if ended else None  # it goes on in the provider's background
+    return found
 
 
 def _whole(found: _Found) -> dict[str, Any]:

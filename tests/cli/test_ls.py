@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,25 @@ def test_of_many_recordings_only_the_newest_asked_for_are_read(
     assert [line["session"][9:11] for line in lines] == ["19", "18"]
     assert len(read) == 2
     assert main(["ls", str(tmp_path), "--count", "0"]) == 2
+
+
+def test_the_first_rows_do_not_wait_for_the_last_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is printed when its files are read; one heading stands above all."""
+    path = recording(tmp_path, "a", name="only")
+    printed: list[int] = []
+
+    def many(_: Path) -> Iterator[SessionSummary]:
+        for number in range(250):
+            printed.append(capsys.readouterr().out.count("\n"))
+            yield replace(summarize(path), models=("m" * number,))
+
+    monkeypatch.setattr(session_list, "list_sessions", many)
+    assert main(["ls", str(tmp_path)]) == 0
+    assert {number: lines for number, lines in enumerate(printed) if lines} == {100: 101, 200: 100}
+    assert "WRITTEN" not in (rest := capsys.readouterr().out)
+    assert rest.count("\n") == 50
 
 
 def test_a_call_that_still_runs_is_not_called_interrupted(

@@ -37,6 +37,7 @@ DOORS = {
     ("cli/demo.py", "server"),
     ("cli/demo_gateway.py", "server"),
     ("cli/serve.py", "server"),
+    ("cli/serve_application.py", "server"),
     ("cli/serve_command.py", "server"),
     ("public/__main__.py", "cli"),
 }

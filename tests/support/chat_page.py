@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,12 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         while process.poll() is None:
             said += lines.readline()
             found = re.search(r"(?:running on|Listening at:) (http://[\d.:]+)", said)
-            if found and ("startup complete" in said):
+            if found and "startup complete" in said and _listens(found[1]):
                 return found[1]
     raise AssertionError(log.read_text("utf-8"))
+
+
+def _listens(url: str) -> bool:
+    """A worker says that it has started before it listens."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0

@@ -57,6 +57,18 @@ def test_a_test_is_recorded_once_and_then_replayed(server: LoopbackServer, run: 
     assert len(server.requests) == 2
 
 
+def test_a_file_that_is_no_recording_can_be_recorded_anew(server: LoopbackServer, run: Run) -> None:
+    FILE.parent.mkdir(parents=True)
+    FILE.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    result = run(CLIENT)
+    result.assert_outcomes(errors=1)
+    told = "ground_truth: *test_it.jsonl is not a recording: *(pytest --ground-truth=rewrite *"
+    result.stdout.fnmatch_lines([told])
+    result.stdout.no_fnmatch_line("*another exception*")
+    run(CLIENT, "--ground-truth=rewrite").assert_outcomes(passed=1)
+    assert verify(FILE).ok
+
+
 def test_in_ci_nothing_is_asked(
     server: LoopbackServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

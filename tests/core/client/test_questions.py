@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,23 @@ def test_a_reply_past_the_bound(kind: str):
             talker.models()
         assert caught.value.setting == "max_frame_bytes"
         server.wait_until(lambda: server.open_connections == 0)
+
+
+@every_client
+def test_a_list_of_very_many_models(kind: str):
+    """Reading it would keep the event loop from everything else."""
+
+    def listing(count: int) -> Any:
+        models = [{"name": str(number)} for number in range(count)]
+        return lambda conversation: conversation.whole(json.dumps({"models": models}).encode())
+
+    with (
+        LoopbackServer([listing(8000), listing(100_000)]) as server,
+        talking(kind, server) as talker,
+    ):
+        assert len(talker.models()) == 8000
+        with pytest.raises(ProtocolError, match="more than any answer needs"):
+            talker.models()
 
 
 @every_client
