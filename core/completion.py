@@ -96,7 +96,7 @@ class Choice(_Value):
         native: The assistant's message in the provider's own form, whole and in order, once the
             answer has ended.
         vessel: The name of the vessel that decoded it.
-        extra: What the provider sent beside it and vesselog has no field for.
+        extra: What the provider sent beside it, and for which there is no field here.
     """
 
     index: int = 0

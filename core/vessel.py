@@ -139,7 +139,7 @@ class Decoder(ABC):
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks in `frame`: none, one or several.
 
-        Raises ProviderError for an error in band, after the chunks that come before it in the
+        Raises ProviderError for an error that the frame reports, after the chunks before it in the
         frame; ValueError (as `frame.json()` does) for a frame that is not of the dialect.
         Call `frame.repair(name)` for each deviation that was mended.
         """
@@ -156,8 +156,8 @@ class Decoder(ABC):
         """The assistant's message of each choice so far, in the provider's own form.
 
         Whole and in order, with every key that the decoder did not know: the next request's
-        message, as this vessel's `request` sends it back. Asked for when the answer ended, also
-        where it was cut. None for a choice of which nothing came.
+        message, as this vessel's `request` sends it back. Called when the answer has ended, also
+        if it was cut. None for a choice of which nothing came.
         """
         return {}
 
@@ -196,7 +196,7 @@ class Vessel(Unpicklable, ABC):
 
     @property
     def api_key(self) -> str | None:
-        """The key, asked for anew where it is a callable."""
+        """The key; if it was given as a callable, that is called each time."""
         key = self._api_key() if callable(self._api_key) else self._api_key
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             raise ConfigurationError(
@@ -259,8 +259,8 @@ class Vessel(Unpicklable, ABC):
     def read_request(self, route: str, body: Any) -> ChatRequest:
         """The request of this dialect that has this body, for gateways and for history.
 
-        `request` makes an equal body of what this gives: an assistant's message has its own form
-        in `native`, and what ChatRequest has no field for is in `extra_body`.
+        `request` makes an equal body from the result: an assistant's message has its own form in
+        `native`, and what ChatRequest has no field for is in `extra_body`.
 
         Args:
             route: The URL's path, or the URL.

@@ -102,7 +102,7 @@ def rederive(
         clock: The source of times, for tests.
 
     Raises:
-        RecordingCorruptError: The recording is damaged; a torn tail is no damage here.
+        RecordingCorruptError: The recording is damaged, not just torn at its end.
         RecordingError: `out` exists or cannot be written.
         RecordingLockedError: The recording is being written.
         SessionNameError: The name of `out` cannot be a session's name.

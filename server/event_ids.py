@@ -28,7 +28,7 @@ class EventId(NamedTuple):
         """Read the `text` of a `Last-Event-ID` header.
 
         Raises:
-            InvalidRequestError: It is no such id.
+            InvalidRequestError: `text` is not the id of an event.
         """
         session, _, place = text.partition(":")
         call, _, seq = place.partition(":")

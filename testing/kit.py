@@ -5,8 +5,8 @@ In a test of the vessel's own package, pytest gives the call as a fixture (plugi
     def test_it_conforms(conformance):
         conformance(Harbour(), "tests/bodies")
 
-bodies.py describes what the folder may hold. It must hold a complete stream, and an error in band
-(in a body, or given as `errors`). The same seed tries the same splits.
+docs/writing-a-vessel.md describes what the folder may hold. It must hold a complete stream, and an
+error in a stream (in a body, or given as `errors`).
 """
 
 from __future__ import annotations
