@@ -70,7 +70,8 @@ def _add_gateway(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--durability",
         choices=("process", "interval", "power"),
-        help="what a chunk survives once it was passed on (default: process)",
+        help="what a recorded chunk survives: process, a kill of this process; interval, also a "
+        "power cut, but for the last moment; power, any power cut (default: process)",
     )
     parser.add_argument(
         "--session-from",
@@ -99,8 +100,9 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         type=Path,
-        help="answer from this recording, or this folder of recordings; may be repeated. With the "
-        "upstreams that were recorded, also what was translated for them; they are not asked",
+        help="answer from this recording, or this folder of recordings; may be repeated. With "
+        "the same --upstream as in the recording, translated answers are found too; no upstream "
+        "is asked",
     )
     parser.add_argument(
         "--speed",
@@ -133,8 +135,8 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_access(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
-        help="the address to listen at; any but this machine's own needs a token, in the variable "
-        "VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
+        help="the address to listen at; one that other machines can reach needs a token, in the "
+        "variable VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
     )
     parser.add_argument("--port", type=int, help=f"0 takes any free port (default: {PORT})")
     parser.add_argument(
@@ -148,7 +150,8 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         "--allow-host",
         metavar="NAME",
         action="append",
-        help="a name that programs may call this server by, besides localhost; may be repeated",
+        help="a host name, besides localhost, by which programs may call this server; may be "
+        "repeated",
     )
     parser.add_argument(
         "--allow-origin",
@@ -158,10 +161,16 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     parser.add_argument(
-        "--max-body-bytes", metavar="N", type=count, help="the largest request (default: 64 MiB)"
+        "--max-body-bytes",
+        metavar="N",
+        type=count,
+        help="the largest request, in bytes (default: 64 MiB)",
     )
     parser.add_argument(
-        "--max-requests", metavar="N", type=count, help="how many may run at once (default: 1000)"
+        "--max-requests",
+        metavar="N",
+        type=count,
+        help="how many requests may run at once (default: 1000)",
     )
 
 

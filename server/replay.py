@@ -59,7 +59,7 @@ def replay_app(
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
-    """Make an ASGI application that serves recordings, as the servers did that made them.
+    """Make an ASGI application that answers requests from recordings, as the model servers did.
 
     Needs the extra `server`.
 

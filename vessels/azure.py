@@ -57,6 +57,9 @@ class Azure(OpenAI):
             taken, which needs none.
         token: A Microsoft Entra ID token, or a callable that gives one for each request, in place
             of a key.
+
+    Raises:
+        ConfigurationError: Both a key and a token are given.
     """
 
     name = "azure"

@@ -19,12 +19,15 @@ _WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 def is_word(data: str) -> bool:
-    """Whether a payload that is not JSON is only a word, as servers send it to stay connected."""
+    """Whether `data`, which is not JSON, is a single word, as servers send it as a keep-alive."""
     return _WORD.fullmatch(data.strip()) is not None
 
 
 def mended_text(value: Any, frame: Frame) -> str:
-    """A text; null and false are none, a list is its items' texts, all else is its JSON."""
+    """`value` as a text: "" for null and false, the texts of a list's items, else its JSON.
+
+    `frame` gets the name of the repair.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -44,7 +47,7 @@ def _is_text_part(value: Any) -> bool:
 
 
 def mended_object(value: Any, frame: Frame) -> dict[str, Any]:
-    """An object; anything else is an empty one."""
+    """`value` if it is an object, else an empty one; then `frame` gets the repair's name."""
     if isinstance(value, dict):
         return cast("dict[str, Any]", value)
     if value is not None:
@@ -53,7 +56,7 @@ def mended_object(value: Any, frame: Frame) -> dict[str, Any]:
 
 
 def mended_objects(value: Any, frame: Frame) -> list[dict[str, Any]]:
-    """The objects of a list; one object is a list of one, anything else in the list is left out."""
+    """The objects in the list `value`, or the one object; else is left out, a repair of `frame`."""
     if value is None:
         return []
     if isinstance(value, list):

@@ -48,11 +48,11 @@ class ToolCalls:
         self._without_id: dict[str, ToolCallState] = {}
 
     def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
-        """The ids of the calls that have none so far, made when the answer ends."""
+        """Deltas with ids for calls that have none when the answer ends; a repair of `frame`."""
         return [self._make_id(call, frame) for call in list(self._without_id.values())]
 
     def native(self) -> list[dict[str, Any]]:
-        """The calls so far, as the provider has them in a message."""
+        """The calls so far, in the provider's form, as a message of it has them."""
         return [call.native() for call in self._calls]
 
     def _make_id(self, call: ToolCallState, frame: Frame) -> ToolCallDeltaFields:
@@ -67,11 +67,12 @@ class ToolCalls:
         return call.id
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
-        """The delta for a piece as it was sent; None if it has nothing new.
+        """The delta for `sent`, a piece as it came; None if it has nothing new.
 
         Args:
-            whole: Each piece is a call of its own (an answer that is not streamed; Ollama's
-                always).
+            frame: The frame that it came in; gets the names of the repairs.
+            whole: Whether each piece is a whole call: in an answer that is not streamed, and
+                always in Ollama's.
         """
         piece = _read(sent, frame, whole=whole)
         if piece is None:

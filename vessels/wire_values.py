@@ -12,7 +12,7 @@ __all__ = ["list_in", "object_in", "sum_of_counts", "text_of"]
 
 
 def text_of(value: Any) -> str:
-    """A text, "" for null. Raises ValueError for anything else."""
+    """`value` if it is a text, "" for null. Raises ValueError for anything else."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -21,7 +21,7 @@ def text_of(value: Any) -> str:
 
 
 def object_in(place: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The object under `name`, empty if there is none. Raises ValueError for another type."""
+    """The object under `name` in `place`, else {}. Raises ValueError for another type."""
     value = place.get(name)
     if value is not None and not isinstance(value, dict):
         raise ValueError(f"{name} is {type(value).__name__}")
@@ -29,7 +29,7 @@ def object_in(place: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in the list under `name`. Raises ValueError for another type."""
+    """The objects in the list under `name` in `place`. Raises ValueError for another type."""
     value = place.get(name)
     if value is None:
         return []
@@ -41,6 +41,6 @@ def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def sum_of_counts(place: Mapping[str, Any], *names: str) -> int | None:
-    """The sum of the counts under these names; None if none is there."""
+    """The sum of the counts under `names` in `place`; None if there is none of them."""
     given = [count for name in names if type(count := place.get(name)) is int]
     return sum(given) if given else None

@@ -53,7 +53,7 @@ _OWN = re.compile(r"/sessions(?:/|\Z)")
 
 
 class Gateway:
-    """Passes requests to model servers, and what they answer back, recorded.
+    """An ASGI application that passes requests to model servers, and records what they answer.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with

@@ -35,6 +35,7 @@ FLOORS = {
 # The doors between them: one file that may enter one more room.
 DOORS = {
     ("cli/demo.py", "server"),
+    ("cli/demo_gateway.py", "server"),
     ("cli/serve.py", "server"),
     ("cli/serve_application.py", "server"),
     ("cli/serve_command.py", "server"),
