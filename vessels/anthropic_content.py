@@ -15,6 +15,7 @@ from ..core.frame import Frame
 from ..core.mending import mend_value
 from .anthropic_block import Block
 from .call_arguments import arguments_text, made_id
+from .mended_values import mended_index
 from .typed_events import Event, text_under
 
 __all__ = ["AnthropicContent"]
@@ -197,7 +198,7 @@ class AnthropicContent:
 
     def _index(self, event: Event, frame: Frame, *, new: bool = False) -> int:
         """The index of an event's block; without one, it is about the last block, or a new one."""
-        if type(index := event.get("index")) is int:
+        if (index := mended_index(event.get("index"), frame)) is not None:
             return index
         frame.repair("missing-block-index")
         return self._blocks[-1].index + new if self._blocks else 0

@@ -21,8 +21,9 @@ from .concatenated_json import json_values
 from .fast_path import FastPath
 from .mended_values import is_word, mended_object, mended_text
 from .ollama_message import OllamaMessage
-from .provider_errors import error_in_band
+from .provider_errors import error_in, error_in_band
 from .repeated_fields import RepeatFilter
+from .wire_values import whole_number
 
 __all__ = ["OllamaDecoder"]
 
@@ -117,7 +118,7 @@ class OllamaDecoder(Decoder):
 
     def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
         line = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-        if line.get("error"):
+        if error_in(line) is not None:
             raise error_in_band(self._vessel, line)
         if "choices" in line:
             raise ValueError("this is the OpenAI dialect, not Ollama's own")
@@ -181,7 +182,11 @@ class OllamaDecoder(Decoder):
 
 def _measure(line: dict[str, Any], fields: ChunkFields) -> None:
     """Add the token counts and durations of a line."""
-    counts = {name: count for name, key in _COUNTS.items() if type(count := line.get(key)) is int}
+    counts = {
+        name: count
+        for name, key in _COUNTS.items()
+        if (count := whole_number(line.get(key))) is not None
+    }
     if counts:
         fields["usage"] = cast("dict[str, int | None]", counts)
     durations = {

@@ -75,6 +75,13 @@ class ToolCallState:
             return False
         return True
 
+    def restart(self) -> None:
+        """Forget the arguments."""
+        self.arguments = []
+        self.scanned = self.length = 0
+        self.nesting = JsonNesting()
+        self.overfull = False
+
     def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
         """Keep the keys that only the provider knows."""
         if not piece.keys() <= _KNOWN:

@@ -15,9 +15,14 @@ from ..core.frame import Frame
 from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
 from .call_arguments import arguments_text, made_id
+from .mended_values import mended_index
 from .tool_call_state import ToolCallState, has_unknown
 
 __all__ = ["ToolCalls"]
+
+
+# Some servers give a call these first, and then its arguments in pieces.
+_EMPTY = "{}"
 
 
 class _Piece(NamedTuple):
@@ -46,10 +51,19 @@ class ToolCalls:
         self._of_id: dict[tuple[int | None, str], ToolCallState] = {}
         self._ids: set[str] = set()
         self._without_id: dict[str, ToolCallState] = {}
+        self._held: dict[str, ToolCallState] = {}  # whose empty arguments are held back
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
 
     def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
-        """The ids of the calls that have none so far, made when the answer ends."""
-        return [self._make_id(call, frame) for call in list(self._without_id.values())]
+        """What is held back when the answer ends, and ids for the calls that have none so far."""
+        held = [self._release(call) for call in list(self._held.values())]
+        return [*held, *(self._make_id(call, frame) for call in list(self._without_id.values()))]
+
+    def _release(self, call: ToolCallState) -> ToolCallDeltaFields:
+        del self._held[call.slot]
+        return {"slot": call.slot, "arguments": "".join(call.arguments)}
 
     def native(self) -> list[dict[str, Any]]:
         """The calls so far, as the provider has them in a message."""
@@ -91,6 +105,9 @@ class ToolCalls:
         became_custom = piece.is_custom and not call.is_custom
         call.is_custom = call.is_custom or piece.is_custom
         delta = self._delta(call, piece, frame)
+        if not whole and delta.get("arguments") == _EMPTY == "".join(call.arguments):
+            del delta["arguments"]
+            self._held[call.slot] = call
         if became_custom:
             delta["type"] = "custom"
         if whole and call.id is None:
@@ -152,6 +169,14 @@ class ToolCalls:
         if arguments and call.arguments and call.repeats(arguments):
             frame.repair("tool-arguments-repeated")
         elif arguments:
+            if call.slot in self._held:
+                if arguments.lstrip().startswith("{"):
+                    frame.repair("tool-arguments-begun-anew")
+                    del self._held[call.slot]
+                    call.restart()
+                else:
+                    arguments = self._release(call)["arguments"] + arguments
+                    call.arguments.clear()
             delta["arguments"] = arguments
             call.arguments.append(arguments)
         return delta
@@ -178,7 +203,9 @@ def _read(sent: Any, frame: Frame, *, whole: bool) -> _Piece | None:
     identifier, name = _word(piece.get("id")), _word(function.get("name"))
     if not (identifier or name or arguments or has_unknown(piece)):
         return None
-    index = _index(piece.get("index", function.get("index")))
+    index = mended_index(piece.get("index", function.get("index")), frame)
+    if index is not None and index < 0:
+        index = None
     return _Piece(index, identifier, name, arguments, is_value, is_custom, function, piece)
 
 
@@ -193,10 +220,6 @@ def _function_in(told: Any, piece: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(value, dict) and "name" in value:
         return cast("dict[str, Any]", value)
     return {"name": told, "arguments": piece.get("arguments") or ""}
-
-
-def _index(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
 
 
 def _word(value: Any) -> str | None:

@@ -86,3 +86,20 @@ def test_a_second_reason_after_the_tool_calls_does_not_undo_them() -> None:
     assert found.completion.finish_reason == "tool_calls"
     assert found.completion.raw_finish_reason == "stop"
     assert found.repairs == ["repeated-finish-reason"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("FinishReason.STOP", "stop"),
+        ("FinishReason.MAX_TOKENS", "length"),
+        ("FINISH_REASON_STOP", "stop"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("FINISH_REASON_SAFETY", "content_filter"),
+        ("tool-calls", "tool_calls"),
+        ("content-filter", "content_filter"),
+        ("FINISH_REASON_UNSPECIFIED", None),
+    ],
+)
+def test_names_of_gateways_own_lists(raw: str, reason: str | None) -> None:
+    assert finish_reason(raw) == reason

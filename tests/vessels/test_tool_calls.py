@@ -374,3 +374,53 @@ def test_a_function_that_is_told_as_a_text_keeps_its_name(told: dict[str, Any]) 
     assert "unexpected-type" in found.repairs
     (native,) = found.natives[0]["tool_calls"]
     assert native["function"] == {"name": "f", "arguments": '{"a":1}'}
+
+
+@pytest.mark.parametrize("empty", ["{}", {}])
+@pytest.mark.parametrize("name", [{}, {"id": "a"}])
+def test_empty_arguments_before_the_pieces_are_dropped(empty: Any, name: dict[str, Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=empty),
+        call(0, arguments='{"x":', **name),
+        call(0, arguments="1}", **name),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert "tool-arguments-begun-anew" in found.repairs
+    native = found.completion.native
+    assert native is not None
+    assert native["tool_calls"][0]["function"]["arguments"] == '{"x":1}'
+
+
+@pytest.mark.parametrize("end", [[delta("tool_calls"), DONE], [DONE], [delta("stop")]])
+def test_arguments_that_are_empty_are_told_in_the_end(end: list[Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments="{}"),
+        call(0, arguments="{}"),
+        call(1, id="b", name="g", arguments="{}"),
+        *end,
+    )
+    assert calls(found) == [("a", "f", {}), ("b", "g", {})]
+    told = [piece.arguments for chunk in found.chunks for piece in chunk.tool_calls]
+    assert [text for text in told if text] == ["{}", "{}"]
+
+
+def test_what_follows_empty_arguments_and_is_no_object_is_kept() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments="{}"), call(0, arguments=" "), delta("tool_calls"), DONE
+    )
+    assert calls(found) == [("a", "f", {})]
+    odd = openai(
+        call(0, id="a", name="f", arguments="{}"), call(0, arguments="x"), delta("tool_calls"), DONE
+    )
+    assert odd.completion.tool_calls[0].arguments_text == "{}x"
+
+
+def test_calls_without_any_finish_reason_are_the_finish_reason() -> None:
+    found = openai(call(0, id="a", name="f", arguments='{"x":1}'), DONE)
+    assert found.outcome == "complete"
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.completion.raw_finish_reason is None
+    cut = openai(call(0, id="a", name="f", arguments='{"x":1}'))
+    assert (cut.outcome, cut.completion.finish_reason) == ("TruncatedError", None)
