@@ -82,7 +82,7 @@ class OpenAIChoice:
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
-        error = choice.get("error") and error_in(choice)
+        error = error_in(choice) if choice.get("error") else None
         if not error and fields.get("finish_reason") == "error":
             error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
         return fields, error

@@ -46,7 +46,8 @@ _PASSING = frozenset(
         *("resource_exhausted", "deadline_exceeded", "internal", "server_overloaded"),
         *("service_tier_capacity_exceeded", "capacity_exceeded", "throttlingexception"),
         *("serviceunavailableexception", "modelnotreadyexception", "internalserverexception"),
-        *("modelstreamerrorexception", "modeltimeoutexception"),
+        *("modelstreamerrorexception", "modeltimeoutexception", "throttling"),
+        *("throttling.ratequota", "throttling.burstrate", "throttling.allocationquota"),
     }
 )
 # Codes of failures that waiting does not cure, though their status is 429: money is missing.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from decoding import delta, openai
+from vesselog.vessels import finish_reason
 
 
 @pytest.mark.parametrize(

@@ -424,3 +424,67 @@ def test_calls_without_any_finish_reason_are_the_finish_reason() -> None:
     assert found.completion.raw_finish_reason is None
     cut = openai(call(0, id="a", name="f", arguments='{"x":1}'))
     assert (cut.outcome, cut.completion.finish_reason) == ("TruncatedError", None)
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "a", "name": "f"}])
+def test_arguments_that_each_piece_has_again_are_taken_once(more: dict[str, Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        *(
+            call(0, arguments=text, **more)
+            for text in ("{", '{"x"', '{"x": [', '{"x": [1', '{"x": [1')
+        ),
+        call(0, arguments='{"x": [1]}', **more),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": [1]})]
+    assert "tool-arguments-cumulative" in found.repairs
+
+
+def test_an_object_that_begins_as_the_one_around_it_is_kept() -> None:
+    pieces = ('{"x":', '{"x":', '{"x":', "1}", "}", "}")
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        *(call(0, arguments=piece) for piece in pieces),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": {"x": {"x": 1}}})]
+
+
+@pytest.mark.parametrize("pieces", [('{"x":', "1}"), ('{"x":1}', ""), ("", '{"x":1}')])
+def test_a_name_that_comes_behind_arguments_is_the_calls(pieces: tuple[str, str]) -> None:
+    found = openai(
+        call(0, id="a", arguments=pieces[0]),
+        call(0, name="bash", arguments=pieces[1]),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "bash", {"x": 1})]
+
+
+def test_pieces_whose_index_grows_are_one_call() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        call(1, arguments='{"x":'),
+        call(2, id=None, name=None, arguments="1}"),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert "tool-index-changed" in found.repairs
+
+
+@pytest.mark.parametrize("arguments", ['{"x":1}', {"x": 1}])
+def test_a_call_with_its_name_beside_the_id(arguments: Any) -> None:
+    sent = {"id": "a", "name": "f", "arguments": arguments}
+    body = {"choices": [{"index": 0, "message": {"tool_calls": [sent]}, "finish_reason": "stop"}]}
+    whole = decode(OpenAI(), json.dumps(body).encode(), JSON, stream=False)
+    streamed = openai(delta(tool_calls=[{"index": 0, **sent}]), delta("stop"), DONE)
+    for found in (whole, streamed):
+        assert calls(found) == [("a", "f", {"x": 1})]
+        assert "tool-call-without-function" in found.repairs
+        native = found.completion.native
+        assert native is not None
+        (kept,) = native["tool_calls"]
+        assert kept.keys() == {"id", "type", "function"}
