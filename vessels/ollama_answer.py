@@ -90,7 +90,7 @@ class OllamaDecoder(Decoder):
 
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:
         """The ids of calls that have none, where the answer was cut."""
-        ids = self._message.close(frame)
+        ids = self._message.close(frame, complete=self.progress is not Progress.OPEN)
         return [{"tool_calls": ids}] if ids else ()
 
     def native(self) -> NativeMessages:
@@ -175,7 +175,7 @@ class OllamaDecoder(Decoder):
                 fields["raw_finish_reason"] = reason
             elif self._message.calls_tools:
                 fields["finish_reason"] = "tool_calls"
-            if ids := self._message.close(frame):
+            if ids := self._message.close(frame, complete=True):
                 fields["tool_calls"] = [*fields.get("tool_calls", ()), *ids]
             self.progress = Progress.TERMINATED
 

@@ -110,7 +110,7 @@ class OpenAIChoice:
         complete: the answer is whole; if it calls tools, it ended to do so, said or not.
         """
         fields: ChunkFields = {"choice": self._index} if self._index else {}
-        if calls := self._tool_calls.close(frame):
+        if calls := self._tool_calls.close(frame, complete=complete):
             fields["tool_calls"] = calls
         if complete and not self.finish and self._tool_calls:
             fields["finish_reason"] = "tool_calls"

@@ -16,25 +16,26 @@ def join_split_choices(choices: Any, frame: Frame) -> Any:
     some models: https://github.com/SWE-agent/mini-swe-agent/issues/804. Choices that are
     alternatives have a text each, or the same calls; those stay apart.
     """
-    if not isinstance(choices, list) or len(cast("list[Any]", choices)) < 2:
-        return choices
-    parts = [part for each in cast("list[Any]", choices) if (part := _message(each)) is not None]
+    listed = cast("list[Any]", choices) if isinstance(choices, list) else []
+    if len(listed) < 2:
+        return cast("Any", choices)
+    parts = [part for each in listed if (part := _message(each)) is not None]
     texts = [part for part in parts if part.get("content")]
     calls = [cast("list[Any]", part["tool_calls"]) for part in parts if _calls(part)]
-    if len(parts) != len(cast("list[Any]", choices)) or len(texts) > 1 or not calls:
-        return choices
+    if len(parts) != len(listed) or len(texts) > 1 or not calls:
+        return listed
     if any(not part.get("content") and not _calls(part) for part in parts):
-        return choices
+        return listed
     names = [cast("dict[str, Any]", call).get("id") for each in calls for call in each if call]
     if None in names or len(set(map(str, names))) < len(names):
-        return choices
+        return listed
     frame.repair("choices-joined")
     frame.count(len(names))
     message: dict[str, Any] = {}
     for part in [*reversed(parts), *texts]:
         message.update(part)
     message["tool_calls"] = [call for each in calls for call in each]
-    first = cast("dict[str, Any]", choices[0])
+    first = cast("dict[str, Any]", listed[0])
     return [{**first, "message": message, "finish_reason": "tool_calls"}]
 
 

@@ -112,10 +112,10 @@ def error_in(place: Mapping[str, Any]) -> Any:
 
     Gateways write an object in each event that says nothing as long as there is no error.
     """
-    error = place.get("error")
+    error: Any = place.get("error")
     if isinstance(error, dict) and not any(cast("dict[str, Any]", error).values()):
         return None
-    return error or None
+    return cast("Any", error) or None
 
 
 def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:

@@ -38,14 +38,20 @@ class ToolCalls:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
-        """What is held back when the answer ends, and ids for the calls that have none so far."""
-        held = [self._release(call) for call in list(self._held.values())]
+    def close(self, frame: Frame, *, complete: bool = True) -> list[ToolCallDeltaFields]:
+        """What is held back when the answer ends, and ids for the calls that have none so far.
+
+        complete: the answer was not cut, in which case the empty arguments may not be the last.
+        """
+        held: list[ToolCallDeltaFields] = [
+            {"slot": call.slot, "arguments": self._release(call)}
+            for call in (list(self._held.values()) if complete else ())
+        ]
         return [*held, *(self._make_id(call, frame) for call in list(self._without_id.values()))]
 
-    def _release(self, call: ToolCallState) -> ToolCallDeltaFields:
+    def _release(self, call: ToolCallState) -> str:
         del self._held[call.slot]
-        return {"slot": call.slot, "arguments": "".join(call.arguments)}
+        return "".join(call.arguments)
 
     def native(self) -> list[dict[str, Any]]:
         """The calls so far, as the provider has them in a message."""
@@ -167,7 +173,7 @@ class ToolCalls:
                     del self._held[call.slot]
                     call.restart()
                 else:
-                    arguments = self._release(call)["arguments"] + arguments
+                    arguments = self._release(call) + arguments
                     call.restart()
             delta["arguments"] = arguments
             call.append(arguments)

@@ -488,3 +488,10 @@ def test_a_call_with_its_name_beside_the_id(arguments: Any) -> None:
         assert native is not None
         (kept,) = native["tool_calls"]
         assert kept.keys() == {"id", "type", "function"}
+
+
+def test_empty_arguments_of_a_cut_answer_are_not_told() -> None:
+    """More of them may have followed."""
+    found = openai(call(0, id="a", name="f", arguments="{}"))
+    assert found.outcome == "TruncatedError"
+    assert [piece.arguments for chunk in found.chunks for piece in chunk.tool_calls] == [None]
