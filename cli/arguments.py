@@ -44,7 +44,9 @@ else:
 
 
 RECORDINGS = Path("recordings")
-RECORDING = "a recording: its file, its session name (or how that begins), or last for the newest"
+RECORDING = (
+    "a recording: its path, its session's name (or the beginning of it), or last for the newest"
+)
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_[A-Z0-9_]*", re.ASCII)
 

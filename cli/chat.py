@@ -55,8 +55,8 @@ def add(commands: Commands) -> None:
         "prompt",
         metavar="PROMPT",
         nargs="?",
-        help="the question; - reads it from stdin, as does leaving it out where stdin is no "
-        "terminal",
+        help="the question; with -, or without PROMPT where stdin is not a terminal, it is read "
+        "from stdin",
     )
     parser.add_argument("--system", metavar="TEXT", help="the system message")
     parser.add_argument(
@@ -93,7 +93,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--session",
         metavar="NAME",
-        help="go on with the session of this name (last: the newest): its conversation is sent, "
+        help="continue the session of this name (last: the newest): its conversation is sent, "
         "too, and the answer added to its recording (default: a new session)",
     )
     parser.add_argument("--no-record", action="store_true", help="do not record")

@@ -36,10 +36,10 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "decode",
         help="decode a captured response body, or a recorded answer again",
-        description="Decode a captured response body with a vessel, or the answer in a recording "
+        description="Decode a captured response body with a vessel, or decode a recorded answer "
         "again. Prints a JSON line for each chunk, then one for the completion, which names the "
-        "repairs. Nothing is sent and nothing is recorded. For a recorded answer its own vessel "
-        "is used if --vessel is missing, and what the other options say is taken from the request.",
+        "repairs. Nothing is sent and nothing is recorded. For a recorded answer the vessel is by "
+        "default the recorded one, and the other options are taken from its request.",
         epilog=EPILOG,
     )
     parser.add_argument(
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
         "body",
         metavar="BODY",
         type=NamedRecording,
-        help="the file with the body, - for stdin, or a recording: its file, its session name, "
+        help="the file with the body, - for stdin, or a recording: its path, its session's name, "
         "or last",
     )
     add_call(parser, "of a recording; needed if it has several")

@@ -1,8 +1,9 @@
 """`vesselog demo`: streams, records and replays without a model, from recordings in the package.
 
 A replay server on loopback plays two shipped recordings. The library streams from it over HTTP,
-writes a new recording, and replays that. No model and no network are needed. Of the environment
-only OLLAMA_HOST is read, to suggest a command for the user's own Ollama.
+writes a new recording, and replays that. Then a program asks the same server through the gateway
+(demo_gateway.py). No model and no network are needed. Of the environment only OLLAMA_HOST is read,
+to suggest a command for the user's own Ollama.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ..core.client.client import Client
     from ..core.client.stream import Stream
     from ..core.truth.recording import RecordedCall
+    from .demo_gateway import Passed
 
 __all__ = ["add"]
 
@@ -43,6 +45,8 @@ _SERVERS = {"ollama": "Ollama", "openai": "OpenAI dialect (llama.cpp)"}
 # Seconds. A recording whose tokens came in a shorter time is slowed down, so that people can watch
 # it; a longer wait is shortened.
 _SHORTEST_STREAM, _LONGEST_WAIT = 1.0, 0.6
+# The gateway's answer is one that was watched before.
+_GATEWAY_PACE = 3.0
 # Characters shown of the example line before its chunks.
 _EXCERPT = 74
 
@@ -63,8 +67,9 @@ def add(commands: Commands) -> None:
         "demo",
         help="a ten-second demonstration that needs no model",
         description="Serve two shipped recordings on this machine, as Ollama and as an "
-        "OpenAI-compatible server; stream from both, record the answers, and replay the new "
-        "recording. Needs the server extra, but no model and no network.",
+        "OpenAI-compatible server; stream from both, record the answers, ask again through the "
+        "gateway, resume an answer, and replay the new recording. Needs the server extra, but no "
+        "model and no network.",
         epilog=EPILOG,
     )
     parser.add_argument(
@@ -116,6 +121,7 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
         _stream(f"{number}. {_SERVERS[vessel]}", vessel, path, arguments, growth)
         for number, (vessel, path) in enumerate(samples, 1)
     ]
+    passed = _pass_through(samples[-1], arguments, growth)
     growth.read_new_lines()
     _title("The recording", f" {growth.path}")
     print_line(f"  {growth.lines} lines, {format_bytes(growth.size)}. One of them:")
@@ -124,9 +130,9 @@ def _show(samples: list[tuple[str, Path]], arguments: argparse.Namespace) -> boo
     print_line(f"    … {chunks}{after}", DIM)
     _title("Replayed and compared")
     ok = True
-    for passed, result in _checks(growth.path, played):
-        print_line(f"  {'ok    ' if passed else 'FAILED'} {result}")
-        ok = ok and passed
+    for kept, result in (*_checks(growth.path, played), *passed.checks()):
+        print_line(f"  {'ok    ' if kept else 'FAILED'} {result}")
+        ok = ok and kept
     print_line()
     print_line("Replay it:")
     print_line(f"  {command_as_started()} replay {shlex.quote(str(growth.path))}")
@@ -160,12 +166,24 @@ def _stream(
         )
         with stream:
             chunks, late = _print_stream(stream, growth)
-    ended, _, tokens = summary(stream.completion).rpartition(
-        " · "
-    )  # 80 columns are too few for both
-    print_line(f"  {ended}", DIM)
-    print_line(f"  {tokens}", DIM)
+    for line in summary(stream.completion).rsplit(" · ", 1):  # 80 columns are too few for both
+        print_line(f"  {line}", DIM)
     return Played(call, chunks, stream.call or 0, late)
+
+
+def _pass_through(
+    sample: tuple[str, Path], arguments: argparse.Namespace, growth: RecordingGrowth
+) -> Passed:
+    """Serve a sample behind a gateway; a program asks for it there, and a browser reads it."""
+    from ..core.registry import find_vessel
+    from ..server import on_loopback, replay_app
+    from .demo_gateway import pass_through
+
+    vessel, path = sample
+    pace = _GATEWAY_PACE if arguments.speed is None else arguments.speed
+    app = replay_app([path], pace, longest_wait=_LONGEST_WAIT, match="route", repeat=True)
+    with on_loopback(app) as url:
+        return pass_through(len(_SAMPLES) + 1, find_vessel(vessel)(base_url=url), growth)
 
 
 def _print_stream(stream: Stream, growth: RecordingGrowth) -> tuple[list[StreamChunk], int]:

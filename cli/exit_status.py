@@ -32,8 +32,8 @@ class ExitStatus(IntEnum):
 
 
 EPILOG = (
-    "exit status: 0 done and complete, 1 failed (connection, timeout, file, damaged recording) or, "
-    "for diff, different, "
+    "exit status: 0 done and complete, 1 failed (no connection, a timeout, a file error, a damaged "
+    "recording; for diff, the recordings differ), "
     "2 wrong usage, 3 the answer was truncated, 4 the provider answered with an error, "
     "5 the answer cannot be decoded, 6 a recording is undamaged but decodes differently now, "
     "129 the terminal was closed, 130 interrupted by Ctrl-C, 143 by SIGTERM"

@@ -37,12 +37,20 @@ def add(commands: Commands) -> None:
         "folder", metavar="DIR", type=Path, nargs="?", default=_DEFAULT, help="default: recordings"
     )
     parser.add_argument(
-        "--older-than", metavar="AGE", type=age, help="a number with a unit: 12h, 30d, 8w"
+        "--older-than",
+        metavar="AGE",
+        type=age,
+        help="delete what was last written longer ago: a number with a unit, such as 12h, 30d, 8w",
     )
     parser.add_argument(
-        "--keep-bytes", metavar="SIZE", type=size, help="a number with a unit: 500MB, 10GB, 1.5TiB"
+        "--keep-bytes",
+        metavar="SIZE",
+        type=size,
+        help="delete the oldest until the others take this much: 500MB, 10GB, 1.5TiB",
     )
-    parser.add_argument("--dry-run", action="store_true", help="delete nothing, only tell")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="delete nothing; print what would be deleted"
+    )
     add_json(parser, "the deleted recordings")
     parser.set_defaults(run=run)
 

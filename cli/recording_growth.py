@@ -13,7 +13,7 @@ class RecordingGrowth:
     """How far the recording at `path` had grown when it was last read.
 
     lines: the number of complete lines. size: their bytes. example: the last line that has text
-    in it.
+    in it. call, text: the call that began last, and its text so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,6 +21,8 @@ class RecordingGrowth:
         self.lines = 0
         self.size = 0
         self.example = ""
+        self.call = 0
+        self.text = ""
         self._last_seq: dict[int, int] = {}  # by call
 
     def read_new_lines(self) -> None:
@@ -35,10 +37,15 @@ class RecordingGrowth:
         for line in complete.split(b"\n") if newline else []:
             self.lines += 1
             fields = parse_line(line)
-            if fields is None or fields["type"] != "frame":
+            if fields is None:
+                continue
+            if fields["type"] == "request":
+                self.call, self.text = fields["call"], ""
+            if fields["type"] != "frame":
                 continue
             for chunk in fields.get("chunks", ()):
                 self._last_seq[fields["call"]] = chunk["seq"]
+                self.text += chunk.get("text", "") if fields["call"] == self.call else ""
                 if chunk.get("text", "").strip():
                     self.example = line.decode()
 

@@ -20,9 +20,10 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "recover",
         help="repair a recording whose writer was killed",
-        description="Do what the next writer of the file would do: move a torn tail to FILE.torn, "
-        "and record the outcome crashed for calls that have no end. An undamaged file is not "
-        "changed. Use `vesselog salvage` for damage in the middle of a file.",
+        description="Repair a recording whose writer was killed: move an incomplete last line (a "
+        "torn tail) to FILE.torn, and record the outcome crashed for calls that have no end. The "
+        "next writer of the file does the same by itself. An undamaged file is not changed. Use "
+        "`vesselog salvage` for damage in the middle of a file.",
         epilog=EPILOG,
     )
     add_recording(parser)

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .arguments import RECORDINGS, Commands, add_timeout, count, speed
 from .exit_status import EPILOG, ExitStatus
 from .output import DIM, print_line, print_note
 
 if TYPE_CHECKING:
-    from ..core.vessel import Vessel
-    from ..server.asgi import Application
-    from ..server.gateway.gateway import Gateway
-    from ..server.metrics import Metrics
     from ..server.serving import Serving
     from .serve_settings import ServeSettings
 
-__all__ = ["PORT", "add", "base_urls"]
+__all__ = ["EVERY_ADDRESS", "PORT", "add", "base_urls"]
 
 PORT = 8484
 """Where it listens unless told otherwise."""
 
-# Idle connections to upstreams: so many programs may ask at once without the wait for a new one.
-_KEPT = 100
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared
-
-# What an upstream sends after the terminator of its dialect belongs to the answer's exact bytes.
-_DRAIN = 2.0
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared
+"""Hosts that stand for all addresses of this machine."""
 
 
 def add(commands: Commands) -> None:
@@ -81,7 +70,8 @@ def _add_gateway(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--durability",
         choices=("process", "interval", "power"),
-        help="what a chunk survives once it was passed on (default: process)",
+        help="what a recorded chunk survives: process, a kill of this process; interval, also a "
+        "power cut, but for the last moment; power, any power cut (default: process)",
     )
     parser.add_argument(
         "--session-from",
@@ -110,8 +100,9 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         type=Path,
-        help="answer from this recording, or this folder of recordings; may be repeated. With the "
-        "upstreams that were recorded, also what was translated for them; they are not asked",
+        help="answer from this recording, or this folder of recordings; may be repeated. With "
+        "the same --upstream as in the recording, translated answers are found too; no upstream "
+        "is asked",
     )
     parser.add_argument(
         "--speed",
@@ -144,8 +135,8 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_access(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
-        help="the address to listen at; any but this machine's own needs a token, in the variable "
-        "VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
+        help="the address to listen at; one that other machines can reach needs a token, in the "
+        "variable VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
     )
     parser.add_argument("--port", type=int, help=f"0 takes any free port (default: {PORT})")
     parser.add_argument(
@@ -159,7 +150,8 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         "--allow-host",
         metavar="NAME",
         action="append",
-        help="a name that programs may call this server by, besides localhost; may be repeated",
+        help="a host name, besides localhost, by which programs may call this server; may be "
+        "repeated",
     )
     parser.add_argument(
         "--allow-origin",
@@ -169,10 +161,16 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     parser.add_argument(
-        "--max-body-bytes", metavar="N", type=count, help="the largest request (default: 64 MiB)"
+        "--max-body-bytes",
+        metavar="N",
+        type=count,
+        help="the largest request, in bytes (default: 64 MiB)",
     )
     parser.add_argument(
-        "--max-requests", metavar="N", type=count, help="how many may run at once (default: 1000)"
+        "--max-requests",
+        metavar="N",
+        type=count,
+        help="how many requests may run at once (default: 1000)",
     )
 
 
@@ -216,9 +214,9 @@ def base_urls(url: str) -> dict[str, str]:
 def _serving(settings: ServeSettings) -> Serving:
     """The server, listening already."""
     from ..server.guard import Guard, GuardSettings
-    from ..server.metrics import Metrics
     from ..server.operations import Operations
     from ..server.serving import Serving
+    from .serve_application import make_application
 
     checks = GuardSettings(
         host=settings.host,
@@ -228,110 +226,17 @@ def _serving(settings: ServeSettings) -> Serving:
         body_bytes=settings.max_body_bytes,
         requests=settings.max_requests,
     )
-    metrics = Metrics()
-    vessels = {name: each.make(name) for name, each in settings.upstreams.items()}
-    for name, vessel in vessels.items():
-        _check_is_another(name, vessel, settings)
-    gateway = _gateway(settings, vessels, metrics) if vessels else None
-    app: Application | None = gateway
-    if settings.replay:
-        app = _replaying(settings, gateway)
-    assert app is not None  # noqa: S101 - the settings are checked
-
-    async def stop() -> None:
-        if gateway is not None:
-            await gateway.stop(settings.stop_within)
-
+    app, metrics, stop = make_application(settings)
     served = Guard(Operations(app, metrics.text), checks)
     return Serving(served, settings.host, settings.port, before_end=stop)
-
-
-def _check_is_another(name: str, vessel: Vessel, settings: ServeSettings) -> None:
-    """Raise ConfigurationError if this upstream is the server itself: it would ask for ever."""
-    from ..core.errors import ConfigurationError
-    from ..server.guard import is_loopback
-
-    base_url = vessel.configured(os.environ).base_url
-    address = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
-    host, here = address.hostname or "", settings.host
-    same = host == here or (is_loopback(host) and (is_loopback(here) or here in _EVERY_ADDRESS))
-    if address.port == settings.port and same:
-        raise ConfigurationError(
-            f"the upstream {name!r} is this server itself; is a variable such as OPENAI_BASE_URL "
-            "set for programs? Give the upstream's own address: NAME=VESSEL@URL",
-            setting="upstreams",
-        )
-
-
-def _gateway(settings: ServeSettings, vessels: Mapping[str, Vessel], metrics: Metrics) -> Gateway:
-    from ..core.client.async_client import AsyncClient
-    from ..core.settings import Limits, Retries, Timeouts
-    from ..server.gateway.gateway import Gateway
-    from ..server.gateway.upstreams import gateway_vessels
-
-    client = AsyncClient(
-        **_source(settings),
-        vessels=gateway_vessels(vessels),
-        limits=Limits(max_connections=settings.max_requests, max_keepalive=_KEPT),
-        retries=Retries(count=0),  # programs try again themselves
-    )
-    return Gateway(
-        client,
-        vessels,
-        session_from=settings.session_from,
-        timeouts=Timeouts.model_validate({"drain": _DRAIN, **settings.timeouts}),
-        metrics=metrics,
-    )
-
-
-def _source(settings: ServeSettings) -> dict[str, Any]:
-    """Where the client's answers come from, or are recorded. Raises ConfigurationError."""
-    from ..core.errors import ConfigurationError
-
-    if settings.asks:
-        folder = _folder(settings)
-        try:  # a folder that cannot be made is told now, not with the first request
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot record to {folder}: {error.strerror}", setting="recordings"
-            ) from None
-        return {"recordings": folder, "durability": settings.durability}
-    return {
-        "replay": settings.replay[0],
-        "speed": settings.speed,
-        "match": settings.match,
-        "repeat": settings.repeat,
-    }
-
-
-def _folder(settings: ServeSettings) -> Path:
-    """Where to record: what was missing in a replay is recorded to what is replayed."""
-    if settings.recordings is not None:
-        return settings.recordings
-    folders = [each for each in settings.replay if each.is_dir()]
-    return folders[0] if folders else RECORDINGS
-
-
-def _replaying(settings: ServeSettings, gateway: Gateway | None) -> Application:
-    from ..server.replay import replay_app
-
-    return replay_app(
-        settings.replay,
-        settings.speed,
-        match=settings.match,
-        repeat=settings.repeat,
-        otherwise=gateway,
-        list_models=not settings.asks,
-    )
 
 
 def _print_start(settings: ServeSettings, serving: Serving) -> None:
     replayed = ", ".join(map(str, settings.replay))
     told = [f"replaying {replayed}"] if replayed else []
-    told += [f"recording to {_folder(settings)}"] if settings.asks else []
+    told += [f"recording to {settings.folder}"] if settings.asks else []
     print_line(f"{serving.url} {', '.join(told)}")
-    if settings.host in _EVERY_ADDRESS:
+    if settings.host in EVERY_ADDRESS:
         print_line("  at every address of this machine, without encryption", DIM)
     for name, each in settings.upstreams.items():
         address = f" at {each.base_url}" if each.base_url else ""

@@ -8,15 +8,16 @@ import re
 import tomllib
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..core.errors import ConfigurationError
 from ..core.nearest import did_you_mean
 from ..core.settings import Durability
 from ..core.validation import explain
 from ..core.vessel import Vessel
+from .arguments import RECORDINGS
 from .serve import PORT
 
 __all__ = ["ServeSettings", "UpstreamSettings", "read_settings"]
@@ -88,7 +89,9 @@ class ServeSettings(_Strict):
     max_requests: int = Field(default=1_000, ge=1)
     stop_within: float = Field(default=5.0, ge=0)
     replay: tuple[Path, ...] = Field(default=(), strict=False)
-    speed: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    speed: Annotated[float, BeforeValidator(lambda speed: 0.0 if speed == "max" else speed)] = (
+        Field(default=1.0, ge=0, allow_inf_nan=False)
+    )
     match: Literal["strict", "messages", "order", "route"] = "strict"
     repeat: bool = False
     record_missing: bool = False
@@ -97,6 +100,14 @@ class ServeSettings(_Strict):
     def asks(self) -> bool:
         """Whether upstreams are asked, and their answers recorded."""
         return bool(self.upstreams) and (self.record_missing or not self.replay)
+
+    @property
+    def folder(self) -> Path:
+        """Where to record: what was missing in a replay is recorded to what is replayed."""
+        if self.recordings is not None:
+            return self.recordings
+        folders = (each for each in self.replay if each.suffix != ".jsonl")
+        return next(folders, RECORDINGS)
 
     def token(self) -> str | None:
         """From the file, or else from VESSELOG_TOKEN. Raises ConfigurationError."""
@@ -182,8 +193,3 @@ def _check(settings: ServeSettings) -> None:
                 raise ConfigurationError(f"{name} is a setting of replay: give --replay FOLDER")
     elif settings.record_missing and not settings.upstreams:
         raise ConfigurationError("record_missing needs an upstream to ask: give --upstream")
-    elif settings.upstreams and not settings.asks and len(settings.replay) > 1:
-        raise ConfigurationError(
-            "a replay that translates for an upstream reads one recording or folder: give one "
-            "--replay, or leave out the upstreams"
-        )

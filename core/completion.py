@@ -56,7 +56,7 @@ class ToolCall(_Value):
 
 
 class Metrics(_Value):
-    """How the answer arrived, in seconds on the caller's clock since the request left.
+    """When the answer arrived: seconds since the request was sent, on this machine's clock.
 
     Attributes:
         time_to_first_chunk: Seconds to the first chunk; None if none came.
@@ -66,9 +66,9 @@ class Metrics(_Value):
             histogram of fixed size and are right to about 5 %.
         inter_chunk_p95: The 95th percentile of these seconds.
         inter_chunk_max: The longest of these seconds.
-        output_tokens_per_second: The provider's own figure: output tokens by its evaluation time.
+        output_tokens_per_second: By the provider: output tokens divided by its evaluation time.
             None where one of the two is missing.
-        clock_output_tokens_per_second: Output tokens by the time between first and last chunk.
+        clock_output_tokens_per_second: Output tokens divided by the time from first to last chunk.
     """
 
     time_to_first_chunk: float | None = None
@@ -96,7 +96,7 @@ class Choice(_Value):
         native: The assistant's message in the provider's own form, whole and in order, once the
             answer has ended.
         vessel: The name of the vessel that decoded it.
-        extra: What the provider sent beside it and vesselog has no field for.
+        extra: What the provider sent beside it, and for which there is no field here.
     """
 
     index: int = 0
@@ -141,7 +141,7 @@ class Completion(Choice):
         outcome: How the call ended; None while it runs.
         response_id: The provider's id of the answer.
         model: The model that the provider names.
-        extra: That of the first choice, with the keys that came beside other choices alone.
+        extra: That of the first choice, and the keys that only other choices have.
         headers: The response headers that are recorded (rate limits, ids, retry advice), with
             names in lower case.
         session: The name of the recording; None where nothing is recorded.

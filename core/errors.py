@@ -123,7 +123,7 @@ class VesselogError(Exception):
 
 
 class UsageError(VesselogError):
-    """The call was wrong: nothing was sent and nothing was written."""
+    """The library was used wrongly: nothing was sent and nothing was written."""
 
 
 class ConfigurationError(UsageError):
@@ -135,7 +135,7 @@ class UnknownVesselError(ConfigurationError):
 
 
 class InvalidRequestError(UsageError):
-    """The request is malformed, or asks for what the dialect cannot express."""
+    """The request is malformed, or has something that the provider's API cannot express."""
 
 
 class SessionNameError(UsageError):
@@ -159,25 +159,25 @@ class StreamTimeoutError(VesselogError):
 
 
 class ProviderError(VesselogError):
-    """The provider refused or failed: an HTTP error status, or an error in band after a 200."""
+    """The provider refused or failed: an HTTP error status, or an error within an answer."""
 
 
 class TruncatedError(VesselogError):
-    """The body ended cleanly before the answer did."""
+    """The answer stopped before its end, although no error was reported."""
 
     retryable = True
 
 
 class ProtocolError(VesselogError):
-    """The answer cannot be read: not the dialect, or past a bound."""
+    """The answer cannot be read: it is not in the vessel's dialect, or exceeds a limit."""
 
 
 class RecordingError(VesselogError):
-    """The ground truth could not be written or read."""
+    """A recording could not be written or read."""
 
 
 class RecordingLockedError(RecordingError):
-    """Another writer holds the session."""
+    """Another client, or another process, is writing the session."""
 
     retryable = True
 

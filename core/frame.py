@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from .errors import ProtocolError
 from .framing import Framing
-from .jsontext import LARGE, ZEROS, loads_exact
+from .jsontext import LARGE, ZEROS, loads, loads_exact
 
 if TYPE_CHECKING:
     import httpx
@@ -55,7 +55,7 @@ class Frame:
         data: The payload alone; None where there is none (a comment, an empty line).
         ignored: Whether the SSE event has a line that is not a field, which parsers drop.
         parsed: Whether `json` gave a value.
-        pieces: How many pieces were counted so far.
+        pieces: How many choices, tool calls and content blocks `count` has counted so far.
         repairs: The names of the deviations that were mended, in order.
     """
 
@@ -95,19 +95,18 @@ class Frame:
             self.ignored = _NO_FIELD.search("\n" + text) is not None
 
     def json(self) -> Any:
-        """The payload, integers exact. Raises ValueError for no JSON, ProtocolError if overfull."""
+        """The parsed payload, integers exact. Raises ValueError, ProtocolError if `overfull`."""
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        counts = len(data) > MOST_CONTAINERS
-        before = gc.get_count()[0] if counts else 0  # those made since the last collection
+        before = gc.get_count()[0] if len(data) > MOST_CONTAINERS else None
         try:
             large = LARGE in self.raw.translate(ZEROS)  # inline: it is in the path of every frame
             value = loads_exact(data) if large else orjson.loads(data)
         except orjson.JSONDecodeError:
-            value = loads_exact(data)
+            value = loads(data)
         self.parsed = True
-        if counts:
+        if before is not None:
             containers = gc.get_count()[0] - before
             if containers > max(MOST_CONTAINERS, len(data) // BYTES_A_CONTAINER):
                 value = None  # else the error's traceback keeps it
@@ -136,11 +135,11 @@ class Frame:
             )
 
     def count_parts(self, parts: int) -> None:
-        """As `count`, for parts of a text, 16 of which cost as much as a choice or a tool call."""
+        """As `count`, for `parts` of a text; 16 of them count as one choice or tool call."""
         self.count(parts // 16)
 
     def repair(self, name: str) -> None:
-        """Record the name of a deviation that was mended in this frame; each name is kept once."""
+        """Record `name`, of a deviation that was mended in this frame; each name is kept once."""
         if name not in self.repairs:
             self.repairs = (*self.repairs, name)
 

@@ -35,7 +35,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def loads_exact(text: str | bytes) -> Any:
-    """Parse with integers beyond 64 bits exact, which orjson rounds."""
+    """Parse `text`; integers beyond 64 bits stay exact (orjson rounds them)."""
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")  # as json.loads does
     if LARGE in text.encode(errors="surrogatepass").translate(ZEROS):
@@ -47,7 +47,7 @@ def loads_exact(text: str | bytes) -> Any:
 
 
 def loads_strict(text: str) -> Any:
-    """As `loads_exact`, for what any other parser is to read too.
+    """Parse `text` as `loads_exact` does, but only what any other parser can read too.
 
     Raises ValueError for NaN, infinities and half a surrogate pair as well.
     """
@@ -70,7 +70,7 @@ def _integer(text: str) -> float:
 
 
 def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
-    """Write compact JSON; what orjson cannot write is written in ASCII by the standard module."""
+    """Write `value` as compact JSON, with sorted keys if `sort_keys`. Some values are in ASCII."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None)
     except TypeError:

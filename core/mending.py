@@ -49,10 +49,10 @@ def need_mending(chunks: Sequence[ChunkFields]) -> bool:
 
 
 def mend_value(value: Any, frame: Frame | None = None) -> Any:
-    """A JSON value with U+FFFD for half a surrogate pair and None for a number that is not finite.
+    """`value`, with U+FFFD for half a surrogate pair and None for a number that is not finite.
 
     Args:
-        frame: Where the repairs are named.
+        frame: Gets the names of the repairs.
     """
     if isinstance(value, str):
         return _whole(value, frame)

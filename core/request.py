@@ -281,8 +281,8 @@ class ChatRequest(BaseModel):
         max_tokens: The most tokens of the answer.
         stop: A text, or several, at which the answer ends.
         seed: Makes the choice of tokens repeatable, where the provider can.
-        n: How many choices are made.
-        logprobs: True for log probabilities, or how many alternatives of each token.
+        n: How many answers to make; each is a choice.
+        logprobs: True for log probabilities, or the number of alternatives for each token.
         think: True or False, an effort or level such as "low", or a number of tokens.
         keep_alive: How long Ollama keeps the model loaded: seconds, or a text such as "5m".
         options: The provider's sampling options, passed through where it keeps them (`options` of

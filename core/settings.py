@@ -62,15 +62,15 @@ class _Settings(BaseModel):
 
 
 class Timeouts(_Settings):
-    """Deadlines in seconds; None means no limit, except where a number is needed.
+    """Deadlines in seconds. None means no limit; `grace` and `drain` must be numbers.
 
     Attributes:
-        connect: Until the connection stands, TLS included.
-        write: Between two parts of the request sent.
+        connect: For opening the connection, TLS included.
+        write: For sending each part of the request.
         pool: For a free connection, when all `max_connections` are in use.
         first_chunk: From the request to the first data; a cold model may load for minutes.
-        idle: Between data, of which keep-alive comments are none; also after a finish reason,
-            until the usage or the dialect's terminator has come.
+        idle: Between two pieces of data; keep-alive comments do not count. It still holds after a
+            finish reason, until the usage or the dialect's terminator has come.
         total: For the whole call, without its retries.
         grace: After the finish reason and the usage, for the terminator.
         drain: After the terminator, for the end of the body, so that the connection can be used
@@ -89,16 +89,16 @@ class Timeouts(_Settings):
     drain: _Seconds = 0.1
 
     def over(self, others: Timeouts) -> Timeouts:
-        """These timeouts, with the fields left out taken from `others`, in seconds too."""
+        """These timeouts, in seconds; fields that were not given are taken from `others`."""
         return others.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class Limits(_Settings):
-    """Bounds on what a client holds.
+    """Limits of a client: its connections, and the size of a frame.
 
     Attributes:
-        max_connections: Connections open at once, over all servers.
-        max_keepalive: How many idle ones are kept for reuse; with `fast`, all are.
+        max_connections: Connections in use at once, over all servers.
+        max_keepalive: How many idle connections are kept for reuse; with `fast`, all are.
         keepalive_expiry: Seconds that an idle connection is kept.
         max_frame_bytes: Bytes of the largest frame that is read; an image in an answer is one
             frame. A larger one is a ProtocolError.
@@ -114,9 +114,9 @@ class Retries(_Settings):
     """How often and how soon a failed request is sent again.
 
     Attributes:
-        count: Tries after the first.
-        backoff: Seconds before the first of them, doubled each time, with up to a quarter taken off
-            at random so that many clients do not come back together.
+        count: How often a failed request is sent again, at most.
+        backoff: Seconds before the first retry, doubled for each further one, with up to a quarter
+            taken off at random so that many clients do not come back together.
         longest: The most seconds ever waited, also where the server's Retry-After asks for more.
     """
 

@@ -13,7 +13,7 @@ _MEMBER = re.compile(r"bool|dict|float|int|str|tuple|.*\W.*")
 
 
 def explain(error: Exception) -> str:
-    """What is wrong; of a ValidationError which fields, and why. Their values may be private."""
+    """What is wrong, by `error`; of a ValidationError the fields and reasons, not the values."""
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}"[:200]
     found: dict[str, list[str]] = {}

@@ -79,7 +79,7 @@ class WireRequest(Unpicklable):
         model: The model that is asked, by default the body's `model`.
         route: The URL's path in the request key; give it where the path differs for a stream and a
             whole answer.
-        reading: How much of the answer is read.
+        reading: How much of the answer is read: "answer", "all" or "frames".
     """
 
     url: str
@@ -112,11 +112,11 @@ class WireRequest(Unpicklable):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that a server offers. What the server does not tell is None.
+    """A model that a server offers. A field that the server does not send is None.
 
     Attributes:
         name: Its name, as a request gives it.
-        size: Its bytes on the server's disk.
+        size: Its size on the server's disk, in bytes.
         modified: When it was made or changed, in ISO 8601.
         owner: Who made it, as the server says.
     """
@@ -128,18 +128,18 @@ class ModelInfo:
 
 
 class Decoder(ABC):
-    """Turns the frames of one answer into chunk fields, in order. Made anew for each call.
+    """Turns the frames of one answer into chunk fields, in order. Each call has its own.
 
-    The decoder sets `progress`, which never goes back.
+    The decoder sets `progress`, which only increases.
     """
 
     progress: Progress = Progress.OPEN
 
     @abstractmethod
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
-        """The chunks that a frame holds: none, one or several.
+        """The chunks in `frame`: none, one or several.
 
-        Raises ProviderError for an error in band, after the chunks that come before it in the
+        Raises ProviderError for an error that the frame reports, after the chunks before it in the
         frame; ValueError (as `frame.json()` does) for a frame that is not of the dialect.
         Call `frame.repair(name)` for each deviation that was mended.
         """
@@ -156,17 +156,17 @@ class Decoder(ABC):
         """The assistant's message of each choice so far, in the provider's own form.
 
         Whole and in order, with every key that the decoder did not know: the next request's
-        message, as this vessel's `request` sends it back. Asked for when the answer ended, also
-        where it was cut. None for a choice of which nothing came.
+        message, as this vessel's `request` sends it back. Called when the answer has ended, also
+        if it was cut. None for a choice of which nothing came.
         """
         return {}
 
 
 class Vessel(Unpicklable, ABC):
-    """A provider adapter: subclasses give `name`, `version`, `default_base_url` and the duties.
+    """A provider adapter. A subclass sets `name`, `version`, `default_base_url`, and the methods.
 
     Args:
-        base_url: The server's address: the host, the dialect's root, or the full endpoint.
+        base_url: The server's address: the host, what is before the routes, or a route's full URL.
         api_key: The key, or a callable that gives it when a request is sent.
         headers: Sent with each request of this vessel.
     """
@@ -196,7 +196,7 @@ class Vessel(Unpicklable, ABC):
 
     @property
     def api_key(self) -> str | None:
-        """The key, asked for anew where it is a callable."""
+        """The key; if it was given as a callable, that is called each time."""
         key = self._api_key() if callable(self._api_key) else self._api_key
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             raise ConfigurationError(
@@ -206,7 +206,7 @@ class Vessel(Unpicklable, ABC):
         return key
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """A copy that takes what was not given from the environment variables in `variables`.
+        """A copy; arguments not given come from those variables of `environment` in `variables`.
 
         A key from the environment belongs to the server from the environment (or the default one):
         it is not taken where the base URL was given as an argument.
@@ -238,7 +238,7 @@ class Vessel(Unpicklable, ABC):
         return None
 
     def authorization(self, key: str) -> dict[str, str]:
-        """The headers that carry the key."""
+        """The headers that carry `key`."""
         return {"authorization": f"Bearer {key}"}
 
     @abstractmethod
@@ -254,13 +254,13 @@ class Vessel(Unpicklable, ABC):
 
     @abstractmethod
     def failure(self, status: int, text: str) -> ProviderError:
-        """The error for an HTTP error status, made from the body's `text`."""
+        """The error for the HTTP error `status`, made from the body's `text`."""
 
     def read_request(self, route: str, body: Any) -> ChatRequest:
         """The request of this dialect that has this body, for gateways and for history.
 
-        `request` makes an equal body of what this gives: an assistant's message has its own form
-        in `native`, and what ChatRequest has no field for is in `extra_body`.
+        `request` makes an equal body from the result: an assistant's message has its own form in
+        `native`, and what ChatRequest has no field for is in `extra_body`.
 
         Args:
             route: The URL's path, or the URL.
@@ -275,8 +275,8 @@ class Vessel(Unpicklable, ABC):
     def encode(self, chunk: StreamChunk) -> bytes | None:  # noqa: ARG002 - for subclasses
         """The frame for `chunk` in this dialect, for servers.
 
-        A fresh decoder makes the same chunk from it, except for seq, t and raw. None where the
-        dialect cannot express the chunk, and for vessels that only read.
+        A fresh decoder makes the same chunk from it, except for seq, t and raw. None if the dialect
+        cannot express the chunk, or the vessel has no encoder.
         """
         return None
 

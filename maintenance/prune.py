@@ -33,7 +33,7 @@ class PrunedRecording:
     Attributes:
         path: Its file.
         written: When it was last written to, in UTC.
-        size: Its bytes, with what was put aside from it after a crash.
+        size: Its size in bytes, with that of the `.torn` file beside it.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class PruneReport:
         deleted: The recordings that were deleted, oldest first.
         kept: How many recordings are left.
         kept_bytes: Their size in bytes.
-        running: Those of them that were to be deleted, but are being written.
+        running: Recordings that were not deleted because they are being written.
         failed: Why recordings could not be deleted.
     """
 

@@ -59,14 +59,14 @@ class RecoverReport:
 
 
 def recover(path: str | os.PathLike[str], *, clock: Clock = SYSTEM_CLOCK) -> RecoverReport:
-    """Repair what a dead writer left; the repair is on disk when this returns.
+    """Repair a recording whose writer died; the repair is synced to disk when this returns.
 
     Args:
         path: The recording.
         clock: The source of times, for tests.
 
     Raises:
-        RecordingLockedError: The writer is alive.
+        RecordingLockedError: A process is still writing it.
         RecordingCorruptError: There is damage other than a torn tail (`salvage` is for that).
         RecordingError: The file cannot be read or written.
     """

@@ -102,11 +102,11 @@ def rederive(
         clock: The source of times, for tests.
 
     Raises:
-        RecordingCorruptError: The recording is not sound (it may have a torn tail).
+        RecordingCorruptError: The recording is damaged, not just torn at its end.
         RecordingError: `out` exists or cannot be written.
         RecordingLockedError: The recording is being written.
-        SessionNameError: A recording cannot be named like `out`.
-        ConfigurationError: The same, for its suffix or its folder.
+        SessionNameError: The name of `out` cannot be a session's name.
+        ConfigurationError: `out` does not end in .jsonl, or its folder cannot be used.
     """
     report = RederiveReport(Path(path), Path(out))
     with (

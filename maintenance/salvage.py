@@ -89,8 +89,8 @@ def salvage(
         RecordingCorruptError: `path` has no line of a recording.
         RecordingError: `out` exists or cannot be written.
         RecordingLockedError: The recording is being written.
-        SessionNameError: A recording cannot be named like `out`.
-        ConfigurationError: The same, for its suffix or its folder.
+        SessionNameError: The name of `out` cannot be a session's name.
+        ConfigurationError: `out` does not end in .jsonl, or its folder cannot be used.
     """
     report = SalvageReport(Path(path), Path(out))
     with (

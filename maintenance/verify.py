@@ -82,7 +82,7 @@ class VerifyReport:
         return self.errors == 0
 
     def add(self, finding: Finding) -> None:
-        """Count a finding, and keep it if there are not too many."""
+        """Count `finding`, and keep it if it is one of the first 100."""
         if finding.severity == "error":
             self.errors += 1
         if len(self.findings) < _MOST_FINDINGS:
@@ -108,7 +108,7 @@ class VerifyReport:
 
 
 def verify(path: str | os.PathLike[str], *, decode: bool = True) -> VerifyReport:
-    """Check a recording, in constant memory and one pass. Damage is in the report.
+    """Check a recording, in one pass and constant memory. Damage is reported, not raised.
 
     Args:
         path: The recording.

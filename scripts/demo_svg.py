@@ -128,7 +128,7 @@ def draw(lines: list[list[State]], duration: float) -> str:
     width, height = 2 * MARGIN + COLUMNS * WIDTH, 2 * MARGIN + used * HEIGHT
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" \
-role="img" aria-label="vesselog demo: two answers are streamed, recorded and replayed">
+role="img" aria-label="vesselog demo: answers are streamed, recorded, resumed and replayed">
 <style>
 text{{font:14px ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;fill:#e6edf3;\
 white-space:pre;animation:{whole:.2f}s step-end infinite}}

@@ -1,6 +1,6 @@
 """The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
 
-Needs the `server` extra, but for `EventBytes`, `EventId` and `in_use`.
+All but `EventBytes`, `EventId` and `in_use` need the `server` extra.
 """
 
 from __future__ import annotations

@@ -25,7 +25,11 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the `text` of a `Last-Event-ID` header. Raises InvalidRequestError."""
+        """Read the `text` of a `Last-Event-ID` header.
+
+        Raises:
+            InvalidRequestError: `text` is not the id of an event.
+        """
         session, _, place = text.partition(":")
         call, _, seq = place.partition(":")
         return cls(session, whole_number(call), None if seq == "end" else whole_number(seq))

@@ -29,17 +29,17 @@ _DETACHED: set[asyncio.Task[None]] = set()
 class EventStream(Response):
     """Sends an answer to a browser while it arrives: `return EventStream(client.stream(…))`.
 
-    An answer that fails before anything was sent has an error status; later it ends with an error
-    event. Either has a code, a fixed text and an id that is logged with the error. If the client
-    takes the answer slowly, it is read slowly from the model.
+    If the answer fails before anything was sent, the response has an error status; later, it ends
+    with an error event. Both have a code, a fixed text, and an id that is logged with the error. If
+    the browser reads slowly, the answer is read from the model as slowly.
 
     Args:
         stream: An AsyncStream that was not iterated yet; or a Follow, a Replay or any other async
             iterable of chunks. It is closed at the end.
-        protocol: How it is written: a name, or a Protocol of your own. All protocols but "text" end
-            every answer with a terminal event.
-        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
-            never.
+        protocol: How it is written: a name, or a Protocol of your own. All protocols except "text"
+            end every answer with a terminal event.
+        heartbeat: After this many seconds of silence a comment is sent, which keeps the connection
+            open; None for no comments.
         on_disconnect: What happens when a client leaves. "cancel": the request to the model is
             cancelled at once. "detach": the answer goes on in the background, recorded, until it
             ends or the client that asked for it is closed.

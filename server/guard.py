@@ -4,8 +4,8 @@
   machine (DNS rebinding) sends its own.
 - `Origin`, which browsers send, must be the server's own or a listed one. Only listed ones are
   answered with CORS headers.
-- The token, if there is one, comes in `x-vesselog-token`; or where a program puts its API key, from
-  where it is taken away: only other keys go on to the application.
+- The token, if there is one, comes in `x-vesselog-token`; or where a program puts its API key (for
+  Gemini also in the query), from where it is taken away: only other keys go on to the application.
 - A request must be small enough, arrive in time, and there must not be too many at once.
 
 Nothing is done per message of an answer, but for those that need CORS headers. Errors are written
@@ -17,11 +17,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..core.errors import ConfigurationError
 from .asgi import Application, Receive, Scope, Send
@@ -51,8 +53,9 @@ class GuardSettings:
     host: where the server listens. token: demanded if it is given. hosts: names that clients may
     call the server by, besides its own. origins: of web pages that may use it, as
     `https://app.example`; "*" is any. body_bytes: of a request. body_seconds: for sending it.
-    requests: at once. Raises ConfigurationError, also for an address that others can reach without
-    a token.
+    linger_seconds: for sending what is left of one that was refused. requests: at once.
+
+    Raises ConfigurationError, also for an address that others can reach without a token.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +64,7 @@ class GuardSettings:
     origins: Sequence[str] = ()
     body_bytes: int = 64 * 1024 * 1024
     body_seconds: float = 60.0
+    linger_seconds: float = 2.0
     requests: int = 1_000
 
     def __post_init__(self) -> None:
@@ -122,7 +126,7 @@ class Guard:
             return
         problem = problem or self._unauthorized(scope) or self._too_much(headers)
         if problem is not None:
-            await _refuse(scope, headers, problem, send)
+            await _refuse(scope, headers, problem, send, partial(self._drop_rest, receive))
             return
         self._running += 1
         try:
@@ -142,7 +146,7 @@ class Guard:
             await _refuse(scope, headers, late, send)
             return
         except TooLargeError:
-            await _refuse(scope, headers, self._too_large, send)
+            await _refuse(scope, headers, self._too_large, send, partial(self._drop_rest, receive))
             return
         if body is not None:
             await self._app(scope, Received(body, receive), send)
@@ -201,13 +205,14 @@ class Guard:
             if not is_token:
                 kept.append((name, value))
         scope["headers"] = kept
+        found |= _cut_from_query(scope, token)
         if found:
             return None
         return Problem(401, "no_token", f"The server's token is needed, as a key or in {TOKEN}.")
 
     def _too_much(self, headers: dict[str, str]) -> Problem | None:
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._settings.body_bytes:
+        if not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > self._settings.body_bytes:
             return self._too_large
         if self._running >= self._settings.requests:
             return Problem(
@@ -215,30 +220,51 @@ class Guard:
             )
         return None
 
+    async def _drop_rest(self, receive: Receive) -> None:
+        """Drop the rest of a request, as far as it comes in time.
+
+        A connection that is closed before that is reset, and the answer may be lost with it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.linger_seconds):
+                while (message := await receive())["type"] == "http.request":
+                    if not message.get("more_body"):
+                        return
+
     @property
     def _too_large(self) -> Problem:
         limit = f"{self._settings.body_bytes:,}"
         return Problem(413, "too_large", f"The request is larger than {limit} bytes.")
 
 
-async def _refuse(scope: Scope, headers: dict[str, str], problem: Problem, send: Send) -> None:
-    """Answer with the problem, and close: the rest of the request is not read."""
+async def _refuse(
+    scope: Scope,
+    headers: dict[str, str],
+    problem: Problem,
+    send: Send,
+    rest: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Answer with the problem, and close. rest: drops what is still to come of the request."""
     told, body = problem_response(_dialect(scope, headers), problem)
     told["connection"] = "close"
     if problem.status == 401:
         told["www-authenticate"] = "Bearer"
     raw = [(name.encode(), value.encode()) for name, value in told.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    if rest is not None:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await rest()
+        body = b""
     await send({"type": "http.response.body", "body": body})
 
 
 def _dialect(scope: Scope, headers: dict[str, str]) -> str | None:
     path: str = scope["path"]
     query: str = scope["query_string"].decode("latin-1")
-    found = route_of(scope["method"], path, query, headers).dialect
+    found = route_of(scope["method"], path, query, headers).form
     if found is None:  # an upstream's name may come first
         _, slash, rest = path.removeprefix("/").partition("/")
-        found = route_of(scope["method"], slash + rest, query, headers).dialect
+        found = route_of(scope["method"], slash + rest, query, headers).form
     return found
 
 
@@ -301,6 +327,18 @@ def _name_of(host: str) -> str:
 def _is_origin(text: str) -> bool:
     parts = urlsplit(text)
     return bool(parts.scheme and parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
+
+
+def _cut_from_query(scope: Scope, token: bytes) -> bool:
+    """Whether the token was in the query, as `key`, where Gemini's REST clients have theirs."""
+    given: bytes = scope["query_string"]
+    kept = [
+        each
+        for each in given.split(b"&")
+        if not (each.startswith(b"key=") and hmac.compare_digest(unquote_to_bytes(each[4:]), token))
+    ]
+    scope["query_string"] = left = b"&".join(kept)
+    return left != given
 
 
 def _after_scheme(value: bytes) -> bytes:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..core.replay.compare_requests import BEFORE_PATH
 from ..core.replay.recorded_requests import RecordedRequest
 from ..core.version import VERSION
 
-__all__ = ["listing"]
+__all__ = ["RUNNING", "listing"]
+
+RUNNING = b"Ollama is running"
+"""The answer at `/`, by which Ollama's programs see whether there is a server."""
 
 _OLLAMA = ("/api/chat", "/api/generate")
-_OPENAI = ("/chat/completions", "/completions")
+_OPENAI = ("/chat/completions", "/completions", "/responses", "/messages")
 
 
 def listing(
@@ -29,12 +33,12 @@ def listing(
     if method != "GET":
         return None
     if path.endswith("/api/tags"):
-        asked = _asked(requests(), path.removesuffix("/api/tags"), _OLLAMA)
+        asked = _asked(requests(), _OLLAMA)
         return {"models": [{"name": model, "model": model} for model in asked]}
     if path.endswith("/api/version"):
         return {"version": f"{VERSION}+vesselog.replay"}
     if path.endswith("/models"):
-        asked = _asked(requests(), path.removesuffix("/models"), _OPENAI)
+        asked = _asked(requests(), _OPENAI)
         return {
             "object": "list",
             "data": [{"id": model, "object": "model", "owned_by": "vesselog"} for model in asked],
@@ -42,9 +46,7 @@ def listing(
     return None
 
 
-def _asked(
-    requests: Iterable[RecordedRequest], root: str, routes: Sequence[str]
-) -> dict[str, None]:
-    """The models asked for at these routes below `root`, each once, in order."""
-    paths = {root + route for route in routes}
-    return dict.fromkeys(each.model for each in requests if each.model and each.route in paths)
+def _asked(requests: Iterable[RecordedRequest], routes: Sequence[str]) -> dict[str, None]:
+    """The models asked for at these routes, each once, in order."""
+    asked = (each for each in requests if BEFORE_PATH.sub("", each.route, 1) in routes)
+    return dict.fromkeys(each.model for each in asked if each.model)

@@ -21,11 +21,16 @@ Without it a small body message waits until the client has acknowledged the one 
 
 @contextmanager
 def on_loopback(app: Application) -> Generator[str]:
-    """Serve `app` by uvicorn in a thread of its own; gives its base URL.
+    """Serve `app` with uvicorn, in a thread of its own, for the length of a `with` block.
 
-    The port is open before this returns: a request that comes early waits, it is not refused. At
-    the end of the block connections are closed. Raises ConfigurationError without the `server`
-    extra.
+    The block gets the base URL. The port is open by then, so that no request is refused. At the end
+    of the block the connections are closed.
+
+    Args:
+        app: An ASGI application.
+
+    Raises:
+        ConfigurationError: The extra `server` is missing.
     """
     try:
         import uvicorn  # noqa: PLC0415 - an extra

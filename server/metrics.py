@@ -88,6 +88,11 @@ class CallMeter:
             self._gap_sum += gap
         self._last = now
 
+    def more(self, chunks: int, size: int) -> None:
+        """So many more chunks were in the read that was counted last."""
+        self._series.chunks += chunks
+        self._series.bytes += size
+
     def end(self, outcome: str) -> None:
         """The call has ended; a second time this does nothing."""
         if self._over:

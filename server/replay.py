@@ -1,35 +1,49 @@
 """The replay server: recorded calls served as the providers that answered them.
 
 Every call is served at its dialect's path, so that a client need only be given another base URL.
-Which answer a request gets is decided by core/replay/answer_index.py; playback.py plays it.
+Which answer a request gets is decided by replay_answers.py; playback.py plays it. What is not
+there, or is of another dialect, goes to another application: a gateway, whose client has the same
+answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..core.clock import SYSTEM_CLOCK, Clock
 from ..core.errors import ConfigurationError, RecordingError, ReplayMissError
 from ..core.jsontext import dumps
-from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.compare_requests import Match
 from ..core.replay.pace import Speed, checked_speed
+from ..core.truth.recording import RecordedCall
+from ..core.truth.session_names import SUFFIX
 from .asgi import Application, Receive, Scope, Send
 from .gateway.headers import request_headers
 from .gateway.problems import invalid, problem_response
-from .gateway.request import json_object, recorded_body
-from .gateway.routes import Route, route_of
-from .listings import listing
+from .gateway.upstreams import Upstreams
+from .listings import RUNNING, listing
+from .metrics import Metrics
 from .playback import Playback
-from .protocols.problem import Problem
+from .protocols.problem import STOPPING, Problem
 from .receiving import Received, read_body
+from .replay_answers import ReplayAnswers, recorded_route
+from .replay_request import ReplayRequest, read_request
 
-__all__ = ["replay_app"]
+__all__ = ["ReplayServer", "replay_app"]
+
+_LOGGER = logging.getLogger("vesselog")
+
+# The upstream of a request that has no answer, in the figures.
+_UNKNOWN = "unknown"
+# What a listing has if it says anything.
+_TOLD = ("models", "data", "version")
 
 
 def replay_app(
@@ -41,10 +55,11 @@ def replay_app(
     repeat: bool = False,
     otherwise: Application | None = None,
     list_models: bool | None = None,
+    metrics: Metrics | None = None,
     clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Application:
-    """Make an ASGI application that serves recordings, as the servers did that made them.
+    """Make an ASGI application that answers requests from recordings, as the model servers did.
 
     Needs the extra `server`.
 
@@ -53,14 +68,15 @@ def replay_app(
         speed: 1.0 is the recorded pace, 2.0 twice as fast, 0 or "max" without waiting.
         longest_wait: Seconds that no wait exceeds, for models that took minutes to load.
         match: Which answer a request gets: "strict" the next one of the same request, "messages" of
-            the same messages and tools, "order" the next one at all, "route" the next one of the
-            same method and path. A request without one is answered by 404 and an error of its
-            dialect, which names the nearest recording and what differs.
+            the same messages and tools, "order" the next one of a model at all, "route" the next
+            one of the same method and path. None is given to a request of another dialect, or for
+            a stream if it is none, or the reverse. A request without one is answered by 404 and an
+            error of its dialect, which names the nearest recording and what differs.
         repeat: Answers are given again: with "strict" and "messages" the last one, else all.
-        otherwise: Answers what was not recorded: a Gateway that records to the same folder, or one
-            whose client replays it, for what was translated when it was recorded.
-        list_models: Answer `/api/tags`, `/models` and `/api/version` from what the recordings were
-            asked, where they were not recorded. By default so without `otherwise`.
+        otherwise: Answers what was not recorded, for example a Gateway.
+        list_models: Answer `/`, `/api/tags`, `/models` and `/api/version` from what the recordings
+            were asked, where they were not recorded. By default so without `otherwise`.
+        metrics: Where answers are counted, by the vessel that their recording names.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
 
@@ -68,37 +84,61 @@ def replay_app(
         ConfigurationError: A setting cannot be used, or the extra is missing.
         RecordingError: A recording cannot be read.
     """
-    if not longest_wait >= 0:
-        raise ConfigurationError(
-            f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
-        )
-    index = AnswerIndex(*recordings, match=match, repeat=repeat, wire=True)
+    answers = ReplayAnswers(*recordings, match=match, repeat=repeat)
     if otherwise is not None:
-        index.requests()  # all of them are read now: later there are new ones in the folder
-    factor = checked_speed(speed)
+        answers.requests()  # all of them are read now: later there are new ones in the folder
+    return ReplayServer(
+        answers,
+        speed,
+        longest_wait=longest_wait,
+        otherwise=otherwise,
+        list_models=otherwise is None if list_models is None else list_models,
+        metrics=metrics,
+        clock=clock,
+        sleep=sleep,
+    )
 
-    def play(call: Any) -> Playback:
-        return Playback(call, speed=factor, longest_wait=longest_wait, clock=clock, sleep=sleep)
 
-    lists = otherwise is None if list_models is None else list_models
-    return _Replay(index, play, otherwise, lists=lists)
+class ReplayServer:
+    """Answers requests. Raises nothing then: whatever a client sends gets an answer.
 
-
-class _Replay:
-    """Answers requests. Raises nothing: whatever a client sends gets an answer."""
+    upstreams: of the gateway that `otherwise` is, which translates; None if it is none. folder:
+    where what is missing is recorded. The rest is as for `replay_app`. Raises ConfigurationError.
+    """
 
     def __init__(
         self,
-        index: AnswerIndex,
-        play: Callable[[Any], Playback],
-        otherwise: Application | None,
+        answers: ReplayAnswers,
+        speed: Speed,
         *,
-        lists: bool,
+        longest_wait: float = math.inf,
+        otherwise: Application | None = None,
+        upstreams: Upstreams | None = None,
+        folder: Path | None = None,
+        list_models: bool = True,
+        metrics: Metrics | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._index = index
-        self._play = play
+        if not longest_wait >= 0:
+            raise ConfigurationError(
+                f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
+            )
+        self._answers = answers
         self._otherwise = otherwise
-        self._lists = lists
+        self._upstreams = upstreams
+        self._folder = folder
+        self._lists = list_models
+        self._metrics = metrics or Metrics()
+        self._running: set[Playback] = set()
+        self._stopping = False
+        self._playback = partial(
+            Playback,
+            speed=checked_speed(speed),
+            longest_wait=longest_wait,
+            clock=clock,
+            sleep=sleep,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -109,50 +149,113 @@ class _Replay:
         content = await read_body(receive)
         if content is None:
             return
+        asked = read_request(self._upstreams, scope, content)
         received = Received(content, receive)
-        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        path, method = raw.decode("latin-1"), str(scope["method"])
-        query = scope["query_string"].decode("latin-1")
-        route = route_of(method, path, query, request_headers(scope["headers"]))
-        body = json_object(content)
-        asked = {"method": method, "url": path, "body": recorded_body(content, body)}
         try:
-            async with self._index.turn(asked):
+            async with self._answers.turn(asked.line):
                 found = await asyncio.to_thread(self._find, asked)  # it may read a large folder
         except ReplayMissError as miss:
-            if self._otherwise is not None:
-                await self._otherwise(scope, received, send)
-                return
-            problem = _problem_of(miss, route, content, body)
-            await _say(problem.status, *problem_response(route.dialect, problem), send)
+            await self._refuse(_problem_of(miss, asked), asked, send)
         except RecordingError as error:
-            problem = Problem(500, "recording_unreadable", error.message)
-            await _say(problem.status, *problem_response(route.dialect, problem), send)
+            await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
         else:
-            if isinstance(found, Playback):
-                await found(scope, receive, send)
-            else:
-                headers = {"content-type": "application/json", "content-length": str(len(found))}
+            if isinstance(found, RecordedCall):
+                await self._play(found, asked, scope, receive, send)
+            elif isinstance(found, bytes):
+                kind = "text/plain" if found == RUNNING else "application/json"
+                headers = {"content-type": kind, "content-length": str(len(found))}
                 await _say(200, headers, found, send)
+            else:
+                await self._ask(found, received, send)
 
-    def _find(self, asked: Mapping[str, Any]) -> Playback | bytes:
-        """The answer, or a body. Raises ReplayMissError, RecordingError."""
-        index = self._index
-        index.look_for(asked, lambda: True)
-        try:
-            answer = index.answer(asked)
-        except ReplayMissError:
-            told = self._lists and listing(asked["method"], asked["url"], index.requests)
-            if not told:
-                raise
+    async def stop(self, within: float = 5.0) -> None:
+        """End what is played, each with an error of its dialect; refuse later requests.
+
+        Args:
+            within: Seconds to wait for slow clients.
+        """
+        self._stopping = True
+        running = tuple(self._running)
+        for each in running:
+            each.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await asyncio.gather(*(each.over.wait() for each in running))
+
+    def _find(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope:
+        """The answer, a body, or the scope with which the other application is asked.
+
+        Raises ReplayMissError, RecordingError.
+        """
+        answers, line = self._answers, asked.line
+        answers.look_for(line, lambda: True)
+        if (answer := answers.take(line)) is not None:
+            return answer
+        if self._lists and asked.path == "/" and line["method"] in {"GET", "HEAD"}:
+            return RUNNING
+        told = listing(line["method"], asked.path, answers.requests) if self._lists else None
+        if told and (self._otherwise is None or any(told.get(name) for name in _TOLD)):
             return dumps(told)  # JSON with lone surrogates, which a recording may hold
-        return self._play(answer)
+        if self._otherwise is None:
+            return answers.answer(line)  # which says why there is none
+        following = answers.next_in_order(line)
+        if following is None or self._upstreams is None:
+            return asked.scope
+        # It is translated by the upstream that speaks its dialect, which the path can name.
+        upstream = self._upstreams.speaking(recorded_route(following.request))
+        return asked.scope if upstream is None else asked.at(upstream.name)
+
+    async def _play(
+        self, call: RecordedCall, asked: ReplayRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if self._stopping:
+            await self._refuse(STOPPING, asked, send)
+            return
+        meter = self._metrics.begin(asked.upstream or call.vessel or _UNKNOWN, asked.route.dialect)
+        try:
+            playback = self._playback(call, dialect=asked.route.dialect, meter=meter)
+        except RecordingError as error:
+            meter.end("error")
+            await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
+            return
+        self._running.add(playback)
+        try:
+            await playback(scope, receive, send)
+        finally:
+            self._running.discard(playback)
+
+    async def _refuse(self, problem: Problem, asked: ReplayRequest, send: Send) -> None:
+        self._metrics.begin(asked.upstream or _UNKNOWN, asked.route.dialect).end("error")
+        await _say(problem.status, *problem_response(asked.route.dialect, problem), send)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ask the other application; what it records of it is an answer from then on.
+
+        Before the client has the end of it, so that its next request finds the answer.
+        """
+        assert self._otherwise is not None  # noqa: S101 - `_find` raises without one
+        place: dict[str, str] = {}
+
+        async def send_on(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                place.update(request_headers(message["headers"]))
+            elif not message.get("more_body"):
+                await self._keep(place.get("x-vesselog-session"), place.get("x-vesselog-call"))
+            await send(message)
+
+        await self._otherwise(scope, receive, send_on if self._folder else send)
+
+    async def _keep(self, session: str | None, call: str | None) -> None:
+        if self._folder and session and call:
+            path = self._folder / f"{session}{SUFFIX}"
+            try:
+                await asyncio.to_thread(self._answers.keep, path, int(call))
+            except RecordingError as error:
+                _LOGGER.warning("not used for replay: %s", error)
 
 
-def _problem_of(
-    miss: ReplayMissError, route: Route, content: bytes, body: Mapping[str, Any] | None
-) -> Problem:
-    if route.decoded and content and body is None:
+def _problem_of(miss: ReplayMissError, asked: ReplayRequest) -> Problem:
+    if asked.route.decoded and asked.content and asked.body is None:
         return invalid("the request body is not a JSON object")
     return Problem(404, "not_recorded", miss.message)
 

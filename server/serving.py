@@ -1,55 +1,27 @@
-"""Runs an application by uvicorn, with the limits on connections that uvicorn does not have.
+"""Runs an application by uvicorn, at an address and until a signal.
 
-uvicorn waits for ever for the rest of a request's header, takes a header of any size where
-httptools parses it, and waits for ever for a client that does not read. This file is made of
+limited_protocol.py has the limits on connections that uvicorn does not have. This file is made of
 uvicorn, an extra.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
 from ..core.errors import ConfigurationError
 from .asgi import Application
-
-if TYPE_CHECKING:
-    # One of two, chosen when it is imported: httptools where it is installed, or else h11.
-    from uvicorn.protocols.http.h11_impl import H11Protocol as AutoHTTPProtocol
-else:
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from .limited_protocol import ConnectionLimits, limited_protocol
 from .loopback import NO_DELAY
 
 __all__ = ["ConnectionLimits", "Serving"]
 
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain\r\ncontent-length: 29\r\nconnection: close\r\n\r\n"
-    b"The request header is too big"
-)
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Limits on one connection.
-
-    header_bytes: of a request's line and header. header_seconds: for sending them, from the
-    connection or from their first byte on. unread_seconds: how long a client may leave an answer
-    unread that waits for it. idle_seconds: between two requests.
-    """
-
-    header_bytes: int = 64 * 1024
-    header_seconds: float = 30.0
-    unread_seconds: float = 300.0
-    idle_seconds: int = 75
 
 
 class Serving:
@@ -75,7 +47,7 @@ class Serving:
             app,
             host=host,
             port=port,
-            http=_limited_protocol(limits),
+            http=limited_protocol(limits),
             ws="none",
             log_config=None,
             log_level="critical",  # an answer that was cut is passed on cut: uvicorn's "error"
@@ -154,61 +126,3 @@ class _Server(uvicorn.Server):
         if self._before_end is not None and not self.force_exit:
             await self._before_end()
         await super().shutdown(sockets)
-
-
-def _limited_protocol(  # noqa: C901 - one class
-    limits: ConnectionLimits,
-) -> type[asyncio.Protocol]:
-    """uvicorn's protocol with these limits. None of them costs anything per message sent."""
-
-    class Limited(AutoHTTPProtocol):
-        _deadline: asyncio.TimerHandle | None = None
-        _unread: asyncio.TimerHandle | None = None
-        _received = 0
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._deadline = self.loop.call_later(limits.header_seconds, transport.abort)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._in_time()
-            self.resume_writing()
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            if self._answering:
-                super().data_received(data)
-                return
-            self._received += len(data)
-            before = self.cycle
-            super().data_received(data)
-            if self.cycle is not before:  # the header is there
-                self._in_time()
-            elif self._received > limits.header_bytes:
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-            elif self._deadline is None and not self.transport.is_closing():
-                self._deadline = self.loop.call_later(limits.header_seconds, self.transport.abort)
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._unread = self.loop.call_later(limits.unread_seconds, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            if self._unread is not None:
-                self._unread.cancel()
-                self._unread = None
-            super().resume_writing()
-
-        @property
-        def _answering(self) -> bool:
-            cycle: Any = self.cycle  # None before the first request
-            return cycle is not None and not cycle.response_complete
-
-        def _in_time(self) -> None:
-            self._received = 0
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-    return Limited

@@ -72,8 +72,8 @@ def sessions_app(
         authorize: Called with the request and the session's name before anything of a session is
             read. What it refuses is answered as if it did not exist, by 404.
         protocol: How answers are written, as for EventStream.
-        heartbeat: After so many seconds of silence a comment keeps the connection open; None for
-            never.
+        heartbeat: After this many seconds of silence a comment is sent, which keeps the connection
+            open; None for no comments.
 
     Raises:
         ConfigurationError: The protocol is unknown.

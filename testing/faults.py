@@ -57,22 +57,28 @@ def faulty(
     first_status: int | None = None,
     status: int | None = None,
 ) -> Path:
-    """Make a recording with a fault from the one at `path`; gives where it is.
+    """Make a recording with a fault from the one at `path`; returns the new file's path.
 
-    Give one fault. The frames of an answer are counted from 0.
+    Give exactly one fault: an argument whose name ends in `_at` or `status`. The frames of an
+    answer are counted from 0. A replay of the new recording raises the error that is named.
 
-    - cut_at: the body ends cleanly before this frame: TruncatedError.
-    - reset_at: the connection breaks before this frame: ConnectionFailedError.
-    - stall_at: nothing comes for `stall_seconds`, then the client gives up: StreamTimeoutError.
-      Replayed at "max" speed, nobody waits for it.
-    - error_at: an error in the stream, in place of this frame: ProviderError. `error` is its frame,
-      where the vessel knows none of the usual forms.
-    - first_status: the request is refused with this status; asked again, it gets its answer.
-    - status: the request is refused with this status.
+    Args:
+        path: The recording.
+        out: The new file; by default one in a new folder for temporary files.
+        call: The number of the only call that gets the fault; by default all calls get it.
+        cut_at: The body ends before this frame: TruncatedError.
+        reset_at: The connection breaks before this frame: ConnectionFailedError.
+        stall_at: Before this frame nothing comes for `stall_seconds`: StreamTimeoutError.
+        stall_seconds: That time, in seconds; a replay at the speed "max" does not wait.
+        error_at: An error comes in place of this frame: ProviderError.
+        error: The frame of that error, for a vessel that knows none of the usual forms.
+        first_status: The request is refused with this HTTP status; the next one is answered.
+        status: The request is refused with this HTTP status: ProviderError.
 
-    out: by default a file in a folder for temporary files. call: the number of the only call that
-    gets the fault; by default all do. Raises ConfigurationError for a fault that the answer cannot
-    have, RecordingError.
+    Raises:
+        ConfigurationError: There is not exactly one fault, or the answer cannot have it.
+        SessionNameError: The name of `out` cannot be a session's name.
+        RecordingError: The recording cannot be read, or the new file cannot be written.
     """
     faults = {
         "cut_at": cut_at,

@@ -75,11 +75,16 @@ class Settings:
 
 
 class GroundTruth:
-    """The recorded answers of one test.
+    """The recorded answers of one test: what the fixture `ground_truth` gives.
 
-    path: its recording. mode: what is done. records: whether requests may reach the model servers.
-    server: shared by the tests of a process. folder: an empty one, for the test's time. Raises
-    ConfigurationError.
+    Attributes:
+        path: The test's recording.
+        mode: "none", "once", "new" or "rewrite", as of `--ground-truth`.
+        settings: How the test records and replays.
+        records: Whether requests may reach the model servers.
+
+    Raises:
+        ConfigurationError: A setting cannot be used.
     """
 
     def __init__(
@@ -168,10 +173,14 @@ class GroundTruth:
         return self._async_client
 
     def base_url(self, vessel: str) -> str:
-        """The address to give to any client of a vessel's dialect: `base_url("openai")`.
+        """The base URL for any client of a vessel's dialect: `base_url("openai")`.
 
-        vessel: an installed one, or one of the `vessels` of the client settings. Needs the `server`
-        extra.
+        Args:
+            vessel: The name of an installed vessel, or of one in the client's setting `vessels`.
+
+        Raises:
+            UnknownVesselError: There is no such vessel.
+            ConfigurationError: The extra `server` is missing.
         """
         from ..vessels import Azure, OpenAI  # noqa: PLC0415 - needed here alone
 
@@ -183,8 +192,8 @@ class GroundTruth:
     def patch_environment(self) -> None:
         """Set the variables of base URLs: OPENAI_BASE_URL, OLLAMA_HOST and the like.
 
-        For code that makes its own client. Where nothing is sent, keys that are not set get a
-        placeholder. All is as before when the test is over.
+        This is for code that creates its own client. While replaying, keys that are not set get a
+        placeholder. After the test, the variables have their earlier values again.
         """
         patch = self._stack.enter_context(pytest.MonkeyPatch.context())
         done: set[str] = set()
@@ -203,17 +212,21 @@ class GroundTruth:
 
     @property
     def misses(self) -> list[str]:
-        """What was asked for and not recorded. The test fails with them, unless it clears them."""
+        """What was requested but is not recorded. The test fails unless this list is cleared."""
         return [] if self._answers is None else self._answers.misses
 
     def unasked(self) -> list[str]:
-        """What was recorded and not asked for so far."""
+        """What was recorded but not requested so far."""
         return [] if self._answers is None else self._answers.unasked()
 
     def close(self, *, passed: bool) -> str:
-        """The test is over: keep what it recorded, if it passed; why it fails after all, or "".
+        """End the test: keep what it recorded, if it passed. Returns why it fails after all, or "".
 
-        Raises RecordingError if the recording cannot be written, or seems to hold a secret.
+        Args:
+            passed: Whether the test passed.
+
+        Raises:
+            RecordingError: The recording cannot be written, or seems to contain a secret.
         """
         self._stack.close()
         if not passed:

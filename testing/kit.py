@@ -5,8 +5,8 @@ In a test of the vessel's own package, pytest gives the call as a fixture (plugi
     def test_it_conforms(conformance):
         conformance(Harbour(), "tests/bodies")
 
-bodies.py describes what the folder may hold. It must hold a complete stream, and an error in band
-(in a body, or given as `errors`). The same seed tries the same splits.
+docs/writing-a-vessel.md describes what the folder may hold. It must hold a complete stream, and an
+error in a stream (in a body, or given as `errors`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ INVARIANTS: dict[str, Callable[[_Trial], Iterator[str]]] = {
 
 
 class Conformance:
-    """The kit as a test calls it.
+    """Tests a vessel; what the fixture `conformance` gives: `conformance(vessel, folder)`.
 
     Args:
         workplace: An empty folder, for recordings.
@@ -108,12 +108,18 @@ class Conformance:
         splits: int = 500,
         seed: int = 0,
     ) -> None:
-        """Raise AssertionError, with a report, unless the vessel conforms.
+        """Test a vessel with a folder of bodies.
 
-        bodies: a folder or a file; in a test, relative to where pytest was started. errors: frames
-        with an error in band, in addition to those in the bodies. allowed: modules that the
-        vessel may import beyond those that only compute. splits: of how many positions at most a
-        body is cut at, chosen by `seed`.
+        Args:
+            vessel: The vessel.
+            bodies: A folder or a file; in a test, relative to where pytest was started.
+            errors: Frames with an error, in addition to those in the bodies.
+            allowed: Modules that the vessel may import although the kit counts them as I/O.
+            splits: At how many positions a body is divided, at most.
+            seed: Chooses the positions; the same seed chooses the same ones.
+
+        Raises:
+            AssertionError: The vessel does not conform; the message is a report.
         """
         findings = check(
             vessel,
@@ -144,10 +150,10 @@ def check(
         vessel: The vessel.
         bodies: The answers with which it is tested.
         workplace: An empty folder, for recordings.
-        errors: Frames with an error in band, if no body has one.
-        allowed: Names of modules that the vessel may import although the kit takes them for I/O.
-        splits: At how many positions at most a body is cut.
-        seed: The same one tries the same splits.
+        errors: Frames with an error, if no body has one.
+        allowed: Modules that the vessel may import although the kit counts them as I/O.
+        splits: At how many positions a body is divided, at most.
+        seed: Chooses the positions; the same seed chooses the same ones.
     """
     findings = [Finding("", name, message) for name, message in _of_the_vessel(vessel, allowed)]
     cases: list[Case] = []

@@ -63,12 +63,23 @@ def save(
 
 
 class recording:  # noqa: N801 - used as a function: with recording(…) as client
-    """Give a client that records to one file, which is written at the end of the block.
+    """A context manager with a client that records all its calls to one file.
 
-    `with` gives a Client, `async with` an AsyncClient. A file that is there is replaced. scrub:
-    what is hidden in it (scrubbing.py has the rules). allow_secrets: also write what looks as if it
-    held a secret. settings: those of the client. Raises RecordingError if the file cannot be
-    written, or seems to hold a secret; a block without any call writes nothing.
+    `with` gives a Client, `async with` an AsyncClient. The file is written at the end of the block,
+    and replaces one that exists; a block without any call writes nothing.
+
+    Args:
+        path: The file, `….jsonl`.
+        scrub: What to hide in it: regular expressions, or functions that return the parts of a text
+            to hide; in a dict, the keys name what stands for them. docs/testing.md has examples.
+        allow_secrets: Write the file also if it seems to contain a secret.
+        **settings: Other settings of the client.
+
+    Raises:
+        ConfigurationError: A setting cannot be used.
+        SessionNameError: The file's name cannot be a session's name.
+        RecordingError: At the end of the block: the file cannot be written, or seems to contain a
+            secret.
     """
 
     def __init__(
@@ -118,17 +129,30 @@ class recording:  # noqa: N801 - used as a function: with recording(…) as clie
 
 
 class replaying:  # noqa: N801 - used as a function: with replaying(…) as client
-    """Give a client that is answered by one file, and touches no network.
+    """A context manager with a client that answers from one recording, without any network.
 
-    `with` gives a Client, `async with` an AsyncClient. ignore, only: what of a request's body does
-    not count, or alone counts (matching.py). order: requests must come in the recorded order.
-    repeat: what is asked more often than it was recorded gets its last answer again. leftover: what
-    was recorded and not asked for is allowed. speed: 1.0 is the recorded pace, "max" as fast as
-    possible. scrub: as when it was recorded. settings: those of the client.
+    `with` gives a Client, `async with` an AsyncClient. For a request that was not recorded the
+    client raises ReplayMissError.
 
-    The client raises ReplayMissError for a request that was not recorded. A block that ends without
-    an exception raises AssertionError if there was such a request all the same, or if something
-    was not asked for. Raises RecordingError if the file cannot be read.
+    Args:
+        path: The recording.
+        ignore: Parts of a request's body that may differ, such as "metadata.date" or
+            "messages[*].name"; or functions that change the body before it is compared.
+        only: The only fields of the body that are compared; by default all.
+        order: Whether requests must come in the recorded order.
+        repeat: Whether a request that comes more often than it was recorded gets its last answer
+            again.
+        leftover: Whether recorded answers may stay unused.
+        speed: 1.0 is the recorded pace, 2.0 twice as fast; 0 or "max" means no waiting.
+        scrub: As in `recording`.
+        **settings: Other settings of the client.
+
+    Raises:
+        AssertionError: At the end of a block without an exception: a request was not recorded, or a
+            recorded answer was not used.
+        ConfigurationError: A setting cannot be used.
+        SessionNameError: The file's name cannot be a session's name.
+        RecordingError: The file cannot be read.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ from .base_urls import path_segment, split_base_url
 from .openai import OpenAI
 from .request_reader import path_of
 
-__all__ = ["Azure"]
+__all__ = ["Azure", "is_dated"]
 
 _ROUTES = ("/chat/completions", "/completions")
 # What the v1 route takes as api-version; every other version is a date.
@@ -57,6 +57,9 @@ class Azure(OpenAI):
             taken, which needs none.
         token: A Microsoft Entra ID token, or a callable that gives one for each request, in place
             of a key.
+
+    Raises:
+        ConfigurationError: Both a key and a token are given.
     """
 
     name = "azure"
@@ -133,7 +136,7 @@ class Azure(OpenAI):
 
     def _limit(self, url: str) -> str:
         version = dict(parse_qsl(urlsplit(url).query)).get("api-version", "latest")
-        if version.lower() not in _UNDATED and version < _COMPLETION_LIMIT_SINCE:
+        if is_dated(version) and version < _COMPLETION_LIMIT_SINCE:
             return "max_tokens"
         return super()._limit(url)
 
@@ -152,7 +155,7 @@ class Azure(OpenAI):
         version = query.pop("api-version", None) or self._api_version
         if version is not None and not version.isprintable():
             raise ConfigurationError(f"{version!r} is no version of an API", setting="api_version")
-        dated = version is not None and version.lower() not in _UNDATED
+        dated = is_dated(version)
         root, deployments, _ = path.partition("/deployments/")
         if deployments:
             path = root if model is None else path
@@ -175,3 +178,8 @@ class Azure(OpenAI):
             query["api-version"] = version
         path += route
         return urlunsplit(parts._replace(path=path, query=urlencode(query), fragment=""))
+
+
+def is_dated(version: str | None) -> bool:
+    """Whether an api-version is a date, which the v1 route does not take."""
+    return version is not None and version.lower() not in _UNDATED

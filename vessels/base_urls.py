@@ -29,7 +29,7 @@ _VERSION = re.compile(r"/v\d+\w*$")
 
 
 def split_base_url(address: str) -> SplitResult:
-    """The parts of a base URL. Raises ConfigurationError, without the URL, if it is not one."""
+    """The parts of the base URL `address`. Raises ConfigurationError, which does not show it."""
     try:
         parts = urlsplit(address.strip())
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -45,7 +45,7 @@ def split_base_url(address: str) -> SplitResult:
 
 
 def with_root(path: str, root: str) -> str:
-    """A base URL's path with the dialect's root behind it (as /v1), unless it ends in a version."""
+    """The `path` of a base URL, followed by `root` (such as "/v1") unless it ends in a version."""
     path = path.rstrip("/")
     return path if _VERSION.search(path) else path + root
 
@@ -56,9 +56,9 @@ def route_url(
     """The URL of `route` at `address`.
 
     Args:
-        routes: The dialect's routes, one of which the address may end in.
-        root: What is before them where the address has no path.
-        below_path: The root also follows a path that has no version.
+        routes: The dialect's routes; the address may end in one of them.
+        root: What is put before the route if the address has no path, such as "/v1".
+        below_path: Whether the root is also put after a path that has no version.
     """
     parts = split_base_url(address)
     path = parts.path.rstrip("/")
@@ -70,7 +70,7 @@ def route_url(
 
 
 def path_segment(name: str) -> str:
-    """A name from a request, such as a model's, quoted as one segment of a path.
+    """`name`, such as a model's, quoted as one segment of a URL's path.
 
     Raises InvalidRequestError for `.` and `..`, which would lead to another path, for an empty
     name, and for control characters.
@@ -84,7 +84,7 @@ def path_segment(name: str) -> str:
 
 
 def ollama_base_url(host: str) -> str:
-    """A base URL from any form of OLLAMA_HOST: without a scheme it is http, and port 11434."""
+    """The base URL for `host`, in any form of OLLAMA_HOST; by default http and port 11434."""
     host = host.strip().strip("\"'")
     scheme, separator, rest = host.partition("://")
     if not separator:

@@ -30,25 +30,25 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-
 
 
 def made_id(text: str) -> str:
-    """An id for a call whose provider gave none, or none that can be used.
+    """An id for a call whose provider gave none, or none that can be used; made from `text`.
 
-    The same text gives the same id, so that an answer decoded again has the same ids. Nine letters
-    and digits are an id that every provider takes (Mistral no other).
+    The same text gives the same id, so that an answer decoded again has the same ids. It has nine
+    letters and digits: Mistral accepts no other form, and every provider accepts this one.
     """
     return sha256(text.encode(errors="surrogatepass")).hexdigest()[:9]
 
 
 def arguments_text(arguments: Any) -> str:
-    """A call's arguments as JSON text, whether they were sent as text or as the value itself."""
+    """A call's `arguments` as JSON text, whether they were sent as text or as the value itself."""
     if arguments is None:
         return ""
     return arguments if isinstance(arguments, str) else dumps(arguments).decode()
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in a text, {} if it is blank, None if it is no JSON object.
+    """The JSON object in `text`; {} if it is blank, None if it is not a JSON object.
 
-    NaN, infinities and halves of surrogate pairs are no JSON that a provider could read.
+    NaN, infinities and halves of surrogate pairs are no JSON here: a provider could not read them.
     """
     try:
         value: Any = loads_strict(text) if text.strip() else {}
@@ -58,9 +58,10 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
-    """A call's arguments in a conversation: a JSON object, or text that is one or is empty.
+    """A call's `arguments`, if they are a JSON object, or text that is one or is empty.
 
-    What is none, or has NaN, an infinity or half a surrogate pair, is its text under INVALID_JSON.
+    Else, and if they have NaN, an infinity or half a surrogate pair, an object with their text
+    under the key INVALID_JSON.
     """
     if isinstance(arguments, dict):
         if mend_value(arguments) == arguments:
@@ -72,7 +73,7 @@ def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
 
 
 def valid_object(arguments: Any) -> dict[str, Any]:
-    """A native call's arguments by the same rule, for dialects that have them as an object."""
+    """As `valid_arguments`, for native calls in dialects whose `arguments` are an object."""
     if arguments is None:
         return {}
     if not isinstance(arguments, str | dict):
@@ -82,7 +83,7 @@ def valid_object(arguments: Any) -> dict[str, Any]:
 
 
 def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:
-    """The function that was called. Raises InvalidRequestError for a custom tool."""
+    """The function that `call` names. Raises InvalidRequestError of `vessel` for a custom tool."""
     if call.function is None:
         raise InvalidRequestError(
             f"{vessel} has no custom tools: it cannot take the call of {call.tool!r}"
@@ -91,9 +92,9 @@ def function_of(call: ToolCallRequest, vessel: str) -> FunctionCall:
 
 
 def arguments_object(call: ToolCallRequest, vessel: str) -> dict[str, Any]:
-    """The arguments of an earlier call as a JSON object, for dialects that have them as one.
+    """The arguments of the earlier `call` as a JSON object, for dialects that have them as one.
 
-    Raises InvalidRequestError if they are not one (`history` sees to that), and for a custom tool.
+    Raises InvalidRequestError, which names `vessel`, if they are not one, and for a custom tool.
     """
     function = function_of(call, vessel)
     arguments: str | dict[str, Any] | None = function.arguments

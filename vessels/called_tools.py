@@ -18,9 +18,9 @@ class CalledTool(NamedTuple):
     """A tool call of a conversation.
 
     Attributes:
-        id: The id that its provider knows, if any.
         name: The tool's name.
-        position: Its place among all calls, from 0.
+        id: The id that its provider knows, if any.
+        position: Its number among all calls, from 0.
     """
 
     name: str
@@ -29,14 +29,14 @@ class CalledTool(NamedTuple):
 
 
 class CalledTools:
-    """The calls of a conversation so far."""
+    """The tool calls of a conversation so far."""
 
     def __init__(self) -> None:
         self._calls: dict[str, CalledTool] = {}
         self._count = 0
 
     def add(self, message: Message, natives: Sequence[Mapping[str, Any]] | None) -> None:
-        """Take the calls of an assistant's message.
+        """Add the calls of `message`, an assistant's.
 
         Args:
             natives: The same calls in the provider's own form, if the message is sent in it.
@@ -49,11 +49,11 @@ class CalledTools:
             self._count += 1
 
     def of(self, result: Message) -> CalledTool | None:
-        """The call of a result, None if the conversation has none with its id."""
+        """The call that `result` answers; None if the conversation has none with its id."""
         return self._calls.get(result.tool_call_id) if result.tool_call_id else None
 
     def in_order(self, results: Iterable[Message]) -> list[Message]:
-        """Results in the order of their calls, those of unknown calls behind them."""
+        """`results` in the order of their calls; those of unknown calls come last."""
 
         def position(result: Message) -> int:
             call = self.of(result)

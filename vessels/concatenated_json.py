@@ -21,12 +21,14 @@ _READ = json.JSONDecoder().raw_decode
 
 
 def json_values(text: str, frame: Frame | None = None) -> list[Any]:
-    """The values in order; `DONE` for the terminator of an event stream.
+    """The JSON values in `text`, which follow each other; `DONE` for the stream's terminator.
 
     Args:
-        frame: Where they are counted.
+        text: The payload of a frame.
+        frame: The frame whose `count` they are added to.
 
-    Raises ValueError if there is anything else between them, or one of them is incomplete.
+    Raises:
+        ValueError: There is something else between them, or one of them is incomplete.
     """
     values: list[Any] = []
     position = _skip(text, 0)

@@ -50,7 +50,7 @@ class FastPath:
         self._used = False
 
     def read(self, data: str) -> ChunkFields | None:
-        """The chunk of a frame with this payload; None if the frame has to be parsed."""
+        """The chunk of a frame with the payload `data`; None if the frame has to be parsed."""
         if self._learned is None:
             return None
         field, before, between, after, start, stop, text_first, shortest, write = self._learned
@@ -86,13 +86,14 @@ class FastPath:
         frame: Frame,
         writer: Callable[[str], Write | None] | None = None,
     ) -> None:
-        """Learn a frame if it made one chunk, of one text in `place`, and needed no repair.
+        """Learn `frame` if it made one chunk, of one text in `place`, and needed no repair.
 
         Args:
-            parsed: Its payload.
+            parsed: Its parsed payload.
             place: The object in it that has the text.
-            writer: Gives what takes each text that is read, for the key that it was under in
-                `place`; None if frames like this one have to be parsed.
+            chunks: The chunks that it made.
+            writer: Called with the text's key in `place`; returns a function that is then called
+                with each text that is read, or None if such frames have to be parsed.
         """
         if len(chunks) != 1 or frame.repairs or frame.data is None:
             return

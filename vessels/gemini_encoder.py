@@ -2,20 +2,22 @@
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. A function's call comes
 whole, with its arguments as an object, once the answer has ended; so do the finish reasons and the
-token counts, of which those of thoughts are counted apart.
+token counts, of which those of thoughts are counted apart. Without `alt=sse` in the query a stream
+is a JSON list of the same values.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.chunk import FinishReason, StreamChunk, Usage
 from ..core.completion import Choice, Completion
+from ..core.jsontext import dumps
 from .answer_calls import AnswerCalls
 from .answer_encoder import AnswerEncoder, event
 from .call_arguments import valid_object
 
-__all__ = ["GeminiEncoder"]
+__all__ = ["GeminiEncoder", "GeminiListEncoder"]
 
 _FINISH: dict[FinishReason | None, str] = {
     "content_filter": "SAFETY",
@@ -44,7 +46,7 @@ class GeminiEncoder(AnswerEncoder):
         for delta in chunk.tool_calls:
             self._calls.setdefault(chunk.choice, AnswerCalls()).add(delta)
         parts = _texts(chunk.reasoning, chunk.text + chunk.refusal)
-        return event(self._answer([_candidate(chunk.choice, parts)])) if parts else b""
+        return self._said(self._answer([_candidate(chunk.choice, parts)])) if parts else b""
 
     def end(self, completion: Completion) -> bytes:
         """An event with the calls, the finish reasons and the token counts."""
@@ -56,7 +58,7 @@ class GeminiEncoder(AnswerEncoder):
             calls.close()
             parts = [_call(call.id, call.name, call.text) for call in calls]
             candidates.append(_candidate(choice.index, parts or [{"text": ""}], choice))
-        return event(self._answer(candidates, completion.usage))
+        return self._said(self._answer(candidates, completion.usage))
 
     def whole(self, completion: Completion) -> dict[str, Any]:
         """A `GenerateContentResponse`."""
@@ -68,6 +70,9 @@ class GeminiEncoder(AnswerEncoder):
             candidates.append(_candidate(choice.index, parts or [{"text": ""}], choice))
         return self._answer(candidates, completion.usage)
 
+    def _said(self, value: dict[str, Any]) -> bytes:
+        return event(value)
+
     def _begin(self, identifier: str | None, model: str | None) -> None:
         self._begun = True
         self._id, self._model = identifier or self._id, model or self._model
@@ -78,6 +83,21 @@ class GeminiEncoder(AnswerEncoder):
         counted = {} if usage is None else {"usageMetadata": _usage(usage)}
         named = {"modelVersion": self._model, "responseId": self._id}
         return {"candidates": candidates, **counted, **named}
+
+
+class GeminiListEncoder(GeminiEncoder):
+    """A stream as one JSON list, whose items come as the events would."""
+
+    content_type: ClassVar[str] = "application/json"
+    _written = False
+
+    def end(self, completion: Completion) -> bytes:
+        """The last item, and the end of the list."""
+        return super().end(completion) + b"]"
+
+    def _said(self, value: dict[str, Any]) -> bytes:
+        before, self._written = b",\r\n" if self._written else b"[", True
+        return before + dumps(value)
 
 
 def _texts(reasoning: str, text: str) -> _Parts:

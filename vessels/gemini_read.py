@@ -101,8 +101,8 @@ def _model(path: str) -> str:
     names = path.strip("/").split("/")
     first = next((number for number, name in enumerate(names) if name in COLLECTIONS), len(names))
     names = [unquote(name) for name in names[first:]]
-    if len(names) == 2 and names[0] == "models":
-        return names[1]
+    if len(names) > 1 and names[0] == "models" and all(names):  # other providers have slashes
+        return "/".join(names[1:])
     if not names or len(names) % 2 or not COLLECTIONS.issuperset(names[::2]):
         raise unreadable(_NAME, "route", "names no model")
     return "/".join(names)

@@ -46,7 +46,7 @@ ANNOTATIONS = frozenset({"cache_control", "citations", "is_error"})
 
 
 def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
-    """The message in the form of this vessel's provider, if it has that and it says anything."""
+    """The native form that `message` has for `vessel`, if there is one and it is not empty."""
     native = (message.native or {}).get(vessel)
     if native is None or not any(value for key, value in native.items() if key != "role"):
         return None
@@ -54,9 +54,9 @@ def native_of(message: Message, vessel: str) -> dict[str, Any] | None:
 
 
 def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
-    """The list of objects that is under a key of a native message.
+    """`value`, which is under `key` in a message's native form, if it is a list of objects.
 
-    Raises InvalidRequestError if it is anything else: the message is not one that the vessel made.
+    Raises InvalidRequestError if it is not: then `vessel` has not made the message.
     """
     if isinstance(value, list):
         listed = cast("list[Any]", value)
@@ -69,7 +69,7 @@ def native_objects(value: Any, vessel: str, key: str) -> list[dict[str, Any]]:
 
 
 def with_ids(calls: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
-    """A message's calls in the provider's form; each id is that of the universal form."""
+    """`calls`, those of `message` in the provider's form, with the ids that the message has."""
     ids = [call.id for call in message.tool_calls or ()]
     if len(ids) != len(calls):
         return calls
@@ -88,16 +88,18 @@ def valid_history(
     annotations: bool = True,
     names: bool = False,
 ) -> list[Message]:
-    """The conversation by the rules above.
+    """The conversation, changed so that a provider accepts it (see docs/conversations.md).
 
     Args:
-        vessel: The name of the one that sends it.
-        ids: A pattern for the whole of a call's id.
-        refusals: The dialect has a field for them.
-        annotations: The server takes those, or any unknown key.
-        names: Each result must name its tool; otherwise those of native calls need not.
+        messages: The conversation.
+        vessel: The name of the vessel that sends it.
+        ids: A pattern that a call's whole id must match.
+        refusals: Whether the dialect has a field for refusals.
+        annotations: Whether the server takes ANNOTATIONS, or any unknown key.
+        names: Whether each result must name its tool, also if its call is in native form.
 
-    Raises InvalidRequestError for `native` in a message that is not the assistant's.
+    Raises:
+        InvalidRequestError: A message that is not the assistant's has `native`.
     """
     given = list(messages)
     for message in given:

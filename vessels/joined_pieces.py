@@ -70,10 +70,10 @@ class _Text:
 
 
 class JoinedObject:
-    """An object that comes in pieces.
+    """A JSON object that arrives in pieces, which are joined.
 
     Args:
-        depth: How many others it is in.
+        depth: How many other objects it is nested in.
     """
 
     __slots__ = ("_depth", "_values")
@@ -86,14 +86,14 @@ class JoinedObject:
         return bool(self._values)
 
     def add(self, fields: Mapping[str, Any]) -> bool:
-        """Add a piece. Returns whether it says anything that those before it did not."""
+        """Add a piece, `fields`. Returns whether it says anything that earlier ones did not."""
         new = False
         for key, value in fields.items():
             new = self.put(key, value) or new
         return new
 
     def put(self, key: str, value: Any) -> bool:
-        """Add a piece of one of its values."""
+        """Add `value`, a piece of what is under `key`. Returns whether it says anything new."""
         if value is None:
             return False
         known = self._values.get(key)
@@ -155,7 +155,7 @@ class JoinedList:
         self._so_far = ListSoFar()
 
     def add(self, entries: list[Any]) -> bool:
-        """Add a piece. Returns whether it says anything that those before it did not."""
+        """Add a piece, `fields`. Returns whether it says anything that earlier ones did not."""
         are_pieces = [_is_piece(entry, self._of_index) for entry in entries]
         if True not in are_pieces:
             new = self._so_far.new_in(entries)

@@ -20,12 +20,12 @@ _WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 def is_word(data: str) -> bool:
-    """Whether a payload that is not JSON is only a word, as servers send it to stay connected."""
+    """Whether `data`, which is not JSON, is a single word, as servers send it as a keep-alive."""
     return _WORD.fullmatch(data.strip()) is not None
 
 
 def mended_index(value: Any, frame: Frame) -> int | None:
-    """A whole number, also as 3.0 or as the text "3"; None for anything else."""
+    """`value` as a whole number, if need be mended (a repair of `frame`); None if it is none."""
     if type(value) is int:
         return value
     if (number := whole_number(value)) is not None:
@@ -34,7 +34,10 @@ def mended_index(value: Any, frame: Frame) -> int | None:
 
 
 def mended_text(value: Any, frame: Frame) -> str:
-    """A text; null and false are none, a list is its items' texts, all else is its JSON."""
+    """`value` as a text: "" for null and false, the texts of a list's items, else its JSON.
+
+    `frame` gets the name of the repair.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -54,7 +57,7 @@ def _is_text_part(value: Any) -> bool:
 
 
 def mended_object(value: Any, frame: Frame) -> dict[str, Any]:
-    """An object; anything else is an empty one."""
+    """`value` if it is an object, else an empty one; then `frame` gets the repair's name."""
     if isinstance(value, dict):
         return cast("dict[str, Any]", value)
     if value is not None:
@@ -63,7 +66,7 @@ def mended_object(value: Any, frame: Frame) -> dict[str, Any]:
 
 
 def mended_objects(value: Any, frame: Frame) -> list[dict[str, Any]]:
-    """The objects of a list; one object is a list of one, anything else in the list is left out."""
+    """The objects in the list `value`, or the one object; else is left out, a repair of `frame`."""
     if value is None:
         return []
     if isinstance(value, list):

@@ -49,7 +49,7 @@ def chat_logprobs(asked: int | None) -> dict[str, Any]:
 
 
 def response_format(asked: dict[str, Any] | str) -> dict[str, Any]:
-    """The format in the dialect's form; a JSON schema gets the name "answer"."""
+    """The format `asked` for in the dialect's form; a JSON schema gets the name "answer"."""
     if isinstance(asked, str):
         return {"type": "json_object"}
     if isinstance(kind := asked.get("type"), str) and kind not in _SCHEMA_TYPES:

@@ -48,7 +48,7 @@ _FINISH: dict[str, FinishReason] = {
 
 
 def finish_reason(raw: str) -> FinishReason | None:
-    """What a reason means; None if it is unknown.
+    """What `raw`, a finish reason as it was sent, means; None if it is unknown.
 
     Google's say more behind a colon. Gateways write the names of their own lists as well:
     `FinishReason.MAX_TOKENS`, `FINISH_REASON_STOP`, `tool-calls`.

@@ -20,14 +20,13 @@ __all__ = ["OPENAI_RULES", "MessageRules", "openai_messages"]
 
 
 class MessageRules(NamedTuple):
-    """What a server of the dialect takes in a message.
+    """What a server of the OpenAI dialect accepts in a message.
 
     Attributes:
-        ids: A pattern for the whole of a call's id.
-        keys: Those of an assistant's message that the server takes, where it refuses others; None:
-            it takes any.
-        needed: What a message that calls tools must have, each with what stands for it in the
-            answer of another provider.
+        ids: A pattern that a call's whole id must match.
+        keys: The keys of an assistant's message that the server accepts; None if it accepts any.
+        needed: The keys that a message with tool calls must have, each with the value that it gets
+            if the message is from another provider.
         refusals: Whether a refusal has a field of its own.
         custom_tools: Whether tools may take free text.
     """

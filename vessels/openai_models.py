@@ -11,7 +11,7 @@ __all__ = ["models_in"]
 
 
 def models_in(body: Any) -> list[ModelInfo]:
-    """The models listed under `data`; some servers give the bare list.
+    """The models in `body`: the list under `data`, or the body itself, as some servers send it.
 
     Raises ValueError if there is no list.
     """

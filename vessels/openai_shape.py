@@ -26,9 +26,9 @@ _SERVICE_TIERS = {"auto", "default", "flex", "priority", "scale"}
 def chunk_to_openai(
     chunk: StreamChunk, *, response_id: str = "", model: str = "", created: int = 0
 ) -> dict[str, Any]:
-    """A chunk as a `chat.completion.chunk`.
+    """`chunk` as a `chat.completion.chunk`.
 
-    response_id, model, created (seconds since 1970): for chunks that do not have them themselves.
+    `response_id`, `model` and `created` (seconds since 1970) are used if the chunk has none.
     """
     delta: dict[str, Any] = {}
     if chunk.role in _ROLES:
@@ -66,7 +66,7 @@ def chunk_to_openai(
 
 
 def completion_to_openai(completion: Completion) -> dict[str, Any]:
-    """A completion as a `chat.completion`.
+    """`completion` as a `chat.completion`.
 
     The API requires a finish reason: `length` for an answer that was cut, `stop` for a whole one
     whose provider gave none.

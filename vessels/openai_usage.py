@@ -67,7 +67,7 @@ def find_usage(event: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
 
 
 def read_usage(usage: Mapping[str, Any], frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The counts that are given, and the provider's own fields (costs, for example)."""
+    """The counts in `usage`, and its other fields, such as costs; repairs are noted in `frame`."""
     counts: dict[str, Any] = {}
     for name, paths in _COUNTS.items():
         for path in paths:
@@ -104,7 +104,7 @@ def _details(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_timings(event: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Seconds:
-    """The durations that are given, in seconds: llama.cpp's `timings`, Groq's and Cerebras's."""
+    """The durations in `event` and `usage`, in seconds: forms of llama.cpp, Groq and Cerebras."""
     llama = event.get("timings")
     if isinstance(llama, dict):
         milliseconds = _durations(cast("dict[str, Any]", llama), _LLAMA)

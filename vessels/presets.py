@@ -60,7 +60,7 @@ class OllamaV1(Preset):
     thinking = _BY_EFFORT
     quirks = (
         "the vessel `ollama` speaks its own API: durations, keep_alive, options",
-        "a model runner that dies leaves a clean end without a finish: truncated",
+        "if the model runner dies, the answer ends without a finish reason, and so is truncated",
     )
 
     @property
@@ -79,8 +79,8 @@ class LlamaCpp(Preset):
     effort = ("chat_template_kwargs", "reasoning_effort")
     quirks = (
         _TEMPLATE_QUIRK,
-        "the model's name is not looked at where one model is loaded",
-        "errors may come as an `error:` field in the stream",
+        "the model's name has no effect if only one model is loaded",
+        "an error may come as an `error:` field in the stream",
     )
 
 
@@ -113,14 +113,14 @@ class OpenRouter(Preset):
     effort = ("reasoning", "effort")
     budget = ("reasoning", "max_tokens")
     quirks = (
-        "comments (`: OPENROUTER PROCESSING`) while the provider is waited for",
-        "an error in band has finish_reason `error`; the provider's own words are in its metadata",
-        "costs in the usage; app names go into headers={'http-referer': …, 'x-title': …}",
+        "sends comments (`: OPENROUTER PROCESSING`) while it waits for the provider",
+        "an error in a stream has finish_reason `error`, and the provider's text in its metadata",
+        "the usage has costs; name your app by headers={'http-referer': …, 'x-title': …}",
     )
 
 
 class Groq(Preset):
-    """Groq. https://console.groq.com/docs/openai; strict: musistudio/llms#64, janhq/jan#8136."""
+    """Groq. https://console.groq.com/docs/openai; refuses unknown keys: musistudio/llms#64."""
 
     name = "groq"
     default_base_url = "https://api.groq.com/openai/v1"
@@ -128,9 +128,9 @@ class Groq(Preset):
     refused = _ONLY_CHAT | _ONE_ANSWER | _NO_LOGPROBS
     message_rules = strict("name", "function_call", "reasoning")
     quirks = (
-        "usage is in x_groq too, on several chunks, with durations",
-        "an error in band is `event: error`",
-        "a message's name is refused; temperature 0 becomes 1e-8",
+        "several chunks have the usage in x_groq too, with durations",
+        "an error in a stream comes as `event: error`",
+        "the field name of a message is refused; temperature 0 becomes 1e-8",
     )
 
 
@@ -146,9 +146,9 @@ class DeepSeek(Preset):
     # counts as missing.
     message_rules = Preset.message_rules._replace(needed={"reasoning_content": " "})
     quirks = (
-        "completions (prompt=) are at base_url='https://api.deepseek.com/beta'",
-        "thinking ignores temperature and the penalties without a word",
-        "finish_reason `insufficient_system_resource` is a failure",
+        "completions (prompt=) need base_url='https://api.deepseek.com/beta'",
+        "while thinking, it ignores temperature and penalties without an error",
+        "finish_reason `insufficient_system_resource` raises ProviderError",
     )
 
 
@@ -163,7 +163,7 @@ class Mistral(Preset):
     message_rules = strict("prefix", ids="[a-zA-Z0-9]{9}")
     asks_usage = False
     quirks = (
-        "usage comes unasked, beside the last choice; unknown fields are refused (422)",
+        "the last chunk has the usage without being asked for it; unknown fields are refused (422)",
         "thinking comes as parts of the content",
     )
 
@@ -191,18 +191,18 @@ class XAI(Preset):
     name = "xai"
     default_base_url = "https://api.x.ai/v1"
     variables = looked_for("XAI_API_KEY")
-    quirks = ("which models take an effort, and which stop and penalties, differs",)
+    quirks = ("not every model accepts an effort, stop, or penalties",)
 
 
 class Cerebras(Preset):
-    """Cerebras. https://inference-docs.cerebras.ai/resources/openai; strict: vercel/ai#15042."""
+    """Cerebras. https://inference-docs.cerebras.ai/resources/openai; see vercel/ai#15042."""
 
     name = "cerebras"
     default_base_url = "https://api.cerebras.ai/v1"
     variables = looked_for("CEREBRAS_API_KEY")
     message_rules = strict("name", "reasoning")
     quirks = (
-        "never sends [DONE]; durations are in time_info",
+        "never sends [DONE]; sends durations in time_info",
         "penalties, logit_bias and service_tier are refused (400)",
     )
 
@@ -217,8 +217,8 @@ class Perplexity(Preset):
     refused = _ONLY_CHAT
     asks_usage = False
     quirks = (
-        "CRLF; a cumulative message beside each delta, and cumulative usage, unasked",
-        "never sends [DONE]; citations and search results are in extra",
+        "each chunk also has the whole message so far, and the usage so far",
+        "never sends [DONE]; lines end with CRLF; citations and search results are in extra",
     )
 
 
@@ -231,8 +231,8 @@ class ZAI(Preset):
     refused = _ONLY_CHAT
     thinking = _BY_TYPE
     quirks = (
-        "tool index -1; frames glued on one line",
-        "finish_reason `sensitive` is a content filter, `network_error` a failure",
+        "may send the tool index -1, and several frames on one line",
+        "finish_reason `sensitive` is content_filter; `network_error` raises ProviderError",
     )
 
 
@@ -245,5 +245,5 @@ class HuggingFace(Preset):
     refused = _ONLY_CHAT
     quirks = (
         "a provider is chosen by a suffix: huggingface/ORG/MODEL:PROVIDER",
-        "half of the providers behind it never send [DONE]",
+        "about half of the providers behind it never send [DONE]",
     )

@@ -63,12 +63,12 @@ _DEEPEST_ENVELOPE = 6
 
 
 def is_retryable(status: int) -> bool:
-    """Whether the same request may succeed later, by its HTTP status."""
+    """Whether the same request may succeed later, by the HTTP `status`."""
     return status in {408, 429} or (status >= 500 and status != 501)
 
 
 def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
-    """The error of an HTTP error status and its body."""
+    """The error of `vessel` for the HTTP `status` and the body's `text`."""
     try:
         value = loads(text)
     except ValueError:
@@ -87,10 +87,12 @@ def error_of_status(vessel: str, status: int, text: str) -> ProviderError:
 
 
 def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
-    """The error that a provider put into an answer which had begun as a success.
+    """The error that a provider sent within an answer that had begun as a success.
 
     Args:
-        event: That the error is in; it may have an id for the request beside it.
+        vessel: The vessel's name, for the message.
+        error: The value of the event's `error`.
+        event: The event that has the error; the request's id may be beside it.
     """
     message, code = _read(error)
     codes = _codes(error)
@@ -108,7 +110,7 @@ def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
 
 
 def error_in(place: Mapping[str, Any]) -> Any:
-    """What is under `error`, None for nothing.
+    """What is under `error` in `place`; None if that says nothing.
 
     Gateways write an object in each event that says nothing as long as there is no error.
     """
@@ -119,11 +121,11 @@ def error_in(place: Mapping[str, Any]) -> Any:
 
 
 def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
-    """The error in an event of the OpenAI dialect, None if there is none.
+    """The error in `event`, of the OpenAI dialect; None if there is none.
 
     Args:
-        alone: It is a whole body, in which a message without an answer is an error. Elsewhere it
-            may be news of a queue, so that a field has to say that it is an error.
+        alone: It is a whole body, in which a message without an answer is an error. Elsewhere such
+            a message may report a queue: only a field makes it an error.
     """
     if (error := event.get("error")) and (error := error_in(event)):
         # A text alone; its code is beside it.

@@ -61,7 +61,7 @@ class RepeatFilter:
         self._looked_at = 0
 
     def is_new(self, key: Hashable, value: Any) -> bool:
-        """Whether `value` differs from the last one of `key`; it is the last one then."""
+        """Whether `value` differs from the last one of `key`, which it then replaces."""
         if self._values.get(key) == value:
             return False
         self._values[key] = value
@@ -77,12 +77,15 @@ class RepeatFilter:
         known: AbstractSet[str] = frozenset(),
         place: Hashable = None,
     ) -> dict[str, Any]:
-        """What is new in those of the fields that are not known.
+        """The unknown fields whose values are new.
 
         Args:
-            place: Where they are.
+            fields: The fields of an object.
+            known: The names that the decoder reads itself.
+            place: Where the object is, so that equal names elsewhere are kept apart.
 
-        Raises ProtocolError for more than `MOST_FIELDS`.
+        Raises:
+            ProtocolError: There are too many unknown fields.
         """
         if fields.keys() <= known:
             return {}

@@ -31,7 +31,8 @@ class InlineImage(NamedTuple):
     """An image that is in the request itself.
 
     Attributes:
-        data: In base64.
+        media_type: Its kind, such as "image/png".
+        data: Its bytes, in base64.
     """
 
     media_type: str
@@ -42,7 +43,8 @@ class Conversation(NamedTuple):
     """Messages for dialects that have the system prompt in a field of its own.
 
     Attributes:
-        turns: Each is one message of the user or the assistant, or the results of tools in a row.
+        system: The system messages.
+        turns: Each is one message of the user or the assistant, or several results of tools.
     """
 
     system: list[Message]
@@ -50,9 +52,10 @@ class Conversation(NamedTuple):
 
 
 def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
-    """The system messages, which come first, and the turns after them.
+    """The system messages, which must come first in `messages`, and the turns after them.
 
-    Raises InvalidRequestError for a later system message, and for the `name` of a speaker.
+    Raises InvalidRequestError, which names `vessel`, for a later system message, and for the `name`
+    of a speaker.
     """
     system: list[Message] = []
     turns: list[list[Message]] = []
@@ -76,9 +79,9 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
 
 
 def inline_image(url: str, vessel: str) -> InlineImage | None:
-    """The image in a `data:` URL, None for any other URL.
+    """The image in `url`, if that is a `data:` URL; None for any other.
 
-    Raises InvalidRequestError if it is not in base64.
+    Raises InvalidRequestError, which names `vessel`, if it is not in base64.
     """
     head, comma, data = url.partition(",")
     if not head.startswith("data:"):
@@ -91,7 +94,9 @@ def inline_image(url: str, vessel: str) -> InlineImage | None:
 
 
 def requested_format(asked: dict[str, Any] | str) -> Any:
-    """`json`, or a JSON schema, from the forms of the OpenAI dialect too; None for plain text.
+    """The format `asked` for: "json", or a JSON schema; None for plain text.
+
+    `asked` may also have the OpenAI dialect's form.
 
     Raises InvalidRequestError for a `json_schema` without its schema.
     """
@@ -112,19 +117,19 @@ def requested_format(asked: dict[str, Any] | str) -> Any:
 
 
 def is_schema(asked: Any) -> bool:
-    """Whether it is a JSON schema, which `requested_format` gives as it is."""
+    """Whether `asked`, from `requested_format`, is a JSON schema."""
     kinds = ("json_object", "json_schema", "text")
     return isinstance(asked, dict) and cast("dict[str, Any]", asked).get("type") not in kinds
 
 
 def names_by_call_id(messages: Iterable[Message]) -> dict[str, str]:
-    """The functions that were called in a conversation, by the ids of the calls."""
+    """The names of the functions that were called in `messages`, by the ids of the calls."""
     calls = [call for message in messages for call in message.tool_calls or ()]
     return {call.id: call.tool for call in calls if call.id}
 
 
 def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
-    """The function that `tool_choice` names in the OpenAI dialect's form, if it names one.
+    """The function that `choice`, a `tool_choice` in the OpenAI dialect's form, names, if any.
 
     Raises InvalidRequestError for a choice of the type "function" without a name.
     """
@@ -138,7 +143,7 @@ def chosen_tool(choice: str | dict[str, Any] | None) -> str | None:
 
 
 def refuse_custom_tools(chat: ChatRequest, vessel: str) -> None:
-    """Raise InvalidRequestError for tools that take free text; calls of them: see `function_of`."""
+    """Raise InvalidRequestError, of `vessel`, if `chat` has tools that take free text."""
     for tool in chat.tools or ():
         if tool.custom is not None:
             raise InvalidRequestError(
@@ -147,5 +152,5 @@ def refuse_custom_tools(chat: ChatRequest, vessel: str) -> None:
 
 
 def stop_list(stop: str | tuple[str, ...] | None) -> list[str] | None:
-    """The texts to stop at, as the list that these dialects want."""
+    """The texts in `stop` as a list, as some dialects want it; None for None."""
     return [stop] if isinstance(stop, str) else list(stop) if stop is not None else None

@@ -43,13 +43,15 @@ def unreadable(vessel: str, place: str, why: str) -> InvalidRequestError:
     """The error for a body that is not of the dialect.
 
     Args:
-        place: As `messages[2].role`.
+        vessel: The vessel's name.
+        place: The place in the body, such as `messages[2].role`.
+        why: What is wrong there.
     """
     return InvalidRequestError(f"{vessel} cannot read the request: {place}: {why}")
 
 
 def body_of(body: Any, vessel: str) -> dict[str, Any]:
-    """The body, if it is an object that is not nested too deeply to be written again."""
+    """`body` if it is an object that can be written again; else InvalidRequestError of `vessel`."""
     if not isinstance(body, dict):
         raise unreadable(vessel, "body", "must be a JSON object")
     level: list[Any] = [body]
@@ -64,7 +66,7 @@ def body_of(body: Any, vessel: str) -> dict[str, Any]:
 
 
 def path_of(route: str) -> str:
-    """The path of a route, which may be a URL, without a slash at its end."""
+    """The path of `route`, which may be a URL, without a slash at its end."""
     try:
         return urlsplit(route).path.rstrip("/")
     except ValueError:
@@ -77,7 +79,7 @@ def read_fields(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, 
     A value that the field cannot hold is left out.
 
     Args:
-        names: Of fields, each with its key there.
+        names: The name of each field, with its key in the body.
     """
     return {
         field: body[key] for field, key in names.items() if key in body and _KINDS[field](body[key])
@@ -93,14 +95,18 @@ def read_back(
     messages: str = "messages",
     options: str = "",
 ) -> ChatRequest:
-    """The request with these fields, and all that `write` does not make of them as it was.
-
-    That goes to `extra_body`.
+    """The ChatRequest with `fields`; what else `body` has is its `extra_body`.
 
     Args:
-        write: Makes the body of a request.
-        messages: The body's key for them.
-        options: Its key for what the field `options` is for, if the dialect has that.
+        vessel: The vessel's name, for messages of errors.
+        body: The body that was sent.
+        fields: The fields of ChatRequest that were read from it.
+        write: Makes a body of a request. What it does not make as it was goes to `extra_body`.
+        messages: The body's key for messages.
+        options: The body's key for the sampling options, if the dialect has one.
+
+    Raises:
+        InvalidRequestError: A field has a value that ChatRequest refuses.
     """
     try:
         chat = ChatRequest(**fields)
@@ -126,7 +132,7 @@ def read_back(
 
 
 def read_objects(value: Any, vessel: str, place: str) -> list[dict[str, Any]]:
-    """The list of objects at a place of the body."""
+    """`value`, at `place` of the body, if it is a list of objects; else an error of `vessel`."""
     if not isinstance(value, list):
         raise unreadable(vessel, place, "must be a list")
     listed = cast("list[Any]", value)
@@ -137,7 +143,10 @@ def read_objects(value: Any, vessel: str, place: str) -> list[dict[str, Any]]:
 
 
 def read_message(vessel: str, place: str, **fields: Any) -> Message:
-    """A message with these fields, those that are None left out."""
+    """A message with `fields`, without those that are None.
+
+    Raises InvalidRequestError, which names `vessel` and `place`, if they are no message.
+    """
     try:
         return Message(**{key: value for key, value in fields.items() if value is not None})
     except ValidationError as error:
@@ -147,7 +156,7 @@ def read_message(vessel: str, place: str, **fields: Any) -> Message:
 
 
 def read_call(identifier: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    """A call of a function, as a message has it.
+    """A call of the function `name`, with the id `identifier`, as a message has it.
 
     Args:
         arguments: JSON text, or the value itself.

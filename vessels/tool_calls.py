@@ -39,9 +39,11 @@ class ToolCalls:
         return bool(self._calls)
 
     def close(self, frame: Frame, *, complete: bool = True) -> list[ToolCallDeltaFields]:
-        """What is held back when the answer ends, and ids for the calls that have none so far.
+        """Deltas for what calls lack when the answer ends: ids, and empty arguments held back.
 
-        complete: the answer was not cut, in which case the empty arguments may not be the last.
+        Args:
+            frame: Gets the names of the repairs.
+            complete: Whether the answer was not cut; of a cut one more arguments may have followed.
         """
         held: list[ToolCallDeltaFields] = [
             {"slot": call.slot, "arguments": self._release(call)}
@@ -54,7 +56,7 @@ class ToolCalls:
         return "".join(call.arguments)
 
     def native(self) -> list[dict[str, Any]]:
-        """The calls so far, as the provider has them in a message."""
+        """The calls so far, in the provider's form, as a message of it has them."""
         return [call.native() for call in self._calls]
 
     def _make_id(self, call: ToolCallState, frame: Frame) -> ToolCallDeltaFields:
@@ -69,11 +71,12 @@ class ToolCalls:
         return call.id
 
     def add(self, sent: Any, frame: Frame, *, whole: bool) -> ToolCallDeltaFields | None:
-        """The delta for a piece as it was sent; None if it has nothing new.
+        """The delta for `sent`, a piece as it came; None if it has nothing new.
 
         Args:
-            whole: Each piece is a call of its own (an answer that is not streamed; Ollama's
-                always).
+            frame: The frame that it came in; gets the names of the repairs.
+            whole: Whether each piece is a whole call: in an answer that is not streamed, and
+                always in Ollama's.
         """
         piece = read_piece(sent, frame, whole=whole)
         if piece is None:

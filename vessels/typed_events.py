@@ -27,9 +27,9 @@ _OF_JSON = re.compile(r'[{}\[\]"]')
 
 
 def events_in(frame: Frame, vessel: str, *, whole: str = "") -> Iterator[Event]:
-    """The events of a frame, each with its `type`. Raises ProviderError for an error in band.
+    """The events of `frame`, each with its `type`. Raises ProviderError, of `vessel`, for an error.
 
-    whole: what a whole answer, which has no `type`, has as `object`; that is its type then.
+    `whole` is the `object` of an answer that is not streamed: it has no `type`, and gets this one.
     """
     data, text = frame.data, frame.text.strip("\ufeff \t\r\n")
     lines = _bare_lines(text) if frame.ignored else []
@@ -133,7 +133,7 @@ def _event(event: Event, frame: Frame, vessel: str, whole: str) -> Iterator[Even
 
 
 def text_under(place: Event, name: str, frame: Frame) -> str:
-    """The text under `name`: of any other value its JSON text; "" for null and false."""
+    """The text under `name` in `place`; "" for null and false, JSON of others (repairs `frame`)."""
     value = place.get(name)
     if isinstance(value, str):
         return value
@@ -144,7 +144,7 @@ def text_under(place: Event, name: str, frame: Frame) -> str:
 
 
 def object_of(value: Any, frame: Frame) -> Event:
-    """The value as an object; an empty one if it is missing or of another type."""
+    """`value` if it is an object, else an empty one, which is a repair of `frame`."""
     if isinstance(value, dict):
         return cast("Event", value)
     if value is not None:

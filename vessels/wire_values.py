@@ -16,7 +16,7 @@ _MOST_DIGITS = 15
 
 
 def text_of(value: Any) -> str:
-    """A text, "" for null. Raises ValueError for anything else."""
+    """`value` if it is a text, "" for null. Raises ValueError for anything else."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -25,7 +25,7 @@ def text_of(value: Any) -> str:
 
 
 def object_in(place: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The object under `name`, empty if there is none. Raises ValueError for another type."""
+    """The object under `name` in `place`, else {}. Raises ValueError for another type."""
     value = place.get(name)
     if value is not None and not isinstance(value, dict):
         raise ValueError(f"{name} is {type(value).__name__}")
@@ -33,7 +33,7 @@ def object_in(place: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in the list under `name`. Raises ValueError for another type."""
+    """The objects in the list under `name` in `place`. Raises ValueError for another type."""
     value = place.get(name)
     if value is None:
         return []
@@ -45,13 +45,13 @@ def list_in(place: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def sum_of_counts(place: Mapping[str, Any], *names: str) -> int | None:
-    """The sum of the counts under these names; None if none is there."""
+    """The sum of the counts under `names` in `place`; None if there is none of them."""
     given = [count for name in names if (count := whole_number(place.get(name))) is not None]
     return sum(given) if given else None
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number, also as 3.0 or as the text "3"; None for anything else."""
+    """`value` as a whole number, also if it is 3.0 or the text "3"; None for anything else."""
     if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 10**_MOST_DIGITS:
@@ -62,11 +62,12 @@ def whole_number(value: Any) -> int | None:
 
 
 def keep_counts(counts: dict[str, Any], known: dict[str, Any]) -> None:
-    """Take zeros out of the counts that are not zero so far, since token counts only grow.
+    """Take zeros out of new counts where the count so far is not zero: token counts only grow.
 
     Gateways close a stream with a usage of zeros, as they do where they know none.
 
     Args:
+        counts: The new counts, by name; changed in place.
         known: The counts so far; the new ones are added to them.
     """
     for name in [name for name, count in counts.items() if count == 0 and known.get(name)]:

@@ -36,7 +36,7 @@ class TaskSource:
 
 
 class AsyncStream(StreamState):
-    """One answer, chunk by chunk: each is on disk before it is handed out.
+    """One answer, chunk by chunk; each chunk is recorded before you get it.
 
     The request is sent at `async with`, which raises if there is no connection or an error status;
     or at the first chunk when iterated directly. Iteration ends with the answer, or raises what
@@ -49,7 +49,7 @@ class AsyncStream(StreamState):
         ProviderError: The provider refused or failed, by HTTP status or within the answer.
         TruncatedError: The answer stopped before its end.
         ProtocolError: The answer cannot be read.
-        RecordingError: A chunk could not be recorded; it is not handed out.
+        RecordingError: A chunk could not be recorded; you do not get it.
         ReplayMissError: The client replays, and has no recorded answer for the request.
     """
 
@@ -94,15 +94,15 @@ class AsyncStream(StreamState):
         return chunk
 
     async def open(self) -> None:
-        """Send the request; return when the answer has begun or has failed. Then `read`."""
+        """Send the request, and wait until the answer begins or fails. Then call `read`."""
         if not self._opened:
             self._opened = True
             await self._source.open()
 
     async def read(self) -> list[Step]:
-        """The frames of what arrived next; none at the end, or it raises what went wrong.
+        """The frames that arrived next; an empty list at the end. Raises what went wrong.
 
-        The cheapest way to read: the chunks are not added up in `completion`.
+        The cheapest way to read: the chunks are not collected in `completion`.
         """
         if not self._opened:
             await self.open()
@@ -112,7 +112,7 @@ class AsyncStream(StreamState):
         return steps
 
     def frames(self) -> AsyncGenerator[Step]:
-        """Iterate by frames in place of chunks: each with its exact bytes and its chunks.
+        """Iterate by frames instead of chunks; each has its exact bytes and its chunks.
 
         Raises:
             ClientStateError: The stream is iterated already.
@@ -130,7 +130,7 @@ class AsyncStream(StreamState):
         self._source.cancel()
 
     async def aclose(self) -> None:
-        """Leave the stream, at once; its connection is freed in the background."""
+        """Leave the stream at once; its connection is released in the background."""
         self._source.leave()
         self._finalizer.detach()
 

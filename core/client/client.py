@@ -28,10 +28,10 @@ _Reply = TypeVar("_Reply")
 
 
 class Client(ClientState[Stream]):
-    """Streams from model servers; each chunk is on disk before it is handed out.
+    """Asks models and streams their answers; each chunk is recorded before you get it.
 
-    Make one for the process and close it by `with`. Threads may share it. The requests are sent by
-    an event loop in the client's own thread, which starts with the first of them.
+    Make one for the process and close it by `with`. Threads may share it. Requests are sent by an
+    event loop in a thread of the client's own, which starts with the first request.
     """
 
     _closes_given_client = True
@@ -49,7 +49,7 @@ class Client(ClientState[Stream]):
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RequestFields],
     ) -> Completion:
-        """Ask a model for an answer in one piece. If the server streams it, it is read whole.
+        """Ask a model for a whole answer. If the server streams it anyway, it is read to its end.
 
         Args:
             model: An address, "vessel/model", such as "ollama/qwen3:1.7b".
@@ -68,9 +68,9 @@ class Client(ClientState[Stream]):
 
         Raises:
             UsageError: The request cannot be made; nothing was sent.
-            VesselogError: What `stream` and its stream raise: ConnectionFailedError,
-                StreamTimeoutError, ProviderError, TruncatedError, ProtocolError, RecordingError,
-                ReplayMissError. What had arrived is its `completion`.
+            VesselogError: The answer failed: ConnectionFailedError, StreamTimeoutError,
+                ProviderError, TruncatedError, ProtocolError, RecordingError, ReplayMissError. The
+                part that had arrived is the error's `completion`.
         """
         self._check_usable()
         plan = self._planner.chat(model, messages, {**fields, "stream": False}, headers)
@@ -83,14 +83,14 @@ class Client(ClientState[Stream]):
     def models(self, vessel: str) -> list[ModelInfo]:
         """The models that a vessel's server offers. Not recorded.
 
-        A client that replays gives those that the recordings asked the vessel for.
+        A client that replays returns the recorded list, or else the models of recorded requests.
 
         Args:
             vessel: The vessel's name, such as "ollama".
 
         Raises:
             ConfigurationError: The vessel is unknown, or has no such route.
-            VesselogError: The server could not be asked, or its answer not be read.
+            VesselogError: The request failed, or its answer cannot be read.
         """
         self._check_usable()
         plan = question_plan(self._planner, vessel, "models")
@@ -102,14 +102,14 @@ class Client(ClientState[Stream]):
     def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded.
 
-        A client that replays knows it if a `send` asked for it.
+        A client that replays returns it if its recordings have it, from a call of `send`.
 
         Args:
             vessel: The vessel's name, such as "ollama".
 
         Raises:
             ConfigurationError: The vessel is unknown, or has no such route.
-            VesselogError: The server could not be asked, or its answer not be read.
+            VesselogError: The request failed, or its answer cannot be read.
         """
         self._check_usable()
         plan = question_plan(self._planner, vessel, "version")
@@ -119,9 +119,9 @@ class Client(ClientState[Stream]):
         return self._ask(plan, read)
 
     def sessions(self) -> Iterator[SessionSummary]:
-        """The sessions in the client's folder, the last written first, each read when asked for.
+        """The sessions in the client's folder, the last written first. Files are read one by one.
 
-        One that cannot be read has an `error`.
+        A session that cannot be read has an `error`.
 
         Raises:
             RecordingError: The folder cannot be read.
@@ -130,22 +130,22 @@ class Client(ClientState[Stream]):
         return list_sessions(self._recordings())
 
     def delete(self, session: str) -> None:
-        """Delete a session for good, with what was put aside from it after a crash.
+        """Delete a session's file, and the `.torn` file that a repair after a crash left beside it.
 
         Args:
             session: The session's name.
 
         Raises:
-            RecordingLockedError: It is being written.
-            SessionNameError: It cannot be a session's name.
-            RecordingError: It is not there, or cannot be deleted.
+            RecordingLockedError: The session is being written.
+            SessionNameError: `session` cannot be a session's name.
+            RecordingError: There is no such session, or it cannot be deleted.
         """
         delete_recording(self._path_of(session))
 
     def close(self) -> None:
         """Close the connections. Streams that still run, in any thread, are cancelled.
 
-        At the levels "interval" and "power" what was written is on the disk when this returns.
+        With durability "interval" or "power", all that was written is synced when this returns.
         Safe in a signal handler.
 
         Raises:

@@ -58,7 +58,7 @@ class ThreadSource:
 
 
 class Stream(StreamState):
-    """One answer, chunk by chunk: each is on disk before it is handed out.
+    """One answer, chunk by chunk; each chunk is recorded before you get it.
 
     The request is sent at `with`, which raises if there is no connection or an error status; or at
     the first chunk when iterated directly. Iteration ends with the answer, or raises what went
@@ -71,7 +71,7 @@ class Stream(StreamState):
         ProviderError: The provider refused or failed, by HTTP status or within the answer.
         TruncatedError: The answer stopped before its end.
         ProtocolError: The answer cannot be read.
-        RecordingError: A chunk could not be recorded; it is not handed out.
+        RecordingError: A chunk could not be recorded; you do not get it.
         ReplayMissError: The client replays, and has no recorded answer for the request.
     """
 
@@ -109,7 +109,7 @@ class Stream(StreamState):
         return chunk
 
     def frames(self) -> Iterator[Step]:
-        """Iterate by frames in place of chunks: each with its exact bytes and its chunks.
+        """Iterate by frames instead of chunks; each has its exact bytes and its chunks.
 
         Raises:
             ClientStateError: The stream is iterated already.
@@ -126,7 +126,7 @@ class Stream(StreamState):
         self._source.cancel()
 
     def close(self) -> None:
-        """Leave the stream. One that is over stays as it is."""
+        """Leave the stream. If it has ended, nothing changes."""
         self._source.leave()
         self._finalizer.detach()
 

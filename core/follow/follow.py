@@ -37,21 +37,21 @@ _LONGEST_DELAY = 86_400.0
 class Follow:
     """The chunks of one call, to be iterated once, with `for` or `async for`, until the call's end.
 
-    The attribute `interrupted` is True once it is known that the call has no end, and nobody is
-    left to write one. If an attempt failed and another one follows, the chunks of the last attempt
-    come, and the attribute `call` is its number then.
+    The attribute `interrupted` becomes True if the call has no end and no process is left that
+    could write one. If an attempt failed and was retried, the chunks are those of the last attempt,
+    and the attribute `call` becomes its number.
 
     Args:
         path: The recording.
-        call: The call's number; without it the one begun last.
+        call: The call's number; by default the last one that began.
         after: Begin after the chunk with this `seq`.
-        poll: Seconds between two looks at the file; by default 0.5 where the writer, or the system,
-            tells of changes, and 0.02 where nothing does.
+        poll: Seconds between two checks of the file; by default 0.5 if the writer or the system
+            reports changes, else 0.02.
 
     Raises:
-        UsageError: A number cannot be one.
-        RecordingError: There is no such file, or no such call and nobody who could still make it.
-            Iterating raises it if the file cannot be read.
+        UsageError: `call`, `after` or `poll` is not a possible number.
+        RecordingError: There is no such file, or no such call and no process that could still make
+            it. Iterating raises it if the file cannot be read.
         RecordingCorruptError: Raised by iterating: the file is damaged.
     """
 
@@ -89,7 +89,7 @@ class Follow:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the call ended; "interrupted" if it has no end and nobody is left to write one.
+        """How the call ended; "interrupted" if it has no end and no process can still write one.
 
         None before that.
         """

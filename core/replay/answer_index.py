@@ -148,28 +148,29 @@ class AnswerIndex:
         if given := len(self._given.get(key, ())):
             times = "once" if given == 1 else f"{given} times"
             return ReplayMissError(
-                f"{self._where} has this request {times}, and every answer has been given; "
-                "repeat=True gives the last one again"
+                f"{self._where}: recorded {times}, and every answer has been given; "
+                f"{'--repeat' if self._wire else 'repeat=True'} gives answers again"
             )
         if not self._read:
             return ReplayMissError(f"{self._where} has no recorded request at all")
         method, path = method_of(request), route_of(request)
         asked = f"{method} {path} was not recorded"
         recorded = {(each.method, each.route) for each in self._read}
-        place = match_key("route", request, wire=self._wire)
-        if place not in {
+        places = [
             match_key("route", {"method": method, "url": route}, wire=self._wire)
-            for method, route in recorded
-        }:
+            for method, route in ((method, path), *recorded)
+        ]
+        if places[0] not in places[1:]:
             routes = ", ".join(f"{each} {route}" for each, route in sorted(recorded))
             return ReplayMissError(f"{asked}; recorded: {routes}")
         latest = self._read[-_COMPARED_CALLS:]
-        nearest = nearest_call((each.call() for each in latest), request)
+        how: Any = {"match": self._match, "wire": self._wire}
+        nearest = nearest_call((each.call() for each in latest), request, **how)
         if nearest is None:
             return ReplayMissError(f"{asked} with this body")
         return ReplayMissError(
             f"{asked} with this body; the nearest is call {nearest.number} of {nearest.path.name}, "
-            f"which differs in {differing_places(nearest.request, request, values=self._wire)}",
+            f"which differs in {differing_places(nearest.request, request, **how)}",
             session=nearest.session,
             call=nearest.number,
         )

@@ -12,6 +12,7 @@ from ..jsontext import canonical, dumps
 from ..truth.recording import RecordedCall
 
 __all__ = [
+    "BEFORE_PATH",
     "MATCHES",
     "Match",
     "differing_places",
@@ -32,6 +33,7 @@ Match = Literal["strict", "messages", "order", "route"]
 """
 
 MATCHES: tuple[Match, ...] = get_args(Match)
+_Request = Mapping[str, Any]  # a request line's fields
 
 # `complete()` finds a recorded `stream()`, and the reverse.
 _IGNORED = frozenset({"stream", "stream_options"})
@@ -45,11 +47,11 @@ _MESSAGES = frozenset(
 )
 # What servers put before a dialect's own path: `/api/v1`, `/v1beta/openai`, `/inference`.
 _OWN = r"/(?:(?:chat/)?completions|responses|messages|models|api/\w+)\Z"
-_BEFORE_PATH = re.compile(rf".*?(?={_OWN})|.*/(?:v\d+\w*|deployments/[^/]+)(?=/)")
+BEFORE_PATH = re.compile(rf".*?(?={_OWN})|.*/(?:v\d+\w*|deployments/[^/]+)(?=/)")
 _MODEL_IN_PATH = re.compile(r"/models/[^/:]+(?=:)")
 
 # The comparison is quadratic. This much of a body tells conversations apart.
-_COMPARED_CHARACTERS = 2_000
+_COMPARED_BYTES = 2_000
 _NAMED_PLACES = 3
 _SHOWN_CHARACTERS = 60
 
@@ -64,34 +66,26 @@ def request_key(route: str, body: Mapping[str, Any] | None) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def match_key(match: Match, request: Mapping[str, Any], *, wire: bool) -> str:
+def match_key(match: Match, request: _Request, *, wire: bool) -> str:
     """What requests that get each other's answers have in common. request: its line's fields.
 
     wire: the answers are given as the bytes that they were; so `stream` counts, and only the
     dialect's own part of the path.
     """
-    body, route = request.get("body"), route_of(request)
     if match == "order":
         return ""
     if match == "strict" and not wire:
         return f"{method_of(request)} {request['key']}"
-    place = f"{method_of(request)} {_BEFORE_PATH.sub('', route, count=1)}"
-    if match == "route":
-        return place
-    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    if match == "messages" and not _MESSAGES.isdisjoint(fields):
-        place = _MODEL_IN_PATH.sub("", place)
-        kept = _MESSAGES | {"stream"} if wire else _MESSAGES
-        body = {name: value for name, value in fields.items() if name in kept}
-    return f"{place} {sha256(canonical(body)).hexdigest()}"
+    compared = canonical(_compared(match, request, wire=wire))
+    return f"{method_of(request)} {sha256(compared).hexdigest()}"
 
 
-def method_of(request: Mapping[str, Any]) -> str:
+def method_of(request: _Request) -> str:
     """The HTTP method in a request line, POST if there is none."""
     return str(request.get("method", "POST")).upper()
 
 
-def route_of(request: Mapping[str, Any]) -> str:
+def route_of(request: _Request) -> str:
     """The path of the URL in a request line."""
     try:
         return urlsplit(str(request.get("url", ""))).path or "/"
@@ -99,22 +93,25 @@ def route_of(request: Mapping[str, Any]) -> str:
         return "/"
 
 
-def _comparable(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _comparable(body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The part of a body that counts for the key."""
-    if body is None:
-        return None
-    return {name: value for name, value in body.items() if name not in _IGNORED}
+    return body and {name: value for name, value in body.items() if name not in _IGNORED}
 
 
-def nearest_call(calls: Iterable[RecordedCall], request: Mapping[str, Any]) -> RecordedCall | None:
-    """The call whose URL and body are most like those of `request`; None without calls."""
+def nearest_call(
+    calls: Iterable[RecordedCall], request: _Request, match: Match = "strict", *, wire: bool = False
+) -> RecordedCall | None:
+    """The call that is most like `request` in what is compared; None without calls."""
     from difflib import SequenceMatcher  # noqa: PLC0415 - a millisecond, for a miss alone
 
+    def text(of: _Request) -> str:
+        return canonical(_compared(match, of, wire=wire))[:_COMPARED_BYTES].decode("latin-1")
+
     matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(_text(request))
+    matcher.set_seq2(text(request))
     best: tuple[float, RecordedCall] | None = None
     for call in calls:
-        matcher.set_seq1(_text(call.request))
+        matcher.set_seq1(text(call.request))
         least = best[0] if best is not None else -1.0
         if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
             continue
@@ -125,17 +122,14 @@ def nearest_call(calls: Iterable[RecordedCall], request: Mapping[str, Any]) -> R
 
 
 def differing_places(
-    one: Mapping[str, Any], other: Mapping[str, Any], *, values: bool = False
+    one: _Request, other: _Request, match: Match = "strict", *, wire: bool = False
 ) -> str:
-    """Where two requests differ, as `body.messages[0].content`; with the `values` if wanted.
-
-    With them, `stream` is compared too.
-    """
-    found = _differences(_compared(one, whole=values), _compared(other, whole=values))
+    """Where two requests differ, as `body.messages[0].content`; for `wire` with the values."""
+    found = _differences(_compared(match, one, wire=wire), _compared(match, other, wire=wire))
     if not found:
         return "nothing but its key"
     places = [
-        f"{place} (recorded: {_shown(old)}, asked: {_shown(new)})" if values else place
+        f"{place} (recorded: {_shown(old)}, asked: {_shown(new)})" if wire else place
         for place, old, new in found
     ]
     more = len(places) - _NAMED_PLACES
@@ -143,16 +137,22 @@ def differing_places(
     return f"{named} and {more} more" if more > 0 else named
 
 
-def _compared(request: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
-    body = request.get("body")
-    if isinstance(body, dict) and not whole:
-        body = _comparable(cast("dict[str, Any]", body))
-    # A server may be at another address than the one that was recorded.
-    return {"url": route_of(request) if whole else request.get("url"), "body": body}
-
-
-def _text(request: Mapping[str, Any]) -> str:
-    return canonical(_compared(request)).decode(errors="replace")[:_COMPARED_CHARACTERS]
+def _compared(match: Match, request: _Request, *, wire: bool) -> dict[str, Any]:
+    """What of a path and of a body counts. Bytes of a stream are no answer for a whole body."""
+    body, url = request.get("body"), route_of(request)
+    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    if match == "strict" and not wire:  # as in a request key
+        url = url.replace(":streamGen", ":gen")
+        return {"url": url, "body": _comparable(fields) if fields else body}
+    url = BEFORE_PATH.sub("", url, count=1)
+    if match == "route":
+        streams = fields.get("stream", url.startswith("/api/")) is True  # Ollama's default
+        return {"url": url, "body": {"stream": streams} if wire else None}
+    if match == "messages" and not _MESSAGES.isdisjoint(fields):
+        url = _MODEL_IN_PATH.sub("", url)
+        kept = _MESSAGES | {"stream"} if wire else _MESSAGES
+        body = {name: value for name, value in fields.items() if name in kept}
+    return {"url": url, "body": body}
 
 
 def _shown(value: Any) -> str:

@@ -29,7 +29,7 @@ __all__ = ["Replay", "replay"]
 class Replay:
     """The chunks of a recording, from the beginning for each `for` or `async for`.
 
-    After the chunks the error is raised with which the call (the last one) ended, if it did. The
+    If the call (of several, the last one) ended with an error, that is raised after the chunks. The
     attribute `call` is the number of the call that is played, or was played last; `session` is the
     session's name.
 
@@ -40,7 +40,7 @@ class Replay:
         call: The number of one call; without it all calls are played, in the order in which their
             chunks came.
         after: Begin after the chunk with this `seq`, without waiting for what was before it;
-            without `call` it counts in the last call, the only one that is played then.
+            without `call` this is a chunk of the last call, and only that call is played.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
         async_sleep: Waits a number of seconds in an event loop, for tests.
@@ -48,8 +48,8 @@ class Replay:
     Raises:
         RecordingError: The file cannot be read, or does not have the call.
         RecordingCorruptError: It is damaged.
-        UsageError: A number cannot be one.
-        ConfigurationError: The speed cannot be one.
+        UsageError: `call` or `after` is not a possible number.
+        ConfigurationError: `speed` is neither "max" nor a number from 0 on.
     """
 
     def __init__(

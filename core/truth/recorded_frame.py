@@ -62,8 +62,8 @@ class RecordedFrame:
     Attributes:
         n: The number of its line.
         call: The number of its call.
-        t: When it came, in microseconds of the session's time.
-        started: When the call's request was sent, in the same.
+        t: When it came, in microseconds since the session began.
+        started: When the call's request was sent, also in microseconds since then.
         raw: The exact bytes.
         partial: Whether it is the beginning of a frame that never ended.
         masked: Whether a key in it is masked.

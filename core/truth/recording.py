@@ -43,7 +43,7 @@ _OUTCOMES = frozenset(get_args(Outcome))
 
 
 class Recording:
-    """A recording, which may still be written.
+    """A recording, to be read; another process may still be writing it.
 
     Attributes:
         path: Its file.
@@ -64,7 +64,7 @@ class Recording:
 
     @property
     def torn(self) -> int:
-        """How many bytes at the end are a torn tail, which nothing else shows. Reads the file."""
+        """How many bytes at the end are not a whole line (a torn tail). Reads the whole file."""
         with open_recording(self.path) as file:
             return sum(line.size for line in scan(file, self.path) if isinstance(line, Torn))
 
@@ -85,7 +85,7 @@ class Recording:
 
         Args:
             call: The call's number, by default the last one's.
-            vessel: Reads the request where the vessel that the recording names is not installed.
+            vessel: Reads the request if the vessel that the recording names is not installed.
 
         Raises:
             RecordingError: There is no such call.
@@ -162,7 +162,7 @@ class RecordedCall:
         path: The recording's file.
         number: The call's number, from 1.
         request: The request line, as JSON values.
-        started: When it was written, in microseconds of the session's time.
+        started: When it was written, in microseconds since the session began.
 
     Raises:
         RecordingError: The file cannot be read.
@@ -188,7 +188,7 @@ class RecordedCall:
 
     @property
     def retry_of(self) -> int | None:
-        """The number of the call that this one repeats."""
+        """The number of the call that this one retries; None if it is not a retry."""
         first = self.request.get("retry_of")
         return first if is_whole(first) else None
 
@@ -200,7 +200,7 @@ class RecordedCall:
 
     @property
     def responded(self) -> int:
-        """When the response came, in microseconds of the session's time; `started` without one."""
+        """When the response came, in microseconds since the session began; else `started`."""
         t = None if self.response is None else self.response.get("t")
         return t if is_whole(t) else self.started
 
@@ -221,7 +221,7 @@ class RecordedCall:
 
     @property
     def ended(self) -> int | None:
-        """When the call ended, in microseconds of the session's time; None without an end."""
+        """When the call ended, in microseconds since the session began; None without an end."""
         t = None if self.end is None else self.end.get("t")
         return t if is_whole(t) else None
 

@@ -35,7 +35,7 @@ _AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A session in short.
+    """A summary of a session.
 
     Attributes:
         name: Its name, as a client takes it.

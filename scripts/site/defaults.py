@@ -54,6 +54,9 @@ class Defaults(griffe.Extension):
 
         def with_default(entry: re.Match[str]) -> str:
             member = cls.members.get(entry[1])
+            # What a method assigns to an attribute is its code, not its default.
+            if member is None or "class-attribute" not in member.labels:
+                return entry[0]
             value = getattr(member, "value", None)
             if value is None or str(value) == "None" or _MADE.match(str(value)):
                 return entry[0]

@@ -30,7 +30,7 @@ def on_config(config: Any) -> Any:
     """Complete the navigation, and give mkdocstrings the folder in which the package is whole."""
     for entry in config.nav:
         if isinstance(entry, dict) and "Reference" in entry:
-            entry["Reference"] = [*reference.pages()]
+            entry["Reference"] = [*reference.pages(), *entry["Reference"]]
         elif isinstance(entry, dict) and "Project" in entry:
             entry["Project"] = [{title: there} for title, there in links.TITLES.items()]
     python = config.plugins["mkdocstrings"].config.handlers["python"]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import plugin_options
-import routes
 from mkdocs.exceptions import PluginError
 
 import commands
@@ -112,6 +111,13 @@ _SUBJECTS = {
         {},
         rest="vesselog.vessels",
     ),
+    "testing": _Subject(
+        "Testing",
+        "Recorded answers for tests of programs that use a model. "
+        "[Testing](../testing.md) has examples, and "
+        "[the fixtures and options of pytest](pytest-options.md) are a page of their own.",
+        {"vesselog.testing": "recording replaying faulty GroundTruth"},
+    ),
     "test-kit": _Subject(
         "The test kit for vessels",
         "What the fixture `conformance` of the pytest plugin runs.",
@@ -119,7 +125,13 @@ _SUBJECTS = {
         rest="vesselog.testing.kit",
     ),
 }
-_MODULES = ("vesselog", "vesselog.server", "vesselog.vessels", "vesselog.testing.kit")
+_MODULES = (
+    "vesselog",
+    "vesselog.server",
+    "vesselog.vessels",
+    "vesselog.testing",
+    "vesselog.testing.kit",
+)
 _NO_PAGE = {"__version__"}
 
 
@@ -160,5 +172,4 @@ def pages() -> dict[str, str]:
         **made,
         "reference/commands.md": commands.page(),
         "reference/pytest-options.md": plugin_options.page(),
-        "reference/http-routes.md": routes.page(),
     }

@@ -31,6 +31,7 @@ from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
 from ..session_routes import sessions_app
 from .answering import Answering
+from .background import InBackground
 from .headers import request_headers
 from .own_answers import own_answer
 from .passing import Passing
@@ -52,7 +53,7 @@ _OWN = re.compile(r"/sessions(?:/|\Z)")
 
 
 class Gateway:
-    """Passes requests to model servers, and what they answer back, recorded.
+    """An ASGI application that passes requests to model servers, and records what they answer.
 
     `GET /sessions` lists the running calls, `POST /sessions/{id}/stop` ends them, and
     `GET /sessions/{id}` sends one again. When the application shuts down, running answers end with
@@ -67,6 +68,9 @@ class Gateway:
         timeouts: Deadlines of the calls, in seconds.
         metrics: Where requests and answers are counted.
         environment: Where hosts and keys are looked up, in place of os.environ.
+
+    Attributes:
+        upstreams: Chooses the upstream of a request.
 
     Raises:
         ConfigurationError: A setting cannot be used.
@@ -84,7 +88,7 @@ class Gateway:
     ) -> None:
         given = os.environ if environment is None else environment
         self._client = client
-        self._upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
+        self.upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
         self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
         self._metrics = metrics or Metrics()
@@ -136,7 +140,10 @@ class Gateway:
         if content is None:
             return
         headers = request_headers(scope["headers"])
-        asked = read_asked(self._upstreams, scope, headers, content)
+        asked = read_asked(self.upstreams, scope, headers, content)
+        if (wrong := _unfit(asked)) is not None:
+            await _refuse(asked, wrong, send)
+            return
         known = await self._responses.answer(asked.method, asked.path, asked.query)
         if known is not None:
             await known(scope, receive, send)
@@ -148,6 +155,9 @@ class Gateway:
             own = await own_answer(self._client, asked)
         except VesselogError as error:
             await _refuse(asked, _problem_before(error), send)
+            return
+        if isinstance(own, Problem):
+            await _refuse(asked, own, send)
             return
         if own is not None:
             await Response(dumps(own), media_type="application/json")(scope, receive, send)
@@ -165,10 +175,8 @@ class Gateway:
 
     async def _run(self, answering: Answering, asked: Asked, receive: Receive) -> None:
         self._running[answering] = _told(asked)
-        # What is to run in the background is not for the client alone, which may come back.
-        background = (asked.body or {}).get("background") is True
         watching = asyncio.create_task(_leave_with_client(receive, answering))
-        if background:
+        if asked.background:  # which is not for the client alone, who may come back
             watching.cancel()
         try:
             await answering.run()
@@ -187,12 +195,15 @@ class Gateway:
 
     def _answering(self, asked: Asked, send: Send, meter: CallMeter) -> Answering:
         """The answer, whose request is not sent yet. Raises VesselogError."""
-        dialect = asked.route.dialect
+        dialect = asked.route.form
         if not asked.same_dialect:
             translation = Translation(
                 dialect or "", asked.path, asked.body, asked.choice.upstream.vessel
             )
             stream = self._send(asked, asked.choice.upstream.name, translation.request)
+            if asked.background and not translation.stream:
+                kept = self._responses.is_kept
+                return InBackground(stream, dialect, send, meter, translation, is_kept=kept)
             return Translating(stream, dialect, send, meter, translation)
         return Passing(
             self._send(asked, asked.choice.upstream.vessel_name(asked.route), asked.passed_on()),
@@ -234,8 +245,17 @@ async def _leave_with_client(receive: Receive, answering: Answering) -> None:
     await answering.leave()
 
 
+def _unfit(asked: Asked) -> Problem | None:
+    """What no upstream may get: a path that would change its address, and what shows its key."""
+    if not asked.path.startswith("/"):  # "*@host" behind http://upstream is another host
+        return invalid("the request's target has no path", 400, "invalid_path")
+    if asked.method in {"CONNECT", "TRACE"}:
+        return invalid(f"{asked.method} is not passed on", 405, "method_not_allowed")
+    return None
+
+
 async def _refuse(asked: Asked, problem: Problem, send: Send) -> None:
-    headers, body = problem_response(asked.route.dialect, problem)
+    headers, body = problem_response(asked.route.form, problem)
     told = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": told})
     await send({"type": "http.response.body", "body": body})

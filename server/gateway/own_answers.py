@@ -5,37 +5,79 @@ Ollama's server has OpenAI's list of models itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 from ...core.client.async_client import AsyncClient
 from ...core.version import VERSION
 from ...core.vessel import ModelInfo
+from ...vessels.gemini_read import in_camel_case
+from ..protocols.problem import Problem
+from .problems import invalid
 from .request import Asked
 from .token_estimate import estimated_tokens
 
 __all__ = ["own_answer"]
 
 _List = Callable[[list[ModelInfo], str], dict[str, Any]]
+_ONE_MODEL = re.compile(r"(/v1beta/models|/v1/models|/models)/(.+)")
 
 
-async def own_answer(client: AsyncClient, asked: Asked) -> dict[str, Any] | None:
-    """The JSON of such an answer; None for every other request. Raises VesselogError."""
+# Another server would answer with an error of its own form.
+_GOOGLES = re.compile(r"/v\d+(?:alpha|beta)\w*/|(?:/v\d+)?/models/.+:\w+")
+
+
+async def own_answer(client: AsyncClient, asked: Asked) -> dict[str, Any] | Problem | None:
+    """The JSON of such an answer, or why there is none; None for every other request.
+
+    Raises VesselogError.
+    """
     upstream, dialect = asked.choice.upstream, asked.route.dialect
     path = asked.path.rstrip("/")
-    if dialect is None or upstream.speaks(asked.route):
+    if dialect is None or asked.route.asks_model or upstream.speaks(asked.route):
         return None
     if asked.method == "POST" and path.endswith("/messages/count_tokens"):
         return {"input_tokens": estimated_tokens(asked.body or {})}
-    if asked.method != "GET":
-        return None
-    if path == "/api/version":
+    if asked.method == "POST" and path.endswith(":countTokens"):
+        return {"totalTokens": _geminis_tokens(asked.body or {})}
+    if asked.method == "GET" and path == "/api/version":
         return {"version": f"{VERSION}+vesselog"}
-    listed = _LISTS.get(path, {}).get(dialect)
-    if listed is None or (dialect == "openai" and "ollama" in upstream.dialects):
+    if asked.method == "GET" and not (dialect == "openai" and "ollama" in upstream.dialects):
+        if (listed := _LISTS.get(path, {}).get(dialect)) is not None:
+            return listed(await client.models(upstream.name), upstream.name)
+        if one := _ONE_MODEL.fullmatch(path):
+            return await _model(client, asked, one[1], unquote(one[2]))
+    if dialect == "gemini" and _GOOGLES.match(path):
+        what = f"{asked.method} {asked.path}"
+        why = f"only Google's servers have it, and {upstream.name} is one of {upstream.vessel.name}"
+        return invalid(f"{what} cannot be answered: {why}", 501, "not_supported")
+    return None
+
+
+async def _model(
+    client: AsyncClient, asked: Asked, path: str, name: str
+) -> dict[str, Any] | Problem | None:
+    """One of the listed models."""
+    upstream = asked.choice.upstream.name
+    listed = _LISTS[path].get(asked.route.dialect or "")
+    if listed is None:
         return None
-    return listed(await client.models(upstream.name), upstream.name)
+    names = {name, f"{name}:latest"}  # Ollama's default tag
+    found = [each for each in await client.models(upstream) if each.name in names]
+    if not found:
+        return invalid(f"{upstream} has no model {name!r:.200}", 404, "model_not_found")
+    made = listed(found[:1], upstream)
+    return cast("dict[str, Any]", (made.get("data") or made["models"])[0])
+
+
+def _geminis_tokens(body: dict[str, Any]) -> int:
+    """https://ai.google.dev/api/tokens: the contents, or a whole request."""
+    given = cast("dict[str, Any]", in_camel_case(body))
+    whole = given.get("generateContentRequest", given.get("generate_content_request"))
+    return estimated_tokens(cast("dict[str, Any]", whole) if isinstance(whole, dict) else given)
 
 
 def _openai(models: list[ModelInfo], upstream: str) -> dict[str, Any]:

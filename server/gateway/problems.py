@@ -13,6 +13,7 @@ from typing import Any
 from ...core.errors import InvalidRequestError, ReplayMissError, SessionNameError
 from ...core.jsontext import dumps
 from ..protocols.problem import Problem, problem_of
+from .routes import GEMINI_LIST
 
 __all__ = ["explained_problem", "invalid", "problem_event", "problem_response"]
 
@@ -44,6 +45,7 @@ _GEMINI_STATUSES = {
     409: "ABORTED",
     413: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
@@ -65,7 +67,8 @@ def explained_problem(error: Exception, *, session: str | None, call: int | None
 
 def problem_response(dialect: str | None, problem: Problem) -> tuple[dict[str, str], bytes]:
     """The headers and the body of an answer that has only this problem."""
-    body = dumps(_error(dialect, problem))
+    error = _error(dialect, problem)
+    body = dumps([error] if dialect == GEMINI_LIST else error)
     headers = {"content-type": "application/json", "content-length": str(len(body))}
     if problem.retry_after is not None:
         headers["retry-after"] = str(math.ceil(problem.retry_after))
@@ -82,6 +85,8 @@ def problem_event(dialect: str | None, problem: Problem) -> bytes | None:
     if dialect == "openai-responses":
         event = {**error["error"], "type": "error"}
         return b"event: error\ndata: " + dumps(event) + b"\n\n"
+    if dialect == GEMINI_LIST:  # a list that has begun
+        return b"," + dumps(error) + b"]"
     if dialect in {"openai", "gemini"}:
         return b"data: " + dumps(error) + b"\n\n"
     return None
@@ -92,15 +97,18 @@ def _error(dialect: str | None, problem: Problem) -> dict[str, Any]:
     if dialect == "ollama":
         return {"error": problem.text}
     if dialect == "anthropic":
-        kind = _ANTHROPIC_TYPES.get(status, "api_error")
+        usual = "api_error" if status >= 500 else "invalid_request_error"
+        kind = _ANTHROPIC_TYPES.get(status, usual)
         return {"type": "error", "error": {"type": kind, "message": problem.text}}
-    if dialect == "gemini":
-        kind = _GEMINI_STATUSES.get(status, "INTERNAL")
+    if dialect in {"gemini", GEMINI_LIST}:
+        usual = "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"
+        kind = _GEMINI_STATUSES.get(status, usual)
         return {"error": {"code": status, "message": problem.text, "status": kind}}
+    usual = "server_error" if status >= 500 else "invalid_request_error"
     return {
         "error": {
             "message": problem.text,
-            "type": _OPENAI_TYPES.get(status, "server_error"),
+            "type": _OPENAI_TYPES.get(status, usual),
             "param": None,
             "code": problem.code,
         }

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 from ...core.jsontext import dumps, loads
 from ...core.vessel import WireRequest
@@ -43,9 +44,14 @@ class Asked(NamedTuple):
         return self.body is not None and self.route.streams(self.body)
 
     @property
+    def background(self) -> bool:
+        """Whether the answer is to go on without its client, as the Responses API has it."""
+        return (self.body or {}).get("background") is True
+
+    @property
     def same_dialect(self) -> bool:
         """Whether the upstream speaks what the client does; so it is where no dialect is known."""
-        return not self.route.decoded or self.choice.upstream.speaks(self.route)
+        return not self.route.asks_model or self.choice.upstream.speaks(self.route)
 
     def passed_on(self) -> WireRequest:
         """The request in the client's own dialect, its body exactly as it came."""
@@ -71,15 +77,20 @@ def read_asked(
 ) -> Asked:
     """The request of an ASGI scope and its body."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    raw = raw.removeprefix(scope.get("root_path", "").encode())
+    raw = raw.removeprefix(scope.get("root_path", "").encode()) or b"/"
     method: str = scope["method"]
     query: str = scope["query_string"].decode("latin-1")
     named, path = upstreams.without_name(raw.decode("latin-1"))
     route = route_of(method, path, query, headers)
     body = json_object(content)
-    choice = upstreams.choose(named, path, route, (body or {}).get("model"))
-    if choice.cut and body is not None:
-        content, body = _with_model(content, body, body["model"].removeprefix(choice.cut))
+    model = (body or {}).get("model", unquote(route.model or ""))
+    choice = upstreams.choose(named, path, route, model)
+    if choice.cut and body is not None and "model" in body:
+        content, body = _with_model(content, body, model.removeprefix(choice.cut))
+    elif choice.cut:  # Gemini's paths name the model
+        path = re.sub(f"/{re.escape(choice.cut[:-1])}(?:/|%2[Ff])", "/", path, count=1)
+        route = route_of(method, path, query, headers)
+        choice = choice._replace(path=path)
     return Asked(method, path, query, headers, content, body, route, choice)
 
 

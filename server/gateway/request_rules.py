@@ -210,8 +210,8 @@ SAMPLING: Mapping[str, Mapping[str, str]] = {
 }
 """Fields for which ChatRequest has none, with their names in the dialects that know them."""
 
-LEFT_OUT_OF_PARTS = frozenset({"cache_control", "citations", "is_error"})
-"""Keys of messages and their parts. A failed tool's result says by its text that it failed."""
+LEFT_OUT_OF_PARTS = frozenset({"cache_control", "citations"})
+"""Keys of messages and their parts."""
 
 LEFT_OUT_OF_TOOLS: Mapping[str, tuple[Any, ...]] = {
     "allowed_callers": (["direct"],),

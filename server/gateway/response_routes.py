@@ -58,6 +58,14 @@ class ResponseRoutes:
         self._client = client
         self._stop = stop
 
+    async def is_kept(self, session: str | None) -> bool:
+        """Whether the answers of a session are found here; those of a replay are not."""
+        try:
+            await asyncio.to_thread(self._client.recording, session or "")
+        except (RecordingError, ConfigurationError):
+            return False
+        return True
+
     async def answer(self, method: str, path: str, query: str) -> Response | None:
         """The answer to a request; None if it is for the upstream."""
         asked = _PATH.fullmatch(path)
@@ -113,9 +121,11 @@ def _found(recording: Recording, number: int, identifier: str) -> _Found | None:
         return None
     request = call.request
     own = str(request.get("url", "")).partition("?")[0].endswith("/responses")
-    if own and call.end is not None and call.outcome not in {"complete", "error"}:
-        return None
-    return _Found(call, identifier, own, request.get("stream") is not False)
+    found = _Found(call, identifier, own, request.get("stream") is not False)
+    if own and call.end is not None and call.outcome != "error":
+        ended = call.outcome == "complete" and _last_response(call).get("status") in _ENDS
+        return found if ended else None  # it goes on in the provider's background
+    return found
 
 
 def _whole(found: _Found) -> dict[str, Any]:

@@ -5,30 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
-__all__ = ["Route", "route_of"]
+__all__ = ["GEMINI_LIST", "Route", "route_of"]
+
+GEMINI_LIST = "gemini-list"
+"""The form of a stream of Gemini's that is one JSON list, and of the errors in its place."""
 
 
 class Route(NamedTuple):
     """What a path tells.
 
     dialect: None where no vessel knows it. route: the path below the dialect's root, "" where it is
-    not one whose answers a vessel decodes. model: that the path names.
+    not one that asks a model. model: that the path names. listed: the stream that is asked for is
+    a JSON list: without alt=sse Gemini's is.
     """
 
     dialect: str | None
     route: str = ""
     model: str | None = None
+    listed: bool = False
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether the request could be translated for an upstream of another dialect."""
+        return bool(self.route)
 
     @property
     def decoded(self) -> bool:
         """Whether a vessel of the dialect decodes the answers."""
-        return bool(self.route)
+        return bool(self.route) and not self.listed
+
+    @property
+    def form(self) -> str | None:
+        """The form of the errors: the dialect, or GEMINI_LIST."""
+        return GEMINI_LIST if self.listed else self.dialect
 
     def streams(self, body: Mapping[str, Any]) -> bool:
         """Whether a request with this body asks for a stream."""
         if self.dialect == "gemini":
-            return self.route.startswith(":stream")
+            return self.route.startswith(":stream") and not self.listed
         return body.get("stream", self.dialect == "ollama") is True
 
 
@@ -54,9 +70,10 @@ def route_of(method: str, path: str, query: str, headers: Mapping[str, str]) -> 
         if found := _ANTHROPIC.fullmatch(path):
             return Route("anthropic", found[1])
         if found := _GEMINI.fullmatch(path):
-            # Without alt=sse a stream is one JSON array, which no vessel decodes.
-            array = found[2].startswith(":stream") and "alt=sse" not in query.split("&")
-            return Route("gemini", "" if array else found[2], found[1])
+            asked = dict(parse_qsl(query))
+            events = "sse" in {asked.get("alt"), asked.get("$alt")}
+            listed = found[2].startswith(":stream") and not events
+            return Route("gemini", found[2], found[1], listed)
     return Route(_dialect_of_others(path, headers))
 
 

@@ -1,7 +1,10 @@
 """A conversation without what only the client's dialect has.
 
-Texts next to each other in a message become one, with an empty line between them: many servers take
-no lists of parts.
+Texts next to each other in a message become one, with an empty line between them: many servers
+take no lists of parts. Anthropic's `is_error` has no field in other dialects, but the model has to
+learn of it: it may not take a tool that failed for one that succeeded. Gemini has a key of
+the result for it (https://ai.google.dev/api/caching#FunctionResponse); elsewhere the result's text
+begins with it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from itertools import groupby
 from typing import Any, cast
 
 from ...core.errors import InvalidRequestError
+from ...core.jsontext import dumps
 from ...core.request import ImagePart, Message, Part, TextPart
 from ...core.vessel import Vessel
 from .request_rules import LEFT_OUT_OF_PARTS, Rules
@@ -33,6 +37,9 @@ def translated_messages(
         extra = dict(message.model_extra or {})
         if native is not None:
             _check_native(native, rules, place, upstream)
+        failed = message.role == "tool" and extra.pop("is_error", None)
+        if failed is not None and not isinstance(failed, bool):
+            raise _refused(f"'is_error' of {place}, which is no boolean,", upstream)
         for key in tuple(extra):
             if key in LEFT_OUT_OF_PARTS:
                 del extra[key]
@@ -42,6 +49,8 @@ def translated_messages(
         if content is not None and not isinstance(content, str):
             parts = [_part(part, kept, place, upstream) for part in content]
             content = _joined(parts)
+        if failed:
+            content = _failure(content or "", dialect)
         if message.role == "system" and not content:
             continue
         fields: dict[str, Any] = {name: getattr(message, name) for name in _FIELDS}
@@ -49,6 +58,7 @@ def translated_messages(
     return tuple(written)
 
 
+_FAILED = "The tool failed."
 _FIELDS = ("role", "tool_calls", "tool_call_id", "name")
 
 
@@ -96,6 +106,16 @@ def _joined(parts: list[Part]) -> str | tuple[Part, ...]:
     if len(joined) == 1 and _is_plain(joined[0]):
         return cast("TextPart", joined[0]).text
     return tuple(joined)
+
+
+def _failure(content: str | tuple[Part, ...], dialect: str) -> str | tuple[Part, ...]:
+    """The content of a result that says by itself that the tool failed."""
+    parts = [TextPart(text=content)] if isinstance(content, str) else list(content)
+    if dialect != "gemini":
+        return _joined([TextPart(text=_FAILED), *parts])
+    text = "\n\n".join(part.text for part in parts if isinstance(part, TextPart))
+    error = TextPart(text=dumps({"error": text or _FAILED}).decode())
+    return _joined([error, *(part for part in parts if not isinstance(part, TextPart))])
 
 
 def _is_plain(part: Part) -> bool:

@@ -8,6 +8,7 @@ provider takes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
@@ -32,6 +33,12 @@ _READERS: Mapping[str, Vessel] = {
     "openai-responses": OpenAIResponses(),
 }
 _DIALECTS = (OpenAI, Ollama, Anthropic, Gemini)
+# What only a program that calls the library could do, and what a client can.
+_SPELLINGS = (
+    (r"; put what the server takes anyway into extra_body$", ""),
+    (r"ImagePart\.from_bytes\(…\), or a data: URL", "a data: URL"),
+    (r"as Anthropic\(max_tokens=…\)", "as max_tokens of the upstream in the gateway's settings"),
+)
 _FORMATS = {"json_object", "json_schema", "text"}
 
 
@@ -157,7 +164,10 @@ def _prepared(
             return asked, upstream.request(asked)
         except InvalidRequestError as error:
             refusal = refusal or error
-    raise refusal or InvalidRequestError("nothing was asked for")
+    message = "nothing was asked for" if refusal is None else refusal.message
+    for of_library, of_gateway in _SPELLINGS:
+        message = re.sub(of_library, of_gateway, message)
+    raise InvalidRequestError(message)
 
 
 def _thoughts(

@@ -19,13 +19,14 @@ from ...core.request import ChatRequest
 from ...core.vessel import Vessel, WireRequest
 from ...vessels.answer_encoder import AnswerEncoder
 from ...vessels.anthropic_encoder import AnthropicEncoder
-from ...vessels.gemini_encoder import GeminiEncoder
+from ...vessels.gemini_encoder import GeminiEncoder, GeminiListEncoder
 from ...vessels.ollama_encoder import OllamaEncoder
 from ...vessels.openai_encoder import OpenAIEncoder
 from ...vessels.responses_encoder import ResponsesEncoder
 from ..protocols.problem import Problem
 from .problems import explained_problem, problem_event, problem_response
 from .response_ids import Place, response_id
+from .routes import GEMINI_LIST
 from .translated_request import translated_request
 
 __all__ = ["Translation"]
@@ -34,7 +35,7 @@ _JSON = "application/json"
 
 
 class Translation:
-    """client: the client's dialect. route: the path of its request, which has this JSON body.
+    """client: the client's dialect, or GEMINI_LIST. route: the path of its request, with this body.
 
     request: what the upstream gets. chat: what it says. stream: whether a stream was asked for.
     content_type: of the answer. heartbeat: what may be sent while nothing comes. Raises
@@ -46,7 +47,9 @@ class Translation:
     ) -> None:
         self.chat: ChatRequest
         self.request: WireRequest
-        self.chat, self.request = translated_request(client, route, body, upstream)
+        self.chat, self.request = translated_request(
+            "gemini" if client == GEMINI_LIST else client, route, body, upstream
+        )
         self.stream = self.chat.stream
         self._client = client
         self._encoder = _encoder(client, route, body, self.chat.model, clock)
@@ -57,6 +60,10 @@ class Translation:
         """Where the answer is recorded, which the id of a response tells its client."""
         if isinstance(self._encoder, ResponsesEncoder) and session is not None and call is not None:
             self._encoder.identifier = response_id(Place(session, call))
+
+    def begun(self) -> bytes:
+        """What a client is told of an answer in the background, which it asks for later."""
+        return dumps({**self._encoder.whole(Completion()), "output": [], "status": "in_progress"})
 
     def write(self, chunk: StreamChunk) -> bytes:
         """The frames for a chunk of the answer; b"" if it says nothing in the client's dialect."""
@@ -123,8 +130,9 @@ def _encoder(client: str, route: str, body: Any, model: str, clock: Clock) -> An
     unique = secrets.token_hex(12)
     if client == "anthropic":
         return AnthropicEncoder(model=model, identifier=f"msg_{unique}")
-    if client == "gemini":
-        return GeminiEncoder(model=model, identifier=unique)
+    if client in {"gemini", GEMINI_LIST}:
+        gemini = GeminiListEncoder if client == GEMINI_LIST else GeminiEncoder
+        return gemini(model=model, identifier=unique)
     if client == "ollama":
         prompt = route.rstrip("/").endswith("/generate")
         return OllamaEncoder(model=model, now=lambda: timestamp(clock.wall()), prompt=prompt)

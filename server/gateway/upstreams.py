@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,7 @@ from ...core.errors import ConfigurationError
 from ...core.request import chat_request
 from ...core.vessel import Vessel, WireRequest
 from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
+from .azure_paths import azure_url
 from .routes import Route
 
 __all__ = ["Choice", "Upstream", "Upstreams", "gateway_vessels"]
@@ -55,7 +56,8 @@ class Upstream:
         self.name = name
         self.vessel = vessel
         own = next((kind.name for kind in _KINDS if isinstance(vessel, kind)), vessel.name)
-        self.dialects = _OPENAIS if _has_responses(vessel) else frozenset({own})
+        self._has_responses = _has_responses(vessel)
+        self.dialects = _OPENAIS if self._has_responses else frozenset({own})
         self._address  # noqa: B018 - a wrong one is told now
 
     def speaks(self, route: Route) -> bool:
@@ -67,7 +69,7 @@ class Upstream:
     def vessel_name(self, route: Route) -> str:
         """The name in the client of the vessel for a route."""
         responses = route.decoded and route.dialect == "openai-responses"
-        return self.name + _RESPONSES if responses and _has_responses(self.vessel) else self.name
+        return self.name + _RESPONSES if responses and self._has_responses else self.name
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -83,6 +85,10 @@ class Upstream:
         """The URL of a path of this server; with the upstream's own query."""
         root, query, _ = self._address
         prefix = _VERSION.sub("", root)
+        if isinstance(self.vessel, Azure):
+            known = azure_url(root, query, path) if self._has_responses else None
+            if known is not None:
+                return known
         if isinstance(self.vessel, Azure) and route.decoded and model:
             return _chat(self.vessel, model).url.replace("/chat/completions", route.route)
         version = _VERSION_FIRST.match(path)
@@ -103,7 +109,8 @@ class Upstream:
         vessel = self.vessel
         if isinstance(vessel, OpenAI):
             known: WireRequest | None = _chat(vessel, "m")
-            ending = r"(?:/deployments/m)?/chat/completions"
+            deployment = "[^/]+" if isinstance(vessel, Azure) else "m"
+            ending = rf"(?:/deployments/{deployment})?/chat/completions"
         else:
             known, ending = vessel.models_request(), r"/models|/api/tags"
         parts = urlsplit(vessel.base_url if known is None else known.url)
@@ -142,13 +149,16 @@ class Upstreams:
         named = self._named.get(unquote(first))
         return (None, path) if named is None else (named, slash + rest or "/")
 
+    def speaking(self, route: Route) -> Upstream | None:
+        """The first one of a route's dialect."""
+        return next((each for each in self._all if each.speaks(route)), None)
+
     def choose(self, named: Upstream | None, path: str, route: Route, model: Any) -> Choice:
         """The upstream of a request; named: by its path, from which the name is cut already."""
         if named is not None:
-            own = not route.decoded or named.speaks(route)
+            own = not route.asks_model or named.speaks(route)
             return Choice(named, path, "", own=own)
-        speaking = (each for each in self._all if each.speaks(route))
-        usual = next(speaking, self._all[0])
+        usual = self.speaking(route) or self._all[0]
         if isinstance(model, str):
             name, slash, _ = model.partition("/")
             if slash and (found := self._named.get(name)) is not None:
@@ -163,7 +173,7 @@ def gateway_vessels(
 ) -> dict[str, Vessel]:
     """The vessels that a gateway's client needs for these upstreams, configured.
 
-    OpenAI's own API has two dialects, and so a second vessel.
+    OpenAI's own API and Azure's have two dialects, and so a second vessel.
 
     Args:
         upstreams: The model servers by name.
@@ -177,20 +187,26 @@ def gateway_vessels(
         _check_name(name)
         found[name] = vessel = given.configured(os.environ if environment is None else environment)
         if _has_responses(vessel):
-            found[name + _RESPONSES] = OpenAIResponses(
-                base_url=vessel.base_url,
-                api_key=_key_of(vessel),
-                headers=vessel.headers,
-            )
+            found[name + _RESPONSES] = _Responses(vessel)
     return found
 
 
-def _key_of(vessel: Vessel) -> Callable[[], str] | None:
-    return (lambda: vessel.api_key or "") if vessel.api_key else None
+class _Responses(OpenAIResponses):
+    """The other dialect of a server, with the key as its vessel sends it."""
+
+    def __init__(self, vessel: Vessel) -> None:
+        key = (lambda: vessel.api_key or "") if vessel.api_key else None
+        super().__init__(base_url=vessel.base_url, api_key=key, headers=vessel.headers)
+        self._other = vessel
+
+    def authorization(self, key: str) -> dict[str, str]:
+        return self._other.authorization(key)
 
 
 def _has_responses(vessel: Vessel) -> bool:
-    """Whether it is OpenAI's own API. Few other servers of its dialect have the route."""
+    """Whether it has the Responses API: OpenAI and Azure have, few others of their dialect do."""
+    if isinstance(vessel, Azure):  # whose /models are other makers', with chats alone
+        return not urlsplit(_chat(vessel, "m").url).path.endswith("/models/chat/completions")
     host = urlsplit(vessel.base_url).hostname if isinstance(vessel, OpenAI) else None
     return f".{host}".endswith(".api.openai.com")
 

@@ -12,6 +12,7 @@ from commands import command
 from lateness import Lateness
 from vesselog import Recording, verify
 from vesselog.cli import demo, main
+from vesselog.cli.demo_gateway import Passed
 from vesselog.core.chunk import StreamChunk
 
 HOSTILE = {
@@ -37,12 +38,17 @@ def test_it_runs_from_anywhere_in_any_environment_within_15_seconds() -> None:
     assert verify(path).ok
     assert str(path) in done.stdout
     calls = list(Recording(path).calls())
-    assert [call.request["vessel"] for call in calls] == ["ollama", "openai"]
+    assert [call.request["vessel"] for call in calls] == ["ollama", "openai", "openai"]
     assert all(call.outcome == "complete" for call in calls)
-    total = sum(len(list(call.chunks())) for call in calls)
+    total = sum(len(list(call.chunks())) for call in calls[:2])
     assert f"ok     {total} of {total} chunks were in the file before they were" in done.stdout
     assert f"ok     {total} of {total} chunks are equal when the file is replayed" in done.stdout
     assert "ok     2 of 2 answers have the same bytes as the original" in done.stdout
+    pieces = sum(bool(chunk.text) for chunk in calls[2].chunks())
+    assert f"ok     {pieces} of {pieces} pieces were in the file before the program" in done.stdout
+    events = len(list(calls[2].chunks())) + 1
+    assert f"ok     the browser has the whole answer: {events} events, each once" in done.stdout
+    assert f"Last-Event-ID: {path.stem}:3:7 (the other {events - 8} events)" in done.stdout
     assert "FAILED" not in done.stdout
     assert "sk-0123456789abcdef" not in path.read_text("utf-8")
     last = done.stdout.splitlines()[-1]
@@ -50,6 +56,22 @@ def test_it_runs_from_anywhere_in_any_environment_within_15_seconds() -> None:
     assert "\x1b" not in done.stdout
     shown = [line for line in done.stdout.splitlines() if sys.executable not in line]
     assert all(len(line) < 110 for line in shown)
+
+
+def test_a_finding_of_the_gateway_can_be_bad() -> None:
+    seen = [("s:3:0", "Hel"), ("s:3:1", "lo"), ("s:3:end", "")]
+    good = Passed(pieces=2, late=0, text="Hello", seen=seen)
+    assert [kept for kept, _ in good.checks()] == [True, True]
+    bad = (
+        good._replace(late=1),
+        good._replace(seen=seen[1:]),
+        good._replace(text="Hellolo", seen=[*seen[:2], *seen[1:]]),
+    )
+    assert [[kept for kept, _ in each.checks()] for each in bad] == [
+        [False, True],
+        [True, False],
+        [True, False],
+    ]
 
 
 def test_the_answers_are_there_to_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +88,9 @@ def test_the_answers_are_there_to_read(capsys: pytest.CaptureFixture[str]) -> No
 def played(path: Path) -> list[demo.Played]:
     """The demo streams that would have written this recording."""
     return [
-        demo.Played(call, list(call.chunks()), call.number, 0) for call in Recording(path).calls()
+        demo.Played(call, list(call.chunks()), call.number, 0)
+        for call in Recording(path).calls()
+        if call.number <= 2
     ]
 
 

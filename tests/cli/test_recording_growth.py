@@ -41,3 +41,11 @@ def test_a_chunk_counts_once_its_whole_line_is_in_the_file(growth: RecordingGrow
 def test_the_size_is_lines_and_bytes(growth: RecordingGrowth) -> None:
     growth.read_new_lines()
     assert growth.size_text.split() == ["1", "lines", str(len(HEADER)), "B"]
+
+
+def test_the_text_is_that_of_the_call_that_began_last(growth: RecordingGrowth) -> None:
+    append(growth, FRAME)
+    assert (growth.call, growth.text) == (0, "")
+    append(growth, b'{"type":"request","n":5,"call":2,"t":10}\n')
+    append(growth, FRAME + FRAME.replace(b'"call":1', b'"call":2'))
+    assert (growth.call, growth.text) == (2, "a")

@@ -7,15 +7,14 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from commands import command, start
+from commands import command, serving, start
 from loopback import Conversation, LoopbackServer, openai_events
 from patience import PATIENCE
 from vesselog import Recording
@@ -38,19 +37,6 @@ def read_on(stream: Any) -> threading.Thread:
     thread = threading.Thread(target=stream.read, daemon=True)
     thread.start()
     return thread
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[tuple[Any, str]]:
-    """The process and its base URL."""
-    process = start("serve", "--port", "0", *arguments)
-    try:
-        url = process.stdout.readline().decode().split(" ")[0]  # type: ignore[union-attr]
-        assert url.startswith("http://127.0.0.1:"), process.communicate()
-        yield process, url
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_what_it_records_it_replays_and_a_signal_ends_answers_honestly(tmp_path: Path) -> None:
@@ -243,6 +229,18 @@ def test_a_mistake_in_the_file_is_told_with_its_key(tmp_path: Path, text: str, t
         settings_of("--config", str(file))
 
 
+@pytest.mark.parametrize(("speed", "factor"), [('"max"', 0), ("2", 2), ("0.5", 0.5)])
+def test_the_pace_of_a_replay_in_the_file_is_as_on_the_command_line(
+    tmp_path: Path, speed: str, factor: float
+) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(f'replay = "kept"\nspeed = {speed}\n')
+    assert settings_of("--config", str(file)).speed == factor
+    file.write_text('replay = "kept"\nspeed = "fast"\n')
+    with pytest.raises(ConfigurationError, match="speed: must be a valid number"):
+        settings_of("--config", str(file))
+
+
 def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     text = '[upstreams.a]\nvessel = "%s"\nmax_tokens = 9\n'
@@ -263,7 +261,6 @@ def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: P
         (("--upstream=a=ollama", "--record-missing"), "setting of replay"),
         (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
-        (("--replay", "x", "--replay", "y", "--upstream=a=ollama"), "give one --replay"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
         (("--config", "/nowhere/x.toml"), "No such file"),
     ],
@@ -345,6 +342,32 @@ def test_a_server_is_not_its_own_upstream(
     monkeypatch.setenv(variable, address)
     assert main(["serve", f"--upstream={upstream}"]) == 2
     assert "is this server itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("upstream", "told"),
+    [
+        ("azure", "give --upstream azure=azure@https://… (in a file, base_url), or set AZURE_OPEN"),
+        ("a=azure@https://x.openai.azure.com/models", "'a': this azure route needs a version: add"),
+        ("a=openai@ftp://x", "the upstream 'a': the base URL must be http:// or https://"),
+        ("a=ollama@http://h:99999", "the upstream 'a': the base URL must be http:// or https://"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_told_with_its_upstream(
+    upstream: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And with what this command takes; it has no --base-url."""
+    from vesselog.cli import main
+
+    for name in ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_BASE", "AZURE_OPENAI_API_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["serve", "--upstream=ok=ollama", f"--upstream={upstream}"]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "--base-url" not in said
 
 
 def test_without_uvicorn_one_sentence_says_what_to_install(

@@ -183,7 +183,7 @@ def without_run_details(demo: str) -> str:
         "PACE",
         demo,
     )
-    demo = re.sub(r"demo-\S+\.jsonl", "DEMO.jsonl", demo)
+    demo = re.sub(r"demo-[0-9TZ]+-\w+(\.jsonl)?", r"DEMO\1", demo)
     demo = re.sub(r'"crc":"\w+"', '"crc":"CRC"', demo)
     demo = re.sub(r'"raw":".* …', '"raw":"…', demo)  # it is cut at a width
     return re.sub(r" +", " ", re.sub(r"\d[\d.]*", "0", demo))

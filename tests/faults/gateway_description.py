@@ -31,6 +31,8 @@ _PART = _object(
     name=_TEXT,
     input=_ANY,
     content=_ANY,
+    tool_use_id=_TEXT,
+    is_error=_ANY,
 )
 _MESSAGE = _object(
     ("role",),
@@ -59,7 +61,13 @@ _CHAT = _object(
 )
 _PROMPT = _object(("model", "prompt"), model=_MODEL, prompt=_ANY, stream=_FLAG, options=_ANY)
 _RESPONSES = _object(
-    ("model", "input"), model=_MODEL, input=_ANY, stream=_FLAG, tools=_list(_TOOL), store=_FLAG
+    ("model", "input"),
+    model=_MODEL,
+    input=_ANY,
+    stream=_FLAG,
+    background=_FLAG,
+    tools=_list(_TOOL),
+    store=_FLAG,
 )
 _CONTENTS = _object(
     ("contents",),
@@ -103,7 +111,9 @@ DESCRIPTION: dict[str, Any] = {
             "get", None, _in_path("id"), _in_query("stream"), _in_query("starting_after")
         ),
         "/v1/responses/{id}/cancel": _route("post", None, _in_path("id")),
+        "/openai/v1/responses": _route("post", _RESPONSES),
         "/v1/models": _route("get"),
+        "/v1/models/{model}": _route("get", None, _in_path("model")),
         "/v1/messages": _route("post", _CHAT),
         "/v1/messages/count_tokens": _route("post", _CHAT),
         "/api/chat": _route("post", _CHAT),
@@ -112,6 +122,8 @@ DESCRIPTION: dict[str, Any] = {
         "/api/show": _route("post", _object(model=_MODEL)),
         "/api/version": _route("get"),
         "/v1beta/models/{model}:generateContent": _route("post", _CONTENTS, _in_path("model")),
+        "/v1beta/models/{model}": _route("get", None, _in_path("model")),
+        "/v1beta/models/{model}:countTokens": _route("post", _CONTENTS, _in_path("model")),
         "/v1beta/models/{model}:streamGenerateContent": _route(
             "post", _CONTENTS, _in_path("model"), _in_query("alt")
         ),

@@ -11,13 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from loopback import Conversation, LoopbackServer, openai_events
 from patience import PATIENCE
 from vesselog import AsyncClient, Retries
-from vesselog.server import Gateway, serving
+from vesselog.server import Gateway
 from vesselog.server.guard import Guard, GuardSettings
 from vesselog.server.metrics import Metrics
 from vesselog.server.operations import Operations
@@ -32,11 +30,6 @@ POST = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST
 
 def streamed(talk: Conversation) -> None:
     talk.stream(list(openai_events("a", "b")), "text/event-stream")
-
-
-@pytest.fixture(params=[HttpToolsProtocol, H11Protocol], ids=["httptools", "h11"])
-def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "AutoHTTPProtocol", request.param)
 
 
 @contextmanager
@@ -130,7 +123,6 @@ SMUGGLED = {
 }
 
 
-@pytest.mark.usefixtures("protocol")
 def test_no_request_is_smuggled_in_another(tmp_path: Path) -> None:
     with served(tmp_path) as (server, upstream):
         for name, data in SMUGGLED.items():
@@ -165,7 +157,6 @@ MALFORMED = {
 }
 
 
-@pytest.mark.usefixtures("protocol")
 def test_malformed_and_oversized_requests_are_refused(tmp_path: Path) -> None:
     with served(tmp_path) as (server, upstream):
         for name, data in MALFORMED.items():
@@ -175,7 +166,6 @@ def test_malformed_and_oversized_requests_are_refused(tmp_path: Path) -> None:
         assert len(upstream.requests) == 1
 
 
-@pytest.mark.usefixtures("protocol")
 def test_an_endless_header_is_cut_off(tmp_path: Path) -> None:
     """Without waiting for its end: it would fill the memory."""
     with served(tmp_path) as (server, _), connect(server) as connection:
@@ -191,7 +181,6 @@ def test_an_endless_header_is_cut_off(tmp_path: Path) -> None:
         still_serves(server)
 
 
-@pytest.mark.usefixtures("protocol")
 @pytest.mark.parametrize("begun", [b"", b"POST /v1/chat", POST + b"X: y\r\n"])
 def test_a_header_that_does_not_come_is_not_waited_for(tmp_path: Path, begun: bytes) -> None:
     with served(tmp_path, header_seconds=0.1) as (server, _), connect(server) as connection:
@@ -200,7 +189,6 @@ def test_a_header_that_does_not_come_is_not_waited_for(tmp_path: Path, begun: by
         still_serves(server)
 
 
-@pytest.mark.usefixtures("protocol")
 def test_nor_is_one_after_another_request(tmp_path: Path) -> None:
     with served(tmp_path, header_seconds=0.1) as (server, _), connect(server) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -211,7 +199,6 @@ def test_nor_is_one_after_another_request(tmp_path: Path) -> None:
         assert read(connection) == b""
 
 
-@pytest.mark.usefixtures("protocol")
 def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
     with served(tmp_path, body_seconds=0.1) as (server, _), connect(server) as connection:
         connection.sendall(POST + b"Content-Length: 70\r\n\r\n{")
@@ -219,7 +206,6 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
         still_serves(server)
 
 
-@pytest.mark.usefixtures("protocol")
 def test_a_client_that_reads_nothing_is_given_up_and_so_is_its_answer(tmp_path: Path) -> None:
     gone = threading.Event()
 
@@ -242,7 +228,6 @@ def test_a_client_that_reads_nothing_is_given_up_and_so_is_its_answer(tmp_path: 
             assert http.get("/healthz").text == "ok\n"
 
 
-@pytest.mark.usefixtures("protocol")
 def test_many_idle_connections_do_not_keep_others_out(tmp_path: Path) -> None:
     with served(tmp_path) as (server, _):
         idle = [connect(server) for _ in range(200)]
@@ -251,7 +236,6 @@ def test_many_idle_connections_do_not_keep_others_out(tmp_path: Path) -> None:
             connection.close()
 
 
-@pytest.mark.usefixtures("protocol")
 def test_without_the_token_not_even_the_body_is_read(tmp_path: Path) -> None:
     with (
         served(tmp_path, token="a-token-of-24-characters") as (server, upstream),

@@ -1,18 +1,21 @@
 """schemathesis makes up requests by the description of the routes: none of them fails the server.
 
-Needs `pip install schemathesis`; VESSELOG_SCHEMATHESIS names its program where it is elsewhere.
+Needs `pip install schemathesis`; VESSELOG_SCHEMATHESIS names its program where it is elsewhere, as
+in .ci/run, which gives it an environment of its own: it brings a plugin for pytest.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,8 @@ from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI
 
 PROGRAM = os.environ.get("VESSELOG_SCHEMATHESIS", "schemathesis")
 EXAMPLES = int(os.environ.get("VESSELOG_TEST_EXAMPLES", "30"))
+# Of one run, unless more examples are asked for.
+SECONDS = "12" if "VESSELOG_TEST_EXAMPLES" not in os.environ else "3600"
 
 
 def lenient(talk: Conversation) -> None:
@@ -60,15 +65,16 @@ def served(app: Application) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
-def fuzz(url: str, folder: Path) -> None:
+def fuzz(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if shutil.which(PROGRAM) is None:
         pytest.skip("schemathesis is not installed: no requests are made up by the description")
     description = folder / "openapi.json"
     description.write_text(json.dumps(DESCRIPTION))
-    done = subprocess.run(
+    return subprocess.run(
         [
             *(PROGRAM, "run", str(description), "--url", url, "--checks", "not_a_server_error"),
-            *("--max-examples", str(EXAMPLES), "--seed", "1", "--warnings", "off"),
+            *("--max-examples", str(EXAMPLES), "--max-time", SECONDS, "--seed", "1"),
+            *("--max-failures", "1", "--warnings", "off", "--generation-database", "none"),
             *("--suppress-health-check", "all", "--phases", "examples,coverage,fuzzing"),
         ],
         cwd=folder,
@@ -76,7 +82,25 @@ def fuzz(url: str, folder: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-6_000:]
+
+
+def assert_never_failed(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+    counted = re.search(r"(\d+) generated", done.stdout)
+    assert counted, done.stdout[-2_000:]
+    assert int(counted[1]) > 500, "it asked hardly anything"
+
+
+def test_a_server_that_fails_at_one_route_is_found(tmp_path: Path) -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        status = 500 if scope["path"] == "/api/show" else 404
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with served(failing) as url:
+        done = fuzz(url, tmp_path)
+    assert done.returncode == 1
+    assert "/api/show" in done.stdout
 
 
 def test_the_gateway_never_fails(tmp_path: Path) -> None:
@@ -93,11 +117,11 @@ def test_the_gateway_never_fails(tmp_path: Path) -> None:
         metrics = Metrics()
         gateway = Gateway(client, vessels, environment={}, metrics=metrics)
         with served(Operations(gateway, metrics.text)) as url:
-            fuzz(url, tmp_path)
+            assert_never_failed(fuzz(url, tmp_path))
 
 
 def test_nor_does_the_replay_server(tmp_path: Path) -> None:
     samples = Path(__file__).parents[2] / "recordings/samples"
     app = replay_app([samples], 0, match="messages", repeat=True)
     with served(Operations(app, Metrics().text)) as url:
-        fuzz(url, tmp_path)
+        assert_never_failed(fuzz(url, tmp_path))

@@ -35,7 +35,9 @@ FLOORS = {
 # The doors between them: one file that may enter one more room.
 DOORS = {
     ("cli/demo.py", "server"),
+    ("cli/demo_gateway.py", "server"),
     ("cli/serve.py", "server"),
+    ("cli/serve_application.py", "server"),
     ("cli/serve_command.py", "server"),
     ("public/__main__.py", "cli"),
 }

@@ -248,6 +248,12 @@ class TestGeminisClient:
         assert answers[-1].usage_metadata.candidates_token_count > 10
         assert client.models.generate_content(**asked).text == STORY
 
+    def test_counts_and_models(self, client: Any) -> None:
+        counted = client.models.count_tokens(model="story", contents="Hello")
+        assert 0 < counted.total_tokens < 100
+        assert client.models.get(model="story").name.startswith("models/story")
+        assert any("story" in each.name for each in client.models.list())
+
     def test_tools(self, client: Any) -> None:
         function = {key: WEATHER["function"][key] for key in ("name", "description")}
         schema = WEATHER["function"]["parameters"]
@@ -268,3 +274,7 @@ class TestGeminisClient:
         with pytest.raises(errors.ClientError) as missing:
             client.models.generate_content(model="missing", contents="Hello")
         assert missing.value.code == httpx.codes.NOT_FOUND
+        with pytest.raises(errors.ClientError, match="no model 'missing'"):
+            client.models.get(model="missing")
+        with pytest.raises(errors.ServerError, match="batchEmbedContents"):
+            client.models.embed_content(model="story", contents="Hello")

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from commands import serving
 from gateways import gateway_to
 from model_servers import GREETING, STORY, THOUGHT, WEATHER, WEATHER_ASKED, ModelServer
 from vesselog import Recording
-from vesselog.server import on_loopback, replay_app
 from vesselog.vessels import Ollama, OpenAI
 
 pytestmark = pytest.mark.live
@@ -117,7 +117,8 @@ def test_an_sdk_builds_the_same_as_directly(
     assert STORY in told
     assert GREETING in told
     assert THOUGHT in told  # of /v1, which does not tell thoughts apart, and of Ollama's own API
-    with on_loopback(replay_app([tmp_path / "recordings"], 0)) as url:
+    folder = str(tmp_path / "recordings")
+    with serving("--replay", folder, "--speed", "max") as (_, url):
         assert dict(answers(url)) == directly, "from the recordings, without a server"
 
 

@@ -18,7 +18,14 @@ import pytest
 
 from model_servers import GREETING, STORY, THOUGHT, ModelServer
 from patience import PATIENCE
-from three_ways import Answers, built_three_ways, through_gateway
+from three_ways import (
+    Answers,
+    built_from,
+    built_three_ways,
+    different,
+    steady,
+    through_gateway,
+)
 from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses, Vessel
 
 pytestmark = pytest.mark.live
@@ -126,6 +133,10 @@ def test_an_sdk_of_a_dialect_that_is_translated(
     upstreams = dict.fromkeys(MODELS, vessel(base_url=translated, api_key="none"))
     built = built_three_ways(program(name), directly, upstreams, tmp_path / "recordings")
     holds_what_the_models_say(built)
+    # From what was recorded in Ollama's dialect; the upstream is not asked. Models are those asked.
+    upstream = "--upstream=local=ollama@http://127.0.0.1:1"
+    again = built_from(tmp_path / "translated", program(name), MODELS, upstream)
+    assert different(steady({**again, "models": None}), steady({**built, "models": None})) == []
     if name != "google_genai":  # which has no accumulator
         assert STORY in json.dumps(built["story accumulated"], ensure_ascii=False)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from model_servers import STORY, WEATHER, ModelServer
-from three_ways import built_three_ways, through_gateway
+from three_ways import built_from, built_three_ways, different, steady, through_gateway
 from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAIResponses, Vessel
 
 pytestmark = pytest.mark.live
@@ -110,12 +110,18 @@ def three_ways(
     urls: Mapping[str, str],
     vessel: Callable[..., Vessel],
     folder: Path,
+    *replayed: tuple[Path, str],
 ) -> None:
+    """replayed: folders of answers in another dialect, and the option that has them translated."""
+
     def asked(urls: Mapping[str, str]) -> Mapping[str, Any]:
         return {name: plain(built) for name, built in answers(urls)}
 
     upstreams = {model: vessel(base_url=url, api_key="none") for model, url in urls.items()}
     built = built_three_ways(asked, urls, upstreams, folder)
+    for translated, option in replayed:
+        again = built_from(translated, asked, urls, option)
+        assert different(steady({**again, "models": None}), steady({**built, "models": None})) == []
     assert STORY in json.dumps(built["story whole"], ensure_ascii=False)
     assert "get_weather" in json.dumps(built["tool whole"])
     assert len(built["story events"]) > 1
@@ -146,4 +152,10 @@ def test_an_sdk_of_a_dialect_that_is_translated(
     """The server is a gateway that translates the dialect for Ollama."""
     upstream: dict[str, Vessel] = {"local": Ollama(base_url=ollama.url)}
     with through_gateway(tmp_path / "translated", upstream) as urls:
-        three_ways(answers, dict.fromkeys(MODELS, urls["local"]), vessel, tmp_path / "recordings")
+        three_ways(
+            answers,
+            dict.fromkeys(MODELS, urls["local"]),
+            vessel,
+            tmp_path / "recordings",
+            (tmp_path / "translated", "--upstream=local=ollama@http://127.0.0.1:1"),
+        )

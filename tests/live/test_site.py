@@ -1,22 +1,26 @@
-"""The built documentation, in a headless Chromium: its search, at the width of a phone and a desk.
+"""The built documentation: its reference, and in a headless Chromium its search and its widths.
 
-Needs the extra `docs` beside what the other pages need.
+Needs the extra `docs`; the tests with a browser also need what the other pages need.
 """
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import vesselog
 from chromium import DESKTOP, PHONE, Visitor, picture
 from pages import ROOT
 
@@ -34,8 +38,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the site, built from this checkout."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, built from this checkout."""
     pytest.importorskip("mkdocs", reason="pip install '.[docs]': the site is not looked at")
     folder = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-P", "-m", "mkdocs", "build", "--strict", "--quiet"]
@@ -45,13 +49,54 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         build, cwd=ROOT, env=settings, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Iterator[str]:
+    """The address of the site."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+ENTRY = re.compile(r'<span title="(vesselog[\w.]+)\.(\w+)">(.*?)</li>', re.DOTALL)
+DEFAULT = re.compile(r"Default: <code>(.*?)</code>")
+
+
+def default_of(kind: Any, name: str) -> Any:
+    """The default of an attribute of a model, a dataclass, a named tuple or another class."""
+    fields = getattr(kind, "model_fields", None) or getattr(kind, "__pydantic_fields__", {})
+    if name in fields:
+        return fields[name].get_default(call_default_factory=True)
+    if name in getattr(kind, "__dataclass_fields__", {}):
+        return kind.__dataclass_fields__[name].default
+    return getattr(kind, "_field_defaults", {}).get(name, getattr(kind, name, None))
+
+
+def test_every_default_in_the_reference_is_the_code_s(built: Path) -> None:
+    wrong: list[str] = []
+    shown: set[str] = set()
+    for page in sorted((built / "reference").glob("*.html")):
+        for owner, name, text in ENTRY.findall(page.read_text("utf-8")):
+            if (found := DEFAULT.search(text)) is None:
+                continue
+            module, _, kind = owner.rpartition(".")
+            shown.add(f"{kind}.{name}")
+            written = html.unescape(re.sub(r"<[^>]+>", "", found[1]))
+            try:
+                value = eval(written, {**vars(vesselog), "Metrics": vesselog.Metrics})
+            except NameError:
+                value = written
+            if value != default_of(getattr(import_module(module), kind), name):
+                wrong.append(f"{owner}.{name}: {written}")
+    assert wrong == []
+    assert shown >= {"Timeouts.first_chunk", "Limits.max_frame_bytes", "StreamChunk.text"}
+    assert "VesselogError.message" not in shown
 
 
 @pytest.mark.parametrize("settings", [PHONE, DESKTOP], ids=["phone", "desktop"])

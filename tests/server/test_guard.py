@@ -62,6 +62,7 @@ async def ask(
     path: str = "/v1/chat/completions",
     method: str = "POST",
     body: tuple[bytes, ...] = (b"{}",),
+    query: bytes = b"",
 ) -> Answer:
     answer, parts = Answer(), list(body)
 
@@ -73,7 +74,7 @@ async def ask(
 
     sent = list(headers) if any(name == b"host" for name, _ in headers) else [HOST, *headers]
     scope = {"type": "http", "method": method, "path": path, "headers": sent, "scheme": "http"}
-    await guard({**scope, "query_string": b""}, receive, answer.send)
+    await guard({**scope, "query_string": query}, receive, answer.send)
     return answer
 
 
@@ -201,6 +202,36 @@ async def test_the_token_opens_and_goes_no_further(given: Any, kept: Any) -> Non
     assert scope["headers"] == [HOST, *kept]
 
 
+async def test_the_token_may_be_the_key_of_a_query() -> None:
+    """Where REST clients of Gemini have it."""
+    seen = Seen()
+    guard = Guard(seen, GuardSettings(token=TOKEN))
+    token = TOKEN.encode()
+    assert (await ask(guard, query=b"alt=sse&key=%b&a=b" % token)).status == 200
+    assert (await ask(guard, query=b"key=%%%02X%b" % (token[0], token[1:]))).status == 200
+    assert [scope["query_string"] for scope in seen.scopes] == [b"alt=sse&a=b", b""]
+    for query in (b"key=wrong", b"key=", b"xkey=" + token, b"key=" + token[:-1]):
+        assert (await ask(guard, query=query)).status == 401
+
+
+async def test_a_refusal_is_told_before_the_rest_of_the_request_is_dropped() -> None:
+    """A connection that is closed with unread data is reset, and its answer lost."""
+    messages: list[Any] = []
+    rest = [{"type": "http.request", "body": b"x", "more_body": each < 9} for each in range(10)]
+
+    async def receive() -> Any:
+        assert messages[-1]["body"], "the client has been told"
+        return rest.pop(0)
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/x", "scheme": "http", "query_string": b""}
+    await Guard(Seen(), GuardSettings(token=TOKEN))({**scope, "headers": [HOST]}, receive, send)
+    assert rest == []
+    assert [each.get("more_body") for each in messages] == [None, True, None]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -236,7 +267,8 @@ async def test_the_health_check_needs_no_token_but_a_known_host() -> None:
 )
 async def test_a_body_that_is_too_large_is_refused(headers: Any, body: tuple[bytes, ...]) -> None:
     seen = Seen()
-    answer = await ask(Guard(seen, GuardSettings(body_bytes=10)), *headers, body=body)
+    settings = GuardSettings(body_bytes=10, linger_seconds=0.01)
+    answer = await ask(Guard(seen, settings), *headers, body=body)
     assert (answer.status, answer.code, seen.scopes) == (413, "too_large", [])
     assert answer.header(b"connection") == [b"close"]
 

@@ -440,6 +440,27 @@ def test_an_attempt_that_never_got_an_answer_is_left_out(tmp_path: Path) -> None
     assert statuses == [200, 404]
 
 
+def test_what_a_miss_would_be_compared_with_may_be_gone(tmp_path: Path) -> None:
+    path = recorded(tmp_path, *answers("a"))
+    with served(path) as url, httpx.Client(trust_env=False) as http:
+        body = body_of(path)
+        assert http.get(f"{url}/api/tags").json()["models"], "all is read"
+        path.unlink()
+        missing = http.post(f"{url}/api/chat", json={**body, "model": "other"})
+        assert (missing.status_code, missing.json()["error"]) == (
+            404,
+            "POST /api/chat was not recorded [not_recorded]",
+        )
+        gone = http.post(f"{url}/api/chat", json=body)
+        assert (gone.status_code, "recording_unreadable" in gone.text) == (500, True)
+
+
+def test_ollamas_programs_see_that_there_is_a_server(tmp_path: Path) -> None:
+    with served(recorded(tmp_path, *answers("a"))) as url, httpx.Client(trust_env=False) as http:
+        assert http.head(url).status_code == 200
+        assert http.get(url).text == "Ollama is running"
+
+
 def test_models_and_version_are_told_from_what_is_recorded(tmp_path: Path) -> None:
     lines = recorded(tmp_path / "a", *answers("a"))
     events = recorded(
@@ -451,6 +472,18 @@ def test_models_and_version_are_told_from_what_is_recorded(tmp_path: Path) -> No
         assert [model.name for model in client.models("lab")] == ["m"]
         assert [model.name for model in client.models("open")] == ["n"]
         assert "vesselog" in client.server_version("lab")
+
+
+def test_the_models_of_a_provider_are_told_at_v1(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "s")
+    for url in ("https://openrouter.ai/api/v1/chat/completions", "http://h/v1/messages"):
+        writer = session.begin(request({"model": url[8]}, url=url, model=url[-1]))
+        writer.response(200, {})
+        writer.end("complete")
+    session.close()
+    with served(session.path) as url, httpx.Client(trust_env=False) as http:
+        listed = http.get(f"{url}/v1/models").json()["data"]
+    assert [each["id"] for each in listed] == ["s"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"'])

@@ -15,7 +15,7 @@ import pytest
 
 from patience import PATIENCE
 from vesselog import ConfigurationError
-from vesselog.server.serving import ConnectionLimits, Serving
+from vesselog.server.serving import Serving
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -88,12 +88,3 @@ def test_what_is_to_end_is_ended_before_connections_are() -> None:
         assert httpx.get(server.url, trust_env=False).text == "hello"
         assert not ended
     assert ended == [True]
-
-
-def test_a_header_is_bounded_in_size_and_time() -> None:
-    limits = ConnectionLimits(header_bytes=1_000, header_seconds=0.1)
-    with running(Serving(hello, "127.0.0.1", 0, limits=limits)) as server:
-        large = answer_to(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 2_000)
-        assert large.startswith(b"HTTP/1.1 431 ")
-        assert answer_to(server, b"GET / HTTP/1.1\r\n") == b""
-        assert httpx.get(server.url, trust_env=False).text == "hello"

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vesselog.core.errors import VesselogError
 from vesselog.core.truth.session import Session
 from warm_python import Popen
 
-__all__ = ["command", "json_lines", "ollama", "recording", "start"]
+__all__ = ["command", "json_lines", "ollama", "recording", "serving", "start"]
 
 
 def command(
@@ -42,6 +43,19 @@ def start(
         env={**os.environ, "PYTHONUTF8": "1", **(env or {})},
         **{**pipes, **settings},
     )
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A `vesselog serve` beside the test, and its base URL."""
+    process = start("serve", "--port", "0", *arguments)
+    try:
+        url = process.stdout.readline().decode().split(" ")[0]  # type: ignore[union-attr]
+        assert url.startswith("http://127.0.0.1:"), process.communicate()
+        yield process, url
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ MADE_OF_EXTRAS = {
     ROOT / "server/event_stream.py",
     ROOT / "server/gateway/gateway.py",
     ROOT / "server/gateway/response_routes.py",
+    ROOT / "server/limited_protocol.py",
     ROOT / "server/serving.py",
     ROOT / "server/session_routes.py",
 }

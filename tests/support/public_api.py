@@ -11,7 +11,13 @@ from typing import Any
 __all__ = ["PUBLIC_MODULES", "Documented", "documented", "public_names"]
 
 # Modules whose `__all__` is public. The vessels' helpers are checked where they are defined.
-PUBLIC_MODULES = ("vesselog", "vesselog.server", "vesselog.vessels", "vesselog.testing.kit")
+PUBLIC_MODULES = (
+    "vesselog",
+    "vesselog.server",
+    "vesselog.vessels",
+    "vesselog.testing",
+    "vesselog.testing.kit",
+)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
-"""What a client builds of a server's answers: directly, through the gateway, from its recordings.
+"""What a client builds of a server's answers: directly, through the gateway, from its recordings,
+which `vesselog serve --replay` serves.
 
 A client is a function: it gets the URL to ask for each model and gives what it built, by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import signal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from commands import serving
 from gateways import gateway_to
+from patience import PATIENCE
 from vesselog import Recording
-from vesselog.server import on_loopback, replay_app
 from vesselog.vessels import Vessel
 
-__all__ = ["Answers", "built_three_ways", "steady", "through_gateway"]
+__all__ = ["Answers", "built_from", "built_three_ways", "different", "steady", "through_gateway"]
 
 Answers = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
@@ -71,11 +74,23 @@ def built_three_ways(
         raise AssertionError("\n".join(found))
     calls = [call for path in folder.iterdir() for call in Recording(path).calls()]
     assert all(call.outcome in {"complete", "error"} for call in calls)
-    with on_loopback(replay_app([folder], 0)) as url:
-        replayed = answers(dict.fromkeys(directly, url))
+    replayed = built_from(folder, answers, directly)
     if found := different(steady(replayed, _OF_A_TRANSPORT), steady(through, _OF_A_TRANSPORT)):
         raise AssertionError("from the recordings:\n" + "\n".join(found))
     return right
+
+
+def built_from(
+    folder: Path, answers: Answers, models: Iterable[str], *options: str
+) -> Mapping[str, Any]:
+    """What is built of the recordings in a folder, which the command serves with these options."""
+    with serving("--replay", str(folder), "--speed", "max", *options) as (process, url):
+        replayed = answers(dict.fromkeys(models, url))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+    assert err == b"stopped\n", "and no warning"
+    return replayed
 
 
 def different(got: Any, right: Any, at: str = "") -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vesselog.core.chunk import StreamChunk, Usage
 from vesselog.core.completion import Completion
-from vesselog.vessels.gemini_encoder import GeminiEncoder
+from vesselog.vessels.gemini_encoder import GeminiEncoder, GeminiListEncoder
 
 
 def events(body: bytes) -> list[Any]:
@@ -39,3 +39,19 @@ def test_a_stream_ends_with_calls_counts_and_the_reason() -> None:
         "thoughtsTokenCount": 3,
     }
     assert (last["modelVersion"], last["responseId"]) == ("m", "r")
+
+
+def test_a_list_has_the_values_of_the_events_and_grows_by_whole_items() -> None:
+    chunks = [StreamChunk(text="Hi"), StreamChunk(role="assistant"), StreamChunk(text=" you")]
+    completion = Completion(finish_reason="stop", text="Hi you")
+    streamed, listed = (
+        kind(model="m", identifier="r") for kind in (GeminiEncoder, GeminiListEncoder)
+    )
+    pieces = [listed.write(chunk) for chunk in chunks]
+    for end in range(1, len(pieces) + 1):
+        assert json.loads(b"".join(pieces[:end]) + b"]")
+    whole = b"".join([*pieces, listed.end(completion)])
+    said = b"".join([*map(streamed.write, chunks), streamed.end(completion)])
+    assert json.loads(whole) == events(said)
+    empty = GeminiListEncoder(model="m", identifier="r").end(Completion())
+    assert len(json.loads(empty)) == 1

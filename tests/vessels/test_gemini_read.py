@@ -187,6 +187,12 @@ def test_the_model_and_the_stream_are_in_the_route(route: str, name: str, stream
     assert Gemini().request(chat).url.partition("?")[0].endswith(route.partition("models")[2])
 
 
+@pytest.mark.parametrize("path", ["models/maker/m-1:free", "models/maker%2Fm-1:free"])
+def test_another_providers_model_may_have_a_slash_in_its_name(path: str) -> None:
+    read = Gemini().read_request(f"/v1beta/{path}:generateContent", body_of(HELLO))
+    assert read.model == "maker/m-1:free"
+
+
 @pytest.mark.parametrize("old", ["gemini-2.5-flash", "gemini-1.5-pro"])
 def test_an_image_beside_a_result_is_built_again_for_models_before(old: str) -> None:
     body = body_of(HELLO, model(call("x")), user(result({"result": "a"}), PNG, result({"a": 1})))

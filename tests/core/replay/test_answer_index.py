@@ -272,3 +272,34 @@ def test_looking_for_an_answer_ends_when_nobody_wants_it(tmp_path: Path, steps: 
     last = {**BODY, "seed": 9}
     library.look_for(request(last), lambda: True)
     assert library.answer(request(last)).completion().text == "9"
+
+
+@pytest.mark.parametrize(("wire", "option"), [(False, "repeat=True"), (True, "--repeat")])
+def test_the_option_that_gives_answers_again_is_named_as_the_user_knows_it(
+    tmp_path: Path,
+    wire: bool,  # noqa: FBT001 - a case
+    option: str,
+) -> None:
+    session = Session.open(tmp_path, "a")
+    writer = session.begin(request())
+    writer.response(200, {})
+    writer.end("complete")
+    session.close()
+    index = AnswerIndex(tmp_path, wire=wire)
+    index.answer(request())
+    with pytest.raises(ReplayMissError, match=f"; {option} gives answers again"):
+        index.answer(request())
+
+
+def test_by_route_a_stream_on_the_wire_is_no_answer_for_a_whole_body(tmp_path: Path) -> None:
+    session = Session.open(tmp_path, "a")
+    for stream in (True, False):
+        writer = session.begin(request({"stream": stream}))
+        writer.response(200, {})
+        writer.end("complete")
+    session.close()
+    index = AnswerIndex(tmp_path, match="route", wire=True)
+    assert index.answer(request({"stream": False, "model": "n"})).number == 2
+    with pytest.raises(ReplayMissError, match="given"):
+        index.answer(request({"stream": False}))
+    assert index.answer(request({"model": "n"})).number == 1, "Ollama's default is a stream"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sessions import request
 from vesselog import Recording
-from vesselog.core.replay.compare_requests import differing_places, nearest_call
+from vesselog.core.replay.compare_requests import Match, differing_places, nearest_call
 from vesselog.core.truth.session import Session
 
 
@@ -37,3 +38,37 @@ def test_the_nearest_call_has_the_most_in_common(tmp_path: Path) -> None:
 )
 def test_the_places_are_named_without_what_is_there(one: Any, other: Any, told: str) -> None:
     assert differing_places({"body": one}, {"body": other}) == told
+
+
+ASKED = {
+    "url": "http://here:1/v1/messages",
+    "body": {"model": "n", "messages": [2], "stream": True},
+}
+RECORDED = {
+    "url": "https://there.example/api/v1/messages",
+    "body": {"model": "m", "messages": [1], "stream": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("match", "wire", "told"),
+    [
+        ("strict", False, ["url", "body.messages[0]", "body.model"]),
+        ("strict", True, ["body.messages[0]", "body.model", "body.stream"]),
+        ("messages", False, ["body.messages[0]"]),
+        ("messages", True, ["body.messages[0]", "body.stream"]),
+        ("route", True, ["body.stream"]),
+    ],
+)
+def test_only_what_is_compared_is_named(match: Match, wire: bool, told: list[str]) -> None:  # noqa: FBT001 - a case
+    """The host never is; a request key has the whole path."""
+    named = differing_places(RECORDED, ASKED, match, wire=wire)
+    assert sorted(re.findall(r"(?:url|body[.\w\[\]]*)", named)) == sorted(told)
+    assert "example" not in named
+
+
+def test_another_host_and_geminis_path_of_a_stream_are_no_difference() -> None:
+    """Where the request key does not have them."""
+    one = {"url": "http://a/v1beta/models/m:generateContent", "body": {"a": 1}}
+    other = {"url": "http://b/v1beta/models/m:streamGenerateContent?alt=sse", "body": {"a": 2}}
+    assert differing_places(one, other) == "body.a"

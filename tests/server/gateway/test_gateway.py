@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
 from asgi_server import served_by_uvicorn
 from gateways import gateway_of, gateway_to
 from loopback import Conversation, LoopbackServer, openai_events
+from patience import PATIENCE
 from vesselog import Client, Recording
 from vesselog.vessels import OpenAI, Vessel
 
@@ -209,3 +212,61 @@ def test_a_body_that_is_no_json_passes_and_is_recorded(tmp_path: Path) -> None:
     (call,) = Recording(path).calls()
     assert call.outcome == "complete"
     assert base64.b64decode(call.request["body"]["raw_b64"]) == content
+
+
+def answer_to(http: httpx.Client, target: str, method: str = "GET") -> bytes:
+    """The answer to a request with exactly this target."""
+    asked = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection((http.base_url.host, http.base_url.port)) as connection:
+        connection.settimeout(PATIENCE)
+        connection.sendall(asked.encode())
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_no_path_leads_to_another_address_than_the_upstreams(tmp_path: Path) -> None:
+    """It is written behind the upstream's: `http://up` and `*@other/x` would be `other`."""
+    with (
+        LoopbackServer([lambda talk: talk.whole(b"{}")] * 9) as server,
+        LoopbackServer([lambda talk: talk.whole(b"{}")] * 9) as other,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1", api_key=KEY)}) as http,
+    ):
+        address = other.url.removeprefix("http://")
+        for target in (f"*@{address}/x", f"*:80@{address}/v1/models", "*"):
+            assert answer_to(http, target).startswith(b"HTTP/1.1 400 ")
+        for target in (f"http://{address}/x", f"//{address}/x", f"/up@{address}/x"):
+            assert answer_to(http, target).startswith(b"HTTP/1.1 200 ")
+        assert other.requests == []
+        assert [request.path for request in server.requests] == [
+            "/x",
+            f"//{address}/x",
+            f"/up@{address}/x",
+        ]
+
+
+async def test_nor_does_one_behind_a_mount_or_of_another_server(tmp_path: Path) -> None:
+    """Whose paths may be whole URLs, or end the mount without a slash."""
+    gateway = gateway_of(tmp_path, {"up": OpenAI(base_url="http://127.0.0.1:9/v1", api_key=KEY)})
+    for raw in (b"http://other/x", b"/lab@other/x", b"/lab.other/x"):
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/lab/x", "raw_path": raw}
+        await gateway(
+            {**scope, "root_path": "/lab", "query_string": b"", "headers": []}, receive, send
+        )
+        assert sent[0]["status"] == 400
+
+
+def test_what_would_show_the_upstreams_key_is_not_passed_on(tmp_path: Path) -> None:
+    """A server answers TRACE with the request that it got."""
+    with (
+        LoopbackServer([]) as server,
+        gateway_to(tmp_path, {"up": OpenAI(base_url=f"{server.url}/v1", api_key=KEY)}) as http,
+    ):
+        assert answer_to(http, "/v1/models", "TRACE").startswith(b"HTTP/1.1 405 ")
+        assert server.requests == []

@@ -99,6 +99,83 @@ def test_tokens_are_counted_for_an_upstream_that_cannot(tmp_path: Path) -> None:
     assert version == 502  # which is asked of an upstream that has one
 
 
+def test_geminis_count_of_tokens_too(tmp_path: Path) -> None:
+    contents = [{"role": "user", "parts": [{"text": "x" * 300}]}]
+    path = "/v1beta/models/m:1b:countTokens"
+    with gateway_to(tmp_path, {"up": Ollama(base_url="http://127.0.0.1:9")}) as http:
+        for asked in (
+            {"contents": contents},
+            {"generateContentRequest": {"model": "models/m", "contents": contents}},
+            {"generate_content_request": {"contents": contents}},
+        ):
+            assert 100 <= http.post(path, json=asked).json()["totalTokens"] <= 150
+        picture = {"inlineData": {"mimeType": "image/png", "data": "A" * 100_000}}
+        contents[0]["parts"] = [picture]
+        assert 1_600 < http.post(path, json={"contents": contents}).json()["totalTokens"] < 1_700
+
+
+@pytest.mark.parametrize(
+    ("vessel", "path", "headers", "expected"),
+    [
+        (to_ollama, "/v1beta/models/a:1b", {}, {"name": "models/a:1b"}),
+        (to_openai, "/v1beta/models/a", {}, {"name": "models/a"}),
+        (to_openai, "/v1/models/a", {"x-goog-api-key": "k"}, {"name": "models/a"}),
+        (
+            to_ollama,
+            "/v1/models/a%3A1b",
+            {"anthropic-version": "2023-06-01"},
+            {
+                "type": "model",
+                "id": "a:1b",
+                "display_name": "a:1b",
+                "created_at": "2026-01-02T03:04:05Z",
+            },
+        ),
+    ],
+)
+def test_one_model_is_told_in_the_clients_dialect(
+    tmp_path: Path,
+    vessel: Callable[[str], Vessel],
+    path: str,
+    headers: dict[str, str],
+    expected: dict[str, Any],
+) -> None:
+    with (
+        LoopbackServer([models, models]) as server,
+        gateway_to(tmp_path, {"up": vessel(server.url)}) as http,
+    ):
+        assert http.get(path, headers=headers).json() == expected
+        missing = http.get(f"{path}x", headers=headers)
+    assert missing.status_code == 404
+    assert "has no model" in missing.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1beta/models/m:embedContent"),
+        ("POST", "/v1/models/m:batchEmbedContents"),
+        ("GET", "/v1beta/files"),
+        ("DELETE", "/v1beta/cachedContents/c"),
+    ],
+)
+def test_what_only_google_has_is_refused_in_its_form(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    """The upstream would answer with an error of its own form, or a page of text."""
+    with (
+        LoopbackServer([]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        answer = http.request(method, path, headers={"x-goog-api-key": "k"})
+        assert server.requests == []
+    assert answer.status_code == 501
+    error = answer.json()["error"]
+    assert error["status"] == "UNIMPLEMENTED"
+    assert f"{method} {path}" in error["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_models_of_an_upstream_that_is_not_there_are_a_bad_gateway(tmp_path: Path) -> None:
     vessels: dict[str, Vessel] = {"up": OpenAI(base_url="http://127.0.0.1:9/v1")}
     with gateway_to(tmp_path, vessels) as http:

@@ -11,11 +11,14 @@ import httpx
 import openai
 import pytest
 
+from asgi_server import served_by_uvicorn
 from gateways import gateway_to
 from house import ROOT
 from loopback import Conversation, LoopbackServer, ollama_lines
+from vesselog import AsyncClient, Client, Recording
+from vesselog.server import Gateway, gateway_vessels
 from vesselog.server.gateway.response_ids import Place, place_of, response_id
-from vesselog.vessels import Ollama, OpenAIResponses
+from vesselog.vessels import Azure, Ollama, OpenAIResponses, Vessel
 
 TEXTS = ("Gute ", "Reise, ", "ahoi!")
 NATIVE = (ROOT / "tests/bodies/openai-responses/text.sse").read_bytes()
@@ -117,6 +120,120 @@ def test_an_answer_in_the_background_goes_on_without_its_client(tmp_path: Path) 
         assert client.responses.retrieve(identifier).output_text == "".join(TEXTS)
 
 
+def test_a_whole_answer_in_the_background_is_told_at_once_and_asked_for_later(
+    tmp_path: Path,
+) -> None:
+    asked, going = threading.Event(), threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        asked.set()
+        assert going.wait(20)
+        conversation.answer("".join(TEXTS))
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        assert (begun.status, begun.output, begun.background) == ("in_progress", [], True)
+        assert asked.wait(20)
+        assert client.responses.retrieve(begun.id).status == "in_progress"
+        events = client.responses.retrieve(begun.id, stream=True)
+        going.set()
+        assert list(events)[-1].type == "response.completed"
+        whole = client.responses.retrieve(begun.id)
+        assert (whole.status, whole.output_text) == ("completed", "".join(TEXTS))
+        assert whole.usage is not None
+        assert whole.usage.output_tokens
+
+
+def test_an_answer_in_the_background_that_fails_says_so_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.whole(b'{"error": "model \\"m\\" not found"}', 404)
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        for event in client.responses.retrieve(begun.id, stream=True):
+            last = event.type
+        assert last == "response.failed"
+        failed = client.responses.retrieve(begun.id)
+        assert failed.status == "failed"
+        assert failed.error is not None
+        assert "not found" in failed.error.message
+
+
+def test_one_that_runs_in_the_background_is_cancelled(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([lambda conversation: conversation.wait_for_hangup()]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        sdk(http) as client,
+    ):
+        begun = client.responses.create(model="m", input="Hi", background=True)
+        assert client.responses.cancel(begun.id).status == "cancelled"
+        assert client.responses.retrieve(begun.id).status == "cancelled"
+
+
+def test_what_cannot_be_recorded_is_told_at_once(tmp_path: Path) -> None:
+    asked = {"model": "m", "input": "Hi", "background": True}
+
+    def script(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.wait_for_hangup()
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+        Client(recordings=tmp_path, vessels={"v": Ollama(base_url=server.url)}) as other,
+        other.stream("v/m", "x", session="taken"),
+    ):
+        answer = http.post("/v1/responses", json=asked, headers={"x-vesselog-session": "taken"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "session_in_use")
+        wrong = http.post("/v1/responses", json={**asked, "conversation": "c"})
+        assert (wrong.status_code, "conversation" in wrong.text) == (400, True)
+        assert len(server.requests) == 1
+
+
+def test_a_replayed_one_is_given_at_once(tmp_path: Path) -> None:
+    """It is in no folder in which it could be asked for later."""
+    asked = {"model": "m", "input": "Hi", "background": True}
+    vessels: dict[str, Vessel] = {"up": Ollama(base_url="http://127.0.0.1:9")}
+    with (
+        LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
+        gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
+    ):
+        identifier = http.post("/v1/responses", json=asked).json()["id"]
+        events = http.get(f"/v1/responses/{identifier}?stream=true").content  # to its end
+        assert b"response.completed" in events
+    client = AsyncClient(replay=tmp_path, vessels=gateway_vessels(vessels, {}), speed=0)
+    with served_by_uvicorn(Gateway(client, vessels, environment={}), log_level="critical") as http:
+        answer = http.post("/v1/responses", json=asked).json()
+    assert answer["status"] == "completed"
+    assert answer["output"][0]["content"][0]["text"] == "".join(TEXTS)
+
+
+def test_what_runs_in_the_providers_background_is_asked_of_the_provider(tmp_path: Path) -> None:
+    queued = (ROOT / "tests/bodies/openai-responses/queued.json").read_bytes()
+    value = json.loads(queued)
+    done = json.dumps({**value, "status": "completed"}).encode()
+    scripts = [lambda talk: talk.whole(queued)] * 2 + [lambda talk: talk.whole(done)]
+    with (
+        LoopbackServer(scripts) as server,
+        gateway_to(tmp_path, {"up": OpenAIResponses(base_url=f"{server.url}/v1")}) as http,
+    ):
+        assert respond(http, stream=False, background=True).content == queued
+        path = f"/v1/responses/{value['id']}"
+        assert http.get(path).content == queued
+        assert http.get(path).content == done
+        assert [each.path for each in server.requests] == ["/v1/responses", path, path]
+
+
 def test_a_running_answer_is_cancelled(tmp_path: Path) -> None:
     def script(conversation: Conversation) -> None:
         conversation.head("200 OK", "application/x-ndjson")
@@ -151,6 +268,44 @@ def test_an_answer_in_this_dialect_is_sent_as_it_was_recorded(tmp_path: Path, af
         whole = http.get(f"/v1/responses/{NATIVE_ID}").json()
         assert whole == events_of(NATIVE)[-1]["response"]
         assert len(server.requests) == 1
+
+
+def azure_events() -> list[bytes]:
+    """As OpenAI's, with the results of the filter, which Azure adds to each response."""
+    events = events_of(NATIVE)
+    for each in events:
+        if "response" in each:
+            each["response"]["content_filters"] = [{"blocked": False, "source_type": "prompt"}]
+    return [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
+
+
+@pytest.mark.parametrize("version", [None, "2025-04-01-preview"])
+def test_an_answer_of_azure_is_recorded_with_its_chunks(
+    tmp_path: Path, version: str | None
+) -> None:
+    """Asked for by the SDK's client for OpenAI at the v1 route, and by its client for Azure."""
+    frames = azure_events()
+    with (
+        LoopbackServer([lambda talk: talk.stream(frames, "text/event-stream")]) as server,
+        gateway_to(
+            tmp_path, {"az": Azure(base_url=server.url, api_key="a-key-of-the-upstream")}
+        ) as http,
+    ):
+        own = {"azure_endpoint": str(http.base_url), "api_key": "k", "api_version": version}
+        with sdk(http) if version is None else openai.AzureOpenAI(**own) as client:
+            with client.responses.stream(model="gpt", input="Hi") as stream:
+                built = stream.get_final_response()
+            again = client.responses.retrieve(built.id)
+        (request,) = server.requests
+    path = "/openai/v1/responses" if version is None else f"/openai/responses?api-version={version}"
+    assert request.path == path
+    assert request.headers["api-key"] == "a-key-of-the-upstream"
+    assert "authorization" not in request.headers
+    assert again.output_text == built.output_text
+    (file,) = tmp_path.iterdir()
+    (call,) = Recording(file).calls()
+    assert (call.outcome, call.completion().text) == ("complete", built.output_text)
+    assert [frame.raw for frame in call.frames()] == frames
 
 
 def test_what_is_not_recorded_is_for_the_upstream(tmp_path: Path) -> None:

@@ -46,13 +46,18 @@ def test_the_route_of(method: str, path: str, route: Route) -> None:
     ("query", "route"),
     [
         ("alt=sse", Route("gemini", ":streamGenerateContent", "m")),
-        ("alt=json", Route("gemini", "", "m")),
-        ("", Route("gemini", "", "m")),
+        ("%24alt=sse&a=b", Route("gemini", ":streamGenerateContent", "m")),
+        ("alt=json", Route("gemini", ":streamGenerateContent", "m", listed=True)),
+        ("", Route("gemini", ":streamGenerateContent", "m", listed=True)),
     ],
 )
 def test_geminis_stream_is_events_only_where_they_are_asked_for(query: str, route: Route) -> None:
     path = "/v1beta/models/m:streamGenerateContent"
-    assert route_of("POST", path, query, {}) == route
+    found = route_of("POST", path, query, {})
+    assert found == route
+    assert found.asks_model
+    assert found.decoded is not found.listed
+    assert found.streams({}) is not found.listed
 
 
 @pytest.mark.parametrize(

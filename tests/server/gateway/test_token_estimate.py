@@ -30,3 +30,7 @@ def test_the_system_prompt_and_the_tools_count() -> None:
     assert estimated_tokens(body("Hi", system="x" * 300)) > plain + 100
     assert estimated_tokens(body("Hi", metadata={"user_id": "x" * 300})) == plain
     assert estimated_tokens(AGENT_REQUEST) > 100
+
+
+def test_a_type_that_is_no_text_is_no_file() -> None:
+    assert estimated_tokens({"tools": [{"type": {}, "data": "x" * 30}]}) > 10

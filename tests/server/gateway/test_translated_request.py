@@ -127,12 +127,76 @@ def test_what_a_coding_agent_sends_arrives(upstream: str) -> None:
         *("system", "user", "assistant", "tool", "tool", "user"),
     ]
     assert chat.messages[0].content == "You are a coding agent.\n\nAnswer briefly."
+    failed = "The tool failed.\n\nno such file"
     assert [message.content for message in chat.messages[3:]] == [
         "line 1\n\nline 2",
-        "no such file",
+        '{"error":"no such file"}' if upstream == "gemini" else failed,
         "Go on.",
     ]
     assert [tool.function.name for tool in chat.tools or () if tool.function] == ["Read", "Bash"]
+
+
+IMAGE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"},
+}
+
+
+def result_of(upstream: str, **block: Any) -> Any:
+    """What the upstream is sent of a tool's result."""
+    call = {"type": "tool_use", "id": "toolu_01", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_01", **block}
+    body = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": "Look."},
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    vessel, check = UPSTREAMS[upstream]
+    _, request = translated_request("anthropic", "/v1/messages", body, vessel)
+    sent = json.loads(json.dumps(request.body))
+    assert check(sent) is None
+    return sent["contents"][-1]["parts"] if upstream == "gemini" else sent["messages"][-1]
+
+
+def test_a_tool_that_failed_is_never_told_as_one_that_succeeded() -> None:
+    """Each provider reads it where its models do: Gemini by a key, the others in the text."""
+    for told, said in {"cold": "The tool failed.\n\ncold", None: "The tool failed."}.items():
+        content = {} if told is None else {"content": told}
+        for upstream in ("openai", "ollama", "groq"):
+            assert result_of(upstream, is_error=True, **content)["content"] == said
+            kept = result_of(upstream, is_error=False, **content)["content"]
+            assert kept == (told or "")
+        (part,) = result_of("gemini", is_error=True, **content)
+        assert part["functionResponse"]["response"] == {"error": told or said}
+    seen = result_of("ollama", is_error=True, content=[IMAGE])
+    assert (seen["content"], seen["images"]) == ("The tool failed.", ["AAAA"])
+    (part,) = result_of("gemini", is_error=True, content=[{"type": "text", "text": "{}"}, IMAGE])
+    assert part["functionResponse"]["response"] == {"error": "{}"}
+    assert part["functionResponse"]["parts"][0]["inlineData"]["data"] == "AAAA"
+
+
+def test_a_client_is_told_what_a_client_can_do() -> None:
+    """The vessels name what a Python program would write."""
+    asked: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    picture = {"type": "image_url", "image_url": {"url": "https://h/x.png"}}
+    seen = {**asked, "messages": [{"role": "user", "content": [picture]}]}
+    for client, vessel, body, told in (
+        ("openai", Anthropic(), asked, "needs max_tokens.* in the gateway's settings$"),
+        ("openai", Ollama(), seen, "images: give a data: URL$"),
+        ("ollama", OpenAI(), {**asked, "think": True}, "does not take think=True[^;]*$"),
+    ):
+        route = "/api/chat" if client == "ollama" else "/v1/chat/completions"
+        with pytest.raises(InvalidRequestError, match=told):
+            translated_request(client, route, body, vessel)
+
+
+def test_a_mark_that_says_neither_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="is_error"):
+        result_of("openai", content="cold", is_error="yes")
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -196,6 +196,47 @@ def test_a_gemini_client_is_served_too(tmp_path: Path) -> None:
     assert "".join(part["text"] for each in parts for part in each) == "Gute Reise"
 
 
+LISTED = "/v1beta/models/m:streamGenerateContent"
+CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+
+
+def test_without_sse_a_gemini_client_gets_a_list(tmp_path: Path) -> None:
+    with (
+        LoopbackServer([lambda conversation: conversation.answer("Gute ", "Reise")]) as server,
+        gateway_to(tmp_path, to_ollama(server.url)) as http,
+    ):
+        answer = http.post(f"{LISTED}?key=k", json=CONTENTS)
+        assert server.requests[0].json["stream"] is True
+    assert answer.headers["content-type"] == "application/json"
+    parts = [each["candidates"][0]["content"]["parts"] for each in answer.json()]
+    assert "".join(part["text"] for each in parts for part in each) == "Gute Reise"
+
+
+def test_the_errors_of_a_list_are_items_of_one(tmp_path: Path) -> None:
+    """As Google's are, before the answer begins and in its middle."""
+
+    def missing(conversation: Conversation) -> None:
+        conversation.whole(b'{"error": "model \\"m\\" not found"}', 404)
+
+    def failing(conversation: Conversation) -> None:
+        lines = [ollama_lines("Gute ")[0], b'{"error":"the model fell over"}\n']
+        conversation.stream(lines)
+
+    with (
+        LoopbackServer([missing, failing]) as server,
+        gateway_to(tmp_path, to_ollama(server.url)) as http,
+    ):
+        refused = http.post(LISTED, json={**CONTENTS, "cachedContent": "c"})
+        absent = http.post(LISTED, json=CONTENTS)
+        failed = http.post(LISTED, json=CONTENTS)
+    assert [refused.status_code, absent.status_code] == [400, 404]
+    assert "cachedContent" in refused.json()[0]["error"]["message"]
+    assert absent.json()[0]["error"]["status"] == "NOT_FOUND"
+    first, last = failed.json()
+    assert first["candidates"][0]["content"]["parts"] == [{"text": "Gute "}]
+    assert "fell over" in last["error"]["message"]
+
+
 def test_a_client_that_leaves_cancels_the_call(tmp_path: Path) -> None:
     def script(conversation: Conversation) -> None:
         conversation.begin()

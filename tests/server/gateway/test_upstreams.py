@@ -79,6 +79,18 @@ def test_a_request_goes_to(path: str, model: str, upstream: str, url: str) -> No
     assert request.passed_on().url == H + url
 
 
+@pytest.mark.parametrize("slash", ["/", "%2F", "%2f"])
+def test_a_model_in_the_path_may_name_the_upstream(slash: str) -> None:
+    request = asked(f"/v1beta/models/google{slash}m:generateContent", "m")
+    assert request.choice.upstream.name == "google"
+    content = {"method": "POST", "query_string": b""}
+    raw = f"/v1beta/models/groq{slash}a{slash}b:generateContent".encode()
+    chosen = read_asked(Upstreams(ALL), {**content, "raw_path": raw}, {}, b'{"contents": []}')
+    assert chosen.choice.upstream.name == "groq"
+    assert chosen.path == f"/v1beta/models/a{slash}b:generateContent"
+    assert chosen.route.model == f"a{slash}b"
+
+
 def test_without_an_upstream_of_the_dialect_the_first_is_taken() -> None:
     assert asked("/v1/messages", vessels={"a": Ollama(), "b": OpenAI()}).choice.upstream.name == "a"
 
@@ -128,6 +140,58 @@ def test_azure_has_the_deployment_in_its_path(
     azure = Azure(base_url=base_url, api_version=version)
     expected = url or "/openai/deployments/d/chat/completions?api-version=2024-10-21"
     assert asked("/v1/chat/completions", "gpt", {"az": azure}).passed_on().url == H + expected
+
+
+@pytest.mark.parametrize(
+    ("base_url", "version", "path", "url"),
+    [
+        (H, None, "/v1/responses", "/openai/v1/responses"),
+        (H, None, "/responses", "/openai/v1/responses"),
+        (H, None, "/openai/v1/responses?api-version=preview", None),
+        (H, "preview", "/v1/responses", "/openai/v1/responses?api-version=preview"),
+        (H, None, "/openai/responses?api-version=2025-04-01-preview", None),
+        (f"{H}/openai/v1", None, "/v1/responses/resp_1", "/openai/v1/responses/resp_1"),
+        (f"{H}/openai", None, "/openai/v1/responses/resp_1/cancel", None),
+        # A dated version of the chats says nothing of where the responses are.
+        (H, "2024-10-21", "/v1/responses", "/openai/v1/responses"),
+        (H, "2024-10-21", "/v1/responses/resp_1", "/openai/v1/responses/resp_1"),
+        (H, "2024-10-21", "/openai/v1/responses", None),
+        (
+            f"{H}/openai/deployments/d/chat/completions?api-version=2025-04-01-preview",
+            None,
+            "/openai/responses",
+            "/openai/responses?api-version=2025-04-01-preview",
+        ),
+        # What AzureOpenAI asks for is at Azure where it says.
+        (H, None, "/openai/deployments/g/chat/completions?api-version=2024-10-21", None),
+        (H, None, "/openai/deployments/g/embeddings?api-version=2024-10-21", None),
+        (H, None, "/az/openai/v1/responses", "/openai/v1/responses"),
+    ],
+)
+def test_azures_own_paths_and_its_responses(
+    base_url: str, version: str | None, path: str, url: str | None
+) -> None:
+    given: dict[str, Vessel] = {
+        "az": Azure(base_url=base_url, api_version=version),
+    }
+    request = asked(path, "gpt", given)
+    assert request.same_dialect
+    assert request.passed_on().url == H + (url or path)
+
+
+def test_an_answer_of_azures_responses_has_the_vessel_that_decodes_it_and_azures_key() -> None:
+    given: dict[str, Vessel] = {"az": Azure(base_url=H, api_key="a-key-of-azure")}
+    request = asked("/openai/v1/responses", "gpt", given)
+    name = request.choice.upstream.vessel_name(request.route)
+    vessel = gateway_vessels(given, {})[name]
+    assert isinstance(vessel, OpenAIResponses)
+    assert vessel.authorization(vessel.api_key or "") == {"api-key": "a-key-of-azure"}
+
+
+def test_azures_models_of_other_makers_have_no_responses() -> None:
+    azure = Azure(base_url=f"{H}/models", api_version="2024-05-01-preview")
+    assert list(gateway_vessels({"az": azure}, {})) == ["az"]
+    assert not asked("/v1/responses", "grok", {"az": azure}).same_dialect
 
 
 KEYS = {
