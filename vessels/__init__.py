@@ -38,6 +38,7 @@ _HOMES = (
         ".joined_pieces",
         ".mended_values",
         ".openai_fields",
+        ".openai_finish",
         ".openai_history",
         ".openai_models",
         ".openai_server",
@@ -133,10 +134,17 @@ if TYPE_CHECKING:
         with_ids,
     )
     from .joined_pieces import JoinedObject
-    from .mended_values import is_word, mended_object, mended_objects, mended_text
+    from .mended_values import (
+        is_word,
+        mended_index,
+        mended_object,
+        mended_objects,
+        mended_text,
+    )
     from .ollama import Ollama
     from .openai import OpenAI
     from .openai_fields import response_format
+    from .openai_finish import finish_reason
     from .openai_history import MessageRules
     from .openai_models import models_in
     from .openai_server import OpenAIServer
@@ -159,7 +167,13 @@ if TYPE_CHECKING:
         Perplexity,
         Together,
     )
-    from .provider_errors import error_in_band, error_in_event, error_of_status, is_retryable
+    from .provider_errors import (
+        error_in,
+        error_in_band,
+        error_in_event,
+        error_of_status,
+        is_retryable,
+    )
     from .repeated_fields import RepeatFilter
     from .request_parts import (
         RESULTS,
@@ -187,7 +201,7 @@ if TYPE_CHECKING:
     from .responses import OpenAIResponses
     from .tool_calls import ToolCalls
     from .typed_events import events_in, object_of, text_under
-    from .wire_values import list_in, object_in, sum_of_counts, text_of
+    from .wire_values import keep_counts, list_in, object_in, sum_of_counts, text_of, whole_number
 else:
 
     def __getattr__(name: str) -> object:
@@ -297,11 +311,13 @@ __all__ = [
     "completion_to_openai",
     "conversation",
     "dumps",
+    "error_in",
     "error_in_band",
     "error_in_event",
     "error_of_status",
     "events_in",
     "explain",
+    "finish_reason",
     "function_of",
     "inline_image",
     "is_retryable",
@@ -309,12 +325,14 @@ __all__ = [
     "is_word",
     "json_object",
     "json_values",
+    "keep_counts",
     "list_in",
     "loads",
     "loads_exact",
     "loads_strict",
     "made_id",
     "mend_value",
+    "mended_index",
     "mended_object",
     "mended_objects",
     "mended_text",
@@ -347,6 +365,7 @@ __all__ = [
     "valid_arguments",
     "valid_history",
     "valid_object",
+    "whole_number",
     "with_ids",
     "with_root",
 ]

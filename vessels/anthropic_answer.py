@@ -22,6 +22,7 @@ from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .anthropic_content import AnthropicContent
 from .anthropic_usage import AnthropicUsage
+from .openai_finish import finish_reason
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
 from .typed_events import Event, events_in, object_of, text_under
@@ -135,12 +136,12 @@ class AnthropicDecoder(Decoder):
             fields["extra"] = {**fields.get("extra", {}), **kept}
         reason = text_under(delta, "stop_reason", frame)
         if reason:
-            finish = _FINISH.get(reason, "other")
-            if reason not in _FINISH and not self._content:
+            finish = _FINISH.get(reason) or finish_reason(reason)
+            if finish is None and not self._content:
                 frame.repair("unknown-finish-reason")
             if finish == "tool_calls" and not self._content.calls_tools:
                 finish = "other"
-            self._finish = fields["finish_reason"] = finish
+            self._finish = fields["finish_reason"] = finish = finish or "other"
             fields["raw_finish_reason"] = reason
         yield fields
         if reason and self._finish == "error":
@@ -161,7 +162,10 @@ class AnthropicDecoder(Decoder):
             return ()
         if self.progress is Progress.FINISHED and not self._counted:
             frame.repair("usage-missing")
-        return filter(None, self._content.stop_all())
+        closed = [fields for fields in self._content.stop_all() if fields]
+        if self._finish is None and self._content.calls_tools:
+            closed.append({"finish_reason": "tool_calls"})
+        return closed
 
     def native(self) -> NativeMessages:
         """The message with its blocks; with `container`, if the API ran code in one."""

@@ -23,26 +23,22 @@ _PARTLY_SENT = frozenset({"text", "tool_use"})
 
 
 class Block:
-    """A content block. index: its place in the message. slot: of its tool call.
+    """A content block. index: its place in the message. kind: its type. slot: of its tool call.
 
     started: whether it had a start event. ended: whether it has had its stop event.
     """
 
-    __slots__ = ("_texts", "content", "ended", "index", "slot", "started")
+    __slots__ = ("_texts", "content", "ended", "index", "kind", "slot", "started")
 
     def __init__(self, index: int, content: dict[str, Any], *, started: bool = True) -> None:
         self.index = index
         self.content = content
+        kind = content.get("type")
+        self.kind = kind if isinstance(kind, str) else ""
         self.slot: str | None = None
         self.started = started
         self.ended = False
         self._texts: dict[str, list[str]] = {}  # in pieces, by the keys
-
-    @property
-    def kind(self) -> str:
-        """The block's type; "" where there is none."""
-        kind = self.content.get("type")
-        return kind if isinstance(kind, str) else ""
 
     @property
     def grown(self) -> bool:

@@ -15,6 +15,7 @@ from ..core.frame import Frame
 from ..core.mending import mend_value
 from .anthropic_block import Block
 from .call_arguments import arguments_text, made_id
+from .mended_values import mended_index
 from .typed_events import Event, text_under
 
 __all__ = ["AnthropicContent"]
@@ -26,6 +27,12 @@ _KINDS: dict[str | None, str] = {
     "citations_delta": "text",
     "thinking_delta": "thinking",
     "signature_delta": "thinking",
+}
+# Deltas that fit into a block of a kind. Another one of these is for a block of its own.
+_FITTING: dict[str, tuple[Any, ...]] = {
+    "text": ("text_delta", "citations_delta"),
+    "thinking": ("thinking_delta", "signature_delta"),
+    "tool_use": ("input_json_delta",),
 }
 
 
@@ -39,6 +46,7 @@ class AnthropicContent:
         self.seed = ""
         self._blocks: list[Block] = []
         self._latest: dict[int, Block] = {}  # by its index
+        self._others: dict[tuple[int, str], Block] = {}  # see _beside
         self._ids: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -78,11 +86,8 @@ class AnthropicContent:
         index = event.get("index")
         block = self._latest.get(index) if type(index) is int else None
         kind = delta.get("type")
-        if block is None:
-            block = self._without_start(self._index(event, frame), kind, frame)
-        if block.ended:
-            frame.repair("delta-after-block-stop")
-            block.ended = False
+        if block is None or block.ended or kind not in _FITTING.get(block.kind, (kind,)):
+            block = self._odd_block(block, event, kind, frame)
         fields: ChunkFields = {}
         for key, value in delta.items():
             if key == "type":
@@ -195,9 +200,31 @@ class AnthropicContent:
             self._blocks.append(block)
         return block
 
+    def _odd_block(self, block: Block | None, event: Event, kind: Any, frame: Frame) -> Block:
+        """The block of a delta that has none, an ended one, or one of another kind (SGLang)."""
+        if block is None:
+            block = self._without_start(self._index(event, frame), kind, frame)
+        own = _KINDS.get(kind) if isinstance(kind, str) else None
+        if own is not None and block.kind in _FITTING and block.kind != own:
+            block = self._beside(block, own, frame)
+        if block.ended:
+            frame.repair("delta-after-block-stop")
+            block.ended = False
+        return block
+
+    def _beside(self, block: Block, kind: str, frame: Frame) -> Block:
+        """A block of another kind at the same index."""
+        frame.repair("delta-of-another-kind")
+        known = self._others.get((block.index, kind))
+        if known is None:
+            known = Block(block.index, {"type": kind}, started=False)
+            self._others[block.index, kind] = known
+            self._blocks.append(known)
+        return known
+
     def _index(self, event: Event, frame: Frame, *, new: bool = False) -> int:
         """The index of an event's block; without one, it is about the last block, or a new one."""
-        if type(index := event.get("index")) is int:
+        if (index := mended_index(event.get("index"), frame)) is not None:
             return index
         frame.repair("missing-block-index")
         return self._blocks[-1].index + new if self._blocks else 0

@@ -35,7 +35,9 @@ class AnthropicUsage:
         """Add the counts of an event; if they are new, all go into the chunk's fields."""
         sent = self._counts
         for name, value in usage.items():
-            if value is not None and (name in sent or len(sent) < _MOST_NAMES):
+            if value is None or (value == 0 and sent.get(name)):
+                continue  # counts only grow; gateways send zeros for what they do not know
+            if name in sent or len(sent) < _MOST_NAMES:
                 sent[name] = value
         details = {name: value for name, value in sent.items() if name not in _KNOWN}
         thought = None

@@ -21,13 +21,14 @@ from ..core.frame import Frame
 from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
-from .gemini_finish import FINISH, UNSPECIFIED, finish_reason_name
+from .gemini_finish import finish_meaning, finish_reason_name
 from .gemini_logprobs import read_logprobs
 from .gemini_parts import GeminiParts
 from .gemini_usage import usage_fields
-from .mended_values import is_word, mended_object, mended_objects, mended_text
-from .provider_errors import error_in_band
+from .mended_values import is_word, mended_index, mended_object, mended_objects, mended_text
+from .provider_errors import error_in, error_in_band
 from .repeated_fields import RepeatFilter
+from .wire_values import keep_counts
 
 __all__ = ["GeminiDecoder"]
 
@@ -54,6 +55,7 @@ class GeminiDecoder(Decoder):
         self._whole = whole
         self._repeats = RepeatFilter()
         self._candidates: dict[int, _Candidate] = {}
+        self._counts: dict[str, Any] = {}
         self._finished = 0
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -124,8 +126,11 @@ class GeminiDecoder(Decoder):
 
     def _event(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
         event = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-        if event.get("error"):
-            raise error_in_band(self._vessel, event["error"])
+        if (error := error_in(event)) is not None:
+            raise error_in_band(self._vessel, error)
+        if isinstance(inside := event.get("response"), dict) and "candidates" not in event:
+            frame.repair("answer-in-envelope")  # https://github.com/google-gemini/gemini-cli
+            event = cast("dict[str, Any]", inside)
         if "choices" in event:
             raise ValueError("this is the OpenAI dialect, not Gemini's own")
         if event.keys().isdisjoint({*_KNOWN, "promptFeedback"}):
@@ -174,6 +179,7 @@ class GeminiDecoder(Decoder):
         if model and repeats.is_new("model", model):
             fields["model"] = model
         usage = usage_fields(mended_object(event.get("usageMetadata"), frame))
+        keep_counts(usage, self._counts)
         if usage and repeats.is_new("usage", usage):
             fields["usage"] = usage
         if extra := repeats.unknown_fields(event, _KNOWN):
@@ -188,8 +194,8 @@ class GeminiDecoder(Decoder):
         return fields
 
     def _candidate(self, candidate: dict[str, Any], position: int, frame: Frame) -> ChunkFields:
-        index = candidate.get("index", position)
-        if type(index) is not int or not 0 <= index < 1 << 32:
+        index = mended_index(candidate.get("index", position), frame)
+        if index is None or not 0 <= index < 1 << 32:
             frame.repair("missing-choice-index")
             index = position
         state = self._candidates.get(index)
@@ -209,22 +215,23 @@ class GeminiDecoder(Decoder):
             if logprobs:
                 fields["logprobs"] = {"content": logprobs}
         reason = finish_reason_name(candidate.get("finishReason"))
-        if reason == UNSPECIFIED:
-            reason = ""
         if reason or self._whole:
             self._finish(reason, state, fields, frame)
         return fields
 
     def _finish(self, reason: str, state: _Candidate, fields: ChunkFields, frame: Frame) -> None:
         if reason:
-            if reason not in FINISH and not state.said:
+            meaning = finish_meaning(reason)
+            if meaning is None and not state.said:
                 frame.repair("unknown-finish-reason")
-            fields["finish_reason"] = FINISH.get(reason, "other")
+            fields["finish_reason"] = meaning or "other"
             fields["raw_finish_reason"] = reason
         else:
             # A whole answer ends where it ends; the reason stays unknown.
             frame.repair("missing-finish-reason")
-        if reason == "STOP" and (calls := state.finish(frame)):
+            if state.calls_tools:
+                fields["finish_reason"] = "tool_calls"
+        if fields.get("finish_reason") == "stop" and (calls := state.finish(frame)):
             fields["tool_calls"] = [*fields.get("tool_calls", ()), *calls]
         if not state.finished:
             state.finished = True
@@ -238,6 +245,4 @@ def _of_choice(index: int, fields: ChunkFields) -> ChunkFields:
 def _join(fields: ChunkFields, head: ChunkFields) -> None:
     """Add what is about the whole answer to a candidate's chunk."""
     extra = {**head.get("extra", {}), **fields.get("extra", {})}
-    fields.update(head)
-    if extra:
-        fields["extra"] = extra
+    fields.update({**head, "extra": extra} if extra else head)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.chunk import FinishReason
+from .openai_finish import finish_reason
 
-__all__ = ["FINISH", "UNSPECIFIED", "finish_reason_name"]
+__all__ = ["finish_meaning", "finish_reason_name"]
 
-UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
-FINISH: dict[str, FinishReason] = {
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+_FINISH: dict[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
     "OTHER": "other",
@@ -37,15 +38,20 @@ FINISH: dict[str, FinishReason] = {
     ),
 }
 _NUMBERED = (
-    *(UNSPECIFIED, "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "BLOCKLIST"),
+    *(_UNSPECIFIED, "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "BLOCKLIST"),
     *("PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL", "IMAGE_SAFETY"),
     *("UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "IMAGE_PROHIBITED_CONTENT", "IMAGE_OTHER"),
     *("NO_IMAGE", "IMAGE_RECITATION", "MISSING_THOUGHT_SIGNATURE", "MALFORMED_RESPONSE"),
 )
 
 
+def finish_meaning(name: str) -> FinishReason | None:
+    """What a reason means; None if it is unknown. Gateways write names of other lists too."""
+    return _FINISH.get(name) or _FINISH.get(name.rpartition(".")[2].upper()) or finish_reason(name)
+
+
 def finish_reason_name(sent: Any) -> str:
     """The name of a finish reason that was sent as a name or a number; "" if none was."""
     if type(sent) is int:
-        return _NUMBERED[sent] if 0 <= sent < len(_NUMBERED) else str(sent)
-    return sent if isinstance(sent, str) else ""
+        sent = _NUMBERED[sent] if 0 <= sent < len(_NUMBERED) else str(sent)
+    return sent if isinstance(sent, str) and sent != _UNSPECIFIED else ""

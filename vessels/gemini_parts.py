@@ -37,6 +37,11 @@ class GeminiParts:
         """Whether anything came."""
         return bool(self._parts or self._texts)
 
+    @property
+    def calls_tools(self) -> bool:
+        """Whether a tool is to be run."""
+        return bool(self._calls)
+
     def read(self, content: dict[str, Any], fields: ChunkFields, frame: Frame) -> None:
         """Add what the parts of a content say to the fields of its chunk."""
         if not content.keys() <= _KNOWN:

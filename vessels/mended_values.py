@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from ..core.frame import Frame
 from ..core.jsontext import dumps
+from .wire_values import whole_number
 
-__all__ = ["is_word", "mended_object", "mended_objects", "mended_text"]
+__all__ = ["is_word", "mended_index", "mended_object", "mended_objects", "mended_text"]
 
 # A keep-alive ("ping", "queued"): no piece of JSON, no page, no sentence.
 _WORD = re.compile(r"[\w:.-]{1,40}")
@@ -21,6 +22,15 @@ _WORD = re.compile(r"[\w:.-]{1,40}")
 def is_word(data: str) -> bool:
     """Whether `data`, which is not JSON, is a single word, as servers send it as a keep-alive."""
     return _WORD.fullmatch(data.strip()) is not None
+
+
+def mended_index(value: Any, frame: Frame) -> int | None:
+    """`value` as a whole number, if need be mended (a repair of `frame`); None if it is none."""
+    if type(value) is int:
+        return value
+    if (number := whole_number(value)) is not None:
+        frame.repair("unexpected-type")
+    return number
 
 
 def mended_text(value: Any, frame: Frame) -> str:

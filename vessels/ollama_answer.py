@@ -21,8 +21,9 @@ from .concatenated_json import json_values
 from .fast_path import FastPath
 from .mended_values import is_word, mended_object, mended_text
 from .ollama_message import OllamaMessage
-from .provider_errors import error_in_band
+from .provider_errors import error_in, error_in_band
 from .repeated_fields import RepeatFilter
+from .wire_values import whole_number
 
 __all__ = ["OllamaDecoder"]
 
@@ -89,7 +90,7 @@ class OllamaDecoder(Decoder):
 
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:
         """The ids of calls that have none, where the answer was cut."""
-        ids = self._message.close(frame)
+        ids = self._message.close(frame, complete=self.progress is not Progress.OPEN)
         return [{"tool_calls": ids}] if ids else ()
 
     def native(self) -> NativeMessages:
@@ -117,7 +118,7 @@ class OllamaDecoder(Decoder):
 
     def _line(self, value: Any, frame: Frame) -> list[ChunkFields]:
         line = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-        if line.get("error"):
+        if error_in(line) is not None:
             raise error_in_band(self._vessel, line)
         if "choices" in line:
             raise ValueError("this is the OpenAI dialect, not Ollama's own")
@@ -174,14 +175,18 @@ class OllamaDecoder(Decoder):
                 fields["raw_finish_reason"] = reason
             elif self._message.calls_tools:
                 fields["finish_reason"] = "tool_calls"
-            if ids := self._message.close(frame):
+            if ids := self._message.close(frame, complete=True):
                 fields["tool_calls"] = [*fields.get("tool_calls", ()), *ids]
             self.progress = Progress.TERMINATED
 
 
 def _measure(line: dict[str, Any], fields: ChunkFields) -> None:
     """Add the token counts and durations of a line."""
-    counts = {name: count for name, key in _COUNTS.items() if type(count := line.get(key)) is int}
+    counts = {
+        name: count
+        for name, key in _COUNTS.items()
+        if (count := whole_number(line.get(key))) is not None
+    }
     if counts:
         fields["usage"] = cast("dict[str, int | None]", counts)
     durations = {

@@ -49,9 +49,9 @@ class OllamaMessage:
                 deltas.append(delta)
         return deltas
 
-    def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
-        """The ids of calls that have none, when the answer has ended."""
-        deltas = self._tool_calls.close(frame)
+    def close(self, frame: Frame, *, complete: bool) -> list[ToolCallDeltaFields]:
+        """What calls still lack when the answer has ended. complete: it was not cut."""
+        deltas = self._tool_calls.close(frame, complete=complete)
         for delta in deltas:
             self._note(delta, made=True)
         return deltas

@@ -22,7 +22,9 @@ from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .fast_path import FastPath
+from .mended_values import mended_index
 from .openai_choice import OpenAIChoice
+from .openai_choices import answer_in_envelope, join_split_choices, only_place
 from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent, choices_in
 from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
@@ -66,7 +68,7 @@ class OpenAIDecoder(Decoder):
             return self._not_json(data, frame)
         chunks = self._value(value, frame)
         if isinstance(chunks, list):
-            self._fast_path.learn(value, _only_place(value), chunks, frame, self._writer)
+            self._fast_path.learn(value, only_place(value), chunks, frame, self._writer)
         return chunks
 
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:
@@ -76,7 +78,8 @@ class OpenAIDecoder(Decoder):
             whole = any(state.whole for state in self._choices.values())
             if not whole:
                 frame.repair("usage-missing")
-        closed = [state.close(frame) for state in self._choices.values()]
+        complete = self.progress is not Progress.OPEN
+        closed = [state.close(frame, complete=complete) for state in self._choices.values()]
         return [fields for fields in closed if fields is not None]
 
     def native(self) -> NativeMessages:
@@ -151,6 +154,8 @@ class OpenAIDecoder(Decoder):
         choices = event.get("choices")
         if choices is None:
             event, choices = self._without_choices(event, frame)
+        if self._expected == 1 and not self._choices:
+            choices = join_split_choices(choices, frame)
         chunks: list[ChunkFields] = []
         error = error_in_event(event, alone="choices" not in event and _is_bare(frame))
         for position, choice in choices_in(choices, frame):
@@ -175,12 +180,11 @@ class OpenAIDecoder(Decoder):
         """An event about the answer as a whole, an error, or an answer in an envelope."""
         if "choices" in event:
             frame.repair("null-choices")
+        elif (envelope := answer_in_envelope(event)) is not None:
+            frame.repair("answer-in-envelope")
+            return envelope, envelope["choices"]
         elif isinstance(inner := event.get("data"), dict):
-            envelope = cast("dict[str, Any]", inner)
-            if isinstance(envelope.get("choices"), list):
-                frame.repair("answer-in-envelope")
-                return envelope, envelope["choices"]
-            return self._without_choices(envelope, frame)
+            return self._without_choices(cast("dict[str, Any]", inner), frame)
         elif not error_in_event(event, alone=_is_bare(frame)):
             kind = event.get("object")
             if kind and not str(kind).startswith(("chat.completion", "text_completion")):
@@ -196,7 +200,9 @@ class OpenAIDecoder(Decoder):
         self, sent: dict[str, Any], position: int, event: dict[str, Any], frame: Frame
     ) -> tuple[ChunkFields, Any]:
         index = sent.get("index")
-        if type(index) is not int or not 0 <= index < 1 << 32:
+        if type(index) is not int:
+            index = mended_index(index, frame)
+        if index is None or not 0 <= index < 1 << 32:
             frame.repair("missing-choice-index")
             index = position
         state = self._choices.get(index)
@@ -226,15 +232,6 @@ def _leave_out(frame: Frame, reason: str) -> None:
     if _is_bare(frame):
         raise ValueError(reason)
     frame.repair("unknown-event")
-
-
-def _only_place(value: Any) -> Any:
-    """Where the text is in an event that has one choice; None in any other."""
-    try:
-        (choice,) = value["choices"]
-        return choice.get("delta", choice)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
 
 
 def _chunks_then(chunks: list[ChunkFields], error: ProviderError) -> Iterator[ChunkFields]:

@@ -9,6 +9,7 @@ from ..core.frame import Frame
 from .openai_finish import finish_reason, read_finish
 from .openai_message import OpenAIMessage
 from .openai_texts import REASONING, content_of, count_inside, reasoning_of, text_in
+from .provider_errors import error_in
 from .repeated_fields import RepeatFilter
 from .tool_calls import ToolCalls
 
@@ -81,7 +82,7 @@ class OpenAIChoice:
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
-        error = choice.get("error")
+        error = error_in(choice) if choice.get("error") else None
         if not error and fields.get("finish_reason") == "error":
             error = {"message": f"finish_reason {self.finish!r}", "code": self.finish}
         return fields, error
@@ -103,14 +104,17 @@ class OpenAIChoice:
         if "refusal" in source and (refusal := text_in(source, "refusal", frame)):
             fields["refusal"] = refusal
 
-    def close(self, frame: Frame) -> ChunkFields | None:
-        """The ids of tool calls that still have none, now that the answer has ended."""
-        calls = self._tool_calls.close(frame)
-        if not calls:
-            return None
-        return (
-            {"choice": self._index, "tool_calls": calls} if self._index else {"tool_calls": calls}
-        )
+    def close(self, frame: Frame, *, complete: bool) -> ChunkFields | None:
+        """What tool calls still lack, now that the answer has ended, and its finish reason.
+
+        complete: the answer is whole; if it calls tools, it ended to do so, said or not.
+        """
+        fields: ChunkFields = {"choice": self._index} if self._index else {}
+        if calls := self._tool_calls.close(frame, complete=complete):
+            fields["tool_calls"] = calls
+        if complete and not self.finish and self._tool_calls:
+            fields["finish_reason"] = "tool_calls"
+        return fields if fields.keys() - {"choice"} else None
 
     def _source(
         self, choice: dict[str, Any], frame: Frame, *, streamed: bool
@@ -180,7 +184,7 @@ class OpenAIChoice:
     ) -> None:
         raw = read_finish(choice, frame)
         if raw is None:
-            if whole and self.finish is None and not choice.get("error"):
+            if whole and self.finish is None and not error_in(choice):
                 # A whole answer ends where it ends; the reason stays unknown.
                 frame.repair("missing-finish-reason")
                 self.finish = ""

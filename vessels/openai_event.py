@@ -12,6 +12,7 @@ from ..core.chunk import ChunkFields
 from ..core.frame import Frame
 from .openai_usage import find_usage, read_timings, read_usage
 from .repeated_fields import RepeatFilter
+from .wire_values import keep_counts
 
 __all__ = ["KNOWN_IN_EVENT", "PADDING", "OpenAIEvent", "choices_in"]
 
@@ -32,6 +33,7 @@ class OpenAIEvent:
     def __init__(self, repeats: RepeatFilter) -> None:
         self._repeats = repeats
         self.has_usage = False
+        self._counts: dict[str, Any] = {}
 
     def read(self, event: dict[str, Any], chunks: list[ChunkFields], frame: Frame) -> None:
         """Add what is not about one choice: to the first chunk, or as a chunk of its own."""
@@ -70,6 +72,7 @@ class OpenAIEvent:
                 frame.repair("usage-cumulative")
             counts, rest = read_usage(usage, frame)
             self.has_usage = self.has_usage or bool(counts)
+            keep_counts(counts, self._counts)
             if counts and repeats.is_new("usage", counts):
                 fields["usage"] = counts
             if rest := repeats.unknown_fields(rest, frozenset(), "usage"):

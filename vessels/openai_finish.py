@@ -48,8 +48,15 @@ _FINISH: dict[str, FinishReason] = {
 
 
 def finish_reason(raw: str) -> FinishReason | None:
-    """What a reason means; None if it is unknown. Google's say more behind a colon."""
-    return _FINISH.get(raw) or _FINISH.get(raw.partition(":")[0].strip().lower())
+    """What `raw`, a finish reason as it was sent, means; None if it is unknown.
+
+    Google's say more behind a colon. Gateways write the names of their own lists as well:
+    `FinishReason.MAX_TOKENS`, `FINISH_REASON_STOP`, `tool-calls`.
+    """
+    if (known := _FINISH.get(raw)) is not None:
+        return known
+    name = raw.partition(":")[0].strip().rpartition(".")[2].lower().replace("-", "_")
+    return _FINISH.get(name.removeprefix("finish_reason_"))
 
 
 def read_finish(choice: dict[str, Any], frame: Frame) -> str | None:

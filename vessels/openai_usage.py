@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..core.frame import Frame
+from .wire_values import whole_number
 
 __all__ = ["find_usage", "read_timings", "read_usage"]
 
@@ -70,7 +71,7 @@ def read_usage(usage: Mapping[str, Any], frame: Frame) -> tuple[dict[str, Any], 
     counts: dict[str, Any] = {}
     for name, paths in _COUNTS.items():
         for path in paths:
-            count = _count(_at(usage, path))
+            count = whole_number(_at(usage, path))
             if count is not None:
                 counts[name] = count
                 break
@@ -127,11 +128,3 @@ def _at(usage: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     for key in path:
         value = cast("Mapping[str, Any]", value).get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) else None

@@ -7,19 +7,15 @@ Shapes: `{"error": {…}}`, `{"error": "text"}`, `{"code", "error": "text"}`, fl
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ..core.errors import ProviderError
 from ..core.jsontext import dumps, loads
+from .error_texts import plain_text, short_text
 
-__all__ = ["error_in_band", "error_in_event", "error_of_status", "is_retryable"]
-
-# Enough for a reason; some servers answer with the whole prompt or a page of HTML.
-LONGEST_MESSAGE = 500
+__all__ = ["error_in", "error_in_band", "error_in_event", "error_of_status", "is_retryable"]
 
 _MESSAGES = (
     "message",
@@ -33,8 +29,10 @@ _MESSAGES = (
     "error_description",
     "error_msg",
     "status_msg",
+    "Message",
 )
-_CODES = ("code", "status_code", "error_code", "type", "status")
+# TGI: error_type; Ollama's cloud: StatusCode.
+_CODES = ("code", "status_code", "error_code", "type", "error_type", "status", "StatusCode")
 # What a flat event says its reason under, and codes that are no failure's.
 _WORDS = ("message", "detail", "errors", "msg", "error_msg")
 _SUCCESS = frozenset({"0", "200", "ok", "success"})
@@ -47,7 +45,9 @@ _PASSING = frozenset(
         *("too_many_requests", "engine_overloaded_error", "model_overloaded", "unavailable"),
         *("resource_exhausted", "deadline_exceeded", "internal", "server_overloaded"),
         *("service_tier_capacity_exceeded", "capacity_exceeded", "throttlingexception"),
-        *("serviceunavailableexception", "modelnotreadyexception"),
+        *("serviceunavailableexception", "modelnotreadyexception", "internalserverexception"),
+        *("modelstreamerrorexception", "modeltimeoutexception", "throttling"),
+        *("throttling.ratequota", "throttling.burstrate", "throttling.allocationquota"),
     }
 )
 # Codes of failures that waiting does not cure, though their status is 429: money is missing.
@@ -60,9 +60,6 @@ _LASTING = frozenset(
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 # Errors lie in envelopes, one in another: no known server needs more.
 _DEEPEST_ENVELOPE = 6
-_INVISIBLE = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
 
 
 def is_retryable(status: int) -> bool:
@@ -112,6 +109,17 @@ def error_in_band(vessel: str, error: Any, event: Any = None) -> ProviderError:
     )
 
 
+def error_in(place: Mapping[str, Any]) -> Any:
+    """What is under `error` in `place`; None if that says nothing.
+
+    Gateways write an object in each event that says nothing as long as there is no error.
+    """
+    error: Any = place.get("error")
+    if isinstance(error, dict) and not any(cast("dict[str, Any]", error).values()):
+        return None
+    return cast("Any", error) or None
+
+
 def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
     """The error in `event`, of the OpenAI dialect; None if there is none.
 
@@ -119,10 +127,11 @@ def error_in_event(event: Mapping[str, Any], *, alone: bool = False) -> Any:
         alone: It is a whole body, in which a message without an answer is an error. Elsewhere such
             a message may report a queue: only a field makes it an error.
     """
-    if error := event.get("error"):
-        return error
+    if (error := event.get("error")) and (error := error_in(event)):
+        # A text alone; its code is beside it.
+        return event if isinstance(error, str) else error
     groq = event.get("x_groq")
-    if isinstance(groq, dict) and (error := cast("dict[str, Any]", groq).get("error")):
+    if isinstance(groq, dict) and (error := error_in(cast("dict[str, Any]", groq))):
         return error
     if "base_resp" in event:  # MiniMax
         outcome: Any = event["base_resp"]
@@ -196,10 +205,10 @@ def _request_id(value: Any) -> str | None:
 def _read(value: Any) -> tuple[str, str | None]:
     """Message and code of an error value."""
     if isinstance(value, str):
-        return _plain(value), None
+        return plain_text(value), None
     if isinstance(value, list):
         read = [_read(item) for item in cast("list[Any]", value)[:3]]
-        return _short("; ".join(message for message, _ in read if message)), next(
+        return short_text("; ".join(message for message, _ in read if message)), next(
             (code for _, code in read if code), None
         )
     if not isinstance(value, Mapping):
@@ -214,7 +223,7 @@ def _read(value: Any) -> tuple[str, str | None]:
         code = inner_code or code
     else:
         message = dumps(value).decode()
-    return _short(message + _upstream(fields)), code
+    return short_text(message + _upstream(fields)), code
 
 
 def _is_code(value: Any) -> bool:
@@ -230,17 +239,3 @@ def _upstream(fields: Mapping[str, Any]) -> str:
     metadata = fields.get("metadata")
     raw = cast("Mapping[str, Any]", metadata).get("raw") if isinstance(metadata, Mapping) else None
     return f" ({raw})" if raw and isinstance(raw, str) else ""
-
-
-def _plain(text: str) -> str:
-    """Text without the tags of HTML; of a page, its title."""
-    if "<" in text and (title := _TITLE.search(text)):
-        text = title[1]
-    elif text.lstrip().startswith("<"):
-        text = _TAG.sub(" ", _INVISIBLE.sub(" ", text))
-    return _short(html.unescape(text))
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1]}…"

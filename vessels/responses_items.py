@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.frame import Frame
+from .mended_values import mended_index
 from .responses_item import Fields, OutputItem
 
 __all__ = ["OutputItems"]
@@ -32,14 +33,15 @@ class OutputItems:
 
     def add(self, content: Fields, index: Any, frame: Frame) -> OutputItem:
         """A new item. index: its place in the output, if that is known."""
-        if type(index) is not int:
+        number = mended_index(index, frame)
+        if number is None:
             frame.repair("missing-output-index")
-            index = self._items[-1].index + 1 if self._items else 0
-        elif index in self._by_index:
+            number = self._items[-1].index + 1 if self._items else 0
+        elif number in self._by_index:
             frame.repair("output-index-repeated")
-        item = OutputItem(index, dict(content))
+        item = OutputItem(number, dict(content))
         self._items.append(item)
-        self._by_index[index] = item
+        self._by_index[number] = item
         # llama-server's calls have no id, and are named by that of the call.
         for key in ("call_id", "id"):
             if isinstance(name := content.get(key), str) and name:
@@ -48,17 +50,18 @@ class OutputItems:
 
     def of_event(self, event: Fields, frame: Frame) -> OutputItem | None:
         """The item that an event names, which may be of a type that does not fit the event."""
-        identifier, index = event.get("item_id"), event.get("output_index")
+        identifier, index = event.get("item_id"), mended_index(event.get("output_index"), frame)
         item = self._by_id.get(identifier) if isinstance(identifier, str) else None
-        if type(index) is int:
+        if index is not None:
             return self._by_index.get(index) if item is None else item
         frame.repair("missing-output-index")
         return self._items[-1] if item is None and self._items else item
 
-    def like(self, content: Fields, index: Any = None) -> OutputItem | None:
+    def like(self, content: Fields, index: Any, frame: Frame) -> OutputItem | None:
         """The item of the same type that has an id of this one, or this index."""
         names = [each for each in map(content.get, ("id", "call_id")) if isinstance(each, str)]
         found = [self._by_id.get(name) for name in names]
-        found.append(self._by_index.get(index) if type(index) is int else None)
+        number = mended_index(index, frame)
+        found.append(None if number is None else self._by_index.get(number))
         same = (item for item in found if item is not None and item.kind == content.get("type"))
         return next(same, None)

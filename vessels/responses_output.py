@@ -72,7 +72,7 @@ class ResponsesOutput:
             frame.repair("unexpected-type")
             return
         begun = cast("Fields", content)
-        known = self._items.like(begun)
+        known = self._items.like(begun, None, frame)
         if known is not None and not (known.grown or known.done):
             frame.repair("output-item-repeated")
         else:
@@ -100,7 +100,7 @@ class ResponsesOutput:
         return [item.build() for item in items]
 
     def _whole(self, content: Fields, index: Any, frame: Frame) -> Iterator[ChunkFields]:
-        item = self._items.like(content, index)
+        item = self._items.like(content, index, frame)
         if item is None:
             item, fields = self._begin(content, index, frame)
             yield fields

@@ -22,7 +22,8 @@ _LONGEST_SCALAR = 64
 class ToolCallState:
     """What is known of a call.
 
-    id: as it is told. size: the length of its name. length: of its arguments' pieces without the
+    id: as it is told. size, total: the lengths of its name and of its arguments. is_cumulative:
+    whether each piece has all arguments so far again. length: of its arguments' pieces without the
     white space around them, of those that were scanned. overfull: whether its arguments are no JSON
     value and cannot become one. sent: the whole call, where it came in one piece. others, inner:
     the keys that only the provider knows, of the call and of the function in it.
@@ -30,7 +31,7 @@ class ToolCallState:
 
     __slots__ = (
         *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("length", "overfull", "scanned", "sent", "size", "slot"),
+        *("is_cumulative", "length", "overfull", "scanned", "sent", "size", "slot", "total"),
     )
 
     def __init__(self, slot: str, index: int | None) -> None:
@@ -45,6 +46,8 @@ class ToolCallState:
         self.names: list[str] = []
         self.size = 0
         self.arguments: list[str] = []
+        self.total = 0
+        self.is_cumulative = False
         self.scanned = self.length = 0
         self.nesting = JsonNesting()
 
@@ -74,6 +77,35 @@ class ToolCallState:
             self.overfull = self.nesting.begun
             return False
         return True
+
+    def append(self, arguments: str) -> None:
+        """Add a piece of the arguments."""
+        self.arguments.append(arguments)
+        self.total += len(arguments)
+
+    def grows(self, arguments: str) -> bool:
+        """Whether a piece has all arguments so far again, and more (Baidu, some of DeepSeek's).
+
+        Behind `:`, `,` and `[` it may be an object that begins as the one around it does.
+        """
+        if len(arguments) < self.total + (not self.is_cumulative) or not self.arguments:
+            return False
+        if not arguments.startswith(self.arguments[0]) or self.is_custom:
+            return False
+        so_far = "".join(self.arguments)
+        if not (so_far.startswith("{") and arguments.startswith(so_far)):
+            return False
+        if not self.is_cumulative:
+            self.is_cumulative = so_far.rstrip()[-1:] not in {":", ",", "["} and not self.is_whole
+        return self.is_cumulative
+
+    def restart(self) -> None:
+        """Forget the arguments."""
+        self.arguments = []
+        self.total = 0
+        self.scanned = self.length = 0
+        self.nesting = JsonNesting()
+        self.overfull = False
 
     def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
         """Keep the keys that only the provider knows."""

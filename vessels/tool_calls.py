@@ -8,32 +8,19 @@ mended is named on the frame.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
-from ..core.jsontext import loads_exact
-from ..core.mending import mend_value
-from .call_arguments import arguments_text, made_id
-from .tool_call_state import ToolCallState, has_unknown
+from .call_arguments import made_id
+from .tool_call_piece import ToolCallPiece, read_piece
+from .tool_call_state import ToolCallState
 
 __all__ = ["ToolCalls"]
 
 
-class _Piece(NamedTuple):
-    """A piece of a call as it was sent, and what is in it.
-
-    is_value: whether the arguments were sent as a value, not as its text.
-    """
-
-    number: int | None
-    id: str | None
-    name: str | None
-    arguments: str
-    is_value: bool
-    is_custom: bool
-    function: dict[str, Any]
-    sent: dict[str, Any]
+# Some servers give a call these first, and then its arguments in pieces.
+_EMPTY = "{}"
 
 
 class ToolCalls:
@@ -46,10 +33,27 @@ class ToolCalls:
         self._of_id: dict[tuple[int | None, str], ToolCallState] = {}
         self._ids: set[str] = set()
         self._without_id: dict[str, ToolCallState] = {}
+        self._held: dict[str, ToolCallState] = {}  # whose empty arguments are held back
 
-    def close(self, frame: Frame) -> list[ToolCallDeltaFields]:
-        """Deltas with ids for calls that have none when the answer ends; a repair of `frame`."""
-        return [self._make_id(call, frame) for call in list(self._without_id.values())]
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def close(self, frame: Frame, *, complete: bool = True) -> list[ToolCallDeltaFields]:
+        """Deltas for what calls lack when the answer ends: ids, and empty arguments held back.
+
+        Args:
+            frame: Gets the names of the repairs.
+            complete: Whether the answer was not cut; of a cut one more arguments may have followed.
+        """
+        held: list[ToolCallDeltaFields] = [
+            {"slot": call.slot, "arguments": self._release(call)}
+            for call in (list(self._held.values()) if complete else ())
+        ]
+        return [*held, *(self._make_id(call, frame) for call in list(self._without_id.values()))]
+
+    def _release(self, call: ToolCallState) -> str:
+        del self._held[call.slot]
+        return "".join(call.arguments)
 
     def native(self) -> list[dict[str, Any]]:
         """The calls so far, in the provider's form, as a message of it has them."""
@@ -74,7 +78,7 @@ class ToolCalls:
             whole: Whether each piece is a whole call: in an answer that is not streamed, and
                 always in Ollama's.
         """
-        piece = _read(sent, frame, whole=whole)
+        piece = read_piece(sent, frame, whole=whole)
         if piece is None:
             if whole and isinstance(sent, dict):
                 frame.repair("empty-tool-call")
@@ -92,6 +96,9 @@ class ToolCalls:
         became_custom = piece.is_custom and not call.is_custom
         call.is_custom = call.is_custom or piece.is_custom
         delta = self._delta(call, piece, frame)
+        if not whole and delta.get("arguments") == _EMPTY == "".join(call.arguments):
+            del delta["arguments"]
+            self._held[call.slot] = call
         if became_custom:
             delta["type"] = "custom"
         if whole and call.id is None:
@@ -105,7 +112,7 @@ class ToolCalls:
         self._latest[None] = self._latest[index] = call
         return call
 
-    def _find(self, piece: _Piece, frame: Frame) -> ToolCallState:
+    def _find(self, piece: ToolCallPiece, frame: Frame) -> ToolCallState:
         index, identifier, name, arguments = piece[:4]
         known = None if identifier is None else self._of_id.get((index, identifier))
         if known is not None:
@@ -113,7 +120,11 @@ class ToolCalls:
             return known
         call = self._latest.get(index)
         if call is None:
-            return self._begin(index)
+            last = self._latest.get(None)
+            if last is None or identifier is not None or name is not None:
+                return self._begin(index)
+            frame.repair("tool-index-changed")
+            return last
         if identifier is not None and call.id is not None:
             # A piece that only carries arguments on is no new call, whatever its id.
             if name is None and arguments:
@@ -123,7 +134,8 @@ class ToolCalls:
         elif identifier is not None:
             another = name is not None and bool(call.size and call.arguments)
         elif name is not None:
-            another = bool(call.arguments) and (not call.is_named(name) or call.is_whole)
+            another = bool(call.size and call.arguments)
+            another = another and (not call.is_named(name) or call.is_whole)
             if another and len(call.arguments) > 1 and call.is_named(name):
                 # Another call would come in pieces too.
                 another = not call.repeats(arguments)
@@ -136,7 +148,9 @@ class ToolCalls:
             frame.repair("tool-index-repeated")
         return self._begin(index)
 
-    def _delta(self, call: ToolCallState, piece: _Piece, frame: Frame) -> ToolCallDeltaFields:
+    def _delta(
+        self, call: ToolCallState, piece: ToolCallPiece, frame: Frame
+    ) -> ToolCallDeltaFields:
         identifier, name, arguments = piece[1:4]
         delta: ToolCallDeltaFields = {"slot": call.slot}
         if call.index is not None and not (call.id or call.size or call.arguments):
@@ -150,58 +164,23 @@ class ToolCalls:
             delta["name"] = new
             call.names.append(new)
             call.size += len(new)
+        if call.grows(arguments):
+            frame.repair("tool-arguments-cumulative")
+            arguments = arguments[call.total :]
         if arguments and call.arguments and call.repeats(arguments):
             frame.repair("tool-arguments-repeated")
         elif arguments:
+            if call.slot in self._held:
+                if arguments.lstrip().startswith("{"):
+                    frame.repair("tool-arguments-begun-anew")
+                    del self._held[call.slot]
+                    call.restart()
+                else:
+                    arguments = self._release(call) + arguments
+                    call.restart()
             delta["arguments"] = arguments
-            call.arguments.append(arguments)
+            call.append(arguments)
         return delta
-
-
-def _read(sent: Any, frame: Frame, *, whole: bool) -> _Piece | None:
-    """A piece of a call; None if it is of another type or says nothing."""
-    if not isinstance(sent, dict):
-        frame.repair("unexpected-type")
-        return None
-    piece = cast("dict[str, Any]", sent)
-    is_custom = isinstance(piece.get("custom"), dict)
-    found = piece.get("custom" if is_custom else "function")
-    if found is not None and not isinstance(found, dict):
-        frame.repair("unexpected-type")
-        found = _function_in(found, piece) if whole else None
-        if found is not None:
-            piece = {key: value for key, value in piece.items() if key != "arguments"}
-            piece["function"] = found
-    function = cast("dict[str, Any]", found or {})
-    told = function.get("input" if is_custom else "arguments")
-    is_value = told is not None and not isinstance(told, str)
-    arguments = arguments_text(mend_value(told, frame) if is_value else told)
-    identifier, name = _word(piece.get("id")), _word(function.get("name"))
-    if not (identifier or name or arguments or has_unknown(piece)):
-        return None
-    index = _index(piece.get("index", function.get("index")))
-    return _Piece(index, identifier, name, arguments, is_value, is_custom, function, piece)
-
-
-def _function_in(told: Any, piece: dict[str, Any]) -> dict[str, Any] | None:
-    """The function that a text tells: its JSON, or its name with the arguments beside it."""
-    if not isinstance(told, str) or not told:
-        return None
-    try:
-        value = loads_exact(told)
-    except ValueError:
-        value = None
-    if isinstance(value, dict) and "name" in value:
-        return cast("dict[str, Any]", value)
-    return {"name": told, "arguments": piece.get("arguments") or ""}
-
-
-def _index(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
-
-
-def _word(value: Any) -> str | None:
-    return str(value) if isinstance(value, str | int) and value != "" else None
 
 
 def _new_part(call: ToolCallState, name: str, frame: Frame) -> str:

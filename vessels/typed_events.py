@@ -16,7 +16,7 @@ from ..core.frame import Frame
 from ..core.jsontext import dumps, loads_exact
 from ..core.mending import mend_value
 from .concatenated_json import DONE, json_values
-from .provider_errors import error_in_band, error_in_event
+from .provider_errors import error_in, error_in_band, error_in_event
 
 __all__ = ["Event", "events_in", "object_of", "text_under"]
 
@@ -114,10 +114,15 @@ def _event(event: Event, frame: Frame, vessel: str, whole: str) -> Iterator[Even
     if whole and event.get("object") == whole and frame.event != "error":
         yield {**event, "type": whole}
         return
-    if kind == "error" or event.get("error") or frame.event == "error":
-        raise error_in_band(vessel, event.get("error") or event, event)
+    if kind == "error" or frame.event == "error" or error_in(event):
+        raise error_in_band(vessel, error_in(event) or event, event)
+    if (name := str(kind or frame.event)).endswith("Exception"):  # Bedrock's names of errors
+        raise error_in_band(vessel, {**event, "type": name}, event)
     if kind and isinstance(kind, str):
         yield event
+    elif event.get("role") == "assistant" and "content" in event:  # a whole message of Anthropic's
+        frame.repair("missing-event-type")
+        yield {**event, "type": "message"}
     elif frame.event != "message":  # which every event without a name is
         frame.repair("missing-event-type")
         yield {**event, "type": frame.event}

@@ -320,7 +320,8 @@ def test_a_whole_message() -> None:
 def test_a_whole_message_without_a_reason() -> None:
     found = decode(Anthropic(), whole(BLOCKS, None), JSON)
     assert (found.outcome, found.repairs) == ("complete", ["missing-finish-reason"])
-    assert found.completion.finish_reason is None
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.completion.raw_finish_reason is None
 
 
 BODIES = Path(__file__).parents[1] / "bodies/anthropic"

@@ -25,7 +25,9 @@ from anthropic_bodies import (
     whole,
 )
 from corpus_reader import unwrapped
+from decoding import SSE, decode, sse
 from strict_anthropic import check_anthropic
+from vesselog.vessels import Anthropic
 
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": SIGNATURE}
 REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix"}
@@ -412,3 +414,33 @@ def test_the_captured_answers_are_there() -> None:
         pytest.skip(corpus.MISSING or "no cases")
     assert len(CASES) >= 5
     assert CAPTURED
+
+
+def test_a_text_in_a_tools_block_is_a_block_of_its_own() -> None:
+    def piece(kind: str, **more: str) -> dict[str, Any]:
+        return {"type": "content_block_delta", "index": 0, "delta": {"type": kind, **more}}
+
+    call = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    values = [
+        {"type": "message_start", "message": {"role": "assistant", "content": []}},
+        {"type": "content_block_start", "index": 0, "content_block": call},
+        piece("input_json_delta", partial_json='{"x":'),
+        piece("text_delta", text="H"),
+        piece("input_json_delta", partial_json="1}"),
+        piece("text_delta", text="i"),
+        piece("thinking_delta", thinking="Hm"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}},
+        {"type": "message_stop"},
+    ]
+    found = decode(Anthropic(), sse(*values), SSE)
+    completion = found.completion
+    assert (found.outcome, completion.text, completion.reasoning) == ("complete", "Hi", "Hm")
+    assert [each.arguments for each in completion.tool_calls] == [{"x": 1}]
+    assert completion.native is not None
+    assert completion.native["content"] == [
+        {**call, "input": {"x": 1}},
+        {"type": "text", "text": "Hi"},
+        {"type": "thinking", "thinking": "Hm"},
+    ]
+    assert "delta-of-another-kind" in found.repairs

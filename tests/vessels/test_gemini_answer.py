@@ -220,3 +220,38 @@ def test_a_field_that_is_repeated_is_told_once() -> None:
     found = answer(*[event("a", safetyRatings=ratings)] * 3, LAST)
     assert [bool(chunk.extra) for chunk in found.chunks] == [True, False, False, False]
     assert found.completion.extra == {"safetyRatings": ratings}
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("FinishReason.STOP", "stop"),
+        ("FinishReason.IMAGE_SAFETY", "content_filter"),
+        ("stop", "stop"),
+        ("length", "length"),
+    ],
+)
+def test_reasons_of_gateways_own_lists(reason: str, finish: str) -> None:
+    found = answer(event("Hi", reason))
+    assert found.outcome == "complete"
+    assert found.completion.finish_reason == finish
+    assert found.completion.raw_finish_reason == reason
+
+
+@pytest.mark.parametrize("content_type", [SSE, JSON])
+def test_an_answer_in_the_envelope_of_code_assist(content_type: str) -> None:
+    values = [{"response": event("Hi", "STOP"), "traceId": "t"}]
+    found = (
+        decode(Gemini(), json.dumps(values[0]).encode(), JSON, stream=False)
+        if content_type == JSON
+        else answer(*values)
+    )
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert "answer-in-envelope" in found.repairs
+
+
+def test_a_whole_answer_that_calls_tools_without_a_reason() -> None:
+    call = {"functionCall": {"name": "f", "args": {"x": 1}}}
+    body = {"candidates": [{"content": {"parts": [call]}}]}
+    found = decode(Gemini(), json.dumps(body).encode(), JSON, stream=False)
+    assert (found.outcome, found.completion.finish_reason) == ("complete", "tool_calls")

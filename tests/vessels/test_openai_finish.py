@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from decoding import delta, openai
+from vesselog.vessels import finish_reason
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,20 @@ def test_a_second_reason_after_the_tool_calls_does_not_undo_them() -> None:
     assert found.completion.finish_reason == "tool_calls"
     assert found.completion.raw_finish_reason == "stop"
     assert found.repairs == ["repeated-finish-reason"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("FinishReason.STOP", "stop"),
+        ("FinishReason.MAX_TOKENS", "length"),
+        ("FINISH_REASON_STOP", "stop"),
+        ("FINISH_REASON_MAX_TOKENS", "length"),
+        ("FINISH_REASON_SAFETY", "content_filter"),
+        ("tool-calls", "tool_calls"),
+        ("content-filter", "content_filter"),
+        ("FINISH_REASON_UNSPECIFIED", None),
+    ],
+)
+def test_names_of_gateways_own_lists(raw: str, reason: str | None) -> None:
+    assert finish_reason(raw) == reason

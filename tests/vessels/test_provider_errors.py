@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from decoding import SSE, decode
-from vesselog.core.errors import error_from_record
-from vesselog.vessels import Anthropic, error_in_band, error_of_status
+from decoding import DONE, SSE, decode, delta, ollama, openai, sse
+from vesselog.core.errors import ProviderError, error_from_record
+from vesselog.vessels import Anthropic, Gemini, OpenAIResponses, error_in_band, error_of_status
 
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}
 
@@ -83,3 +83,46 @@ def test_the_id_of_a_request_is_in_the_body_where_no_header_has_it():
     found = decode(Anthropic(), f"event: error\ndata: {json.dumps(body)}\n\n".encode(), SSE)
     assert found.error is not None
     assert found.error.request_id == "req_1"
+
+
+EMPTY = {"message": "", "type": "", "code": None, "status": 0}
+
+
+@pytest.mark.parametrize("empty", [EMPTY, {"code": 0, "message": ""}, {}, "", None, False])
+def test_an_error_that_says_nothing_is_none(empty: Any) -> None:
+    text = {"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}
+    message = {"content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}
+    line = {"message": {"content": "Hi"}, "done": True, "done_reason": "stop"}
+    choice = {**delta("stop", content="Hi"), "error": empty}
+    choice["choices"][0]["error"] = empty
+    done = {"type": "response.completed", "response": {"status": "completed", "output_text": ""}}
+    for found in (
+        openai(choice, DONE),
+        ollama({**line, "error": empty}),
+        decode(Gemini(), sse({"candidates": [text], "error": empty}), SSE),
+        decode(Anthropic(), sse({"type": "message", **message, "error": empty}), SSE),
+        decode(OpenAIResponses(), sse({**done, "error": empty}), SSE),
+    ):
+        assert found.outcome == "complete"
+        assert found.completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "retryable"),
+    [
+        ({"error": "busy", "error_type": "overloaded"}, "overloaded", True),
+        ({"error": "failed", "error_type": "generation"}, "generation", False),
+        ({"error": "busy", "StatusCode": 429, "Status": "429 Too Many"}, "429", True),
+        ({"code": "Throttling.RateQuota", "message": "busy"}, "Throttling.RateQuota", True),
+    ],
+)
+def test_the_code_beside_an_errors_text(told: Any, code: str, *, retryable: bool) -> None:
+    for found in (openai(told), ollama(told)) if "error" in told else (openai(told),):
+        assert isinstance(found.error, ProviderError)
+        assert (found.error.code, found.error.retryable) == (code, retryable)
+        assert str(told.get("error", "busy")) in str(found.error)
+
+
+def test_amazons_message_is_read() -> None:
+    body = json.dumps({"Message": "Authentication failed"})
+    assert "Authentication failed" in str(error_of_status("anthropic", 403, body))

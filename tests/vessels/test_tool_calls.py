@@ -374,3 +374,124 @@ def test_a_function_that_is_told_as_a_text_keeps_its_name(told: dict[str, Any]) 
     assert "unexpected-type" in found.repairs
     (native,) = found.natives[0]["tool_calls"]
     assert native["function"] == {"name": "f", "arguments": '{"a":1}'}
+
+
+@pytest.mark.parametrize("empty", ["{}", {}])
+@pytest.mark.parametrize("name", [{}, {"id": "a"}])
+def test_empty_arguments_before_the_pieces_are_dropped(empty: Any, name: dict[str, Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=empty),
+        call(0, arguments='{"x":', **name),
+        call(0, arguments="1}", **name),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert "tool-arguments-begun-anew" in found.repairs
+    native = found.completion.native
+    assert native is not None
+    assert native["tool_calls"][0]["function"]["arguments"] == '{"x":1}'
+
+
+@pytest.mark.parametrize("end", [[delta("tool_calls"), DONE], [DONE], [delta("stop")]])
+def test_arguments_that_are_empty_are_told_in_the_end(end: list[Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments="{}"),
+        call(0, arguments="{}"),
+        call(1, id="b", name="g", arguments="{}"),
+        *end,
+    )
+    assert calls(found) == [("a", "f", {}), ("b", "g", {})]
+    told = [piece.arguments for chunk in found.chunks for piece in chunk.tool_calls]
+    assert [text for text in told if text] == ["{}", "{}"]
+
+
+def test_what_follows_empty_arguments_and_is_no_object_is_kept() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments="{}"), call(0, arguments=" "), delta("tool_calls"), DONE
+    )
+    assert calls(found) == [("a", "f", {})]
+    odd = openai(
+        call(0, id="a", name="f", arguments="{}"), call(0, arguments="x"), delta("tool_calls"), DONE
+    )
+    assert odd.completion.tool_calls[0].arguments_text == "{}x"
+
+
+def test_calls_without_any_finish_reason_are_the_finish_reason() -> None:
+    found = openai(call(0, id="a", name="f", arguments='{"x":1}'), DONE)
+    assert found.outcome == "complete"
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.completion.raw_finish_reason is None
+    cut = openai(call(0, id="a", name="f", arguments='{"x":1}'))
+    assert (cut.outcome, cut.completion.finish_reason) == ("TruncatedError", None)
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "a", "name": "f"}])
+def test_arguments_that_each_piece_has_again_are_taken_once(more: dict[str, Any]) -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        *(
+            call(0, arguments=text, **more)
+            for text in ("{", '{"x"', '{"x": [', '{"x": [1', '{"x": [1')
+        ),
+        call(0, arguments='{"x": [1]}', **more),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": [1]})]
+    assert "tool-arguments-cumulative" in found.repairs
+
+
+def test_an_object_that_begins_as_the_one_around_it_is_kept() -> None:
+    pieces = ('{"x":', '{"x":', '{"x":', "1}", "}", "}")
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        *(call(0, arguments=piece) for piece in pieces),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": {"x": {"x": 1}}})]
+
+
+@pytest.mark.parametrize("pieces", [('{"x":', "1}"), ('{"x":1}', ""), ("", '{"x":1}')])
+def test_a_name_that_comes_behind_arguments_is_the_calls(pieces: tuple[str, str]) -> None:
+    found = openai(
+        call(0, id="a", arguments=pieces[0]),
+        call(0, name="bash", arguments=pieces[1]),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "bash", {"x": 1})]
+
+
+def test_pieces_whose_index_grows_are_one_call() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        call(1, arguments='{"x":'),
+        call(2, id=None, name=None, arguments="1}"),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert "tool-index-changed" in found.repairs
+
+
+@pytest.mark.parametrize("arguments", ['{"x":1}', {"x": 1}])
+def test_a_call_with_its_name_beside_the_id(arguments: Any) -> None:
+    sent = {"id": "a", "name": "f", "arguments": arguments}
+    body = {"choices": [{"index": 0, "message": {"tool_calls": [sent]}, "finish_reason": "stop"}]}
+    whole = decode(OpenAI(), json.dumps(body).encode(), JSON, stream=False)
+    streamed = openai(delta(tool_calls=[{"index": 0, **sent}]), delta("stop"), DONE)
+    for found in (whole, streamed):
+        assert calls(found) == [("a", "f", {"x": 1})]
+        assert "tool-call-without-function" in found.repairs
+        native = found.completion.native
+        assert native is not None
+        (kept,) = native["tool_calls"]
+        assert kept.keys() == {"id", "type", "function"}
+
+
+def test_empty_arguments_of_a_cut_answer_are_not_told() -> None:
+    """More of them may have followed."""
+    found = openai(call(0, id="a", name="f", arguments="{}"))
+    assert found.outcome == "TruncatedError"
+    assert [piece.arguments for chunk in found.chunks for piece in chunk.tool_calls] == [None]

@@ -161,3 +161,26 @@ def test_events_in_answer_to_a_request_for_one_object() -> None:
 
 def _text(told: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": told}]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: throttlingException\ndata: {"message":"Too many"}\n\n',
+        b'data: {"type":"throttlingException","message":"Too many"}\n\n',
+        b'event: modelStreamErrorException\ndata: {"message":"Too many"}\n\n',
+    ],
+)
+def test_amazons_exceptions_are_errors(event: bytes) -> None:
+    found = decode(Anthropic(), event, SSE)
+    assert isinstance(found.error, ProviderError)
+    assert "Too many" in str(found.error)
+    assert found.error.retryable
+
+
+def test_a_whole_message_without_its_type() -> None:
+    body = json.loads(whole([{"type": "text", "text": "Hi"}], "end_turn"))
+    del body["type"]
+    found = decode(Anthropic(), json.dumps(body).encode(), JSON)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert "missing-event-type" in found.repairs

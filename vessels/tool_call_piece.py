@@ -1,0 +1,82 @@
+"""Reads one piece of a tool call of the OpenAI dialect, however it is dressed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from ..core.frame import Frame
+from ..core.jsontext import loads_exact
+from ..core.mending import mend_value
+from .call_arguments import arguments_text
+from .mended_values import mended_index
+from .tool_call_state import has_unknown
+
+__all__ = ["ToolCallPiece", "read_piece"]
+
+_PLACES = {"function", "custom"}
+_FLAT = ("name", "arguments")  # what is in them, and beside the id in calls of Workers AI
+
+
+class ToolCallPiece(NamedTuple):
+    """A piece of a call as it was sent, and what is in it.
+
+    is_value: whether the arguments were sent as a value, not as its text.
+    """
+
+    number: int | None
+    id: str | None
+    name: str | None
+    arguments: str
+    is_value: bool
+    is_custom: bool
+    function: dict[str, Any]
+    sent: dict[str, Any]
+
+
+def read_piece(sent: Any, frame: Frame, *, whole: bool) -> ToolCallPiece | None:
+    """A piece of a call; None if it is of another type or says nothing."""
+    if not isinstance(sent, dict):
+        frame.repair("unexpected-type")
+        return None
+    piece = cast("dict[str, Any]", sent)
+    if piece.keys().isdisjoint(_PLACES) and not piece.keys().isdisjoint(_FLAT):
+        frame.repair("tool-call-without-function")
+        function = {key: piece[key] for key in _FLAT if key in piece}
+        rest = {key: value for key, value in piece.items() if key not in _FLAT}
+        piece = {**rest, "type": "function", "function": function}
+    is_custom = isinstance(piece.get("custom"), dict)
+    found = piece.get("custom" if is_custom else "function")
+    if found is not None and not isinstance(found, dict):
+        frame.repair("unexpected-type")
+        found = _function_in(found, piece) if whole else None
+        if found is not None:
+            piece = {key: value for key, value in piece.items() if key != "arguments"}
+            piece["function"] = found
+    function = cast("dict[str, Any]", found or {})
+    told = function.get("input" if is_custom else "arguments")
+    is_value = told is not None and not isinstance(told, str)
+    arguments = arguments_text(mend_value(told, frame) if is_value else told)
+    identifier, name = _word(piece.get("id")), _word(function.get("name"))
+    if not (identifier or name or arguments or has_unknown(piece)):
+        return None
+    index = mended_index(piece.get("index", function.get("index")), frame)
+    if index is not None and index < 0:
+        index = None
+    return ToolCallPiece(index, identifier, name, arguments, is_value, is_custom, function, piece)
+
+
+def _function_in(told: Any, piece: dict[str, Any]) -> dict[str, Any] | None:
+    """The function that a text tells: its JSON, or its name with the arguments beside it."""
+    if not isinstance(told, str) or not told:
+        return None
+    try:
+        value = loads_exact(told)
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and "name" in value:
+        return cast("dict[str, Any]", value)
+    return {"name": told, "arguments": piece.get("arguments") or ""}
+
+
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int) and value != "" else None
