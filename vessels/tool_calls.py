@@ -96,7 +96,8 @@ class ToolCalls:
         became_custom = piece.is_custom and not call.is_custom
         call.is_custom = call.is_custom or piece.is_custom
         delta = self._delta(call, piece, frame)
-        if not whole and delta.get("arguments") == _EMPTY == "".join(call.arguments):
+        is_empty = call.total == len(_EMPTY) and "".join(call.arguments) == _EMPTY
+        if not whole and is_empty and delta.get("arguments") == _EMPTY:
             del delta["arguments"]
             self._held[call.slot] = call
         if became_custom:
