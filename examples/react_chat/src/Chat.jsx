@@ -23,6 +23,9 @@ export function Chat({ session, messages: said }) {
     onReturn: async () => {
       chat.setMessages(await messagesOf(session));
       await chat.resumeStream();
+      // An answer that ended between these two requests is not resumed: ask once more.
+      const whole = await messagesOf(session).catch(() => []);
+      chat.setMessages((shown) => (shown.length < whole.length ? whole : shown));
     },
   });
 
