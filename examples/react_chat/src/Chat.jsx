@@ -23,11 +23,16 @@ export function Chat({ session, messages: said }) {
     onReturn: async () => {
       chat.setMessages(await messagesOf(session));
       await chat.resumeStream();
-      // An answer that ended between these two requests is not resumed: ask once more.
-      const whole = await messagesOf(session).catch(() => []);
-      chat.setMessages((shown) => (shown.length < whole.length ? whole : shown));
     },
   });
+  useEffect(() => {
+    if (status !== "ready" || messages.at(-1)?.role !== "user") return;
+    // The answer ended after the messages were loaded and before it was resumed: load it whole.
+    messagesOf(session).then(
+      (whole) => chat.setMessages((shown) => (shown.length < whole.length ? whole : shown)),
+      () => {}, // offline again
+    );
+  }, [status]);
 
   function send(event) {
     event.preventDefault();
