@@ -115,6 +115,29 @@ def test_an_answer_streams_and_goes_on_after_a_reload(
         assert len(model.requests[1].json["messages"]) == 3
 
 
+def test_an_answer_that_ends_between_loading_and_resuming(
+    browser: Any, built: Path, tmp_path: Path
+) -> None:
+    go_on = threading.Event()
+
+    def late(route: Any) -> None:
+        """What the backend said before the answer ended, told behind its end."""
+        loaded = route.fetch()
+        go_on.set()
+        while route.fetch().json()[-1]["outcome"] == "interrupted":
+            pass
+        route.fulfill(response=loaded)
+
+    with visiting(browser, built, tmp_path, in_two_halves(go_on)) as (visitor, model):
+        page = visitor.page
+        ask(page, "Tell")
+        says(page, "Tell", HALF)
+        page.route("**/calls", late, times=1)
+        page.reload()
+        says(page, "Tell", STORY)
+        assert len(model.requests) == 1
+
+
 def test_offline_and_online_again(browser: Any, built: Path, tmp_path: Path) -> None:
     go_on = threading.Event()
     with visiting(browser, built, tmp_path, in_two_halves(go_on)) as (visitor, model):
