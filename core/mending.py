@@ -26,8 +26,6 @@ __all__ = ["Mender", "mend_value", "need_mending"]
 _TEXTS = ("text", "reasoning", "refusal")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
-# An escape in JSON; its group is half of a surrogate pair.
-_ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
 
 
 def need_mending(chunks: Sequence[ChunkFields]) -> bool:
@@ -43,7 +41,7 @@ def need_mending(chunks: Sequence[ChunkFields]) -> bool:
         except TypeError:
             return True
         # orjson writes such a number as null, and None too.
-        if b"null" in written and not _is_finite(chunk):
+        if b"null" in written and orjson.loads(written) != chunk:
             return True
     return False
 
@@ -66,46 +64,24 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         # orjson writes a number that is not finite as null, and refuses halves.
         written = orjson.dumps(value)
     except TypeError:
-        return _mend_text(json.dumps(value, check_circular=False), frame)
+        return _mend_text(json.dumps(value, ensure_ascii=False, check_circular=False), frame)
     mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
-    if frame is not None and mended is not value and not _is_finite(value):
+    if frame is not None and mended != value:
         frame.repair("number-not-finite")
     return mended
 
 
 def _mend_text(text: str, frame: Frame | None) -> Any:
-    """The same for a value that the standard module wrote, in ASCII."""
-
-    def mend_escape(escape: re.Match[str]) -> str:
-        return escape[0] if escape[1] is None else r"\ufffd"
+    """The same for a value that the standard module wrote."""
 
     def mend_number(_name: str) -> None:
         if frame is not None:
             frame.repair("number-not-finite")
 
-    mended = _ESCAPE.sub(mend_escape, text)
-    if frame is not None and mended != text:
-        frame.repair("lone-surrogate")
+    mended = _whole(text, frame)
     if "NaN" in mended or "Infinity" in mended:
         return json.loads(mended, parse_constant=mend_number)
     return loads_exact(mended)
-
-
-def _is_finite(whole: Any) -> bool:
-    """Whether all numbers are finite; False where a value of another type may hold one."""
-    values: list[Any] = [whole]
-    for value in values:  # which grows; a function that calls itself costs three times as much
-        kind = value.__class__
-        if kind is dict:
-            values += value.values()
-        elif kind is list:
-            values += value
-        elif kind is float:
-            if not math.isfinite(value):
-                return False
-        elif kind is not str and kind is not int and kind is not bool and value is not None:
-            return False
-    return True
 
 
 class _Place(NamedTuple):

@@ -14,18 +14,13 @@ __all__ = ["read_logprobs"]
 
 def read_logprobs(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The chosen tokens of a `LogprobsResult`, each with its alternatives."""
+    chosen = [_token(each) for each in list_in(result, "chosenCandidates")]
     alternatives = list_in(result, "topCandidates")
-    return [
-        {
-            **_token(chosen),
-            "top_logprobs": [
-                _token(each)
-                for place in alternatives[number : number + 1]
-                for each in list_in(place, "candidates")
-            ],
-        }
-        for number, chosen in enumerate(list_in(result, "chosenCandidates"))
-    ]
+    for token in chosen[len(alternatives) :]:
+        token["top_logprobs"] = []
+    for token, place in zip(chosen, alternatives, strict=False):
+        token["top_logprobs"] = [_token(each) for each in list_in(place, "candidates")]
+    return chosen
 
 
 def _token(token: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class GeminiParts:
             text = kept["text"] = mended_text(part["text"], frame)
         if "functionCall" not in part:
             # A part that says nothing would be refused in the next request.
-            if any(value or key == "thoughtSignature" for key, value in kept.items()):
+            if any(kept.values()) or "thoughtSignature" in kept:
                 self._join()
                 self._parts.append(kept)
             return text
