@@ -156,8 +156,8 @@ class ReplayServer:
             return
         try:
             found = await self._found(asked)
-            missing = not isinstance(found, Problem | RecordedCall | bytes)
-            if missing and self._answers.gives_last and scope["method"] == "POST":
+            shared = self._answers.gives_last and scope["method"] == "POST"
+            if shared and not isinstance(found, Problem | RecordedCall | bytes):
                 # Meanwhile the same request waits, and then gets this answer from its recording.
                 await self._ask(found, received, send)
                 return
