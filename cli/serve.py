@@ -167,6 +167,13 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         help="the largest request, in bytes (default: 64 MiB)",
     )
     parser.add_argument(
+        "--max-total-body-bytes",
+        metavar="N",
+        type=count,
+        help="the most bytes that all requests at once may have, until they are answered "
+        "(default: four times --max-body-bytes)",
+    )
+    parser.add_argument(
         "--max-requests",
         metavar="N",
         type=count,
@@ -224,6 +231,7 @@ def _serving(settings: ServeSettings) -> Serving:
         hosts=settings.allow_host,
         origins=settings.allow_origin,
         body_bytes=settings.max_body_bytes,
+        total_body_bytes=settings.max_total_body_bytes,
         requests=settings.max_requests,
     )
     app, metrics, stop = make_application(settings)

@@ -86,6 +86,7 @@ class ServeSettings(_Strict):
     allow_host: tuple[str, ...] = Field(default=(), strict=False)
     allow_origin: tuple[str, ...] = Field(default=(), strict=False)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_total_body_bytes: int | None = Field(default=None, ge=1)
     max_requests: int = Field(default=1_000, ge=1)
     stop_within: float = Field(default=5.0, ge=0)
     replay: tuple[Path, ...] = Field(default=(), strict=False)

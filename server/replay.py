@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,10 @@ from .listings import RUNNING, listing
 from .metrics import Metrics
 from .playback import Playback
 from .protocols.problem import STOPPING, Problem
-from .receiving import Received, read_body
+from .receiving import Received, cancel_when_left, read_body
 from .replay_answers import ReplayAnswers, recorded_route
 from .replay_request import ReplayRequest, read_request
+from .stopping import stop_all
 
 __all__ = ["ReplayServer", "replay_app"]
 
@@ -151,22 +151,28 @@ class ReplayServer:
             return
         asked = read_request(self._upstreams, scope, content)
         received = Received(content, receive)
+        turn = self._answers.turn(asked.line)
+        if not await _acquired(turn, receive):
+            return
         try:
-            async with self._answers.turn(asked.line):
-                found = await asyncio.to_thread(self._find, asked)  # it may read a large folder
-        except ReplayMissError as miss:
-            await self._refuse(_problem_of(miss, asked), asked, send)
-        except RecordingError as error:
-            await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
-        else:
-            if isinstance(found, RecordedCall):
-                await self._play(found, asked, scope, receive, send)
-            elif isinstance(found, bytes):
-                kind = "text/plain" if found == RUNNING else "application/json"
-                headers = {"content-type": kind, "content-length": str(len(found))}
-                await _say(200, headers, found, send)
-            else:
+            found = await self._found(asked)
+            shared = self._answers.gives_last and scope["method"] == "POST"
+            if shared and not isinstance(found, Problem | RecordedCall | bytes):
+                # Meanwhile the same request waits, and then gets this answer from its recording.
                 await self._ask(found, received, send)
+                return
+        finally:
+            turn.release()
+        if isinstance(found, Problem):
+            await self._refuse(found, asked, send)
+        elif isinstance(found, RecordedCall):
+            await self._play(found, asked, scope, receive, send)
+        elif isinstance(found, bytes):
+            kind = "text/plain" if found == RUNNING else "application/json"
+            headers = {"content-type": kind, "content-length": str(len(found))}
+            await _say(200, headers, found, send)
+        else:
+            await self._ask(found, received, send)
 
     async def stop(self, within: float = 5.0) -> None:
         """End what is played, each with an error of its dialect; refuse later requests.
@@ -175,12 +181,16 @@ class ReplayServer:
             within: Seconds to wait for slow clients.
         """
         self._stopping = True
-        running = tuple(self._running)
-        for each in running:
-            each.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await asyncio.gather(*(each.over.wait() for each in running))
+        await stop_all(self._running, within)
+
+    async def _found(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope | Problem:
+        """What answers it; a folder is read in a thread, since it may be large."""
+        try:
+            return await asyncio.to_thread(self._find, asked)
+        except ReplayMissError as miss:
+            return _problem_of(miss, asked)
+        except RecordingError as error:
+            return Problem(500, "recording_unreadable", error.message)
 
     def _find(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope:
         """The answer, a body, or the scope with which the other application is asked.
@@ -213,7 +223,7 @@ class ReplayServer:
             return
         meter = self._metrics.begin(asked.upstream or call.vessel or _UNKNOWN, asked.route.dialect)
         try:
-            playback = self._playback(call, dialect=asked.route.dialect, meter=meter)
+            playback = self._playback(call, dialect=asked.route.form, meter=meter)
         except RecordingError as error:
             meter.end("error")
             await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
@@ -226,7 +236,7 @@ class ReplayServer:
 
     async def _refuse(self, problem: Problem, asked: ReplayRequest, send: Send) -> None:
         self._metrics.begin(asked.upstream or _UNKNOWN, asked.route.dialect).end("error")
-        await _say(problem.status, *problem_response(asked.route.dialect, problem), send)
+        await _say(problem.status, *problem_response(asked.route.form, problem), send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask the other application; what it records of it is an answer from then on.
@@ -252,6 +262,23 @@ class ReplayServer:
                 await asyncio.to_thread(self._answers.keep, path, int(call))
             except RecordingError as error:
                 _LOGGER.warning("not used for replay: %s", error)
+
+
+async def _acquired(turn: asyncio.Lock, receive: Receive) -> bool:
+    """Wait for the turn; False, without it, if the client leaves meanwhile."""
+    if not turn.locked():
+        return await turn.acquire()  # which does not wait
+    waiting = asyncio.create_task(turn.acquire())
+    watching = asyncio.create_task(cancel_when_left(receive, waiting))
+    try:
+        await asyncio.wait((waiting,))
+    except asyncio.CancelledError:
+        if not waiting.cancel():
+            turn.release()
+        raise
+    finally:
+        watching.cancel()
+    return not waiting.cancelled()
 
 
 def _problem_of(miss: ReplayMissError, asked: ReplayRequest) -> Problem:

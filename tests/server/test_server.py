@@ -35,6 +35,8 @@ from vesselog.core.replay import recorded_requests
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
 from vesselog.server import on_loopback, replay_app
+from vesselog.server.replay import ReplayServer
+from vesselog.server.replay_answers import ReplayAnswers
 from vesselog.vessels import Ollama, OpenAI
 
 USAGE = {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
@@ -592,6 +594,67 @@ def test_a_client_that_leaves_a_playback_at_full_speed_does_not_hang_the_server(
             with http.stream("POST", f"{url}/api/chat", json={"model": "m"}) as answer:
                 next(answer.iter_raw())
         assert http.get(f"{url}/api/tags").json() == {"models": [{"name": "m", "model": "m"}]}
+
+
+def missing_asked() -> dict[str, Any]:
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/api/chat", "headers": headers}
+    return {**scope, "query_string": b""}
+
+
+async def test_a_client_that_leaves_while_the_same_request_is_answered_asks_nothing() -> None:
+    asked, answered, left = 0, asyncio.Event(), asyncio.Event()
+    waits = asyncio.Event()
+
+    async def upstream(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+
+    async def body() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    def leaving() -> Any:
+        messages = [body]
+
+        async def receive() -> Any:
+            if messages:
+                return await messages.pop()()
+            waits.set()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        return receive
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    server = ReplayServer(ReplayAnswers(keeps=True), 0, otherwise=upstream)
+    first = asyncio.create_task(server(missing_asked(), body, send))
+    second = asyncio.create_task(server(missing_asked(), leaving(), send))
+    await waits.wait()
+    left.set()
+    await second
+    assert not first.done()
+    answered.set()
+    await first
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "form"), [("", list), ("?alt=json", list), ("?alt=sse", dict), ("?%24alt=sse", dict)]
+)
+def test_an_error_for_a_list_of_geminis_is_in_a_list(
+    tmp_path: Path, query: str, form: type
+) -> None:
+    path = recorded(tmp_path, lambda conversation: conversation.answer("a"))
+    with served(path) as url, httpx.Client(trust_env=False) as http:
+        answer = http.post(f"{url}/v1beta/models/g:streamGenerateContent{query}", json={})
+    assert answer.status_code == 404
+    told = answer.json()
+    assert type(told) is form
+    error = (told[0] if form is list else told)["error"]
+    assert (error["code"], error["status"]) == (404, "NOT_FOUND")
 
 
 def test_what_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
