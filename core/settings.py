@@ -27,7 +27,7 @@ __all__ = [
 LARGEST_META = 16 * 1024
 
 Durability = Literal["process", "interval", "power"]
-"""What a chunk survives once it was handed out.
+"""What the recording of a chunk survives once the caller has the chunk.
 
 - "process": the death of the process, also by kill -9. A power cut may take the last seconds.
 - "interval": a power cut too, except for the last 50 ms and the time that the disk takes to sync.

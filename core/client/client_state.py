@@ -52,7 +52,10 @@ if TYPE_CHECKING:
 __all__ = ["ClientState", "Messages"]
 
 Messages = str | Sequence[Message | Mapping[str, Any]] | None
-"""What is asked. A plain string is one user message."""
+"""What is asked: a string (one user message), or messages, each as a dict or a Message.
+
+None where the request has a `prompt` instead.
+"""
 
 _MISTAKEN = {
     "api_key": "a key belongs to a vessel: set the variable that the vessel names "
