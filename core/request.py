@@ -112,10 +112,7 @@ def _part(value: Any) -> Any:
 
 
 Part = Annotated[TextPart | ImagePart | OtherPart, BeforeValidator(_part)]
-"""A part of a message, by its `type`.
-
-"text": a TextPart. "image_url": an ImagePart. Any other: an OtherPart, which is sent unchanged.
-"""
+"""A part of a message, by its `type`: "text", "image_url" or any other, which is sent unchanged."""
 
 
 class FunctionCall(_Value):
