@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import RECORDINGS, Commands, add_timeout, count, speed
+from .arguments import RECORDINGS, Commands, add_timeout, count, speed, whole_number
 from .exit_status import EPILOG, ExitStatus
 from .output import DIM, print_line, print_note
 
@@ -138,7 +138,9 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         help="the address to listen at; one that other machines can reach needs a token, in the "
         "variable VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
     )
-    parser.add_argument("--port", type=int, help=f"0 takes any free port (default: {PORT})")
+    parser.add_argument(
+        "--port", type=whole_number, help=f"0 takes any free port (default: {PORT})"
+    )
     parser.add_argument(
         "--token-file",
         metavar="FILE",

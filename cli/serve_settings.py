@@ -118,9 +118,11 @@ class ServeSettings(_Strict):
             token = self.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise ConfigurationError(f"token_file {self.token_file}: {reason}") from None
+            raise ConfigurationError(
+                f"cannot read the token file {self.token_file}: {reason}"
+            ) from None
         if not token:
-            raise ConfigurationError(f"token_file {self.token_file} is empty")
+            raise ConfigurationError(f"the token file {self.token_file} is empty")
         return token
 
 
@@ -166,7 +168,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         stated = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from None
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
     # Paths in a file are meant from where the file is.

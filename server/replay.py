@@ -53,7 +53,7 @@ def replay_app(
     longest_wait: float = math.inf,
     match: Match = "strict",
     repeat: bool = False,
-    otherwise: Application | None = None,
+    fallback: Application | None = None,
     list_models: bool | None = None,
     metrics: Metrics | None = None,
     clock: Clock = SYSTEM_CLOCK,
@@ -73,9 +73,9 @@ def replay_app(
             a stream if it is none, or the reverse. A request without one is answered by 404 and an
             error of its dialect, which names the nearest recording and what differs.
         repeat: Answers are given again: with "strict" and "messages" the last one, else all.
-        otherwise: Answers what was not recorded, for example a Gateway.
+        fallback: Answers what was not recorded, for example a Gateway.
         list_models: Answer `/`, `/api/tags`, `/models` and `/api/version` from what the recordings
-            were asked, where they were not recorded. By default so without `otherwise`.
+            were asked, where they were not recorded. By default so without `fallback`.
         metrics: Where answers are counted, by the vessel that their recording names.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
@@ -85,14 +85,14 @@ def replay_app(
         RecordingError: A recording cannot be read.
     """
     answers = ReplayAnswers(*recordings, match=match, repeat=repeat)
-    if otherwise is not None:
+    if fallback is not None:
         answers.requests()  # all of them are read now: later there are new ones in the folder
     return ReplayServer(
         answers,
         speed,
         longest_wait=longest_wait,
-        otherwise=otherwise,
-        list_models=otherwise is None if list_models is None else list_models,
+        fallback=fallback,
+        list_models=fallback is None if list_models is None else list_models,
         metrics=metrics,
         clock=clock,
         sleep=sleep,
@@ -102,7 +102,7 @@ def replay_app(
 class ReplayServer:
     """Answers requests. Raises nothing then: whatever a client sends gets an answer.
 
-    upstreams: of the gateway that `otherwise` is, which translates; None if it is none. folder:
+    upstreams: of the gateway that `fallback` is, which translates; None if it is none. folder:
     where what is missing is recorded. The rest is as for `replay_app`. Raises ConfigurationError.
     """
 
@@ -112,7 +112,7 @@ class ReplayServer:
         speed: Speed,
         *,
         longest_wait: float = math.inf,
-        otherwise: Application | None = None,
+        fallback: Application | None = None,
         upstreams: Upstreams | None = None,
         folder: Path | None = None,
         list_models: bool = True,
@@ -125,7 +125,7 @@ class ReplayServer:
                 f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
             )
         self._answers = answers
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._upstreams = upstreams
         self._folder = folder
         self._lists = list_models
@@ -143,8 +143,8 @@ class ReplayServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            if self._otherwise is not None:
-                await self._otherwise(scope, receive, send)
+            if self._fallback is not None:
+                await self._fallback(scope, receive, send)
             return
         content = await read_body(receive)
         if content is None:
@@ -204,9 +204,9 @@ class ReplayServer:
         if self._lists and asked.path == "/" and line["method"] in {"GET", "HEAD"}:
             return RUNNING
         told = listing(line["method"], asked.path, answers.requests) if self._lists else None
-        if told and (self._otherwise is None or any(told.get(name) for name in _TOLD)):
+        if told and (self._fallback is None or any(told.get(name) for name in _TOLD)):
             return dumps(told)  # JSON with lone surrogates, which a recording may hold
-        if self._otherwise is None:
+        if self._fallback is None:
             return answers.answer(line)  # which says why there is none
         following = answers.next_in_order(line)
         if following is None or self._upstreams is None:
@@ -243,7 +243,7 @@ class ReplayServer:
 
         Before the client has the end of it, so that its next request finds the answer.
         """
-        assert self._otherwise is not None  # noqa: S101 - `_find` raises without one
+        assert self._fallback is not None  # noqa: S101 - `_find` raises without one
         place: dict[str, str] = {}
 
         async def send_on(message: MutableMapping[str, Any]) -> None:
@@ -253,7 +253,7 @@ class ReplayServer:
                 await self._keep(place.get("x-vesselog-session"), place.get("x-vesselog-call"))
             await send(message)
 
-        await self._otherwise(scope, receive, send_on if self._folder else send)
+        await self._fallback(scope, receive, send_on if self._folder else send)
 
     async def _keep(self, session: str | None, call: str | None) -> None:
         if self._folder and session and call:

@@ -34,7 +34,7 @@ from vesselog.core.jsontext import dumps
 from vesselog.core.replay import recorded_requests
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
-from vesselog.server import on_loopback, replay_app
+from vesselog.server import replay_app, serve_in_thread
 from vesselog.server.replay import ReplayServer
 from vesselog.server.replay_answers import ReplayAnswers
 from vesselog.vessels import Ollama, OpenAI
@@ -100,7 +100,7 @@ def told(client: Client, *prompts: str, **fields: Any) -> str:
 
 @contextmanager
 def served(path: Path, **settings: Any) -> Iterator[str]:
-    with on_loopback(replay_app([path], **{"speed": 0, **settings})) as url:
+    with serve_in_thread(replay_app([path], **{"speed": 0, **settings})) as url:
         yield url
 
 
@@ -184,7 +184,7 @@ def test_the_official_clients_are_content(tmp_path: Path) -> None:
         model="open/m",
     )
     messages: Any = [{"role": "user", "content": "hi"}]
-    with on_loopback(replay_app([lines, events], 0, match="route")) as url:
+    with serve_in_thread(replay_app([lines, events], 0, match="route")) as url:
         with ollama.Client(host=url, trust_env=False) as native:
             parts = list(native.chat("m", messages, stream=True))
         assert "".join(part.message.content or "" for part in parts) == "Guten Tag"
@@ -347,7 +347,7 @@ async def test_what_is_missing_is_asked_of_another_application(tmp_path: Path) -
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"new"})
 
-    app = replay_app([path], 0, otherwise=upstream)
+    app = replay_app([path], 0, fallback=upstream)
     known, new = Seat(), Seat()
     await known.ask(app, dumps(body_of(path)))
     assert asked == []
@@ -470,7 +470,7 @@ def test_models_and_version_are_told_from_what_is_recorded(tmp_path: Path) -> No
         lambda talk: talk.stream(sse(*EVENTS), "text/event-stream"),
         model="open/n",
     )
-    with on_loopback(replay_app([lines, events], 0)) as url, client_of(url) as client:
+    with serve_in_thread(replay_app([lines, events], 0)) as url, client_of(url) as client:
         assert [model.name for model in client.models("lab")] == ["m"]
         assert [model.name for model in client.models("open")] == ["n"]
         assert "vesselog" in client.server_version("lab")
@@ -629,7 +629,7 @@ async def test_a_client_that_leaves_while_the_same_request_is_answered_asks_noth
     async def send(message: Any) -> None:
         raise AssertionError(message)
 
-    server = ReplayServer(ReplayAnswers(keeps=True), 0, otherwise=upstream)
+    server = ReplayServer(ReplayAnswers(keeps=True), 0, fallback=upstream)
     first = asyncio.create_task(server(missing_asked(), body, send))
     second = asyncio.create_task(server(missing_asked(), leaving(), send))
     await waits.wait()
@@ -678,5 +678,5 @@ def test_without_the_extra_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     sentence = r"pip install 'vesselog\[server\]'"
-    with pytest.raises(ConfigurationError, match=sentence), on_loopback(replay_app([])):
+    with pytest.raises(ConfigurationError, match=sentence), serve_in_thread(replay_app([])):
         pass
