@@ -91,7 +91,10 @@ def loads_large(text: str) -> tuple[Any, bool]:
     except orjson.JSONDecodeError as error:
         if (text[error.pos : error.pos + 1] or " ") not in "\\NI-0123456789":
             raise
-    text, lone = _mend_halves(text)
+    lone = 0
+    if "\0" not in text:  # else it is no JSON
+        mended, lone = _LONE.subn(r"\\ufffd", text.replace("\\\\", "\0\0"))
+        text = mended.replace("\0", "\\")
     if lone and not large:
         try:
             return orjson.loads(text), True
@@ -102,14 +105,6 @@ def loads_large(text: str) -> tuple[Any, bool]:
     if values > max(_MOST_VALUES, len(text) // _BYTES_A_VALUE) // (4 if large else 1):
         raise TooManyValuesError("more values than any answer needs, beside an unusual number")
     return loads_exact(text) if large else _loads_standard(text), lone > 0
-
-
-def _mend_halves(text: str) -> tuple[str, int]:
-    """JSON with U+FFFD for each half of a surrogate pair, and how many there are."""
-    if "\0" in text:
-        return text, 0  # it is no JSON
-    mended, lone = _LONE.subn(r"\\ufffd", text.replace("\\\\", "\0\0"))
-    return mended.replace("\0", "\\"), lone
 
 
 def _without_strings(text: str) -> str:

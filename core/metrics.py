@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter"]
 
-# Gaps fall into classes of a width of 1/16 of their lowest value: a percentile is right to about 3
-# %.
+# Gaps fall into classes as wide as 1/16 of their lowest value: percentiles are right to 3 %.
 _SUBDIVISION_BITS = 4
 
 
 class Meter:
-    """Counts chunks and the gaps between them.
-
-    Times are whole microseconds since the request left.
-    """
+    """Counts chunks and the gaps between them. Times: whole microseconds since the request left."""
 
     def __init__(self) -> None:
         self._first: int | None = None

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .chunk import ChunkFields
-from .mending import mend_value, need_mending
+from .mending import mend_value
 
 __all__ = ["NativeMessages", "mended", "natives_of", "natives_record"]
 
@@ -20,8 +19,6 @@ NativeMessages = Mapping[int, dict[str, Any]]
 
 def mended(messages: NativeMessages) -> NativeMessages:
     """The messages without what no recording can hold (see mending.py)."""
-    if not need_mending([cast("ChunkFields", message) for message in messages.values()]):
-        return messages
     return {choice: mend_value(message) for choice, message in messages.items()}
 
 
