@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import resource
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,9 @@ from vesselog.core.truth.session_pool import Entry, SessionPool
 from vesselog.vessels.ollama import Ollama
 
 __all__ = ["Telling", "TellingSyncs", "run_gateway", "synced", "told", "write_session"]
+
+# Made before the children are: it takes longer than most of what they do.
+TRUST = ssl.create_default_context()
 
 
 class Telling:
@@ -130,6 +134,7 @@ def _stream(
         "durability": level,
         "vessels": {"lab": Ollama(base_url=url)},
         "environment": {},
+        "ssl_context": TRUST,
         "timeouts": Timeouts(drain=0.5),
     }
     if kind.startswith("sync"):
@@ -278,6 +283,7 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
         "recordings": folder,
         "vessels": {"lab": Ollama(base_url=url)},
         "environment": {},
+        "ssl_context": TRUST,
     }
     if kind.startswith("sync"):
         watching = threading.Thread(target=pulse)
