@@ -124,8 +124,9 @@ def check_reopening(
     assert not aside.exists() or aside.read_bytes() == kept + before[len(whole) :]
     assert not torn or aside.exists()
     sessions.read(path)  # strict: every line whole, checked and in order
-    assert verify(path).ok
-    *earlier, added = check(path, yielded=mine, produced=None)
+    report = verify(path)
+    assert report.ok, report.findings
+    *earlier, added = check(path, yielded=mine, report=report)
     assert list(added.chunks()) == seen
     assert added.outcome == "complete"
     assert all(call.end is not None for call in earlier)
