@@ -7,6 +7,7 @@ hundredth of the time of starting a Python under it.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -126,6 +127,8 @@ def _run(module: ModuleType, question: dict[str, Any]) -> None:
         if question["held"]:
             _wait_for_tracer()
         getattr(module, question["function"])(**question["arguments"])
+        if question["held"]:
+            atexit._run_exitfuncs()  # as at the end of a program: files are synced and closed
         code = 0
     except BaseException:  # noqa: BLE001 - told by the exit code
         traceback.print_exc()
