@@ -34,6 +34,7 @@ __all__ = [
     "effort",
     "key_value",
     "speed",
+    "whole_number",
 ]
 
 if TYPE_CHECKING:
@@ -85,14 +86,16 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 
 def add_call(parser: argparse.ArgumentParser, default: str) -> None:
     """Add `--call`. default: what happens without it."""
-    parser.add_argument("--call", type=int, metavar="N", help=f"only this call ({default})")
+    parser.add_argument(
+        "--call", type=whole_number, metavar="N", help=f"only this call ({default})"
+    )
 
 
 def add_after(parser: argparse.ArgumentParser) -> None:
     """Add `--after`."""
     parser.add_argument(
         "--after",
-        type=int,
+        type=whole_number,
         default=-1,
         metavar="SEQ",
         help="start after this chunk of the call (without --call: of the last call)",
@@ -192,11 +195,14 @@ def configured_vessel(name: str, arguments: argparse.Namespace) -> dict[str, Ves
     return {name: find_vessel(name)(base_url=base_url, api_key=key)}
 
 
-def key_value(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE`. The value is JSON; anything else is taken as text."""
+def key_value(text: str, form: str = "KEY=VALUE") -> tuple[str, Any]:
+    """Parse `KEY=VALUE`. The value is JSON; anything else is taken as text.
+
+    form: what the help calls it.
+    """
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form {form}")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -204,14 +210,16 @@ def key_value(text: str) -> tuple[str, Any]:
 
 
 def _key_value_or_file(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE` or `KEY=@FILE`, a file with JSON."""
-    key, value = key_value(text)
+    """Parse `FIELD=VALUE` or `FIELD=@FILE`, a file with JSON."""
+    key, value = key_value(text, "FIELD=VALUE")
     if not isinstance(value, str) or not value.startswith("@"):
         return key, value
     try:
         return key, json.loads(Path(value[1:]).read_bytes())
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+        raise argparse.ArgumentTypeError(
+            f"{text}: cannot read the file {value[1:]}: {error.strerror}"
+        ) from None
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text}: the file is not JSON") from None
 
@@ -241,6 +249,14 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a count: give a whole number from 1 on")
     return value
+
+
+def whole_number(text: str) -> int:
+    """Parse a whole number, such as that of a call."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 def effort(text: str) -> str | int:

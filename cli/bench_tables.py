@@ -110,18 +110,20 @@ def _machine(results: ClientResults) -> str:
     threads = _threads(results)
     how = "one event loop" if threads == 1 else f"{threads} threads"
     cpu = sum(each.cpu for each in results.used)
-    return f"CPU {cpu:.2f} s in {how} · memory {_memory(results)}"
+    return f"CPU {cpu:.2f} s in {how} · memory {_memory(results, ' for the streams')}"
 
 
 def _threads(results: ClientResults) -> int:
     return max((each.threads for each in results.used), default=0)
 
 
-def _memory(results: ClientResults) -> str:
+def _memory(results: ClientResults, what: str = "") -> str:
+    """The peak of the process, and how much it grew during the streams, which `what` says."""
     record = results.record()
     if record["peak_bytes"] is None:
         return "unknown"
-    return f"{format_bytes(record['peak_bytes'])} ({format_bytes(record['streams_bytes'] or 0)})"
+    streams = format_bytes(record["streams_bytes"] or 0)
+    return f"{format_bytes(record['peak_bytes'])} ({streams}{what})"
 
 
 def _errors(by_client: Mapping[str, ClientResults]) -> None:

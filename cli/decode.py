@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answer_printer import JsonPrinter, completion_record
-from .arguments import Commands, add_call, add_lookup
+from .arguments import Commands, add_call, add_lookup, whole_number
 from .choose_call import only_call
 from .exit_status import EPILOG, ExitStatus, status_of
 from .find_recording import NamedRecording
@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
     add_lookup(parser)
     parser.add_argument(
         "--status",
-        type=int,
+        type=whole_number,
         default=200,
         metavar="N",
         help="the HTTP status of the response (default: 200)",
@@ -72,7 +72,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--choices",
-        type=int,
+        type=whole_number,
         default=1,
         metavar="N",
         help="how many choices the request asked for (default: 1)",

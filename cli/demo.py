@@ -145,13 +145,13 @@ def _stream(
     """Serve a sample; stream from it, record the stream and print it."""
     from ..core.settings import Timeouts
     from ..core.truth.recording import Recording
-    from ..server import on_loopback, replay_app
+    from ..server import replay_app, serve_in_thread
 
     call = next(call for call in Recording(sample).calls() if call.outcome == "complete")
     pace, longest_wait = _pace(call) if arguments.speed is None else (arguments.speed, math.inf)
     address = f"{vessel}/{call.request.get('model')}"
     with (
-        on_loopback(
+        serve_in_thread(
             replay_app([sample], pace, longest_wait=longest_wait, match="route", repeat=True)
         ) as url,
         _client(vessel, url, growth.path.parent) as client,
@@ -176,13 +176,13 @@ def _pass_through(
 ) -> Passed:
     """Serve a sample behind a gateway; a program asks for it there, and a browser reads it."""
     from ..core.registry import find_vessel
-    from ..server import on_loopback, replay_app
+    from ..server import replay_app, serve_in_thread
     from .demo_gateway import pass_through
 
     vessel, path = sample
     pace = _GATEWAY_PACE if arguments.speed is None else arguments.speed
     app = replay_app([path], pace, longest_wait=_LONGEST_WAIT, match="route", repeat=True)
-    with on_loopback(app) as url:
+    with serve_in_thread(app) as url:
         return pass_through(len(_SAMPLES) + 1, find_vessel(vessel)(base_url=url), growth)
 
 

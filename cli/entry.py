@@ -123,11 +123,21 @@ class _Parser(argparse.ArgumentParser):
         if not name.startswith("-"):
             self.error(f"unexpected argument {name!r}; put quotes around a text of several words")
         options = self._option_string_actions
+        if "--set" in options and (field := _request_field(name)):
+            self.error(f"there is no option {name}: write --set {field}=VALUE")
         self.error(f"there is no option {name}{did_you_mean(name, options)}")
 
     def error(self, message: str) -> NoReturn:
         output.print_error(f"{message}; see {self.prog} --help", self.prog)
         raise SystemExit(ExitStatus.USAGE)
+
+
+def _request_field(option: str) -> str:
+    """The field of a request that is written like this option, or ""."""
+    from ..core.request import RequestFields
+
+    field = option.lstrip("-").replace("-", "_")
+    return field if field in RequestFields.__annotations__.keys() - {"prompt"} else ""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -29,6 +29,7 @@ _SPELLINGS = (
     (r"\bthink=False\b", "--no-think"),
     (r"\bthink='?(\w+)'?", r"--effort \1"),
     (r"\bgive base_url\b", "give --base-url"),
+    (r"give it with the request, or .*\(max_tokens=…\)", "give --set max_tokens=N"),
     (r"\binto extra_body\b", "into --set extra_body=JSON"),
     (r"does not take prompt: give messages", "takes chat messages only: leave out --generate"),
     (r"; give messages$", "; leave out --generate or --completion"),

@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         print_note("nothing is recorded yet: the folder recordings does not exist")
         return ExitStatus.OK
     if not folder.is_dir():
-        raise RecordingError(f"{folder} is not a folder")
+        raise RecordingError(
+            f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+        )
     listing = _Listing(islice(list_sessions(folder), arguments.count))
     if arguments.json:
         for found in listing:

@@ -57,7 +57,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Delete, and print what was deleted; returns the exit status."""
-    from ..core.errors import ConfigurationError
+    from ..core.errors import ConfigurationError, RecordingError
     from ..maintenance.prune import prune
     from .format_bytes import format_bytes
 
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.folder == _DEFAULT and not arguments.folder.exists():
         print_note("nothing is recorded yet: the folder recordings does not exist")
         return ExitStatus.OK
+    if not arguments.folder.exists():
+        raise RecordingError(f"there is no folder {arguments.folder}")
     report = prune(
         arguments.folder,
         older_than=arguments.older_than,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import RECORDINGS, Commands, add_timeout, count, speed
+from .arguments import RECORDINGS, Commands, add_timeout, count, speed, whole_number
 from .exit_status import EPILOG, ExitStatus
 from .output import DIM, print_line, print_note
 
@@ -138,7 +138,9 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         help="the address to listen at; one that other machines can reach needs a token, in the "
         "variable VESSELOG_TOKEN or in --token-file (default: 127.0.0.1)",
     )
-    parser.add_argument("--port", type=int, help=f"0 takes any free port (default: {PORT})")
+    parser.add_argument(
+        "--port", type=whole_number, help=f"0 takes any free port (default: {PORT})"
+    )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
@@ -165,6 +167,13 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         help="the largest request, in bytes (default: 64 MiB)",
+    )
+    parser.add_argument(
+        "--max-total-body-bytes",
+        metavar="N",
+        type=count,
+        help="the most bytes that all requests at once may have, until they are answered "
+        "(default: four times --max-body-bytes)",
     )
     parser.add_argument(
         "--max-requests",
@@ -224,6 +233,7 @@ def _serving(settings: ServeSettings) -> Serving:
         hosts=settings.allow_host,
         origins=settings.allow_origin,
         body_bytes=settings.max_body_bytes,
+        total_body_bytes=settings.max_total_body_bytes,
         requests=settings.max_requests,
     )
     app, metrics, stop = make_application(settings)

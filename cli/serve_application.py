@@ -157,7 +157,7 @@ def _replaying(
     return ReplayServer(
         answers,
         settings.speed,
-        otherwise=gateway,
+        fallback=gateway,
         upstreams=None if gateway is None else gateway.upstreams,
         folder=settings.folder if settings.asks else None,
         list_models=not settings.asks,

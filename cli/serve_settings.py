@@ -86,6 +86,7 @@ class ServeSettings(_Strict):
     allow_host: tuple[str, ...] = Field(default=(), strict=False)
     allow_origin: tuple[str, ...] = Field(default=(), strict=False)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_total_body_bytes: int | None = Field(default=None, ge=1)
     max_requests: int = Field(default=1_000, ge=1)
     stop_within: float = Field(default=5.0, ge=0)
     replay: tuple[Path, ...] = Field(default=(), strict=False)
@@ -117,9 +118,11 @@ class ServeSettings(_Strict):
             token = self.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise ConfigurationError(f"token_file {self.token_file}: {reason}") from None
+            raise ConfigurationError(
+                f"cannot read the token file {self.token_file}: {reason}"
+            ) from None
         if not token:
-            raise ConfigurationError(f"token_file {self.token_file} is empty")
+            raise ConfigurationError(f"the token file {self.token_file} is empty")
         return token
 
 
@@ -165,7 +168,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         stated = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from None
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
     # Paths in a file are meant from where the file is.

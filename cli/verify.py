@@ -79,9 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
         order = (_OK, _DAMAGED, _DRIFTING, _UNREADABLE)
         counts = ", ".join(f"{verdicts[each]} {each}" for each in order if verdicts[each])
         print_line(f"{verdicts.total()} recordings: {counts}; {_counted(sizes)}")
+    if not arguments.json:
+        _advise(verdicts)
     if verdicts[_DAMAGED] or verdicts[_UNREADABLE]:
         return ExitStatus.FAILURE
     return ExitStatus.DRIFT if verdicts[_DRIFTING] else ExitStatus.OK
+
+
+def _advise(verdicts: Counter[str]) -> None:
+    if verdicts[_DAMAGED]:
+        print_note("damaged: `vesselog salvage FILE -o NEW.jsonl` copies what can be read")
+    if verdicts[_DRIFTING]:
+        print_note("drift: `vesselog rederive FILE -o NEW.jsonl` decodes the recording again")
 
 
 def _named(names: list[str]) -> Iterator[tuple[str, bool]]:

@@ -25,9 +25,12 @@ __all__ = [
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 """Why a choice ended, in the same words for every provider.
 
-"stop": the model was done, or met a stop sequence. "length": a limit of tokens. "tool_calls": it
-calls tools. "content_filter": a filter stopped it. "error": the provider failed. "other": a reason
-that is none of these; `raw_finish_reason` has the provider's word.
+- "stop": the model was done, or met a stop sequence.
+- "length": a limit of tokens was reached.
+- "tool_calls": the model calls tools.
+- "content_filter": a filter of the provider stopped it.
+- "error": the provider failed.
+- "other": none of these; `raw_finish_reason` has the provider's word.
 """
 
 

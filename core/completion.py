@@ -17,8 +17,13 @@ Outcome = Literal[
 ]
 """How a call ended.
 
-cancelled: by the caller. abandoned: the stream was garbage-collected. crashed: its writer died, and
-a later one ended the call in its place. interrupted: the recording has no end of the call.
+- "complete": the answer is whole.
+- "truncated": the body ended before the answer did.
+- "error": the connection, the provider or the recording failed.
+- "cancelled": the caller left, or stopped the stream.
+- "abandoned": the stream was garbage-collected before its end.
+- "crashed": the process that wrote the call died; a later one recorded the end.
+- "interrupted": the recording has no end of the call. It is being written, or its process died.
 """
 
 ParsedModel = TypeVar("ParsedModel", bound=BaseModel)

@@ -29,12 +29,12 @@ _LOGGER = logging.getLogger("vesselog")
 
 
 class Step(NamedTuple):
-    """A frame and its chunks: ready to be recorded, then handed to the caller.
+    """One step of an answer: a frame and its chunks, recorded first, then handed to the caller.
 
     Attributes:
         frame: The frame.
         chunks: Its chunks, for the caller.
-        fields: The same as plain JSON values, for the file, each with its `seq`.
+        fields: The chunks as plain JSON values, for the file, each with its `seq`.
         partial: Whether the frame is the beginning of one that never ended.
         masked: Whether a key was masked in it.
         error: Why the answer failed at this frame; the step is recorded first, then the error is

@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from .errors import ProtocolError
 from .framing import Framing
-from .jsontext import LARGE, ZEROS, loads, loads_exact
+from .jsontext import LARGE, ZEROS, TooManyValuesError, loads, loads_exact, loads_large
 
 if TYPE_CHECKING:
     import httpx
@@ -99,18 +99,30 @@ class Frame:
         data = self.data
         if data is None:
             raise ValueError("the frame has no data")
-        before = gc.get_count()[0] if len(data) > MOST_CONTAINERS else None
+        if len(data) > MOST_CONTAINERS:
+            return self._large_json(data)
         try:
             large = LARGE in self.raw.translate(ZEROS)  # inline: it is in the path of every frame
             value = loads_exact(data) if large else orjson.loads(data)
         except orjson.JSONDecodeError:
             value = loads(data)
         self.parsed = True
-        if before is not None:
-            containers = gc.get_count()[0] - before
-            if containers > max(MOST_CONTAINERS, len(data) // BYTES_A_CONTAINER):
-                value = None  # else the error's traceback keeps it
-                self.count(containers)
+        return value
+
+    def _large_json(self, data: str) -> Any:
+        before = gc.get_count()[0]
+        try:
+            value, mended = loads_large(data)
+        except TooManyValuesError:
+            self.count(len(self.raw))
+            raise
+        self.parsed = True
+        if mended:
+            self.repair("lone-surrogate")
+        containers = gc.get_count()[0] - before
+        if containers > max(MOST_CONTAINERS, len(data) // BYTES_A_CONTAINER):
+            value = None  # else the error's traceback keeps it
+            self.count(containers)
         return value
 
     @property
@@ -130,7 +142,8 @@ class Frame:
         if self.overfull:
             raise ProtocolError(
                 f"a frame of {len(self.raw)} bytes holds too many choices, tool calls, content"
-                " blocks, events, or lists and objects of any kind: more than any answer needs",
+                " blocks, events, numbers, or lists and objects of any kind: more than any answer"
+                " needs",
                 phase="body",
             )
 

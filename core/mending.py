@@ -64,15 +64,16 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         # orjson writes a number that is not finite as null, and refuses halves.
         written = orjson.dumps(value)
     except TypeError:
-        return _mend_text(json.dumps(value, ensure_ascii=False, check_circular=False), frame)
+        text = json.dumps(value, ensure_ascii=False, check_circular=False)
+        return _mend_text(text, value, frame)
     mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
     if frame is not None and mended != value:
         frame.repair("number-not-finite")
     return mended
 
 
-def _mend_text(text: str, frame: Frame | None) -> Any:
-    """The same for a value that the standard module wrote."""
+def _mend_text(text: str, value: Any, frame: Frame | None) -> Any:
+    """The same for a value that the standard module wrote as `text`."""
 
     def mend_number(_name: str) -> None:
         if frame is not None:
@@ -81,7 +82,7 @@ def _mend_text(text: str, frame: Frame | None) -> Any:
     mended = _whole(text, frame)
     if "NaN" in mended or "Infinity" in mended:
         return json.loads(mended, parse_constant=mend_number)
-    return loads_exact(mended)
+    return value if mended is text else loads_exact(mended)
 
 
 class _Place(NamedTuple):

@@ -46,7 +46,11 @@ __all__ = [
 
 
 SplitThink = bool | Literal["implied"]
-"""Whether text between `<think>` tags becomes `reasoning`; "implied": the first tag is left out."""
+"""Whether what is between `<think>` tags in the answer's text is moved to `reasoning`.
+
+False: the text stays. True: it is moved. "implied": it is moved, and an answer without the opening
+tag begins as reasoning, because the tag was the end of the prompt (DeepSeek R1, QwQ).
+"""
 
 
 class _Value(BaseModel):
@@ -108,7 +112,7 @@ def _part(value: Any) -> Any:
 
 
 Part = Annotated[TextPart | ImagePart | OtherPart, BeforeValidator(_part)]
-"""A part of a message: `type` tells which."""
+"""A part of a message, by its `type`: "text", "image_url" or any other, which is sent unchanged."""
 
 
 class FunctionCall(_Value):
@@ -289,8 +293,7 @@ class ChatRequest(BaseModel):
             Ollama, `generationConfig` of Gemini, else the top of the body). They win over the
             named fields.
         extra_body: Passed through to the top of the body; wins over all other fields.
-        split_think: Moves what is between `<think>` tags in the answer's text to `reasoning`; with
-            "implied", an answer without the opening tag begins in it.
+        split_think: Moves text between `<think>` tags to `reasoning`: see SplitThink.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -27,7 +27,7 @@ __all__ = [
 LARGEST_META = 16 * 1024
 
 Durability = Literal["process", "interval", "power"]
-"""What a chunk survives once it was handed out.
+"""What the recording of a chunk survives once the caller has the chunk.
 
 - "process": the death of the process, also by kill -9. A power cut may take the last seconds.
 - "interval": a power cut too, except for the last 50 ms and the time that the disk takes to sync.
@@ -136,7 +136,7 @@ _MEANT: dict[type[_Settings], str] = {
 }
 
 
-def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
+def check_setting(name: str, value: object, kind: type[_Kind]) -> _Kind:
     """The value of a client's setting, or its default for None.
 
     Raises ConfigurationError, with what to write, for a value of another type.
@@ -144,10 +144,11 @@ def check_setting(name: str, value: _Kind | None, kind: type[_Kind]) -> _Kind:
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        field = _MEANT[kind]
+        fields = cast("Any", value) if isinstance(value, dict) else {_MEANT[kind]: value}
+        written = ", ".join(f"{field}={given!r}" for field, given in fields.items())
         raise ConfigurationError(
             f"{name}={value!r} must be a {kind.__name__}: write "
-            f"{name}=vesselog.{kind.__name__}({field}={value!r})",
+            f"{name}=vesselog.{kind.__name__}({written})",
             setting=name,
         )
     return value

@@ -21,6 +21,7 @@ def explain(error: Exception) -> str:
         steps = (step for step in problem["loc"] if not _MEMBER.fullmatch(str(step)))
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
         text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        text = text.replace("Extra inputs are not permitted", "is not known")
         found.setdefault(place.removeprefix("."), []).append(text.replace("tuple", "list"))
     # Of the members of a union the one that fits best fails in the deepest place.
     return "; ".join(

@@ -2,9 +2,9 @@
 
     python examples/generate_timing.py [MODEL [PROMPT]]
 
-The server is at OLLAMA_HOST (default: http://127.0.0.1:11434). httpx-aiohttp, which the `fast`
-extra installs, makes httpx use aiohttp. The first request also waits until the model is loaded, so
-run this twice and compare the times of the second run.
+The server is at OLLAMA_HOST (default: http://127.0.0.1:11434). It needs httpx-aiohttp, with which
+httpx uses aiohttp: `pip install "vesselog[fast]"`. The first request also waits until the model is
+loaded, so run this twice and compare the times of the second run.
 """
 
 from __future__ import annotations

@@ -44,4 +44,6 @@ def main(model: str, seconds: str, *urls: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit("usage: python examples/many_servers.py MODEL SECONDS URL...")
     main(*sys.argv[1:])

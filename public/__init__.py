@@ -5,9 +5,26 @@ with vesselog.Client() as client:
         for chunk in stream:
             print(chunk.text, end="", flush=True)
 
-A name is imported when it is first asked for: pytest loads this package in every run, for
-`vesselog.testing`, and the command line before it knows what to do.
+Some public names are types without a class, which `help()` cannot describe one by one:
+
+Durability: What the recording of a chunk survives once the caller has the chunk. "process": the
+    death of the process. "interval": a power cut too, except for the last 50 ms. "power": a power
+    cut without any loss.
+FinishReason: Why an answer ended. "stop": the model was done. "length": a limit of tokens was
+    reached. "tool_calls": the model calls tools. "content_filter": the provider stopped it.
+    "error": the provider failed. "other": see `raw_finish_reason`.
+Messages: What is asked: a string (one user message), or a list of messages, each as a dict or a
+    Message.
+Outcome: How a call ended. "complete": the answer is whole. "truncated": the body ended before the
+    answer did. "error": something failed. "cancelled": the caller left. "abandoned": the stream
+    was garbage-collected. "crashed": the process died. "interrupted": the recording has no end.
+Part: A part of a message, by its `type`: TextPart, ImagePart, or OtherPart for any other type.
+SplitThink: Whether text between `<think>` tags is moved to `reasoning`: False, True, or "implied"
+    for answers without the opening tag.
 """
+
+# A name is imported when it is first asked for: pytest loads this package in every run, for
+# `vesselog.testing`, and the command line before it knows what to do.
 
 from importlib import import_module
 from typing import TYPE_CHECKING

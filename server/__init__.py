@@ -1,6 +1,6 @@
 """The HTTP side: answers sent to browsers, and recordings served as the providers that made them.
 
-All but `EventBytes`, `EventId` and `in_use` need the `server` extra.
+All but `EventBytes`, `EventId` and `session_in_use` need the `server` extra.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import ConfigurationError
 from .event_bytes import EventBytes
 from .event_ids import EventId
-from .in_use import in_use
-from .loopback import on_loopback
+from .loopback import serve_in_thread
 from .replay import replay_app
+from .session_in_use import session_in_use
 
 if TYPE_CHECKING:
     from .event_stream import EventStream
@@ -27,9 +27,9 @@ __all__ = [
     "EventStream",
     "Gateway",
     "gateway_vessels",
-    "in_use",
-    "on_loopback",
     "replay_app",
+    "serve_in_thread",
+    "session_in_use",
     "sessions_app",
 ]
 

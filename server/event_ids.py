@@ -32,11 +32,16 @@ class EventId(NamedTuple):
         """
         session, _, place = text.partition(":")
         call, _, seq = place.partition(":")
-        return cls(session, whole_number(call), None if seq == "end" else whole_number(seq))
+        try:
+            return cls(session, whole_number(call), None if seq == "end" else whole_number(seq))
+        except InvalidRequestError:
+            raise InvalidRequestError(
+                f"{text!r:.80} is not the id of an event: SESSION:CALL:SEQ"
+            ) from None
 
 
 def whole_number(text: str) -> int:
     """The number of a call or a chunk, or -1. Raises InvalidRequestError."""
     if not re.fullmatch(r"-1|[0-9]{1,15}", text):
-        raise InvalidRequestError(f"{text!r:.40} is no number")
+        raise InvalidRequestError(f"{text!r:.40} is not a whole number")
     return int(text)

@@ -6,7 +6,8 @@
   answered with CORS headers.
 - The token, if there is one, comes in `x-vesselog-token`; or where a program puts its API key (for
   Gemini also in the query), from where it is taken away: only other keys go on to the application.
-- A request must be small enough, arrive in time, and there must not be too many at once.
+- A request must be small enough and arrive in time. There must not be too many at once, and their
+  bodies, which are held in memory until they are answered, must not be too large together.
 
 Nothing is done per message of an answer, but for those that need CORS headers. Errors are written
 in the dialect of the route.
@@ -44,6 +45,20 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_TOKEN = 16
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
 _PREFLIGHT_SECONDS = "600"
+# All bodies at once have room for so many of the largest ones.
+_BODIES = 4
+_LATE = Problem(408, "request_timeout", "The request did not arrive in time.")
+_NO_ROOM = Problem(
+    503,
+    "busy",
+    "The requests that run already are too large together.",
+    retryable=True,
+    retry_after=1.0,
+)
+
+
+class _NoRoomError(Exception):
+    """The bodies at once are too large together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,8 @@ class GuardSettings:
 
     host: where the server listens. token: demanded if it is given. hosts: names that clients may
     call the server by, besides its own. origins: of web pages that may use it, as
-    `https://app.example`; "*" is any. body_bytes: of a request. body_seconds: for sending it.
+    `https://app.example`; "*" is any. body_bytes: of a request. total_body_bytes: of all requests
+    at once, by default four times `body_bytes`. body_seconds: for sending a request.
     linger_seconds: for sending what is left of one that was refused. requests: at once.
 
     Raises ConfigurationError, also for an address that others can reach without a token.
@@ -63,6 +79,7 @@ class GuardSettings:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
     body_bytes: int = 64 * 1024 * 1024
+    total_body_bytes: int | None = None
     body_seconds: float = 60.0
     linger_seconds: float = 2.0
     requests: int = 1_000
@@ -81,6 +98,12 @@ class GuardSettings:
         if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
             raise ConfigurationError(
                 f"the token must have at least {_SHORTEST_TOKEN} characters", setting="token"
+            )
+        if self.total_body_bytes is not None and self.total_body_bytes < self.body_bytes:
+            raise ConfigurationError(
+                f"all requests at once may have {self.total_body_bytes:,} bytes, fewer than one of "
+                f"them ({self.body_bytes:,})",
+                setting="total_body_bytes",
             )
         for origin in self.origins:
             if origin not in {"*", "null"} and not _is_origin(origin):
@@ -104,6 +127,8 @@ class Guard:
         self._token = None if settings.token is None else settings.token.encode()
         self._names = {_name_of(each) for each in (settings.host, *settings.hosts)} | _LOOPBACK
         self._running = 0
+        self._most = settings.total_body_bytes or _BODIES * settings.body_bytes
+        self._held = 0  # bytes of the bodies in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
@@ -138,18 +163,33 @@ class Guard:
         self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
         settings = self._settings
+        size = 0
+
+        def count(part: int) -> None:
+            nonlocal size
+            if self._held + part > self._most:
+                raise _NoRoomError
+            self._held += part
+            size += part
+
+        problem, body = None, None
         try:
-            async with asyncio.timeout(settings.body_seconds):
-                body = await read_body(receive, settings.body_bytes)
-        except TimeoutError:
-            late = Problem(408, "request_timeout", "The request did not arrive in time.")
-            await _refuse(scope, headers, late, send)
-            return
-        except TooLargeError:
-            await _refuse(scope, headers, self._too_large, send, partial(self._drop_rest, receive))
-            return
-        if body is not None:
-            await self._app(scope, Received(body, receive), send)
+            try:
+                async with asyncio.timeout(settings.body_seconds):
+                    body = await read_body(receive, settings.body_bytes, count)
+            except TimeoutError:
+                problem = _LATE
+            except TooLargeError:
+                problem = self._too_large
+            except _NoRoomError:
+                problem = _NO_ROOM
+            if body is not None:
+                await self._app(scope, Received(body, receive), send)
+        finally:
+            self._held -= size
+        if problem is not None:
+            rest = None if problem is _LATE else partial(self._drop_rest, receive)
+            await _refuse(scope, headers, problem, send, rest)
 
     def _wrong_framing(self, scope: Scope) -> Problem | None:
         """What two servers might read differently (RFC 9112, 6.3): request smuggling."""
@@ -218,6 +258,8 @@ class Guard:
             return Problem(
                 503, "busy", "Too many requests run already.", retryable=True, retry_after=1.0
             )
+        if self._held + int(length) > self._most:
+            return _NO_ROOM
         return None
 
     async def _drop_rest(self, receive: Receive) -> None:

@@ -5,6 +5,8 @@
   for ever for a client that does not read.
 - A request that offers another protocol (`Upgrade: h2c`, as Java's HttpClient and `curl --http2`
   send it) is answered as it is, which RFC 9110, 7.8 allows. uvicorn loses the body of such a one.
+- The header of an answer is sent together with what follows it in the same iteration of the event
+  loop: a write to a socket costs more than all that the server does for a piece of the body.
 """
 
 from __future__ import annotations
@@ -68,6 +70,42 @@ class _WithoutUpgrades(HttpToolsProtocol):
         super().data_received(b"\r\n".join([*lines, b"", rest]))
 
 
+class _HeaderWriter:
+    """The transport of an answer until its header is sent; then uvicorn gets its own back.
+
+    A header is held until the body begins, at most until the loop's next iteration.
+    """
+
+    def __init__(self, cycle: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._cycle = cycle
+        self._loop = loop
+        self._transport = cycle.transport
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            self._send(self._held + data)
+        else:
+            self._held = data
+            self._loop.call_soon(self._send_held)
+
+    def is_closing(self) -> bool:
+        return bool(self._transport.is_closing())
+
+    def close(self) -> None:
+        self._send_held()
+        self._transport.close()
+
+    def _send_held(self) -> None:
+        if self._held:
+            self._send(self._held)
+
+    def _send(self, data: bytes) -> None:
+        self._held = b""
+        self._cycle.transport = self._transport
+        self._transport.write(data)
+
+
 def limited_protocol(  # noqa: C901 - one class
     limits: ConnectionLimits,
 ) -> type[asyncio.Protocol]:
@@ -102,6 +140,13 @@ def limited_protocol(  # noqa: C901 - one class
                     self.transport.close()
             elif not (answering or self._deadline or self.transport.is_closing()):
                 self._deadline = self.loop.call_later(limits.header_seconds, self.transport.abort)
+
+        def on_headers_complete(self) -> None:
+            before: Any = self.cycle
+            super().on_headers_complete()
+            cycle: Any = self.cycle
+            if cycle is not before:
+                cycle.transport = _HeaderWriter(cycle, self.loop)
 
         def on_body(self, body: bytes) -> None:
             super().on_body(body)

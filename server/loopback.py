@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..core.errors import ConfigurationError
 from .asgi import Application
 
-__all__ = ["NO_DELAY", "on_loopback"]
+__all__ = ["NO_DELAY", "serve_in_thread"]
 
 NO_DELAY = (6, 1)
 """IPPROTO_TCP and TCP_NODELAY, the same on every platform: for a listener that uvicorn is given.
@@ -20,7 +20,7 @@ Without it a small body message waits until the client has acknowledged the one 
 
 
 @contextmanager
-def on_loopback(app: Application) -> Generator[str]:
+def serve_in_thread(app: Application) -> Generator[str]:
     """Serve `app` with uvicorn, in a thread of its own, for the length of a `with` block.
 
     The block gets the base URL. The port is open by then, so that no request is refused. At the end

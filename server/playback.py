@@ -23,6 +23,7 @@ from .gateway.answering import is_stream
 from .gateway.problems import problem_event, problem_response
 from .metrics import CallMeter, Metrics
 from .protocols.problem import STOPPING
+from .receiving import cancel_when_left
 
 __all__ = ["Playback"]
 
@@ -79,8 +80,7 @@ class Playback:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._playing = playing = tasks.create_task(self._play(send))
-                # A server reports that the client has left only when asked.
-                watching = tasks.create_task(_stop_when_left(receive, playing))
+                watching = tasks.create_task(cancel_when_left(receive, playing))
                 playing.add_done_callback(lambda _: watching.cancel())
             if self._stopped and not self._ended:
                 await self._say_stopped(send)
@@ -88,7 +88,7 @@ class Playback:
             self._meter.end(self._outcome)
             self.over.set()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End it, since the server stops."""
         if self._playing is not None and not self._playing.done():
             self._stopped = True
@@ -146,12 +146,6 @@ class Playback:
         Sleeps even when it is due: without a pause the loop does not notice that the client left.
         """
         await self._sleep(self._pace.wait(t - self._call.started))
-
-
-async def _stop_when_left(receive: Receive, playing: asyncio.Task[None]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    playing.cancel()
 
 
 def _head(call: RecordedCall) -> tuple[int, list[tuple[bytes, bytes]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .asgi import Receive
 
-__all__ = ["Received", "TooLargeError", "read_body"]
+__all__ = ["Received", "TooLargeError", "cancel_when_left", "read_body"]
 
 
 class TooLargeError(Exception):
@@ -29,10 +31,13 @@ class Received:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def read_body(receive: Receive, limit: float = math.inf) -> bytes | None:
+async def read_body(
+    receive: Receive, limit: float = math.inf, count: Callable[[int], None] | None = None
+) -> bytes | None:
     """The body; None if the client left before its end.
 
-    Raises TooLargeError for more than `limit` bytes.
+    count: called with the bytes of each part as it arrives; what it raises ends the reading. Raises
+    TooLargeError for more than `limit` bytes.
     """
     parts: list[bytes] = []
     size = 0
@@ -44,6 +49,15 @@ async def read_body(receive: Receive, limit: float = math.inf) -> bytes | None:
         size += len(part)
         if size > limit:
             raise TooLargeError
+        if count is not None:
+            count(len(part))
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def cancel_when_left(receive: Receive, task: asyncio.Task[Any]) -> None:
+    """Cancel the task when the client leaves, which a server tells only who asks."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()

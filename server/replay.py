@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,10 @@ from .listings import RUNNING, listing
 from .metrics import Metrics
 from .playback import Playback
 from .protocols.problem import STOPPING, Problem
-from .receiving import Received, read_body
+from .receiving import Received, cancel_when_left, read_body
 from .replay_answers import ReplayAnswers, recorded_route
 from .replay_request import ReplayRequest, read_request
+from .stopping import stop_all
 
 __all__ = ["ReplayServer", "replay_app"]
 
@@ -53,7 +53,7 @@ def replay_app(
     longest_wait: float = math.inf,
     match: Match = "strict",
     repeat: bool = False,
-    otherwise: Application | None = None,
+    fallback: Application | None = None,
     list_models: bool | None = None,
     metrics: Metrics | None = None,
     clock: Clock = SYSTEM_CLOCK,
@@ -73,9 +73,9 @@ def replay_app(
             a stream if it is none, or the reverse. A request without one is answered by 404 and an
             error of its dialect, which names the nearest recording and what differs.
         repeat: Answers are given again: with "strict" and "messages" the last one, else all.
-        otherwise: Answers what was not recorded, for example a Gateway.
+        fallback: Answers what was not recorded, for example a Gateway.
         list_models: Answer `/`, `/api/tags`, `/models` and `/api/version` from what the recordings
-            were asked, where they were not recorded. By default so without `otherwise`.
+            were asked, where they were not recorded. By default so without `fallback`.
         metrics: Where answers are counted, by the vessel that their recording names.
         clock: The source of times, for tests.
         sleep: Waits a number of seconds, for tests.
@@ -85,14 +85,14 @@ def replay_app(
         RecordingError: A recording cannot be read.
     """
     answers = ReplayAnswers(*recordings, match=match, repeat=repeat)
-    if otherwise is not None:
+    if fallback is not None:
         answers.requests()  # all of them are read now: later there are new ones in the folder
     return ReplayServer(
         answers,
         speed,
         longest_wait=longest_wait,
-        otherwise=otherwise,
-        list_models=otherwise is None if list_models is None else list_models,
+        fallback=fallback,
+        list_models=fallback is None if list_models is None else list_models,
         metrics=metrics,
         clock=clock,
         sleep=sleep,
@@ -102,7 +102,7 @@ def replay_app(
 class ReplayServer:
     """Answers requests. Raises nothing then: whatever a client sends gets an answer.
 
-    upstreams: of the gateway that `otherwise` is, which translates; None if it is none. folder:
+    upstreams: of the gateway that `fallback` is, which translates; None if it is none. folder:
     where what is missing is recorded. The rest is as for `replay_app`. Raises ConfigurationError.
     """
 
@@ -112,7 +112,7 @@ class ReplayServer:
         speed: Speed,
         *,
         longest_wait: float = math.inf,
-        otherwise: Application | None = None,
+        fallback: Application | None = None,
         upstreams: Upstreams | None = None,
         folder: Path | None = None,
         list_models: bool = True,
@@ -125,7 +125,7 @@ class ReplayServer:
                 f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
             )
         self._answers = answers
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._upstreams = upstreams
         self._folder = folder
         self._lists = list_models
@@ -143,30 +143,36 @@ class ReplayServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            if self._otherwise is not None:
-                await self._otherwise(scope, receive, send)
+            if self._fallback is not None:
+                await self._fallback(scope, receive, send)
             return
         content = await read_body(receive)
         if content is None:
             return
         asked = read_request(self._upstreams, scope, content)
         received = Received(content, receive)
+        turn = self._answers.turn(asked.line)
+        if not await _acquired(turn, receive):
+            return
         try:
-            async with self._answers.turn(asked.line):
-                found = await asyncio.to_thread(self._find, asked)  # it may read a large folder
-        except ReplayMissError as miss:
-            await self._refuse(_problem_of(miss, asked), asked, send)
-        except RecordingError as error:
-            await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
-        else:
-            if isinstance(found, RecordedCall):
-                await self._play(found, asked, scope, receive, send)
-            elif isinstance(found, bytes):
-                kind = "text/plain" if found == RUNNING else "application/json"
-                headers = {"content-type": kind, "content-length": str(len(found))}
-                await _say(200, headers, found, send)
-            else:
+            found = await self._found(asked)
+            shared = self._answers.gives_last and scope["method"] == "POST"
+            if shared and not isinstance(found, Problem | RecordedCall | bytes):
+                # Meanwhile the same request waits, and then gets this answer from its recording.
                 await self._ask(found, received, send)
+                return
+        finally:
+            turn.release()
+        if isinstance(found, Problem):
+            await self._refuse(found, asked, send)
+        elif isinstance(found, RecordedCall):
+            await self._play(found, asked, scope, receive, send)
+        elif isinstance(found, bytes):
+            kind = "text/plain" if found == RUNNING else "application/json"
+            headers = {"content-type": kind, "content-length": str(len(found))}
+            await _say(200, headers, found, send)
+        else:
+            await self._ask(found, received, send)
 
     async def stop(self, within: float = 5.0) -> None:
         """End what is played, each with an error of its dialect; refuse later requests.
@@ -175,12 +181,16 @@ class ReplayServer:
             within: Seconds to wait for slow clients.
         """
         self._stopping = True
-        running = tuple(self._running)
-        for each in running:
-            each.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await asyncio.gather(*(each.over.wait() for each in running))
+        await stop_all(self._running, within)
+
+    async def _found(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope | Problem:
+        """What answers it; a folder is read in a thread, since it may be large."""
+        try:
+            return await asyncio.to_thread(self._find, asked)
+        except ReplayMissError as miss:
+            return _problem_of(miss, asked)
+        except RecordingError as error:
+            return Problem(500, "recording_unreadable", error.message)
 
     def _find(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope:
         """The answer, a body, or the scope with which the other application is asked.
@@ -194,9 +204,9 @@ class ReplayServer:
         if self._lists and asked.path == "/" and line["method"] in {"GET", "HEAD"}:
             return RUNNING
         told = listing(line["method"], asked.path, answers.requests) if self._lists else None
-        if told and (self._otherwise is None or any(told.get(name) for name in _TOLD)):
+        if told and (self._fallback is None or any(told.get(name) for name in _TOLD)):
             return dumps(told)  # JSON with lone surrogates, which a recording may hold
-        if self._otherwise is None:
+        if self._fallback is None:
             return answers.answer(line)  # which says why there is none
         following = answers.next_in_order(line)
         if following is None or self._upstreams is None:
@@ -213,7 +223,7 @@ class ReplayServer:
             return
         meter = self._metrics.begin(asked.upstream or call.vessel or _UNKNOWN, asked.route.dialect)
         try:
-            playback = self._playback(call, dialect=asked.route.dialect, meter=meter)
+            playback = self._playback(call, dialect=asked.route.form, meter=meter)
         except RecordingError as error:
             meter.end("error")
             await self._refuse(Problem(500, "recording_unreadable", error.message), asked, send)
@@ -226,14 +236,14 @@ class ReplayServer:
 
     async def _refuse(self, problem: Problem, asked: ReplayRequest, send: Send) -> None:
         self._metrics.begin(asked.upstream or _UNKNOWN, asked.route.dialect).end("error")
-        await _say(problem.status, *problem_response(asked.route.dialect, problem), send)
+        await _say(problem.status, *problem_response(asked.route.form, problem), send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask the other application; what it records of it is an answer from then on.
 
         Before the client has the end of it, so that its next request finds the answer.
         """
-        assert self._otherwise is not None  # noqa: S101 - `_find` raises without one
+        assert self._fallback is not None  # noqa: S101 - `_find` raises without one
         place: dict[str, str] = {}
 
         async def send_on(message: MutableMapping[str, Any]) -> None:
@@ -243,7 +253,7 @@ class ReplayServer:
                 await self._keep(place.get("x-vesselog-session"), place.get("x-vesselog-call"))
             await send(message)
 
-        await self._otherwise(scope, receive, send_on if self._folder else send)
+        await self._fallback(scope, receive, send_on if self._folder else send)
 
     async def _keep(self, session: str | None, call: str | None) -> None:
         if self._folder and session and call:
@@ -252,6 +262,23 @@ class ReplayServer:
                 await asyncio.to_thread(self._answers.keep, path, int(call))
             except RecordingError as error:
                 _LOGGER.warning("not used for replay: %s", error)
+
+
+async def _acquired(turn: asyncio.Lock, receive: Receive) -> bool:
+    """Wait for the turn; False, without it, if the client leaves meanwhile."""
+    if not turn.locked():
+        return await turn.acquire()  # which does not wait
+    waiting = asyncio.create_task(turn.acquire())
+    watching = asyncio.create_task(cancel_when_left(receive, waiting))
+    try:
+        await asyncio.wait((waiting,))
+    except asyncio.CancelledError:
+        if not waiting.cancel():
+            turn.release()
+        raise
+    finally:
+        watching.cancel()
+    return not waiting.cancelled()
 
 
 def _problem_of(miss: ReplayMissError, asked: ReplayRequest) -> Problem:

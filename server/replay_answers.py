@@ -28,7 +28,7 @@ class ReplayAnswers(AnswerIndex):
     """Answers as they were on the wire. match, repeat: as for an AnswerIndex.
 
     keeps: what is missing is asked for and recorded (`keep`). Then, by "strict" and "messages", a
-    request that has a complete answer is never missing: it gets its last one again.
+    request that has a complete answer is never missing: it gets its last one again (`gives_last`).
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class ReplayAnswers(AnswerIndex):
     ) -> None:
         super().__init__(*paths, match=match, repeat=repeat, wire=True)
         self.keeps = keeps
+        self.gives_last = keeps and match in {"strict", "messages"}
         self._in_order = match == "order"
-        self._gives_last = keeps and match in {"strict", "messages"}
         if self._in_order:
             self._unread = map(_in_sequence, self._unread)
 
@@ -60,7 +60,7 @@ class ReplayAnswers(AnswerIndex):
                 if not self._in_order or _kind(call.request) == _kind(request):
                     return call
                 self._put_back(key)
-            elif self._gives_last and (given := self._given.get(key)):
+            elif self.gives_last and (given := self._given.get(key)):
                 call = given[-1].call()
                 return call if call.outcome == "complete" else None
         return None

@@ -169,11 +169,11 @@ class TestAnswers(AnswerIndex):
             )
         compared = self._candidates() or self._answers
         if not compared:
-            return ReplayMissError(f"{what} is asked for, and {name} has no request at all")
+            return ReplayMissError(f"{what} is asked for, but nothing is recorded in {name}")
         nearest = _nearest(compared, asked)
         which = "the next one is" if self._order else "the nearest is"
         if nearest.used and self._fits(nearest, asked):
-            return ReplayMissError(f"{what} is asked for, and all answers of {name} were given")
+            return ReplayMissError(f"{what} is asked for, but all answers of {name} were given")
         fits = " (all answers were given)" if nearest.used else ""
         differences = self._recorded(nearest, asked).differences(asked)
         told = (

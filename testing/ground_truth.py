@@ -49,14 +49,7 @@ _PLACEHOLDER = "not-a-key"  # so short that it counts as none
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a test records and replays.
-
-    mode: overrides the configured one. ignore, only, order, repeat, leftover, speed, scrub,
-    allow_secrets: as of `recording` and `replaying`. environment: whether the variables of base
-    URLs are set from the beginning. network: other machines may be reached in mode "none" too.
-    client: settings of the clients. recording: replay what another test of the module recorded, by
-    its name. fault: what `faulty` takes, made into that.
-    """
+    """How a test records and replays: what the marker takes (plugin.py describes each)."""
 
     mode: Mode | None = None
     recording: str | None = None

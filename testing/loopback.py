@@ -30,7 +30,7 @@ from ..vessels import (
 from .answers import TestAnswers
 
 try:
-    from ..server import Gateway, on_loopback
+    from ..server import Gateway, serve_in_thread
     from ..server.asgi import Application, Receive, Scope, Send
     from ..server.gateway.headers import request_headers
     from ..server.gateway.problems import problem_response
@@ -93,7 +93,7 @@ class LoopbackServer:
     def add(self, app: Application) -> str:
         """Serve an application; gives its base URL, for `remove`."""
         if not self._root:
-            self._root = self._running.enter_context(on_loopback(self))
+            self._root = self._running.enter_context(serve_in_thread(self))
         name = secrets.token_hex(8)
         self._apps[name] = app
         return f"{self._root}/{name}"

@@ -21,6 +21,28 @@ if TYPE_CHECKING:
 __all__ = ["conformance", "ground_truth", "ground_truth_settings"]
 
 _MARK = "ground_truth"
+_MARKER = """\
+ground_truth(mode=…, ignore=…, …): settings of the fixture ground_truth, for a test, class or module
+    mode="none"          "none" only replays, "once" records a test that has no recording, "new"
+                         also adds requests that were not recorded, "rewrite" records anew;
+                         pytest's option --ground-truth comes before it
+    ignore=["metadata.date", "messages[*].name"]
+                         places of a request's body that do not count, or functions that change it
+    only=["messages"]    only these fields of the body count
+    order=True           requests must come in the order in which they were recorded
+    repeat=True          a request that comes more often than it was recorded gets the last answer
+    leftover=True        recorded answers may stay unused
+    speed=1.0            the recorded pace, 2.0 is twice as fast; the default "max" does not wait
+    scrub={"email": "[a-z.]+@[a-z.]+"}
+                         replaces what these patterns or functions find, before it is written
+    allow_secrets=True   also writes a recording that seems to hold a secret
+    environment=True     sets OPENAI_BASE_URL, OLLAMA_HOST and the like before the test begins
+    network=True         other machines can be reached in mode "none" too
+    client={"headers": {}}
+                         settings of the fixture's clients, as for vesselog.Client
+    recording="test_a"   replays the recording of another test of the same file
+    fault={"cut_at": 3}  replays it with a fault: the arguments of vesselog.testing.faulty
+"""
 _passed = pytest.StashKey[bool]()
 
 
@@ -34,10 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line(
-        "markers", f"{_MARK}(mode=, ignore=, …): settings of the ground_truth fixture"
-    )
+    """Make the marker known; `pytest --markers` shows its settings."""
+    config.addinivalue_line("markers", _MARKER)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -70,7 +90,10 @@ def conformance(tmp_path: Path) -> Conformance:
 
 @pytest.fixture
 def ground_truth_settings() -> Mapping[str, Any]:
-    """Settings of `ground_truth` for all tests; override it in a conftest.py."""
+    """Settings of `ground_truth` for all tests: override it in a conftest.py, and return a dict.
+
+    It takes the settings that the marker takes; those of a marker come before them.
+    """
     return {}
 
 
@@ -90,7 +113,12 @@ def ground_truth(
     tmp_path_factory: pytest.TempPathFactory,
     _ground_truth_server: list[LoopbackServer],
 ) -> Generator[GroundTruth]:
-    """The recorded answers of this test: a client, and addresses for other clients."""
+    """The recorded answers of this test: a client, and addresses for other clients.
+
+    `client` and `async_client` are clients of vesselog, `base_url(vessel)` is an address for any
+    other client, and `patch_environment()` sets the variables that clients read it from. The marker
+    `ground_truth` has the settings.
+    """
     from ..vessels import ConfigurationError, RecordingError  # noqa: PLC0415
     from .ground_truth import GroundTruth, Settings, checked_mode, recording_name  # noqa: PLC0415
 

@@ -213,5 +213,5 @@ def complaint(answers: TestAnswers, *, leftover: bool) -> str:
     unasked = [] if leftover else answers.unasked()
     if unasked:
         parts += [f"recorded in {answers.path.name} and not asked for:", *unasked]
-        parts.append("(leftover=True allows that; a new recording leaves it out)")
+        parts.append("(record the test anew, or allow that by leftover=True)")
     return "\n".join(parts)

@@ -176,7 +176,7 @@ if TYPE_CHECKING:
     )
     from .repeated_fields import RepeatFilter
     from .request_parts import (
-        RESULTS,
+        TOOL_RESULT_ROLES,
         Conversation,
         InlineImage,
         chosen_tool,
@@ -223,7 +223,7 @@ __all__ = [
     "DONE",
     "INVALID_JSON",
     "PRESETS",
-    "RESULTS",
+    "TOOL_RESULT_ROLES",
     "VLLM",
     "XAI",
     "ZAI",

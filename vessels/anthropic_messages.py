@@ -18,7 +18,7 @@ from ..core.request import ImagePart, Message, Part
 from .anthropic_block import input_object
 from .call_arguments import arguments_object
 from .history import native_objects, native_of, valid_history
-from .request_parts import RESULTS, conversation, inline_image
+from .request_parts import TOOL_RESULT_ROLES, conversation, inline_image
 
 __all__ = ["container_of", "system_and_messages"]
 
@@ -52,7 +52,7 @@ def system_and_messages(messages: Iterable[Message]) -> tuple[Any, list[dict[str
             results |= {**made, "content": [*results["content"], *made["content"]]}
         elif made["content"]:
             written.append(made)
-        results = made if turn[0].role in RESULTS else None
+        results = made if turn[0].role in TOOL_RESULT_ROLES else None
     return prompt, written
 
 

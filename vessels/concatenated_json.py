@@ -15,6 +15,7 @@ from ..core.frame import Frame
 __all__ = ["DONE", "json_values"]
 
 DONE = "[DONE]"
+"""What ends a stream of the OpenAI dialect: the data of its last event, which is not JSON."""
 
 _BETWEEN = re.compile(r"(?:\s|data:)*")
 _READ = json.JSONDecoder().raw_decode

@@ -28,7 +28,7 @@ from ..core.request import ImagePart, Message, Part, TextPart
 from .call_arguments import INVALID_JSON, arguments_object, json_object, valid_object
 from .called_tools import CalledTools
 from .history import native_objects, native_of, with_ids
-from .request_parts import RESULTS, inline_image
+from .request_parts import TOOL_RESULT_ROLES, inline_image
 
 __all__ = ["PARTS", "contents", "message_parts", "result_text"]
 
@@ -72,7 +72,7 @@ def contents(turns: Sequence[list[Message]], model: str) -> list[dict[str, Any]]
             told = calls.in_order(turn)
             parts = [part for each in told for part in _result(each, calls, old=old)]
             written.append({"role": "user", "parts": parts})
-        results = written[-1] if message.role in RESULTS else None
+        results = written[-1] if message.role in TOOL_RESULT_ROLES else None
     return written
 
 

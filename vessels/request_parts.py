@@ -9,7 +9,7 @@ from ..core.errors import InvalidRequestError
 from ..core.request import ChatRequest, Message
 
 __all__ = [
-    "RESULTS",
+    "TOOL_RESULT_ROLES",
     "Conversation",
     "InlineImage",
     "chosen_tool",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-RESULTS = frozenset({"function", "tool"})
+TOOL_RESULT_ROLES = frozenset({"function", "tool"})
 """The roles of messages that are results of tools."""
 
 
@@ -66,8 +66,8 @@ def conversation(messages: Iterable[Message], vessel: str) -> Conversation:
                     f"{vessel} takes {message.role} messages only before all others"
                 )
             system.append(message)
-        elif message.role in RESULTS:
-            if turns and turns[-1][0].role in RESULTS:
+        elif message.role in TOOL_RESULT_ROLES:
+            if turns and turns[-1][0].role in TOOL_RESULT_ROLES:
                 turns[-1].append(message)
             else:
                 turns.append([message])

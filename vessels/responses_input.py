@@ -20,7 +20,7 @@ from ..core.errors import InvalidRequestError
 from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart, ToolCallRequest
 from .history import native_objects, native_of, valid_history
-from .request_parts import RESULTS
+from .request_parts import TOOL_RESULT_ROLES
 
 __all__ = ["instructions_and_input"]
 
@@ -50,7 +50,7 @@ def instructions_and_input(
                 if item.get("type") == "custom_tool_call"
             }
             items += answer
-        elif message.role in RESULTS:
+        elif message.role in TOOL_RESULT_ROLES:
             items.append(_result(message, custom))
         else:
             items.append(_message(message))

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientState", "Messages"]
 
 Messages = str | Sequence[Message | Mapping[str, Any]] | None
-"""What is asked. A plain string is one user message."""
+"""A string (one user message), or messages as dicts or Message; None where `prompt` is given."""
 
 _MISTAKEN = {
     "api_key": "a key belongs to a vessel: set the variable that the vessel names "
@@ -107,8 +107,8 @@ class ClientState(Unpicklable, Generic[_Stream]):
         Args:
             recordings: The folder that sessions are written to, by default `recordings` in the
                 working folder. None records nothing; that is the default with `replay`.
-            durability: What a chunk survives once it was handed out: "process" the death of this
-                process, "interval" a power cut too except for the last 50 ms, "power" a power cut.
+            durability: What a recorded chunk survives: "process" the death of this process,
+                "interval" a power cut too except for the last 50 ms, "power" a power cut.
             lock_wait: Seconds to wait for a session that another process writes.
             meta: JSON values, such as a user or trace id, recorded with each request.
             replay: A recording, or a folder of them, from which all requests are answered; nothing

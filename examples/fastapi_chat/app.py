@@ -33,7 +33,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 import vesselog
-from vesselog.server import EventStream, in_use, sessions_app
+from vesselog.server import EventStream, session_in_use, sessions_app
 from vesselog.server.protocols import ProtocolName
 
 MODEL = os.environ.get("CHAT_MODEL", "ollama/qwen3:1.7b")
@@ -109,7 +109,7 @@ async def chat(
         return EventStream(client.stream(MODEL, question.message), protocol)
     if not authorize(request, question.session):
         raise HTTPException(404, "no such conversation")
-    if await asyncio.to_thread(in_use, client, question.session):  # by an answer that still runs
+    if await asyncio.to_thread(session_in_use, client, question.session):
         busy = {"code": "session_in_use", "message": "Another answer of this conversation runs."}
         return JSONResponse({"error": busy}, 409)
     said = await asyncio.to_thread(history, client, question.session)

@@ -12,7 +12,7 @@ from ...core.client.async_stream import AsyncStream
 from ...core.errors import VesselogError
 from ..asgi import Send
 from ..metrics import CallMeter
-from ..protocols.problem import STOPPED, Problem
+from ..protocols.problem import STOPPED, STOPPING, Problem
 from .headers import own_headers
 from .problems import problem_event, problem_response
 
@@ -56,6 +56,10 @@ class Answering(ABC):
         else:
             self._stopped = stopped
         await self._close_stream()
+
+    async def stop(self) -> None:
+        """End it, since the server stops."""
+        await self.leave(STOPPING)
 
     async def close(self) -> None:
         """It is over, or was given up."""

@@ -15,6 +15,8 @@ from .request_rules import LEFT_OUT_OF_TOOLS, OPTIONS_LEFT_OUT, OPTIONS_READ, RU
 
 __all__ = ["sampling_beside"]
 
+_UNTRANSLATED = "has a value that cannot be translated"
+
 
 def sampling_beside(
     client: str, chat: ChatRequest, body: Mapping[str, Any], refused: Refuse
@@ -46,8 +48,8 @@ def _beside(
     """What a field of the body says by a name of SAMPLING."""
     if key in rules.read:
         kinds = rules.loose.get(key)
-        if (key in kept and kinds is None) or not (kinds is None or isinstance(value, kinds)):
-            raise refused(key, "has a value that cannot be translated")
+        if key in kept if kinds is None else not _is_of(value, kinds):
+            raise refused(key, _UNTRANSLATED)
     elif key in rules.left_out or any(_equal(value, each) for each in rules.defaults.get(key, ())):
         pass
     elif key in SAMPLING:
@@ -82,9 +84,11 @@ def _check_anthropic(body: Mapping[str, Any], chat: ChatRequest, refused: Refuse
         for key in body.get(field, {}):
             if key not in keys:
                 raise refused(f"{field}.{key}", "is not known there")
+    _check_kind(body, "output_config.effort", str, refused)
+    _check_kind(body, "tool_choice.disable_parallel_tool_use", bool, refused)
     if "thinking" in body and chat.think is None:
-        raise refused("thinking.type", "has a value that cannot be translated")
-    if body.get("output_config", {}).get("format") and chat.response_format is None:
+        raise refused("thinking.type", _UNTRANSLATED)
+    if body.get("output_config", {}).get("format") is not None and chat.response_format is None:
         raise refused("output_config.format", "is no JSON schema")
     for number, tool in enumerate(cast("list[dict[str, Any]]", body.get("tools", []))):
         place = f"tools[{number}]"
@@ -106,8 +110,18 @@ def _check_responses(body: Mapping[str, Any], refused: Refuse) -> None:
         for key, value in body.get(field, {}).items():
             if key not in keys and value is not None:
                 raise refused(f"{field}.{key}", "is not known there")
+    _check_kind(body, "reasoning.effort", str, refused)
+    _check_kind(body, "text.format", dict, refused)
     if body.get("text", {}).get("verbosity") not in (None, "medium"):
         raise refused("text.verbosity", "is not known there")
+
+
+def _check_kind(body: Mapping[str, Any], place: str, kind: type, refused: Refuse) -> None:
+    """Whether the value at this place, of an object and its key, is of the type; or null."""
+    field, _, key = place.partition(".")
+    value = body.get(field, {}).get(key)
+    if value is not None and not isinstance(value, kind):
+        raise refused(place, _UNTRANSLATED)
 
 
 def _check_tools(tools: list[dict[str, Any]], refused: Refuse) -> None:
@@ -126,6 +140,13 @@ def _check_keys(tool: Mapping[str, Any], known: set[str], place: str, refused: R
         if key in known or (left_out is not None and (not left_out or value in left_out)):
             continue
         raise refused(f"{place}.{key}", "is not known there")
+
+
+def _is_of(value: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether a field's value is of one of these types; an integer is a number of something."""
+    if kinds is int:
+        return type(value) is int and value >= 0
+    return isinstance(value, kinds)
 
 
 def _equal(one: Any, other: Any) -> bool:

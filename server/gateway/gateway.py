@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -30,6 +30,7 @@ from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
 from ..session_routes import sessions_app
+from ..stopping import stop_all
 from .answering import Answering
 from .background import InBackground
 from .headers import request_headers
@@ -128,12 +129,7 @@ class Gateway:
             within: Seconds to wait for slow clients.
         """
         self._stopping = True
-        running = tuple(self._running)
-        for each in running:
-            await each.leave(STOPPING)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await asyncio.gather(*(each.over.wait() for each in running))
+        await stop_all(self._running, within)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         content = await read_body(receive)

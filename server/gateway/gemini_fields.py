@@ -12,9 +12,11 @@ from .request_rules import CONFIG_DEFAULTS, CONFIG_LOOSE, CONFIG_READ, SAMPLING
 __all__ = ["Refuse", "check_gemini_tools", "gemini_sampling"]
 
 _NAMES = {names["gemini"]: name for name, names in SAMPLING.items() if "gemini" in names}
+_SCHEMAS = frozenset({"parameters", "parametersJsonSchema"})
 _DECLARED = frozenset(
     {
-        *("description", "name", "parameters", "parametersJsonSchema"),
+        *_SCHEMAS,
+        *("description", "name"),
         *("response", "responseJsonSchema"),  # which are for the reader of a result alone
     }
 )
@@ -42,16 +44,35 @@ def gemini_sampling(chat: ChatRequest, body: Mapping[str, Any], refused: Refuse)
 
 def check_gemini_tools(chat: ChatRequest, body: Mapping[str, Any], refused: Refuse) -> None:
     """Whether all that is said of functions and their choice is translated."""
+    names: list[Any] = []
     for number, tool in enumerate(cast("list[dict[str, Any]]", body.get("tools", []))):
         for declared in cast("list[dict[str, Any]]", tool.get("functionDeclarations", [])):
-            for key in declared:
+            place = f"tools[{number}].functionDeclarations"
+            names.append(declared.get("name"))
+            for key, value in declared.items():
                 if key not in _DECLARED:
-                    raise refused(
-                        f"tools[{number}].functionDeclarations.{key}", "is not known there"
-                    )
+                    raise refused(f"{place}.{key}", "is not known there")
+                if key in _SCHEMAS and not isinstance(value, dict | None):
+                    raise refused(f"{place}.{key}", "is no JSON schema")
     config = cast("dict[str, Any]", body.get("toolConfig", {}))
     for key in config:
         if key != "functionCallingConfig":
             raise refused(f"toolConfig.{key}", "is not known there")
-    if config and chat.tool_choice is None:
-        raise refused("toolConfig.functionCallingConfig", "has a choice that cannot be translated")
+    if config:
+        _check_choice(chat, config["functionCallingConfig"], names, refused)
+
+
+def _check_choice(
+    chat: ChatRequest, calling: Mapping[str, Any], names: list[Any], refused: Refuse
+) -> None:
+    """names: of all functions."""
+    place = "toolConfig.functionCallingConfig"
+    if chat.tool_choice is None:
+        raise refused(place, "has a choice that cannot be translated")
+    for key, value in calling.items():
+        if key == "allowedFunctionNames":
+            chosen = isinstance(chat.tool_choice, dict) or value in ([], None)
+            if not chosen and not (isinstance(value, list) and all(n in value for n in names)):
+                raise refused(f"{place}.{key}", "can name one function, or all of them")
+        elif key != "mode":
+            raise refused(f"{place}.{key}", "is not known there")

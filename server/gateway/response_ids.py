@@ -12,12 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.clock import parse_timestamp
 from ...core.errors import RecordingError, SessionNameError
 from ...core.truth.recording import RecordedCall, Recording
 from ...core.truth.session_list import files_by_age
 from ...core.truth.session_names import check_session_name
 
-__all__ = ["Place", "call_at", "find_response", "place_of", "response_id"]
+__all__ = ["Place", "asked_at", "call_at", "find_response", "place_of", "response_id"]
 
 _PREFIX = "resp_v1"
 _PLACE = re.compile(r"(.+):([1-9][0-9]{0,14})")
@@ -54,6 +55,21 @@ def place_of(identifier: str) -> Place | None:
 def call_at(recording: Recording, number: int) -> RecordedCall | None:
     """The call with this number. Raises RecordingError."""
     return next((call for call in recording.calls() if call.number == number), None)
+
+
+def asked_at(recording: Recording, call: RecordedCall) -> int:
+    """When the call's request was written, in seconds since 1970; 0 if the recording does not say.
+
+    Raises RecordingError.
+    """
+    began: int | None = None  # the session, in microseconds since 1970
+    for line in recording.scanned():
+        if line.fields["type"] == "open":
+            opened = parse_timestamp(line.fields.get("at"))
+            began = None if opened is None else opened - line.t
+        elif line.fields.get("call") == call.number:
+            break
+    return 0 if began is None else (began + call.started) // 1_000_000
 
 
 def find_response(folder: Path, identifier: str) -> Place | None:

@@ -33,7 +33,7 @@ from ...core.truth.recording import RecordedCall, Recording
 from ...vessels.responses_encoder import ResponsesEncoder
 from .follow_frames import FollowFrames
 from .problems import invalid, problem_response
-from .response_ids import Place, call_at, find_response, place_of
+from .response_ids import Place, asked_at, call_at, find_response, place_of
 
 __all__ = ["ResponseRoutes"]
 
@@ -43,12 +43,17 @@ _NAME = "openai-responses"
 
 
 class _Found(NamedTuple):
-    """A recorded answer. own: it was given in this dialect. streamed: as events."""
+    """A recorded answer.
+
+    own: it was given in this dialect. streamed: as events. created: when it was asked for, in
+    seconds since 1970.
+    """
 
     call: RecordedCall
     identifier: str
     own: bool
     streamed: bool
+    created: int
 
 
 class ResponseRoutes:
@@ -121,7 +126,8 @@ def _found(recording: Recording, number: int, identifier: str) -> _Found | None:
         return None
     request = call.request
     own = str(request.get("url", "")).partition("?")[0].endswith("/responses")
-    found = _Found(call, identifier, own, request.get("stream") is not False)
+    streamed = request.get("stream") is not False
+    found = _Found(call, identifier, own, streamed, asked_at(recording, call))
     if own and call.end is not None and call.outcome != "error":
         ended = call.outcome == "complete" and _last_response(call).get("status") in _ENDS
         return found if ended else None  # it goes on in the provider's background
@@ -207,7 +213,9 @@ def _events(data: bytes) -> list[bytes]:
 
 def _encoder(found: _Found) -> ResponsesEncoder:
     model = found.call.request.get("model")
-    return ResponsesEncoder(model=str(model or ""), identifier=found.identifier)
+    return ResponsesEncoder(
+        model=str(model or ""), identifier=found.identifier, created=found.created
+    )
 
 
 def _value(raw: bytes) -> dict[str, Any]:

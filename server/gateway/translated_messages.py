@@ -59,6 +59,8 @@ def translated_messages(
 
 
 _FAILED = "The tool failed."
+# Of each type of a part that has a text, its key.
+_TEXTS = {"input_text": "text", "output_text": "text", "refusal": "refusal", "text": "text"}
 _FIELDS = ("role", "tool_calls", "tool_call_id", "name")
 
 
@@ -78,6 +80,25 @@ def _check_native(native: Mapping[str, Any], rules: Rules, place: str, upstream:
         known = kind or "message"
         if not isinstance(known, str) or known not in rules.blocks:
             raise _refused(f"a part of the type {kind!r} in {place}", upstream)
+        _check_text(cast("dict[str, Any]", part), known, place, upstream)
+
+
+def _check_text(part: Mapping[str, Any], kind: str, place: str, upstream: Vessel) -> None:
+    """Whether a part of the assistant's has a text as its text; a message has parts itself."""
+    if kind == "message":
+        content = part.get("content")
+        if part.get("role") != "assistant":
+            raise _refused(f"an item of the role {part.get('role')!r:.100}", upstream)
+        for each in cast("list[Any]", content) if isinstance(content, list) else ():
+            found = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
+            known = found.get("type")
+            if not isinstance(known, str) or known not in _TEXTS:
+                raise _refused(f"a part of the type {known!r:.100} in {place}", upstream)
+            _check_text(found, known, place, upstream)
+        if not isinstance(content, str | list):
+            raise _refused(f"'content' of {place}, which is no text,", upstream)
+    elif kind in _TEXTS and not isinstance(part.get(_TEXTS[kind]), str):
+        raise _refused(f"{_TEXTS[kind]!r} of a part in {place}, which is no text,", upstream)
 
 
 def _part(part: Part, kept: frozenset[str], place: str, upstream: Vessel) -> Part:

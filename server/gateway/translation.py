@@ -6,6 +6,7 @@ completion that come back are written by the encoder of the client's dialect.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, cast
@@ -94,9 +95,10 @@ class Translation:
         """A provider's error is told as it would be without the gateway, with its own words."""
         if not isinstance(error, ProviderError):
             return explained_problem(error, session=error.session, call=error.call)
-        status = error.status if error.status is not None and error.status >= 400 else None
         code = (error.code or "").lower()
-        told = int(code) if len(code) == 3 and code.isdecimal() and code > "399" else 502
+        told = int(code) if re.fullmatch(r"[45][0-9]{2}", code) else 502
+        # Others than these are no statuses of errors, and cannot be passed on.
+        status = error.status if error.status in range(400, 600) else None
         found = status or _STATUSES.get(code, told)
         return Problem(
             _status_in(self._client, found),

@@ -64,9 +64,15 @@ def test_wrong_usage_is_one_line_that_points_to_the_help(
         (["chat", "m", "Why", "not"], "put quotes around a text of several words"),
         (["models", "olama"], "did you mean 'ollama'?"),
         (["decode", "--vessel", "opnai", "-"], "did you mean 'openai'?"),
+        (["chat", "ollama/m", "hi", "--seed", "3"], "no option --seed: write --set seed=VALUE"),
+        (["bench", "ollama/m", "--top-p=1"], "no option --top-p: write --set top_p=VALUE"),
+        (["chat", "ollama/m", "hi", "--prompt", "x"], "there is no option --prompt"),
+        (["chat", "ollama/m", "hi", "--set", "seed"], "'seed' is not of the form FIELD=VALUE"),
+        (["show", "x", "--call", "first"], "'first' is not a whole number"),
+        (["chat", "anthropic/m", "hi", "--no-record"], "needs max_tokens: give --set max_tokens=N"),
     ],
 )
-def test_a_misspelt_name_gets_the_nearest(
+def test_wrong_usage_is_told_with_what_to_write(
     capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
 ) -> None:
     assert main(arguments) == 2

@@ -54,6 +54,8 @@ def test_where_nothing_was_recorded_there_is_nothing_to_list(
     assert main(["ls", str(tmp_path)]) == 0
     assert "has no recordings" in capsys.readouterr().err
     assert main(["ls", str(tmp_path / "none")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    assert main(["ls", __file__]) == 1
     assert "is not a folder" in capsys.readouterr().err
 
 

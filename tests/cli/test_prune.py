@@ -77,7 +77,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["prune", "--older-than", "1d"]) == 0
     assert "nothing is recorded yet" in capsys.readouterr().err
     assert main(["prune", str(tmp_path / "none"), "--older-than", "1d"]) == 1
-    assert "cannot read" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
     assert main(["prune", "--older-than", "a month"]) == 2
     assert "is not an age" in capsys.readouterr().err
 

@@ -262,7 +262,7 @@ def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: P
         (("--upstream=a=ollama", "--match=order"), "match is a setting of replay"),
         (("--replay", "x", "--record-missing"), "needs an upstream"),
         (("--upstream=a=ollama", "--api-key-env=b=KEY"), "no upstream of this name"),
-        (("--config", "/nowhere/x.toml"), "No such file"),
+        (("--config", "/nowhere/x.toml"), "cannot read /nowhere/x.toml: No such file"),
     ],
 )
 def test_settings_that_do_not_go_together_are_told(arguments: Any, told: str) -> None:

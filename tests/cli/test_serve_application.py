@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pytest
 
 from asgi_server import served_by_uvicorn
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from sessions import ManualClock, request, step, write
 from vesselog.cli.entry import parser
 from vesselog.cli.serve_application import make_application
@@ -185,6 +187,33 @@ def test_what_was_missing_once_is_answered_from_the_recording(tmp_path: Path, pa
             assert texts_in(asked(http, path, messages=other)) == "b"
         assert len(upstream.requests) == 2
     assert len(list(folder.glob("*.jsonl"))) == 2
+
+
+@pytest.mark.parametrize("path", [OPENAI, OLLAMA])
+def test_the_same_missing_request_at_once_is_asked_for_once(tmp_path: Path, path: str) -> None:
+    """Translated or not: the others wait, but not those that ask for something else."""
+    other_answered = threading.Event()
+
+    def slow(talk: Conversation) -> None:
+        assert other_answered.wait(PATIENCE)
+        talk.answer("a")
+
+    with (
+        LoopbackServer([slow, *say("b", "c")]) as upstream,
+        served(
+            *("--replay", str(tmp_path / "new"), "--record-missing", "--speed=0"),
+            f"--upstream=up=ollama@{upstream.url}",
+        ) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        same = [threads.submit(asked, http, path)]
+        upstream.wait_until(lambda: bool(upstream.requests))
+        same += [threads.submit(asked, http, path) for _ in range(3)]
+        other = [{"role": "user", "content": "other"}]
+        assert texts_in(asked(http, path, messages=other)) == "b"
+        other_answered.set()
+        assert [texts_in(each.result()) for each in same] == ["a"] * 4
+        assert len(upstream.requests) == 2
 
 
 def test_a_missing_answer_that_failed_is_asked_for_again(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_of_a_folder_only_what_is_not_sound_is_printed(
     assert finding == "  error: line 6: the line does not match its check"
     assert total.startswith("4 recordings: 2 ok, 1 damaged, 1 unreadable; 21 lines")
     assert str(no_file) in err
+    assert "`vesselog salvage FILE -o NEW.jsonl` copies what can be read" in err
     assert main(["verify", str(tmp_path), "--json"]) == 1
     reports = json_lines(capsys.readouterr().out)
     assert {report["path"]: report["ok"] for report in reports} == {
@@ -58,7 +59,9 @@ def test_the_status_of_several_is_that_of_the_worst(
     damaged.unlink()
     capsys.readouterr()
     assert main(["verify", str(tmp_path)]) == 6
-    assert "decoding differently" in capsys.readouterr().out.splitlines()[-1]
+    out, err = capsys.readouterr()
+    assert "decoding differently" in out.splitlines()[-1]
+    assert "`vesselog rederive FILE -o NEW.jsonl`" in err
 
 
 def test_a_folder_without_recordings_is_sound(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from vesselog.core.errors import ProtocolError
 from vesselog.core.frame import Frame, _parse_event
 from vesselog.core.framing import Framing, Splitter
 
@@ -150,3 +151,18 @@ def test_the_direct_path_equals_httpx_sse_for_any_text(text: str) -> None:
     for raw in (f"data: {text}\n\n", f"event: {text}\ndata: {text}\n\n"):
         frame = event(raw.encode())
         assert (frame.event, frame.data) == _parse_event(raw)
+
+
+@pytest.mark.parametrize("unusual", ["NaN", "9" * 30])
+def test_a_large_frame_has_few_values_beside_an_unusual_number(unusual: str) -> None:
+    """The standard module, which reads such numbers, needs many times as long for the others."""
+    frame = event(f"data: [{unusual},{'1.5,' * 200_000}1]\n\n".encode())
+    with pytest.raises(ProtocolError, match=r"numbers.* more than any answer needs"):
+        frame.json()
+    assert frame.overfull
+
+
+def test_a_half_in_a_large_frame_is_mended_at_once() -> None:
+    frame = event(b'data: ["\\ud83d","\\ud83d\\ude00",' + b"1.5," * 200_000 + b"1]\n\n")
+    assert frame.json()[:2] == ["\ufffd", "\U0001f600"]
+    assert frame.repairs == ("lone-surrogate",)

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vesselog.core.jsontext import canonical, dumps, loads, loads_exact, loads_strict
+from vesselog.core.jsontext import (
+    TooManyValuesError,
+    canonical,
+    dumps,
+    loads,
+    loads_exact,
+    loads_large,
+    loads_strict,
+)
+from vesselog.core.mending import mend_value
 
 BIG = 2**100
 
@@ -108,3 +117,63 @@ def test_strictly_read_is_only_what_every_parser_reads(text: str) -> None:
 def test_a_large_integer_in_deep_nesting_is_read() -> None:
     deep = "[" * 900 + str(BIG) + "]" * 900
     assert loads_exact(deep)
+
+
+pieces = st.sampled_from(
+    [
+        *(
+            r"\ud83d",
+            r"\uDE00",
+            r"\ude00",
+            r"\uD83D",
+            r"\ud83",
+            "d83d",
+            "e00",
+            r"\\",
+            r"\"",
+            r"\n",
+            r"\u00e9",
+        ),
+        *("é", "🙂", ",", "NaN", "[", "9" * 25, "-" + "9" * 25, "."),
+    ]
+)
+
+
+@given(st.lists(st.lists(pieces, max_size=6), max_size=4), st.sampled_from(["1", "NaN", str(BIG)]))
+def test_what_orjson_does_not_read_is_read_with_whole_characters(
+    texts: list[list[str]], beside: str
+) -> None:
+    """As the standard module reads it, with U+FFFD for each half that is alone."""
+    strings = [f'"{"".join(text)}"' for text in texts]
+    written = f"[{beside},{{{','.join(f'{each}:{each}' for each in strings)}}}]"
+    try:
+        expected = json.loads(written)
+    except ValueError:
+        with pytest.raises(ValueError, match=r".+"):
+            loads_large(written)
+        return
+    read, mended = loads_large(written)
+    assert repr(read[0]) == repr(expected[0])
+    assert read[1] == {mend_value(key): mend_value(text) for key, text in expected[1].items()}
+    assert mended is (dumps(expected[1]) != dumps(read[1]))
+
+
+@pytest.mark.parametrize("value", ["1", "0.5", "1e5", '"a"', "[1]", '{"a":1}', '"\\"\\\\"'])
+@pytest.mark.parametrize("unusual", ["NaN", "-Infinity", "1e999", str(BIG)])
+def test_values_beside_an_unusual_number_are_bounded(value: str, unusual: str) -> None:
+    few = f"[{unusual},{','.join([value] * 6000)}]"
+    assert len(loads_large(few)[0]) == 6001
+    many = f"[{unusual},{','.join([value] * 450_000)}]"
+    with pytest.raises(TooManyValuesError):
+        loads_large(many)
+    assert len(loads_large(many.replace(unusual, '"\\ud83d"', 1))[0]) == 450_001
+
+
+def test_commas_and_digits_in_strings_are_no_values() -> None:
+    text = f'[NaN,"{"1.5," * 300_000}\\" {BIG}"]'
+    assert len(loads_large(text)[0][1]) == 1_200_000 + 33
+
+
+def test_fractions_with_many_digits_are_no_large_integers() -> None:
+    text = f"[{','.join(['0.00012345678901234567'] * 100_000)}]"
+    assert loads_large(text)[0][-1] == 0.00012345678901234567

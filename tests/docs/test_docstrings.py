@@ -12,10 +12,11 @@ import inspect
 import pydoc
 import re
 import textwrap
-from typing import Any, is_typeddict
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 import vesselog
-from public_api import Documented, documented
+from public_api import Documented, documented, documented_values
 from vesselog import RecordedCall, RequestFields, VesselogError
 
 ALL = [*documented()]
@@ -76,6 +77,34 @@ def explained(each: Documented) -> str:
 def test_each_begins_with_a_summary() -> None:
     bad = [str(each) for each in ALL if not re.search(r"[.:`]$", each.text.partition("\n\n")[0])]
     assert bad == []
+
+
+def literals(alias: Any) -> Iterator[str]:
+    """The texts that a type alias allows."""
+    for each in get_args(alias):
+        if get_origin(alias) is Literal:
+            yield each
+        else:
+            yield from literals(each)
+
+
+def test_each_type_alias_and_constant_is_described_with_all_its_values() -> None:
+    values = documented_values()
+    assert {"Durability", "FinishReason", "Messages", "Outcome", "Part", "SplitThink"} <= {*values}
+    for name, (value, text) in values.items():
+        assert re.search(r"[.:]$", text.partition("\n\n")[0]), name
+        assert [word for word in literals(value) if f'"{word}": ' not in text] == [], name
+
+
+def test_help_of_the_package_describes_each_type_alias() -> None:
+    """`help(vesselog.Outcome)` could only show what Python says of `Literal`."""
+    for name in vesselog.__all__:
+        value = getattr(vesselog, name)
+        if get_args(value):
+            found = re.search(rf"^{name}: (.*(?:\n    .*)*)", vesselog.__doc__ or "", re.MULTILINE)
+            told = found[1] if found else ""
+            assert told, name
+            assert [word for word in literals(value) if f'"{word}"' not in told] == [], name
 
 
 def test_every_parameter_and_field_is_explained() -> None:

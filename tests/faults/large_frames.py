@@ -185,6 +185,10 @@ def _unknown(dialect: str, plain: Any) -> None:
     around = {**plain, "x": _MARK}
     for name, items in _VALUES.items():
         _listed(dialect, f"unknown-{name}", around, items)
+    for beside, unusual in {"half": '"\\ud83d"', "nan": "NaN", "large-integer": "9" * 30}.items():
+        top = _json(around).replace(f'"{_MARK}"', f'[{unusual},"{_MARK}"]')
+        for name in ("numbers", "numbers-with-a-fraction", "strings", "objects-of-one-key"):
+            _add(dialect, f"unknown-{name}-beside-{beside}", top, _VALUES[name], ",")
     _keyed(dialect, "unknown-object", around, numbered(lambda each: f'"k{each}":1'))
     _one(dialect, "deep-lists", around, lambda size: "[" * (size // 2) + "]" * (size // 2))
     _one(

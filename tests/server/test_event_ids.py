@@ -28,5 +28,5 @@ def test_an_id_names_session_call_and_chunk(
     ["", "s", "s:1", "s::1", "s:1:", "s:end:1", "s:1:1:1", "s:1:-2", "s:1:\u0663", "s:1:1e3"],
 )
 def test_what_is_no_id_is_refused(text: str) -> None:
-    with pytest.raises(vesselog.InvalidRequestError):
+    with pytest.raises(vesselog.InvalidRequestError, match="is not the id of an event"):
         EventId.parse(text)

@@ -297,6 +297,31 @@ async def test_too_many_requests_at_once_are_told_to_come_again() -> None:
     assert (await ask(guard)).status == 200
 
 
+@pytest.mark.parametrize("declared", [True, False])
+async def test_bodies_that_are_too_large_together_are_told_to_come_again(
+    declared: bool,  # noqa: FBT001 - a case
+) -> None:
+    held = asyncio.Event()
+    seen = Seen(held=held)
+    guard = Guard(seen, GuardSettings(body_bytes=10, total_body_bytes=15, linger_seconds=0))
+    running = asyncio.create_task(ask(guard, body=(b"x" * 5, b"y" * 5)))
+    await asyncio.sleep(0)
+    length = [(b"content-length", b"6")] if declared else []
+    busy = await ask(guard, *length, body=(b"123", b"456"))
+    assert (busy.status, busy.code, busy.header(b"retry-after")) == (503, "busy", [b"1"])
+    fits = asyncio.create_task(ask(guard, body=(b"123", b"45")))
+    await asyncio.sleep(0)
+    assert seen.bodies == [b"xxxxxyyyyy", b"12345"]
+    held.set()
+    assert [each.status for each in await asyncio.gather(running, fits)] == [200, 200]
+    assert (await ask(guard, body=(b"x" * 10,))).status == 200, "there is room again"
+
+
+def test_all_bodies_together_may_be_as_large_as_one() -> None:
+    with pytest.raises(ConfigurationError, match="fewer than one of them"):
+        GuardSettings(body_bytes=10, total_body_bytes=9)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -90,6 +91,30 @@ def test_a_request_that_offers_http2_keeps_its_body_and_its_connection(
         assert b"\r\nx-own: 1\r\n" in got
         connection.sendall(again)
         assert read_all(connection).endswith(b"again")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_header_is_sent_with_what_follows_at_once_and_does_not_wait_for_what_does_not(
+    *, apart: bool
+) -> None:
+    read = threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            await send(start)
+            if apart:
+                assert await asyncio.to_thread(read.wait, PATIENCE)
+            for more in (True, False):
+                await send({"type": "http.response.body", "body": b"hi", "more_body": more})
+
+    with serving(app) as (_, connect), connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        got = connection.recv(65_536)
+        assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert got.endswith(b"\r\n\r\n") is apart
+        read.set()
+        assert (got + read_all(connection)).endswith(b"\r\n2\r\nhi\r\n2\r\nhi\r\n0\r\n\r\n")
 
 
 def test_a_tunnel_is_refused() -> None:

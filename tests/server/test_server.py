@@ -34,7 +34,9 @@ from vesselog.core.jsontext import dumps
 from vesselog.core.replay import recorded_requests
 from vesselog.core.truth.scan import open_recording
 from vesselog.core.truth.session import Session
-from vesselog.server import on_loopback, replay_app
+from vesselog.server import replay_app, serve_in_thread
+from vesselog.server.replay import ReplayServer
+from vesselog.server.replay_answers import ReplayAnswers
 from vesselog.vessels import Ollama, OpenAI
 
 USAGE = {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
@@ -98,7 +100,7 @@ def told(client: Client, *prompts: str, **fields: Any) -> str:
 
 @contextmanager
 def served(path: Path, **settings: Any) -> Iterator[str]:
-    with on_loopback(replay_app([path], **{"speed": 0, **settings})) as url:
+    with serve_in_thread(replay_app([path], **{"speed": 0, **settings})) as url:
         yield url
 
 
@@ -182,7 +184,7 @@ def test_the_official_clients_are_content(tmp_path: Path) -> None:
         model="open/m",
     )
     messages: Any = [{"role": "user", "content": "hi"}]
-    with on_loopback(replay_app([lines, events], 0, match="route")) as url:
+    with serve_in_thread(replay_app([lines, events], 0, match="route")) as url:
         with ollama.Client(host=url, trust_env=False) as native:
             parts = list(native.chat("m", messages, stream=True))
         assert "".join(part.message.content or "" for part in parts) == "Guten Tag"
@@ -345,7 +347,7 @@ async def test_what_is_missing_is_asked_of_another_application(tmp_path: Path) -
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"new"})
 
-    app = replay_app([path], 0, otherwise=upstream)
+    app = replay_app([path], 0, fallback=upstream)
     known, new = Seat(), Seat()
     await known.ask(app, dumps(body_of(path)))
     assert asked == []
@@ -468,7 +470,7 @@ def test_models_and_version_are_told_from_what_is_recorded(tmp_path: Path) -> No
         lambda talk: talk.stream(sse(*EVENTS), "text/event-stream"),
         model="open/n",
     )
-    with on_loopback(replay_app([lines, events], 0)) as url, client_of(url) as client:
+    with serve_in_thread(replay_app([lines, events], 0)) as url, client_of(url) as client:
         assert [model.name for model in client.models("lab")] == ["m"]
         assert [model.name for model in client.models("open")] == ["n"]
         assert "vesselog" in client.server_version("lab")
@@ -594,6 +596,67 @@ def test_a_client_that_leaves_a_playback_at_full_speed_does_not_hang_the_server(
         assert http.get(f"{url}/api/tags").json() == {"models": [{"name": "m", "model": "m"}]}
 
 
+def missing_asked() -> dict[str, Any]:
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/api/chat", "headers": headers}
+    return {**scope, "query_string": b""}
+
+
+async def test_a_client_that_leaves_while_the_same_request_is_answered_asks_nothing() -> None:
+    asked, answered, left = 0, asyncio.Event(), asyncio.Event()
+    waits = asyncio.Event()
+
+    async def upstream(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+
+    async def body() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    def leaving() -> Any:
+        messages = [body]
+
+        async def receive() -> Any:
+            if messages:
+                return await messages.pop()()
+            waits.set()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        return receive
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    server = ReplayServer(ReplayAnswers(keeps=True), 0, fallback=upstream)
+    first = asyncio.create_task(server(missing_asked(), body, send))
+    second = asyncio.create_task(server(missing_asked(), leaving(), send))
+    await waits.wait()
+    left.set()
+    await second
+    assert not first.done()
+    answered.set()
+    await first
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "form"), [("", list), ("?alt=json", list), ("?alt=sse", dict), ("?%24alt=sse", dict)]
+)
+def test_an_error_for_a_list_of_geminis_is_in_a_list(
+    tmp_path: Path, query: str, form: type
+) -> None:
+    path = recorded(tmp_path, lambda conversation: conversation.answer("a"))
+    with served(path) as url, httpx.Client(trust_env=False) as http:
+        answer = http.post(f"{url}/v1beta/models/g:streamGenerateContent{query}", json={})
+    assert answer.status_code == 404
+    told = answer.json()
+    assert type(told) is form
+    error = (told[0] if form is list else told)["error"]
+    assert (error["code"], error["status"]) == (404, "NOT_FOUND")
+
+
 def test_what_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is no recording"):
         replay_app([tmp_path / "none.jsonl"])
@@ -615,5 +678,5 @@ def test_without_the_extra_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     sentence = r"pip install 'vesselog\[server\]'"
-    with pytest.raises(ConfigurationError, match=sentence), on_loopback(replay_app([])):
+    with pytest.raises(ConfigurationError, match=sentence), serve_in_thread(replay_app([])):
         pass

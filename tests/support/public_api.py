@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
-__all__ = ["PUBLIC_MODULES", "Documented", "documented", "public_names"]
+__all__ = ["PUBLIC_MODULES", "Documented", "documented", "documented_values", "public_names"]
 
 # Modules whose `__all__` is public. The vessels' helpers are checked where they are defined.
 PUBLIC_MODULES = (
@@ -41,6 +44,39 @@ def public_names(module: str) -> list[str]:
     """The public names of a module."""
     loaded = import_module(module)
     return sorted(getattr(loaded, "__all__", ()))
+
+
+def documented_values() -> dict[str, tuple[Any, str]]:
+    """Each public name that is neither class nor function, with its value and its description.
+
+    Python keeps no docstring of a type alias or a constant, so it is read from the source: the
+    text after the assignment, as the reference shows it. "" where there is none.
+    """
+    found: dict[str, tuple[Any, str]] = {}
+    described = _described()
+    for module in PUBLIC_MODULES:
+        for name in public_names(module):
+            value = getattr(import_module(module), name)
+            if not (inspect.isclass(value) or inspect.isroutine(value) or name == "__version__"):
+                found[name] = value, described.get(name, "")
+    return found
+
+
+def _described() -> dict[str, str]:
+    """The texts after the assignments of all loaded modules of the library, by name."""
+    texts: dict[str, str] = {}
+    for module in [each for name, each in sys.modules.items() if name.startswith("vesselog.")]:
+        if not (module.__file__ or "").endswith(".py"):
+            continue
+        body = ast.parse(inspect.getsource(module)).body
+        for before, after in pairwise(body):
+            target = before.targets[0] if isinstance(before, ast.Assign) else None
+            target = before.target if isinstance(before, ast.AnnAssign) else target
+            if isinstance(target, ast.Name) and isinstance(after, ast.Expr):
+                value = after.value
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    texts[target.id] = inspect.cleandoc(value.value)
+    return texts
 
 
 def documented() -> Iterator[Documented]:

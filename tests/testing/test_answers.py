@@ -57,7 +57,7 @@ def test_in_order_only_the_next_request_is_answered(recorded: None) -> None:
     with pytest.raises(ReplayMissError, match=r"the next one is call 1 of answers\.jsonl"):
         found.answer(line("two"))
     assert [found.answer(line(each)).number for each in ("one", "one", "two")] == [1, 2, 4]
-    with pytest.raises(ReplayMissError, match=r"and all answers of answers\.jsonl were given"):
+    with pytest.raises(ReplayMissError, match=r"but all answers of answers\.jsonl were given"):
         found.answer(line("two"))
 
 

@@ -11,6 +11,7 @@ import pytest
 from inner_runs import OPTIONS
 from loopback import Conversation, LoopbackServer
 from vesselog import Recording, verify
+from vesselog.testing.ground_truth import Settings
 
 pytest_plugins = ["pytester"]
 
@@ -21,6 +22,15 @@ def test_it(ground_truth):
     assert ground_truth.client.complete("ollama/m", "Why?").text == "Scattered light."
 """
 FILE = Path("recordings/test_inner/test_it.jsonl")
+
+
+def test_pytest_lists_every_setting_of_the_marker(pytester: pytest.Pytester) -> None:
+    lines = pytester.runpytest_inprocess(*OPTIONS, "--markers").outlines
+    assert [
+        name
+        for name in Settings.__slots__
+        if not any(line.startswith(f"    {name}=") for line in lines)
+    ] == []
 
 
 def model(conversation: Conversation) -> None:
@@ -155,7 +165,7 @@ def test_drift_and_leftovers_fail_the_test(server: LoopbackServer, run: Run) -> 
             "call 1: POST http://127.0.0.1:*/api/chat (m)",
         ]
     )
-    result.stdout.fnmatch_lines(["*leftover=True allows that*"])
+    result.stdout.fnmatch_lines(["*record the test anew, or allow that by leftover=True*"])
     idle = (
         "import pytest\n@pytest.mark.ground_truth(leftover=%s)\ndef test_it(ground_truth): pass\n"
     )

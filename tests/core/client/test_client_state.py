@@ -43,7 +43,7 @@ def answer(conversation: Conversation) -> None:
         ("temprature", 1, r"help\(vesselog\.Client\)"),
         ("recording", "misspelt", r"help\(vesselog\.Client\)"),
         ("timeouts", 3, r"write timeouts=vesselog\.Timeouts\(total=3"),
-        ("timeouts", {"idle": 3}, r"must be a Timeouts"),
+        ("timeouts", {"idle": 3}, r"must be a Timeouts: write .*Timeouts\(idle=3\)"),
         ("limits", 10, r"write limits=vesselog\.Limits\(max_connections=10\)"),
         ("retries", 0, r"write retries=vesselog\.Retries\(count=0\)"),
         ("retries", False, r"must be a Retries"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from asgi_server import served_by_uvicorn
 from gateways import gateway_to
 from house import ROOT
 from loopback import Conversation, LoopbackServer, ollama_lines
+from patience import PATIENCE
 from vesselog import AsyncClient, Client, Recording
 from vesselog.server import Gateway, gateway_vessels
 from vesselog.server.gateway.response_ids import Place, place_of, response_id
@@ -70,7 +72,7 @@ def test_the_sdk_reads_any_upstream_and_resumes_it(tmp_path: Path) -> None:
 
 
 def test_what_is_resumed_is_what_was_sent(tmp_path: Path) -> None:
-    """But for the time, and what a response repeats of its request."""
+    """But for what a response repeats of its request."""
     with (
         LoopbackServer([lambda conversation: conversation.answer(*TEXTS)]) as server,
         gateway_to(tmp_path, {"up": Ollama(base_url=server.url)}) as http,
@@ -78,11 +80,17 @@ def test_what_is_resumed_is_what_was_sent(tmp_path: Path) -> None:
         live = events_of(respond(http).content)
         identifier = live[0]["response"]["id"]
         again = http.get(f"/v1/responses/{identifier}?stream=true&starting_after=1").content
+        whole = http.get(f"/v1/responses/{identifier}").json()
+    created = live[0]["response"]["created_at"]
+    assert abs(created - time.time()) < PATIENCE
     for event in (*live, *(resumed := events_of(again))):
         if "response" in event:
             response = event["response"]
+            # The second may have changed between the request and its line in the recording.
+            assert 0 <= response["created_at"] - created <= 1
             event["response"] = {key: response[key] for key in ("id", "model", "output", "status")}
     assert resumed == live[2:]
+    assert 0 <= whole["created_at"] - created <= 1
 
 
 def test_an_answer_in_the_background_goes_on_without_its_client(tmp_path: Path) -> None:

@@ -316,6 +316,16 @@ def test_a_prompt_of_a_legacy_completion_is_one_for_ollama() -> None:
         translated_request("openai", "/v1/completions", body, Anthropic())
 
 
+def calling(**choice: Any) -> dict[str, Any]:
+    return {"toolConfig": {"functionCallingConfig": {"mode": "ANY", **choice}}}
+
+
+def test_geminis_choice_of_all_functions_is_any_of_them() -> None:
+    for names in ([], ["f"], ["f", "g"]):
+        choice = sent("gemini", "openai", **calling(allowedFunctionNames=names))["tool_choice"]
+        assert choice in ("required", {"type": "function", "function": {"name": "f"}})
+
+
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("openai", "ollama", {"logit_bias": {"5": 1}}, "logit_bias"),
     ("openai", "ollama", {"modalities": ["text", "audio"]}, "modalities"),
@@ -362,6 +372,32 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("anthropic", "ollama", {"output_config": {"task_budget": 1}}, "output_config.task_budget"),
     ("anthropic", "ollama", {"output_config": {"format": {"type": "x"}}}, "output_config.format"),
     ("anthropic", "ollama", {"tool_choice": {"type": "other"}}, "tool_choice"),
+    # Values of a wrong type are not left out.
+    ("openai", "ollama", {"max_tokens": True}, "max_tokens"),
+    ("openai", "ollama", {"max_tokens": -1}, "max_tokens"),
+    ("anthropic", "openai", {"output_config": {"effort": 5}}, "output_config.effort"),
+    ("anthropic", "openai", {"output_config": {"format": []}}, "output_config.format"),
+    (
+        "anthropic",
+        "openai",
+        {"tool_choice": {"type": "auto", "disable_parallel_tool_use": "yes"}},
+        "tool_choice.disable_parallel_tool_use",
+    ),
+    (
+        "anthropic",
+        "openai",
+        {"messages": [*HELLO, {"role": "assistant", "content": [{"type": "text", "text": 5}]}]},
+        "'text' of a part",
+    ),
+    ("gemini", "openai", calling(allowedFunctionNames="f"), "allowedFunctionNames"),
+    ("gemini", "openai", calling(allowedFunctionNames=["g", "h"]), "allowedFunctionNames"),
+    ("gemini", "openai", calling(streamed=True), "functionCallingConfig.streamed"),
+    (
+        "gemini",
+        "openai",
+        {"tools": [{"functionDeclarations": [{"name": "f", "parameters": "x"}]}]},
+        "parameters",
+    ),
 ]
 
 

@@ -159,6 +159,10 @@ BUSY = ProviderError("m is busy", status=503, code="busy", retryable=True, retry
         ("openai", ProviderError("no", status=429), 429, {"type": "rate_limit_error"}),
         ("openai", ProviderError("no", code="rate_limit_error"), 429, {"type": "rate_limit_error"}),
         ("openai", ProviderError("in band"), 502, {"type": "server_error"}),
+        # These cannot be sent as a status.
+        ("openai", ProviderError("no", status=699), 502, {"type": "server_error"}),
+        ("openai", ProviderError("no", status=101, code="429"), 429, {"type": "rate_limit_error"}),
+        ("openai", ProviderError("in band", code="999"), 502, {"type": "server_error"}),
         ("openai", ConnectionFailedError("refused"), 502, {"code": "connection_failed"}),
         ("anthropic", StreamTimeoutError("late"), 504, {"type": "timeout_error"}),
     ],

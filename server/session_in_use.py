@@ -7,10 +7,10 @@ from ..core.client.client import Client
 from ..core.errors import RecordingError
 from ..core.truth.file_lock import has_writer
 
-__all__ = ["in_use"]
+__all__ = ["session_in_use"]
 
 
-def in_use(client: AsyncClient | Client, session: str) -> bool:
+def session_in_use(client: AsyncClient | Client, session: str) -> bool:
     """Whether a session is written now, by this process or by another one of this machine.
 
     A backend that answers one question of a conversation at a time asks this before it reads the
