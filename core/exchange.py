@@ -165,23 +165,19 @@ class Exchange:
 
         None when more bytes are needed or the answer has failed.
         """
-        if self.error is not None:
-            return None if self._reading == "answer" else self._pull_undecoded()
+        failed, splitter = self.error is not None, self._splitter
+        if failed and self._reading == "answer":
+            return None
         if self._waiting:
-            return self._decode(self._waiting.popleft())
-        splitter = self._splitter
-        if splitter is not None and splitter.error is not None:
-            self.error = splitter.error
-            return self._unread(splitter.rest(), partial=True)
-        return None
-
-    def _pull_undecoded(self) -> Step | None:
-        if self._waiting:
-            return self._unread(self._waiting.popleft())
-        if self._splitter is not None and self._splitter.error is not None:
-            rest = self._splitter.rest()
-            return self._unread(rest, partial=True) if rest else None
-        return None
+            raw = self._waiting.popleft()
+            return self._unread(raw) if failed else self._decode(raw)
+        if splitter is None or splitter.error is None:
+            return None
+        rest = splitter.rest()
+        if failed and not rest:
+            return None
+        self.error = self.error or splitter.error
+        return self._unread(rest, partial=True)
 
     def finish(self, t: float = 0.0, *, whole: bool = True) -> Iterator[Step]:
         """The body has ended: the steps of its last frame, and of what was held back.

@@ -147,10 +147,6 @@ class Frame:
                 phase="body",
             )
 
-    def count_parts(self, parts: int) -> None:
-        """As `count`, for `parts` of a text; 16 of them count as one choice or tool call."""
-        self.count(parts // 16)
-
     def repair(self, name: str) -> None:
         """Record `name`, of a deviation that was mended in this frame; each name is kept once."""
         if name not in self.repairs:

@@ -10,6 +10,7 @@ the pieces.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum
 
 from .errors import ProtocolError
@@ -192,19 +193,11 @@ def _blank_line_end(data: bytes, start: int) -> int:
     return match.end() if match else -1
 
 
-def _no_end(data: bytes, start: int) -> int:  # noqa: ARG001 - a boundary like the others
-    return -1
-
-
-def _all(data: bytes, start: int) -> int:  # noqa: ARG001 - as above
-    return len(data)
-
-
-_FINDS = {
+_FINDS: dict[Framing, Callable[[bytes, int], int]] = {
     Framing.NDJSON: _line_end,
     Framing.SSE: _blank_line_end,
-    Framing.BODY: _no_end,
-    Framing.PIECES: _all,
+    Framing.BODY: lambda _data, _start: -1,
+    Framing.PIECES: lambda data, _start: len(data),
 }
 # Where no line ends with CR.
 _ENDS = {Framing.NDJSON: b"\n", Framing.SSE: b"\n\n", Framing.BODY: b"", Framing.PIECES: b""}

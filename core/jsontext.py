@@ -26,7 +26,6 @@ __all__ = [
     "loads",
     "loads_exact",
     "loads_large",
-    "loads_strict",
 ]
 
 _MOST_DIGITS = 500
@@ -38,11 +37,8 @@ ZEROS = bytes(
 _BEYOND_64_BITS = re.compile(rb"-0{19}|(?<![.0])0{20}")
 
 # Half of a surrogate pair, as JSON escapes it, that does not stand beside its other half.
-_LOW = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_LONE = re.compile(
-    rf"\\u[dD](?:[89abAB][0-9a-fA-F]{{2}}(?!{_LOW})"
-    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
-)
+_HIGH, _LOW = "[dD][89abAB][0-9a-fA-F]{2}", "[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(rf"\\u(?:{_HIGH}(?!\\u{_LOW})|(?<!\\u{_HIGH}\\u){_LOW})")
 # How many integers the standard module reads of a text, or one for so many bytes of a large one: it
 # takes 0.08 us for each. Other values count as several, by the time that they take. Beside an
 # integer beyond 64 bits it is a quarter, since the values are then written by that module, too.
@@ -124,15 +120,6 @@ def _without_strings(text: str) -> str:
 def _has_large(text: str) -> bool:
     digits = text.encode(errors="surrogatepass").translate(ZEROS)
     return LARGE in digits and _BEYOND_64_BITS.search(digits) is not None
-
-
-def loads_strict(text: str) -> Any:
-    """Parse `text` as `loads_exact` does, but only what any other parser can read too.
-
-    Raises ValueError for NaN, infinities and half a surrogate pair as well.
-    """
-    orjson.loads(text)
-    return loads_exact(text)
 
 
 def _loads_standard(text: str | bytes) -> Any:

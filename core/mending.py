@@ -10,7 +10,6 @@ Whether a chunk needs mending is decided by its values alone, whichever way the 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -54,35 +53,26 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
     """
     if isinstance(value, str):
         return _whole(value, frame)
-    if isinstance(value, float) and not math.isfinite(value):
-        if frame is not None:
-            frame.repair("number-not-finite")
-        return None
-    if not isinstance(value, dict | list | tuple):
+    if not isinstance(value, dict | list | tuple | float):
         return value
     try:
         # orjson writes a number that is not finite as null, and refuses halves.
         written = orjson.dumps(value)
     except TypeError:
         text = json.dumps(value, ensure_ascii=False, check_circular=False)
-        return _mend_text(text, value, frame)
+        whole = _whole(text, frame)
+        if "NaN" in whole or "Infinity" in whole:
+            return json.loads(whole, parse_constant=lambda _name: _no_number(frame))
+        return cast("Any", value) if whole is text else loads_exact(whole)
     mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
-    if frame is not None and mended != value:
-        frame.repair("number-not-finite")
+    if mended is not value and mended != value:
+        _no_number(frame)
     return mended
 
 
-def _mend_text(text: str, value: Any, frame: Frame | None) -> Any:
-    """The same for a value that the standard module wrote as `text`."""
-
-    def mend_number(_name: str) -> None:
-        if frame is not None:
-            frame.repair("number-not-finite")
-
-    mended = _whole(text, frame)
-    if "NaN" in mended or "Infinity" in mended:
-        return json.loads(mended, parse_constant=mend_number)
-    return value if mended is text else loads_exact(mended)
+def _no_number(frame: Frame | None) -> None:
+    if frame is not None:
+        frame.repair("number-not-finite")
 
 
 class _Place(NamedTuple):

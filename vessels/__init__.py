@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     )
     from ..core.frame import Frame
     from ..core.framing import Framing
-    from ..core.jsontext import dumps, loads, loads_exact, loads_strict
+    from ..core.jsontext import dumps, loads, loads_exact
     from ..core.mending import mend_value
     from ..core.native import NativeMessages
     from ..core.request import (
@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         arguments_text,
         function_of,
         json_object,
+        loads_strict,
         made_id,
         valid_arguments,
         valid_object,

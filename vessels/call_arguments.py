@@ -6,8 +6,10 @@ import json
 from hashlib import sha256
 from typing import Any, cast
 
+import orjson
+
 from ..core.errors import InvalidRequestError
-from ..core.jsontext import dumps, loads_strict
+from ..core.jsontext import dumps, loads_exact
 from ..core.mending import mend_value
 from ..core.request import FunctionCall, ToolCallRequest
 
@@ -17,6 +19,7 @@ __all__ = [
     "arguments_text",
     "function_of",
     "json_object",
+    "loads_strict",
     "made_id",
     "valid_arguments",
     "valid_object",
@@ -43,6 +46,15 @@ def arguments_text(arguments: Any) -> str:
     if arguments is None:
         return ""
     return arguments if isinstance(arguments, str) else dumps(arguments).decode()
+
+
+def loads_strict(text: str) -> Any:
+    """Parse `text` as `loads_exact` does, but only what any other parser can read too.
+
+    Raises ValueError for NaN, infinities and half a surrogate pair as well.
+    """
+    orjson.loads(text)
+    return loads_exact(text)
 
 
 def json_object(text: str) -> dict[str, Any] | None:

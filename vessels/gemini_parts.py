@@ -54,7 +54,7 @@ class GeminiParts:
             parts = [parts]
         elif not isinstance(parts, list):
             parts = mended_objects(parts, frame)
-        frame.count_parts(len(cast("list[Any]", parts)))
+        frame.count(len(cast("list[Any]", parts)) // 16)  # each costs as little
         for each in cast("list[Any]", parts):
             part = cast("dict[str, Any]", each) if isinstance(each, dict) else _mended(each, frame)
             text, thought = part.get("text"), part.get("thought")

@@ -135,13 +135,11 @@ class AsyncStream(StreamState):
         self._finalizer.detach()
 
     async def _iterate_frames(self) -> AsyncGenerator[Step]:
-        await self.open()
         while True:
             while (step := self._take_step()) is not None:
                 yield step
-            steps = await self._source.read()
+            steps = await self.read()
             if not steps:
-                self._raise_at_the_end()
                 return
             self._steps.extend(steps)
 

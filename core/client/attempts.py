@@ -150,7 +150,7 @@ class Attempts:
         handled: what the caller was handling meanwhile. A bug is raised again.
         """
         if isinstance(failure, RecordingError):
-            call.lose(failure)
+            call.fail(failure)
             return []
         if isinstance(failure, VesselogError):
             return self._finish(call, failure)
@@ -207,7 +207,7 @@ class Attempts:
         """What was written cannot be made safe: that is the verdict, unless one was given."""
         call = self.current
         if call is not None:
-            call.lose(error)
+            call.fail(error)
         if self.outcome is None:
             self.outcome, self.error = "error", error
 
@@ -230,5 +230,5 @@ class Attempts:
         try:
             return call.finish(failure)
         except RecordingError as lost:
-            call.lose(lost)
+            call.fail(lost)
             return []

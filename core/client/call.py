@@ -209,7 +209,7 @@ class Call:
         told = failure if exchange.succeeded else None
         unreadable = exchange.error is not None or isinstance(told, ProtocolError)
         if exchange.progress is _OPEN or unreadable:
-            self._fail(told if told is not None else exchange.error)
+            self.fail(told if told is not None else exchange.error)
         else:
             self._end("complete")
         return steps
@@ -223,23 +223,15 @@ class Call:
             return
         try:
             if self._exchange.progress is _OPEN or self._exchange.error is not None:
-                self._keep_undecoded()
+                with self._lock as t:
+                    if steps := list(self._exchange.undecoded()):
+                        self._writer.frames(steps, t)
                 self._end(outcome)
             else:
                 self.finish()
         except RecordingError as error:
-            self.lose(error)
+            self.fail(error)
             raise
-
-    def _keep_undecoded(self) -> None:
-        """Record what has arrived beside whole frames. Raises RecordingError."""
-        with self._lock as t:
-            if steps := list(self._exchange.undecoded()):
-                self._writer.frames(steps, t)
-
-    def lose(self, error: RecordingError) -> None:
-        """It cannot be recorded to its end: that is the verdict, whatever it was before."""
-        self._fail(error)
 
     def abandon(self) -> None:
         """Nobody can ask for it any more. Safe in a finaliser."""
@@ -247,7 +239,8 @@ class Call:
             self.outcome = "abandoned"
             self._writer.abandon()
 
-    def _fail(self, error: VesselogError | None) -> None:
+    def fail(self, error: VesselogError | None) -> None:
+        """This is the verdict, whatever it was before."""
         if error is not None:
             error.headers = self.headers
         if isinstance(error, ProviderError):

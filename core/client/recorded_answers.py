@@ -21,16 +21,25 @@ OpenSession = Callable[[], Coroutine[Any, Any, Entry]]
 
 
 class _Source(ReplayedAnswer):
-    """open_session: where the answer is recorded again; None to record nothing."""
+    """open_session: where the answer is recorded again; None to record nothing.
 
-    _loop: asyncio.AbstractEventLoop | None = None
+    thread: where that session is opened for the sync client; None where nothing is recorded.
+    """
+
     _opening: asyncio.Task[Entry] | None = None
 
     def __init__(
-        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+        thread: LoopThread | None = None,
     ) -> None:
         super().__init__(replaying, request)
         self._open_session = open_session
+        self._thread = thread
+        self._loop = None if thread is None else thread.loop
+        self._wakes: SimpleQueue[None] = SimpleQueue()
 
     async def _record(self) -> None:
         """Open the session and record the answer there. Raises RecordingError."""
@@ -57,22 +66,7 @@ class _Source(ReplayedAnswer):
 
 
 class RecordedSource(_Source):
-    """One recorded answer, for a stream of the sync client.
-
-    thread: where the session is opened; None where nothing is recorded.
-    """
-
-    def __init__(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: OpenSession | None,
-        thread: LoopThread | None,
-    ) -> None:
-        super().__init__(replaying, request, open_session)
-        self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._thread = thread
-        self._loop = None if thread is None else thread.loop
+    """One recorded answer, for a stream of the sync client."""
 
     def open(self) -> None:
         """Find the answer, and wait until it begins. Raises ReplayMissError, RecordingError."""

@@ -36,10 +36,11 @@ def make_http_client(
     """An httpx client. Raises ConfigurationError where an extra is missing."""
     if fast and http2:
         raise ConfigurationError("fast=True has no HTTP/2: choose one of the two", setting="fast")
-    if http2 and find_spec("h2") is None:
-        raise _missing("http2")
-    if fast and find_spec("httpx_aiohttp") is None:
-        raise _missing("fast")
+    for name, asked, module in (("http2", http2, "h2"), ("fast", fast, "httpx_aiohttp")):
+        if asked and find_spec(module) is None:
+            raise ConfigurationError(
+                f"{name}=True needs the {name} extra: pip install 'vesselog[{name}]'", setting=name
+            )
     context = ssl_context or _certificates()
 
     def own(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
@@ -118,9 +119,3 @@ def _certificates() -> SSLContext:
             f"the certificates at SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error.strerror})",
             setting="ssl_context",
         ) from None
-
-
-def _missing(name: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{name}=True needs the {name} extra: pip install 'vesselog[{name}]'", setting=name
-    )

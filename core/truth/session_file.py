@@ -195,56 +195,47 @@ class CallWriter:
             n = self._appender.ready(t) + 1
             self._appender.append(response_line(status, headers, n, self.call, t), n)
 
-    def end(
-        self,
-        outcome: Outcome,
-        *,
-        error: VesselogError | None = None,
-        usage: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, Any] | None = None,
-        natives: NativeMessages | None = None,
-        retry_in: float | None = None,
-    ) -> None:
+    def end(self, outcome: Outcome, *, retry_in: float | None = None, **told: Any) -> None:
         """Write how the call ended; only the first end counts. Raises RecordingError.
 
-        retry_in: seconds after which another attempt follows, None if none does.
+        retry_in: seconds after which another attempt follows, None if none does. told: `error`,
+        `usage`, `metrics` and `natives`.
         """
         if self._ended:
             if not self._state.ended:
                 self._file.write_ends()  # an interrupt may have left it in the queue
             return
+        end = self._queue_end(outcome, retry_in=retry_in, **told)
+        self._file.write_ends()
+        if end.error is not None:
+            raise end.error
+
+    def abandon(self, outcome: Outcome = "abandoned", **told: Any) -> None:
+        """End the call, now or when the lock is next free. Safe in a finaliser. told: as `end`."""
+        if not self._ended:
+            self._queue_end(outcome, unattended=True, **told)
+            self._file.settle()
+
+    def _queue_end(
+        self,
+        outcome: Outcome,
+        *,
+        error: VesselogError | None = None,
+        natives: NativeMessages | None = None,
+        retry_in: float | None = None,
+        unattended: bool = False,
+        **figures: Mapping[str, Any] | None,
+    ) -> CallEnd:
         ending: dict[str, Any] = {"outcome": outcome}
         if error is not None:
             ending["error"] = error.to_record()
         if retry_in is not None:
             ending["retry_in"] = retry_in
-        figures = {"usage": usage, "metrics": metrics}
-        end = CallEnd(self._state, ending, figures, messages=natives_record(natives or {}))
-        # Queued before anything else: an interrupt from here on cannot lose it.
-        self._file.queue(end)
+        messages = natives_record(natives or {})
+        end = CallEnd(self._state, ending, figures, messages=messages, unattended=unattended)
+        self._file.queue(end)  # an interrupt from here on cannot lose it
         self._ended = True
-        self._file.write_ends()
-        if end.error is not None:
-            raise end.error
-
-    def abandon(
-        self,
-        outcome: Outcome = "abandoned",
-        *,
-        error: VesselogError | None = None,
-        natives: NativeMessages | None = None,
-        **figures: Mapping[str, Any] | None,
-    ) -> None:
-        """End the call, now or when the lock is next free. Safe in a finaliser."""
-        if not self._ended:
-            messages = natives_record(natives or {})
-            ending: dict[str, Any] = {"outcome": outcome}
-            if error is not None:
-                ending["error"] = error.to_record()
-            end = CallEnd(self._state, ending, figures, messages=messages, unattended=True)
-            self._file.queue(end)
-            self._ended = True
-            self._file.settle()
+        return end
 
     def __del__(self) -> None:
         self.abandon()

@@ -17,9 +17,9 @@ from vesselog.core.jsontext import (
     loads,
     loads_exact,
     loads_large,
-    loads_strict,
 )
 from vesselog.core.mending import mend_value
+from vesselog.vessels import loads_strict
 
 BIG = 2**100
 
