@@ -25,6 +25,7 @@ from vesselog import (
     Stream,
     StreamChunk,
     TruncatedError,
+    VerifyReport,
     replay,
     verify,
 )
@@ -61,17 +62,22 @@ class Yielded(NamedTuple):
 
 
 def check(
-    path: Path, *, yielded: Iterable[Yielded] = (), produced: Produce | None = None
+    path: Path,
+    *,
+    yielded: Iterable[Yielded] = (),
+    produced: Produce | None = None,
+    report: VerifyReport | None = None,
 ) -> list[RecordedCall]:
     """I1, I2 and I6 of a file that nobody writes, and that nothing but writers touched.
 
-    Gives its calls. A file that does not exist holds nothing of what was yielded.
+    Gives its calls. A file that does not exist holds nothing of what was yielded. report: what
+    `verify` said of it, if it has been asked.
     """
     mine = [each for each in yielded if each.path.absolute() == path.absolute()]
     if not path.exists():
         assert not mine, f"{path} is gone, and {len(mine)} chunks were yielded"
         return []
-    report = verify(path)
+    report = report or verify(path)
     wrong = [
         each
         for each in report.findings
@@ -118,8 +124,9 @@ def check_reopening(
     assert not aside.exists() or aside.read_bytes() == kept + before[len(whole) :]
     assert not torn or aside.exists()
     sessions.read(path)  # strict: every line whole, checked and in order
-    assert verify(path).ok
-    *earlier, added = check(path, yielded=mine, produced=None)
+    report = verify(path)
+    assert report.ok, report.findings
+    *earlier, added = check(path, yielded=mine, report=report)
     assert list(added.chunks()) == seen
     assert added.outcome == "complete"
     assert all(call.end is not None for call in earlier)

@@ -5,10 +5,7 @@ The error is typed, nothing unrecorded is yielded, the file stays readable.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +34,7 @@ def told(acks: Path) -> list[Yielded]:
 
 
 def run_traced(
+    nursery: Nursery,
     strace: str,
     inject: str,
     place: Path,
@@ -44,17 +42,14 @@ def run_traced(
     *,
     log: Path | str = os.devnull,
     **arguments: Any,
-) -> subprocess.CompletedProcess[str]:
+) -> int:
     """Run a function of writers.py; the faults are injected into what it does to `place`.
 
-    log: where these system calls are listed.
+    log: where these system calls are listed. Gives its exit code.
     """
-    program = [sys.executable, "-P", writers.__file__, function, json.dumps(arguments)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'support'}"
     call = inject.partition(":")[0]
-    traced = [strace, "-f", "-qq", "-o", str(log), "-E", f"PYTHONPATH={path}", "-P", str(place)]
-    traced += ["-e", f"trace={call}", "-e", f"inject={inject}"]
-    return subprocess.run([*traced, *program], check=False, capture_output=True, text=True)
+    traced = ["-o", str(log), "-P", str(place), "-e", f"trace={call}", "-e", f"inject={inject}"]
+    return nursery.start(function, held=True, **arguments).trace(strace, *traced)
 
 
 def check_refused(heard: Heard) -> None:
@@ -119,33 +114,41 @@ def test_a_short_write(tmp_path: Path, nursery: Nursery, figure: Figure) -> None
 
 @pytest.mark.parametrize("level", ["process", "power"])
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EDQUOT"])
-def test_a_write_that_fails(tmp_path: Path, strace: str, level: str, error: str) -> None:
+def test_a_write_that_fails(
+    tmp_path: Path, nursery: Nursery, strace: str, level: str, error: str
+) -> None:
     """The second, fifth … write of the file; the ones after it would succeed."""
     for when in (1, 2, 3, 5, 8):
         folder, acks = tmp_path / str(when), tmp_path / f"{when}.told"
         path = folder / "a.jsonl"
-        done = run_traced(
-            *(strace, f"write:error={error}:when={when}", path, "write_until_refused"),
+        code = run_traced(
+            *(nursery, strace, f"write:error={error}:when={when}", path, "write_until_refused"),
             **{"folder": str(folder), "acks": str(acks), "level": level, "frames": 20},
         )
-        assert done.returncode == 0, done.stderr
+        assert code == 0
         assert len(told(acks)) == max(0, when - 2)
         check_reopening(path, yielded=told(acks))
 
 
 @pytest.mark.parametrize("level", ["interval", "power"])
 def test_a_sync_that_fails_is_not_tried_again(
-    tmp_path: Path, strace: str, figure: Figure, level: str
+    tmp_path: Path, nursery: Nursery, strace: str, figure: Figure, level: str
 ) -> None:
     for when in (1, 2, 4):
         folder, acks, log = tmp_path / str(when), tmp_path / f"{when}.told", tmp_path / "log"
         path = folder / "a.jsonl"
-        done = run_traced(
-            *(strace, f"fdatasync,fsync:error=EIO:when={when}+", path, "write_until_refused"),
+        code = run_traced(
+            *(
+                nursery,
+                strace,
+                f"fdatasync,fsync:error=EIO:when={when}+",
+                path,
+                "write_until_refused",
+            ),
             **{"folder": str(folder), "acks": str(acks), "level": level, "frames": 10**9},
             log=log,
         )
-        assert done.returncode == 0, done.stderr
+        assert code == 0
         failures = log.read_text().count("EIO")
         assert failures == 1, log.read_text()
         check_reopening(path, yielded=told(acks))
@@ -154,32 +157,34 @@ def test_a_sync_that_fails_is_not_tried_again(
 
 @pytest.mark.parametrize("level", ["interval", "power"])
 def test_a_folder_that_cannot_be_synced_is_a_failure_too(
-    tmp_path: Path, strace: str, level: str
+    tmp_path: Path, nursery: Nursery, strace: str, level: str
 ) -> None:
     """Without its folder's entry a new file may vanish whole: nothing of it is promised."""
     folder, acks, log = tmp_path / "r", tmp_path / "told", tmp_path / "log"
-    done = run_traced(
-        *(strace, "fsync:error=EIO", folder, "write_until_refused"),
+    code = run_traced(
+        *(nursery, strace, "fsync:error=EIO", folder, "write_until_refused"),
         **{"folder": str(folder), "acks": str(acks), "level": level, "frames": 10**5},
         log=log,
     )
-    assert done.returncode == 0, done.stderr
+    assert code == 0
     assert log.read_text().count("EIO") == 1
     assert level == "interval" or told(acks) == []
     check_reopening(folder / "a.jsonl", yielded=told(acks))
 
 
 @pytest.mark.parametrize("call", ["openat", "flock", "write", "fdatasync"])
-def test_what_a_signal_interrupts_goes_on(tmp_path: Path, strace: str, call: str) -> None:
+def test_what_a_signal_interrupts_goes_on(
+    tmp_path: Path, nursery: Nursery, strace: str, call: str
+) -> None:
     """Every second such call is interrupted before it did anything."""
     path, acks, log = tmp_path / "r" / "a.jsonl", tmp_path / "told", tmp_path / "log"
-    done = run_traced(
-        *(strace, f"{call}:error=EINTR:when=1+2", path, "write_session"),
+    code = run_traced(
+        *(nursery, strace, f"{call}:error=EINTR:when=1+2", path, "write_session"),
         **{"folder": str(path.parent), "name": "a", "acks": str(acks), "frames": 20},
         level="power",
         log=log,
     )
-    assert done.returncode == 0, done.stderr
+    assert code == 0
     assert "EINTR" in log.read_text()
     assert len(told(acks)) == 20
     (recorded,) = check_reopening(path, yielded=told(acks), produced=producing_lines(20))
@@ -231,17 +236,19 @@ def test_a_folder_that_may_only_be_read(mount: Mount, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "fast"])
-def test_a_slow_disk(tmp_path: Path, strace: str, figure: Figure, kind: str) -> None:
+def test_a_slow_disk(
+    tmp_path: Path, nursery: Nursery, strace: str, figure: Figure, kind: str
+) -> None:
     """500 ms for each write: no line out of order, nothing lost, and one sees what stalls."""
     folder, acks, beats = tmp_path / "r", tmp_path / "told", tmp_path / "beats"
     path = folder / "shared.jsonl"
     with LoopbackServer([producing(4)]) as server, Lateness() as lateness:
-        done = run_traced(
-            *(strace, "write:delay_enter=500000", path, "stream_with_pulse"),
+        code = run_traced(
+            *(nursery, strace, "write:delay_enter=500000", path, "stream_with_pulse"),
             **{"url": server.url, "folder": str(folder), "acks": str(acks), "kind": kind},
             **{"beats": str(beats)},
         )
-    assert done.returncode == 0, done.stderr
+    assert code == 0
     yielded = told(acks)
     assert len(yielded) == 2 * 5
     calls = check_reopening(path, yielded=yielded, produced=producing_lines(4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import Callable, Coroutine
 from itertools import count
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_asyncios_interrupt_at_any_moment_ends_the_stream(
 ) -> None:
     """asyncio.run's handler of Ctrl-C cancels the main task, in the midst of whatever runs."""
     wrong: list[dict[str, Any]] = []
+    trust = ssl.create_default_context()  # made once: it takes longer than all the rest
 
     async def main(moment: int) -> bool:
         task = asyncio.current_task()
@@ -127,7 +129,7 @@ def test_asyncios_interrupt_at_any_moment_ends_the_stream(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
         lab = Ollama(base_url=server.url)
         async with AsyncClient(
-            recordings=tmp_path, vessels={"lab": lab}, durability="power"
+            recordings=tmp_path, vessels={"lab": lab}, durability="power", ssl_context=trust
         ) as client:
             stream = client.stream("lab/m", "hi", session=str(moment))
             with at_step(moment, where.__file__, task.cancel) as came:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
+import os
 import random
-import subprocess
-import sys
+import signal
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-import session_writer
 import writers
 from amounts import amount
 from invariants import Yielded, check_reopening
@@ -30,17 +28,17 @@ CALLS = ("openat", "flock", "write", "fdatasync", "ftruncate", "unlink", "close"
 LEVELS = ("process", "interval", "power")
 
 
-def run_killed(strace: str, call: str, when: int, place: Path, **arguments: object) -> bool:
+def run_killed(
+    nursery: Nursery, strace: str, call: str, when: int, place: Path, **arguments: object
+) -> bool:
     """Run a writer that dies at the `when`th system call of this name on `place`; did it?"""
-    program = [sys.executable, "-P", session_writer.__file__, json.dumps(arguments)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parents[1] / 'support'}"
-    traced = [strace, "-f", "-qq", "-o", "/dev/null", "-E", f"PYTHONPATH={path}"]
-    traced += ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}"]
+    traced = ["-o", os.devnull, "-e", f"trace={call}"]
+    traced += ["-e", f"inject={call}:signal=KILL:when={when}"]
     for each in (place, f"{place}.torn", place.parent):
         traced += ["-P", str(each)]
-    done = subprocess.run([*traced, *program], check=False, capture_output=True)
-    assert done.returncode in {0, -9, 137}, done.stderr.decode()
-    return done.returncode != 0
+    code = nursery.start("write_session", held=True, **arguments).trace(strace, *traced)
+    assert code in {0, -signal.SIGKILL}
+    return code != 0
 
 
 def seen(acks: Path) -> list[Yielded]:
@@ -49,7 +47,7 @@ def seen(acks: Path) -> list[Yielded]:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_kill_at_every_system_call_of_a_session(
-    tmp_path: Path, strace: str, figure: Figure, level: str
+    tmp_path: Path, nursery: Nursery, strace: str, figure: Figure, level: str
 ) -> None:
     frames, kills, total = 6, 0, 0
     for call in CALLS:
@@ -58,7 +56,7 @@ def test_kill_at_every_system_call_of_a_session(
             folder.mkdir()
             path, acks = folder / "a.jsonl", folder / "told"
             killed = run_killed(
-                *(strace, call, when, path),
+                *(nursery, strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks)},
                 **{"frames": frames, "level": level},
             )
@@ -75,7 +73,9 @@ def test_kill_at_every_system_call_of_a_session(
     )
 
 
-def test_kill_at_every_system_call_of_a_repair(tmp_path: Path, strace: str, figure: Figure) -> None:
+def test_kill_at_every_system_call_of_a_repair(
+    tmp_path: Path, nursery: Nursery, strace: str, figure: Figure
+) -> None:
     """The file that is gone on with has a torn tail and a call without an end."""
     session = Session.open(tmp_path, "whole")
     writer = session.begin(request())
@@ -90,7 +90,7 @@ def test_kill_at_every_system_call_of_a_repair(tmp_path: Path, strace: str, figu
             path, acks = folder / "a.jsonl", folder / "told"
             path.write_bytes(content + tail)
             killed = run_killed(
-                *(strace, call, when, path),
+                *(nursery, strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks), "frames": 2},
             )
             kept = [Yielded(path, 1, chunk.seq, chunk.text) for chunk in first]

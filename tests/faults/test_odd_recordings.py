@@ -12,7 +12,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from amounts import amount
 from recording_uses import DEEP, uses
 from sessions import read, request, step, write
 from vesselog import ProviderError, VesselogError
-from vesselog.cli import main
+from vesselog.cli import entry, main
 from vesselog.core.truth.line import build_line
 from vesselog.core.truth.session import Session
 
@@ -108,6 +108,14 @@ def mutants(whole: Path) -> list[tuple[int, tuple[Any, ...], Any]]:
         for value in (*VALUES, MISSING)
         if value is not MISSING or path[0] in line
     ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _parser_made_once() -> Iterator[None]:
+    """To make the parser takes as long as most of these commands do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry, "parser", cache(entry.parser))
+        yield
 
 
 def run(line: list[str], patch: pytest.MonkeyPatch) -> None:

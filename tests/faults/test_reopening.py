@@ -155,7 +155,7 @@ async def test_the_loop_turns_while_50_megabytes_are_opened(
 @pytest.mark.parametrize("level", ["process", "power"])
 @pytest.mark.parametrize("closed", [True, False])
 def test_kill_at_every_system_call_of_going_on(
-    tmp_path: Path, strace: str, figure: Figure, level: str, *, closed: bool
+    tmp_path: Path, nursery: Nursery, strace: str, figure: Figure, level: str, *, closed: bool
 ) -> None:
     """A session of two calls, one of which may have no end, is opened, written and closed."""
     whole = record(tmp_path / "whole", closed=closed)
@@ -174,7 +174,7 @@ def test_kill_at_every_system_call_of_going_on(
             path.write_bytes(content)
             path.chmod(0o600)
             killed = run_killed(
-                *(strace, call, when, path),
+                *(nursery, strace, call, when, path),
                 **{"folder": str(folder), "name": "a", "acks": str(acks)},
                 **{"frames": 2, "level": level},
             )

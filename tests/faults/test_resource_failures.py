@@ -23,7 +23,7 @@ MOST = 16  # allocations for one stream: beyond them nothing fails any more
 
 # `python program URL CLIENT CASE MOST`: writes what the streams ended in.
 PROGRAM = """
-    import asyncio, faulthandler, os, resource, sys, threading
+    import asyncio, faulthandler, os, resource, ssl, sys, threading
     from vesselog import AsyncClient, Client, Limits, Retries, Timeouts, VesselogError
     from vesselog.vessels import Ollama
 
@@ -32,6 +32,7 @@ PROGRAM = """
     settings = {
         "vessels": {"lab": Ollama(base_url=url)}, "environment": {}, "fast": fast,
         "limits": Limits(max_connections=1), "retries": Retries(count=0),
+        "ssl_context": ssl.create_default_context(),
         "timeouts": Timeouts(connect=5, pool=5, first_chunk=20, idle=20, total=30),
     }
     faulthandler.dump_traceback_later(100, exit=True)  # what hangs is told, and ends

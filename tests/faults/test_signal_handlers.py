@@ -18,7 +18,7 @@ import pytest
 
 from amounts import amount
 from invariants import check
-from loopback import Conversation, Hangup, LoopbackServer
+from loopback import Conversation, Hangup, LoopbackServer, ollama_lines
 from reporting import Figure
 from vesselog import verify
 
@@ -27,14 +27,17 @@ FAST = pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
 
 # Every program: `python program URL PROMPT FAST ROUNDS SEED`.
 BEGIN = """
-    import asyncio, faulthandler, random, signal, sys, threading
+    import asyncio, faulthandler, random, signal, ssl, sys, threading
     from vesselog import AsyncClient, Client, VesselogError
     from vesselog.vessels import Ollama
 
     url, prompt, fast, rounds, seed = sys.argv[1:]
     fast, rounds = fast == "True", int(rounds)
     chance = random.Random(seed)
-    settings = {"vessels": {"lab": Ollama(base_url=url)}, "environment": {}, "fast": fast}
+    settings = {
+        "vessels": {"lab": Ollama(base_url=url)}, "environment": {}, "fast": fast,
+        "ssl_context": ssl.create_default_context(),
+    }
     faulthandler.dump_traceback_later(50, exit=True)  # a deadlock is told, and ends
 
     def soon():
@@ -177,14 +180,22 @@ TERMINATED_ASYNC = """
 """
 
 
+def pieces(words: int) -> list[bytes]:
+    """An answer of so many words, in large pieces."""
+    lines = ollama_lines(*["abc " * 4] * words)
+    return [b"".join(lines[at : at + 300]) for at in range(0, len(lines), 300)]
+
+
+SHORT, LONG = pieces(1), pieces(3000)
+
+
 def torrent(conversation: Conversation) -> None:
     """As many frames as the client takes, in large writes, and an end; or few, if asked to."""
     conversation.begin()
     short = conversation.request.json["messages"][-1]["content"] == "short"
-    frames = conversation.frames(*("abc " * 4 for _ in range(1 if short else 3000)))
     try:
-        for at in range(0, len(frames), 300):
-            conversation.chunk(b"".join(frames[at : at + 300]))
+        for each in SHORT if short else LONG:
+            conversation.chunk(each)
         conversation.end()
     except OSError:
         raise Hangup from None
@@ -237,7 +248,7 @@ def check_recordings(folder: Path, *, least: int) -> int:
         if not report.ok:
             bad.append(f"{path.name}: {report.findings[:2]}")
             continue
-        for call in check(path):
+        for call in check(path, report=report):
             assert call.outcome in {"cancelled", "complete", "abandoned"}, call.outcome
     assert not bad, f"{len(bad)} of {len(paths)} recordings are corrupt: {bad[:3]}"
     return len(paths)

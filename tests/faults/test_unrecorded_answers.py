@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from four_clients import every_one_of_four, talking_by
+from four_clients import CLIENTS, every_one_of_four, talking_by
 from lateness import MOST_LATE, Lateness
 from loopback import Conversation, LoopbackServer
 from peak_memory import peak_memory
-from talking import Talker
+from talking import Talker, at_once
 from vesselog import Retries, StreamTimeoutError, Timeouts, VesselogError
 
 TOTAL = 1.0  # seconds
@@ -105,13 +105,13 @@ def dripped_head(conversation: Conversation, status: int) -> None:
 
 
 def silent(conversation: Conversation, status: int) -> None:
-    drip(conversation, lambda _: None)
+    conversation.wait_for_hangup()
 
 
 def silent_in_the_body(conversation: Conversation, status: int) -> None:
     conversation.head(status, "application/json")
     conversation.chunk(b'{"version": "')
-    drip(conversation, lambda _: None)
+    conversation.wait_for_hangup()
 
 
 SLOW = (dripped, dripped_head, silent, silent_in_the_body)
@@ -134,15 +134,15 @@ def test_a_large_answer_is_not_read_to_its_end(
         server.wait_until(lambda: server.open_connections == 0)
 
 
-@every_one_of_four
+@at_once(*CLIENTS)
 @every_question
 @pytest.mark.parametrize("script", SLOW, ids=lambda each: each.__name__.replace("_", "-"))
 def test_a_slow_answer_ends_at_a_deadline(
-    script: Callable[[Conversation, int], None], question: str, client: str
+    script: Callable[[Conversation, int], None], question: str, kind: str
 ) -> None:
     settings: dict[str, Any] = {"timeouts": TIMEOUTS, "retries": Retries(count=0)}
     with LoopbackServer([lambda conversation: script(conversation, 200)]) as server:
-        with talking_by(client, server, **settings) as talker, Lateness() as lateness:
+        with talking_by(kind, server, **settings) as talker, Lateness() as lateness:
             begun = time.monotonic()
             with pytest.raises(StreamTimeoutError):
                 ASKED[question](talker)

@@ -1,7 +1,7 @@
 """What child processes do in fault tests: record, and tell of every chunk that they were given.
 
 They tell it by one unbuffered append each to a file of their own, which survives kill -9 as a
-recording does. As a program: `python writers.py FUNCTION JSON`.
+recording does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import resource
-import sys
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,6 @@ from gateway_process import run_gateway
 from invariants import Yielded, check_poisoned
 from patience import PATIENCE
 from producing import line
-from session_writer import Telling, write_session
 from talking import talking
 from vesselog import (
     AsyncClient,
@@ -38,6 +37,7 @@ from vesselog import (
     rederive,
     salvage,
 )
+from vesselog.core.chunk import StreamChunk
 from vesselog.core.clock import SYSTEM_CLOCK
 from vesselog.core.truth import fsync_thread
 from vesselog.core.truth.files import sync_file
@@ -46,6 +46,20 @@ from vesselog.core.truth.session_pool import Entry, SessionPool
 from vesselog.vessels.ollama import Ollama
 
 __all__ = ["Telling", "TellingSyncs", "run_gateway", "synced", "told", "write_session"]
+
+# Made before the children are: it takes longer than most of what they do.
+TRUST = ssl.create_default_context()
+
+
+class Telling:
+    """Keeps what was yielded, and when, in a file of its own."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def __call__(self, path: Path | None, call: int | None, chunk: StreamChunk) -> None:
+        told = [str(path), call, chunk.seq, chunk.text, time.monotonic()]
+        os.write(self._fd, json.dumps(told).encode() + b"\n")
 
 
 class TellingSyncs:
@@ -120,6 +134,7 @@ def _stream(
         "durability": level,
         "vessels": {"lab": Ollama(base_url=url)},
         "environment": {},
+        "ssl_context": TRUST,
         "timeouts": Timeouts(drain=0.5),
     }
     if kind.startswith("sync"):
@@ -154,6 +169,32 @@ def _stream(
             await asyncio.gather(*(listen_async(client, *each) for each in enumerate(prompts)))
 
     asyncio.run(run())
+
+
+def write_session(
+    folder: str,
+    name: str,
+    acks: str,
+    *,
+    frames: int,
+    level: str = "process",
+    size: int | None = None,
+) -> None:
+    """Record one call of so many frames without a client. size: of each, in bytes."""
+    tell = Telling(acks)
+    session = Session.open(Path(folder), name, durability=level)
+    body = {"model": "m", "messages": [{"role": "user", "content": name}]}
+    writer = session.begin(sessions.request(body))
+    writer.response(200, {"content-type": "application/x-ndjson"})
+    for seq in range(frames):
+        raw = line(name, seq, size)
+        chunks = sessions.write(writer, [sessions.step(seq, f"{seq} ", raw)])
+        if writer.gate is not None:
+            writer.gate.wait()
+        for chunk in chunks:
+            tell(session.path, writer.call, chunk)
+    writer.end("complete")
+    session.close()
 
 
 def write_until_refused(
@@ -242,6 +283,7 @@ def stream_with_pulse(url: str, folder: str, acks: str, *, kind: str, beats: str
         "recordings": folder,
         "vessels": {"lab": Ollama(base_url=url)},
         "environment": {},
+        "ssl_context": TRUST,
     }
     if kind.startswith("sync"):
         watching = threading.Thread(target=pulse)
@@ -330,7 +372,3 @@ def race(*, folder: str, name: str, prompt: str, turns: int, acks: str, wait: bo
 def derive(*, how: str, path: str, out: str) -> None:
     """Make a recording of another one."""
     {"salvage": salvage, "rederive": rederive}[how](path, out)
-
-
-if __name__ == "__main__":
-    globals()[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -21,7 +21,16 @@ import pytest
 
 from loopback import LoopbackServer
 from patience import PATIENCE
-from vesselog import AsyncClient, AsyncStream, Client, Recording, Stream, StreamChunk, verify
+from vesselog import (
+    AsyncClient,
+    AsyncStream,
+    Client,
+    Recording,
+    Stream,
+    StreamChunk,
+    VerifyReport,
+    verify,
+)
 from vesselog.core.truth.recording import RecordedCall
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
@@ -79,11 +88,12 @@ Result = TypeVar("Result")
 
 @dataclass
 class Heard:
-    """A stream as its caller got it, to its end."""
+    """A stream as its caller got it, to its end. report: of its recording, once it was checked."""
 
     stream: AnyStream
     chunks: list[StreamChunk] = field(default_factory=list)
     error: BaseException | None = None
+    report: VerifyReport | None = None
 
     @property
     def text(self) -> str:
@@ -106,8 +116,8 @@ class Heard:
         assert self.stream.completion.outcome == outcome
         assert self.stream.completion.text == self.text
         assert self.stream.path is not None
-        report = verify(self.stream.path)
-        assert report.ok, report.findings
+        self.report = verify(self.stream.path)
+        assert self.report.ok, self.report.findings
         call = next(call for call in self.calls if call.number == self.stream.call)
         ends = [line for line in call.lines() if line["type"] == "end"]
         assert len(ends) == 1
