@@ -65,8 +65,9 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
             return json.loads(whole, parse_constant=lambda _name: _no_number(frame))
         return cast("Any", value) if whole is text else loads_exact(whole)
     mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
-    if mended is not value and mended != value:
-        _no_number(frame)
+    if mended is value or mended == value:
+        return cast("Any", value)
+    _no_number(frame)
     return mended
 
 
