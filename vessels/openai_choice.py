@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
@@ -25,7 +26,7 @@ _KNOWN_IN_CHOICE = frozenset(
         *("text", "usage"),
     }
 )
-_KNOWN_IN_DELTA = frozenset({*_SPEECH, "function_call", "padding", "role"})
+_KNOWN_IN_DELTA = frozenset({*_SPEECH, "finish_reason", "function_call", "padding", "role"})
 
 
 class OpenAIChoice:
@@ -48,12 +49,13 @@ class OpenAIChoice:
         self._reason: FinishReason | None = None
 
     def read(
-        self, choice: dict[str, Any], frame: Frame, *, streamed: bool
+        self, choice: dict[str, Any], event: dict[str, Any], frame: Frame
     ) -> tuple[ChunkFields, Any]:
-        """The fields of a chunk, and the error in the choice, if any.
+        """The fields of a chunk, and the error in the choice, if any. event: what has the choice.
 
-        streamed: the event calls itself a piece of a stream, so a `message` in it is a piece too.
+        If it calls itself a piece of a stream, a `message` in it is a piece too.
         """
+        streamed = event.get("object") == "chat.completion.chunk"
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
         extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
@@ -76,7 +78,7 @@ class OpenAIChoice:
             fields["logprobs"] = choice["logprobs"]
         if not self.said:
             self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
-        self._finish(choice, fields, frame, whole=whole)
+        self._finish((choice, source, event), fields, frame, whole=whole)
         if source.get("audio"):
             extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
@@ -158,17 +160,11 @@ class OpenAIChoice:
         legacy = source.get("function_call")
         if not sent and not legacy:
             return []
-        if isinstance(sent, dict):
-            frame.repair("tool-calls-not-a-list")
-            sent = [sent]
-        elif sent and not isinstance(sent, list):
-            frame.repair("unexpected-type")
-            sent = None
-        if sent:
+        if sent := ToolCalls.pieces(sent, frame):
             self._called = True
             if legacy:
                 frame.repair("function-call-mirrored")
-            pieces = [piece for piece in cast("list[Any]", sent) if piece]
+            pieces = [piece for piece in sent if piece]
             frame.count(len(pieces))
         elif legacy and not self._called:
             pieces = [{"index": 0, "function": legacy}]
@@ -180,11 +176,11 @@ class OpenAIChoice:
         return calls
 
     def _finish(
-        self, choice: dict[str, Any], fields: ChunkFields, frame: Frame, *, whole: bool
+        self, places: Sequence[dict[str, Any]], fields: ChunkFields, frame: Frame, *, whole: bool
     ) -> None:
-        raw = read_finish(choice, frame)
+        raw = read_finish(places, frame)
         if raw is None:
-            if whole and self.finish is None and not error_in(choice):
+            if whole and self.finish is None and not error_in(places[0]):
                 # A whole answer ends where it ends; the reason stays unknown.
                 frame.repair("missing-finish-reason")
                 self.finish = ""

@@ -88,6 +88,10 @@ class ResponsesDecoder(Decoder):
                     return (fields,) if fields else ()
         return self._events(frame)
 
+    def flush(self, frame: Frame) -> Iterator[ChunkFields]:
+        """What is held back of the arguments of calls, where the answer was cut."""
+        yield from self._output.release(frame)
+
     def native(self) -> NativeMessages:
         """The output items."""
         cut = self.progress is Progress.OPEN or self._finish == "length"
@@ -153,7 +157,7 @@ class ResponsesDecoder(Decoder):
     def _end(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         response = object_of(event.get("response"), frame)
         fields = self._head(response, frame)
-        yield from self._output.whole(response.get("output"), frame)
+        yield from self._whole_output(response, frame)
         status = text_under(response, "status", frame)
         told = str(event["type"]).removeprefix("response.")
         if status not in _TERMINAL:
@@ -168,7 +172,7 @@ class ResponsesDecoder(Decoder):
 
     def _whole(self, response: Fields, frame: Frame) -> Iterator[ChunkFields]:
         fields = self._head(response, frame)
-        yield from self._output.whole(response.get("output"), frame)
+        yield from self._whole_output(response, frame)
         status = text_under(response, "status", frame)
         if not status:
             frame.repair("missing-finish-reason")
@@ -179,6 +183,15 @@ class ResponsesDecoder(Decoder):
         if timings := read_timings(response, None):
             fields["timings"] = timings
         yield from self._finished(response, status, fields, frame)
+
+    def _whole_output(self, response: Fields, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of what has not come before of a whole response."""
+        yield from self._output.whole(response.get("output"), frame)
+        text = response.get("output_text")  # by the API, the texts of the items again
+        if text and isinstance(text, str) and not self._output.has_text:
+            frame.repair("output-text-alone")
+            yield from self._output.text_alone(text, frame)
+        yield from self._output.release(frame)
 
     def _finished(
         self, response: Fields, status: str, fields: ChunkFields, frame: Frame

@@ -27,6 +27,11 @@ class OutputItems:
     def __bool__(self) -> bool:
         return bool(self._items)
 
+    @property
+    def next_index(self) -> int:
+        """The place in the output after the last item."""
+        return self._items[-1].index + 1 if self._items else 0
+
     def in_order(self) -> list[OutputItem]:
         """The items in the order of the output."""
         return sorted(self._items, key=lambda item: item.index)
@@ -36,7 +41,7 @@ class OutputItems:
         number = mended_index(index, frame)
         if number is None:
             frame.repair("missing-output-index")
-            number = self._items[-1].index + 1 if self._items else 0
+            number = self.next_index
         elif number in self._by_index:
             frame.repair("output-index-repeated")
         item = OutputItem(number, dict(content))

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
-from .call_arguments import arguments_text, made_id
+from .call_arguments import arguments_text, made_id, meant_arguments, renamed_arguments
 from .mended_values import mended_objects
 from .responses_item import CALL_KINDS, OUTPUT_TEXT, PART_KINDS, Fields, OutputItem, Place, TextKind
 from .responses_items import OutputItems
@@ -24,12 +24,17 @@ _NUMBERS = {"content": "content_index", "summary": "summary_index"}
 
 
 class ResponsesOutput:
-    """The items of one answer. seed: what the ids of calls are made of that have none."""
+    """The items of one answer.
+
+    seed: what the ids of calls are made of that have none. has_text: whether a text came.
+    """
 
     def __init__(self) -> None:
         self.seed = ""
         self._items = OutputItems()
         self._call_ids: set[str] = set()
+        self._in_strings: dict[str, OutputItem] = {}  # calls whose arguments are a JSON string
+        self.has_text = False
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -91,6 +96,19 @@ class ResponsesOutput:
         for index, content in enumerate(listed):
             yield from self._whole(content, index, frame)
 
+    def text_alone(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a text that came without its item."""
+        part: Fields = {"type": "output_text", "text": text, "annotations": []}
+        message: Fields = {"type": "message", "role": "assistant", "content": [part]}
+        yield from self._whole(message, self._items.next_index, frame)
+
+    def release(self, frame: Frame) -> Iterator[ChunkFields]:
+        """The arguments that were held back, now that no more of them will come."""
+        for item in self._in_strings.values():
+            text = meant_arguments(item.text(("arguments", 0)), frame)
+            yield {"tool_calls": [{"slot": item.slot or "0", "arguments": text}]}
+        self._in_strings.clear()
+
     def build(self, *, cut: bool) -> list[dict[str, Any]]:
         """The items in order, for the next request. cut: the answer is not whole."""
         items = [item for item in self._items.in_order() if item.goes_back(cut=cut)]
@@ -113,6 +131,7 @@ class ResponsesOutput:
         item.done = True
         item.content = content
         if (kind := CALL_KINDS.get(item.kind)) is not None:
+            content = item.content = renamed_arguments(content, kind.key, frame)
             if (name := text_under(content, "name", frame)) and not item.named:
                 item.named = True
                 yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
@@ -161,15 +180,18 @@ class ResponsesOutput:
     def _text(self, item: OutputItem, place: Place, kind: TextKind, text: str) -> ChunkFields:
         if not text:
             return {}
+        if kind.item == "function_call" and not item.grown and text.lstrip()[:1] == '"':
+            self._in_strings[item.slot or ""] = item
         item.write(place, kind, text)
         match kind.field:
             case "text":
+                self.has_text = True
                 return {"text": text}
             case "reasoning":
                 return {"reasoning": text}
             case "refusal":
                 return {"refusal": text}
-            case "call" if item.slot is not None:
+            case "call" if item.slot is not None and item.slot not in self._in_strings:
                 return {"tool_calls": [{"slot": item.slot, "arguments": text}]}
             case _:
                 return {}

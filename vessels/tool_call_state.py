@@ -99,6 +99,11 @@ class ToolCallState:
             self.is_cumulative = so_far.rstrip()[-1:] not in {":", ",", "["} and not self.is_whole
         return self.is_cumulative
 
+    @property
+    def is_in_string(self) -> bool:
+        """Whether its arguments are a JSON string, which may hold those that are meant."""
+        return not self.is_custom and self.arguments[0].lstrip()[:1] == '"'
+
     def restart(self) -> None:
         """Forget the arguments."""
         self.arguments = []

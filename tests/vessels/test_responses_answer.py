@@ -332,3 +332,45 @@ def test_whole_texts_cost_little_however_often_they_come() -> None:
     many = [{**whole_text, "text": "x"}, {**bare, "delta": "y"}] * 2000
     found = answer(BEGUN, added(0, message("")), long, long, *many, ended())
     assert len(found.completion.text) == 402_000
+
+
+@pytest.mark.parametrize("given", [{}, {"output": []}, {"output": None}, {"output": [REASONING]}])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_text_that_is_only_in_output_text(given: dict[str, Any], streamed: bool) -> None:  # noqa: FBT001
+    response = {"output_text": "Hi", **given}
+    found = answer(BEGUN, ended(**response)) if streamed else whole(**response)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert "output-text-alone" in found.repairs
+    *_, item = output(found)
+    assert (item["role"], item["content"][0]["text"]) == ("assistant", "Hi")
+
+
+def test_output_text_beside_the_items_is_a_repetition() -> None:
+    for found in (
+        whole(output=[message("Hi")], output_text="Hi"),
+        answer(BEGUN, added(0, message("")), said("Hi"), ended(output_text="Hi")),
+    ):
+        assert (found.completion.text, found.repairs) == ("Hi", [])
+        assert len(output(found)) == 1
+
+
+@pytest.mark.parametrize("size", [1, 3, 99])
+@pytest.mark.parametrize("last", ["item", "response", "end", "cut"])
+def test_arguments_encoded_twice_in_pieces(size: int, last: str) -> None:
+    text = json.dumps('{"port":"Kiel"}')
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    call = {**CALL, "arguments": text}
+    events = [
+        BEGUN,
+        added(0, CALL, arguments=""),
+        *(delta("function_call_arguments", piece, 0, "fc") for piece in pieces),
+    ]
+    if last == "item":
+        events.append(done(0, call))
+    if last != "cut":
+        events.append(ended(**({"output": [call]} if last == "response" else {})))
+    found = answer(*events)
+    (only,) = found.completion.tool_calls
+    assert only.arguments == {"port": "Kiel"}
+    assert found.repairs == ["tool-arguments-encoded-twice"]
+    assert output(found)[0]["arguments"] == text
