@@ -23,7 +23,7 @@ _REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
     {
         *("delta", "error", "finishReason", "finish_reason", "index", "logprobs", "message"),
-        *("text", "usage"),
+        *("text", "tool_calls", "usage"),
     }
 )
 _KNOWN_IN_DELTA = frozenset({*_SPEECH, "finish_reason", "function_call", "padding", "role"})
@@ -58,6 +58,9 @@ class OpenAIChoice:
         streamed = event.get("object") == "chat.completion.chunk"
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
+        if choice.get("tool_calls") and not source.get("tool_calls"):
+            frame.repair("tool-calls-beside-message")
+            source = {**source, "tool_calls": choice["tool_calls"]}
         extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if isinstance(parts := source.get("content"), list):
             frame.count(len(cast("list[Any]", parts)) // 4)  # which `message` keeps in order
@@ -134,14 +137,22 @@ class OpenAIChoice:
         if delta is not None and (message is None or any(delta.get(key) for key in _SPEECH)):
             if message is not None:
                 frame.repair("message-beside-delta")
+                delta = self._with_calls(delta, message)
             return delta, False
         if streamed and delta is None:
             frame.repair("message-as-delta")
             return message or {}, False
         if self.said:
             frame.repair("message-beside-delta")
-            return delta or {}, False
+            return self._with_calls(delta or {}, message or {}), False
         return message or {}, not streamed
+
+    def _with_calls(self, delta: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+        """The delta, with the calls of a message beside it where none came in deltas."""
+        calls = message.get("tool_calls")
+        if not calls or self._tool_calls or delta.get("tool_calls"):
+            return delta
+        return {**delta, "tool_calls": calls}
 
     def _legacy_text(self, choice: dict[str, Any], text: str, reasoning: str, frame: Frame) -> str:
         """The text of the choice itself, unless the delta beside it has that too (Together)."""
@@ -193,6 +204,8 @@ class OpenAIChoice:
         reason = finish_reason(raw)
         if reason is None and not self.said:
             frame.repair("unknown-finish-reason")
+        if reason == "tool_calls" and not self._tool_calls:
+            frame.repair("tool-calls-missing")
         # A stop that a gateway adds does not undo a limit or a filter.
         if reason == "stop" and self._reason in {"length", "content_filter"}:
             reason = self._reason

@@ -153,6 +153,8 @@ def _as_it_came(message: Mapping[str, Any], calls: list[dict[str, Any]]) -> dict
         made["content"] = dumps(content).decode()
     if made.get("tool_calls"):
         made["tool_calls"] = calls
-    elif made.get("function_call") and not calls:
+    elif made.get("function_call") and calls:
+        made["function_call"] = calls[0]["function"]
+    elif made.get("function_call"):
         del made["function_call"]
     return made

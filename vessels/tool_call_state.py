@@ -31,7 +31,17 @@ class ToolCallState:
 
     __slots__ = (
         *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("is_cumulative", "length", "overfull", "scanned", "sent", "size", "slot", "total"),
+        *(
+            "is_cumulative",
+            "kind",
+            "length",
+            "overfull",
+            "scanned",
+            "sent",
+            "size",
+            "slot",
+            "total",
+        ),
     )
 
     def __init__(self, slot: str, index: int | None) -> None:
@@ -39,6 +49,7 @@ class ToolCallState:
         self.index = index
         self.sent: dict[str, Any] | None = None
         self.is_custom = False
+        self.kind = ""  # a type that is of the provider's own, such as Moonshot's builtin_function
         self.others = JoinedObject()
         self.inner = JoinedObject()
         self.overfull = False
@@ -113,7 +124,10 @@ class ToolCallState:
         self.overfull = False
 
     def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
-        """Keep the keys that only the provider knows."""
+        """Keep the keys that only the provider knows, and a type of its own."""
+        kind = piece.get("type")
+        if kind and kind != "function" and isinstance(kind, str):
+            self.kind = kind
         if not piece.keys() <= _KNOWN:
             self.others.add({key: value for key, value in piece.items() if key not in _KNOWN})
         if not function.keys() <= _KNOWN_IN_FUNCTION:
@@ -140,7 +154,8 @@ class ToolCallState:
         text = "".join(self.arguments)
         kind, inside = ("custom", "input") if self.is_custom else ("function", "arguments")
         body = {"name": "".join(self.names), inside: text, **self.inner.build()}
-        return {**identifier, "type": kind, kind: body, **self.others.build()}
+        own = self.kind or kind
+        return {**identifier, "type": own, kind: body, **self.others.build()}
 
 
 def has_unknown(piece: dict[str, Any]) -> bool:

@@ -639,3 +639,62 @@ def test_two_such_calls_in_pieces() -> None:
         delta("tool_calls"),
     )
     assert calls(found) == [("a", "f", {"x": 1}), (MADE, "g", {"y": 2})]
+
+
+LISTED = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": TEXT}}]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"delta": {}, "tool_calls": LISTED},
+        {"delta": {"content": "!"}, "tool_calls": LISTED},
+        {"delta": {}, "message": {"role": "assistant", "content": "Hi", "tool_calls": LISTED}},
+        {"delta": {"content": "!"}, "message": {"content": "Hi!", "tool_calls": LISTED}},
+        {"message": {"role": "assistant", "content": "Hi", "tool_calls": LISTED}},
+    ],
+)
+def test_calls_beside_the_delta(last: dict[str, Any]) -> None:
+    found = openai(
+        delta(content="Hi"), {"choices": [{"index": 0, "finish_reason": "stop", **last}]}
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.natives[0]["tool_calls"] == LISTED
+    assert {"tool-calls-beside-message", "message-beside-delta"} & set(found.repairs)
+
+
+def test_calls_in_a_message_that_repeats_those_of_the_deltas() -> None:
+    last = {"delta": {}, "message": {"content": "", "tool_calls": LISTED}}
+    found = openai(
+        call(0, id="a", name="f", arguments=TEXT),
+        {"choices": [{"index": 0, "finish_reason": "tool_calls", **last}]},
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+
+
+def test_calls_beside_a_whole_message() -> None:
+    message = {"role": "assistant", "content": None}
+    choice = {"message": message, "tool_calls": LISTED, "finish_reason": "tool_calls"}
+    found = decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert found.natives[0]["tool_calls"] == LISTED
+
+
+def test_a_type_of_the_providers_own_goes_back() -> None:
+    """Moonshot's own tools are called with the type `builtin_function`."""
+    function = {"name": "$web_search", "arguments": TEXT}
+    found = openai(
+        delta(
+            tool_calls=[{"index": 0, "id": "a", "type": "builtin_function", "function": function}]
+        ),
+        delta("tool_calls"),
+    )
+    assert found.natives[0]["tool_calls"][0]["type"] == "builtin_function"
+
+
+def test_a_function_call_goes_back_with_arguments_under_the_dialects_name() -> None:
+    message = {"content": None, "function_call": {"name": "f", "parameters": {"x": 1}}}
+    choice = {"message": message, "finish_reason": "function_call"}
+    found = decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
+    assert found.natives[0]["function_call"] == {"name": "f", "arguments": {"x": 1}}
