@@ -182,6 +182,7 @@ class AnthropicContent:
             text = block.input_text
             if text and not block.in_string:
                 return {}
+            block.in_string = False
             # Servers that do not stream the input give it at the start.
             given = text or block.content.get("input")
             if not given:

@@ -22,6 +22,7 @@ _LONGEST_SCALAR = 64
 class ToolCallState:
     """What is known of a call.
 
+    in_string: whether its arguments are a JSON string, which may hold those that are meant.
     id: as it is told. size, total: the lengths of its name and of its arguments. is_cumulative:
     whether each piece has all arguments so far again. length: of its arguments' pieces without the
     white space around them, of those that were scanned. overfull: whether its arguments are no JSON
@@ -30,25 +31,16 @@ class ToolCallState:
     """
 
     __slots__ = (
-        *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *(
-            "is_cumulative",
-            "kind",
-            "length",
-            "overfull",
-            "scanned",
-            "sent",
-            "size",
-            "slot",
-            "total",
-        ),
+        *("arguments", "id", "in_string", "index", "inner", "is_cumulative", "is_custom", "kind"),
+        *("length", "names", "nesting", "others", "overfull", "scanned", "sent", "size", "slot"),
+        "total",
     )
 
     def __init__(self, slot: str, index: int | None) -> None:
         self.slot = slot
         self.index = index
         self.sent: dict[str, Any] | None = None
-        self.is_custom = False
+        self.is_custom = self.in_string = False
         self.kind = ""  # a type that is of the provider's own, such as Moonshot's builtin_function
         self.others = JoinedObject()
         self.inner = JoinedObject()
@@ -91,6 +83,8 @@ class ToolCallState:
 
     def append(self, arguments: str) -> None:
         """Add a piece of the arguments."""
+        if not self.arguments:
+            self.in_string = not self.is_custom and arguments.lstrip()[:1] == '"'
         self.arguments.append(arguments)
         self.total += len(arguments)
 
@@ -109,11 +103,6 @@ class ToolCallState:
         if not self.is_cumulative:
             self.is_cumulative = so_far.rstrip()[-1:] not in {":", ",", "["} and not self.is_whole
         return self.is_cumulative
-
-    @property
-    def is_in_string(self) -> bool:
-        """Whether its arguments are a JSON string, which may hold those that are meant."""
-        return not self.is_custom and self.arguments[0].lstrip()[:1] == '"'
 
     def restart(self) -> None:
         """Forget the arguments."""

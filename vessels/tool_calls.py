@@ -53,6 +53,7 @@ class ToolCalls:
         for call in self._in_strings.values():
             meant = meant_arguments("".join(call.arguments), frame)
             held.append({"slot": call.slot, "arguments": meant})
+            call.in_string = False
         self._in_strings = {}
         return [*held, *(self._make_id(call, frame) for call in list(self._without_id.values()))]
 
@@ -105,7 +106,7 @@ class ToolCalls:
         if not whole and is_empty and delta.get("arguments") == _EMPTY:
             del delta["arguments"]
             self._held[call.slot] = call
-        elif (text := delta.get("arguments")) and call.is_in_string:
+        elif (text := delta.get("arguments")) and call.in_string:
             if whole:
                 delta["arguments"] = meant_arguments(text, frame)
             else:

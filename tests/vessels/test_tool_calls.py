@@ -698,3 +698,13 @@ def test_a_function_call_goes_back_with_arguments_under_the_dialects_name() -> N
     choice = {"message": message, "finish_reason": "function_call"}
     found = decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
     assert found.natives[0]["function_call"] == {"name": "f", "arguments": {"x": 1}}
+
+
+def test_a_piece_after_the_end_of_arguments_that_were_held_back_comes_alone() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments='"x'),
+        delta("tool_calls"),
+        call(0, arguments='y"'),
+    )
+    (only,) = found.completion.tool_calls
+    assert only.arguments_text == '"xy"'
