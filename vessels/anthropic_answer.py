@@ -40,8 +40,8 @@ _FINISH: dict[str, FinishReason] = {
     **dict.fromkeys(("error", "abort"), "error"),
 }
 _IN_MESSAGE = frozenset({"content", "id", "model", "role", "stop_reason", "type", "usage"})
-_IN_MESSAGE_DELTA = frozenset({"delta", "type", "usage"})
-_TYPE = frozenset({"type"})
+_IN_MESSAGE_DELTA = frozenset({"delta", "stop_reason", "stop_sequence", "type", "usage"})
+_IN_MESSAGE_STOP = frozenset({"stop_reason", "stop_sequence", "type"})
 _DELTA = "content_block_delta"
 
 
@@ -100,10 +100,15 @@ class AnthropicDecoder(Decoder):
                 usage = object_of(event.get("usage"), frame)
                 self._counted = self._counted or bool(usage)
                 self._usage.add(usage, fields)
-                yield from self._end(object_of(event.get("delta"), frame), fields, frame)
+                delta = object_of(event.get("delta"), frame)
+                if event.get("stop_reason") and not delta.get("stop_reason"):
+                    delta = {**delta, **self._outside(event, frame)}
+                yield from self._end(delta, fields, frame)
             case "message_stop":
+                if self.progress is Progress.OPEN and event.get("stop_reason"):
+                    yield from self._end(self._outside(event, frame), {}, frame)
                 self._terminate(frame)
-                yield self._kept(event, _TYPE)
+                yield self._kept(event, _IN_MESSAGE_STOP)
             case "message":
                 yield from self._message(event, frame)
                 yield from self._end(event, {}, frame)
@@ -149,6 +154,11 @@ class AnthropicDecoder(Decoder):
         if reason and self.progress is Progress.OPEN:
             self.progress = Progress.FINISHED
 
+    def _outside(self, event: Event, frame: Frame) -> Event:
+        """What an event has beside its delta, where it belongs into it."""
+        frame.repair("finish-reason-elsewhere")
+        return {key: event[key] for key in ("stop_reason", "stop_sequence") if key in event}
+
     def _terminate(self, frame: Frame) -> None:
         if not (self._begun or self._content):
             return
@@ -158,12 +168,12 @@ class AnthropicDecoder(Decoder):
 
     def flush(self, frame: Frame) -> Iterable[ChunkFields]:
         """The blocks of a complete answer that were never ended."""
-        if self.progress is Progress.OPEN:
-            return ()
+        complete = self.progress is not Progress.OPEN
         if self.progress is Progress.FINISHED and not self._counted:
             frame.repair("usage-missing")
-        closed = [fields for fields in self._content.stop_all() if fields]
-        if self._finish is None and self._content.calls_tools:
+        stopped = self._content.stop_all(frame, complete=complete)
+        closed = [fields for fields in stopped if fields]
+        if complete and self._finish is None and self._content.calls_tools:
             closed.append({"finish_reason": "tool_calls"})
         return closed
 

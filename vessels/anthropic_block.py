@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ..core.frame import Frame
 from .call_arguments import INVALID_JSON, valid_object
 
-__all__ = ["Block", "input_object"]
+__all__ = ["Block", "input_object", "typed_block"]
 
 _INPUT_TEXT = "partial_json"
 # Kinds of which also a part can go back to the API, if the answer was cut.
@@ -25,10 +26,11 @@ _PARTLY_SENT = frozenset({"text", "tool_use"})
 class Block:
     """A content block. index: its place in the message. kind: its type. slot: of its tool call.
 
-    started: whether it had a start event. ended: whether it has had its stop event.
+    started: whether it had a start event. ended: whether it has had its stop event. in_string:
+    whether its input's text is a JSON string, which may hold the input that is meant.
     """
 
-    __slots__ = ("_texts", "content", "ended", "index", "kind", "slot", "started")
+    __slots__ = ("_texts", "content", "ended", "in_string", "index", "kind", "slot", "started")
 
     def __init__(self, index: int, content: dict[str, Any], *, started: bool = True) -> None:
         self.index = index
@@ -37,7 +39,7 @@ class Block:
         self.kind = kind if isinstance(kind, str) else ""
         self.slot: str | None = None
         self.started = started
-        self.ended = False
+        self.ended = self.in_string = False
         self._texts: dict[str, list[str]] = {}  # in pieces, by the keys
 
     @property
@@ -64,7 +66,10 @@ class Block:
             # A gateway gives a signature at the start, and again in its delta.
             if isinstance(begun, str) and not (key == "signature" and piece.startswith(begun)):
                 pieces.append(begun)
-        pieces.append(piece)
+        if piece:
+            if not pieces and key == _INPUT_TEXT:
+                self.in_string = piece.lstrip()[:1] == '"'
+            pieces.append(piece)
 
     def extend(self, kind: Any, key: str, value: Any) -> None:
         """Extend the block by what a delta of this kind has under `key`."""
@@ -110,3 +115,17 @@ def input_object(value: Any) -> dict[str, Any]:
     if value is None or isinstance(value, str | dict):
         return valid_object(value)
     return {INVALID_JSON: value}
+
+
+def typed_block(block: Any, frame: Frame) -> dict[str, Any] | None:
+    """A block with its type, which its other keys may tell; None if only its deltas can."""
+    if isinstance(block, str):
+        block = {"text": block}
+    content = cast("dict[str, Any]", block) if isinstance(block, dict) else {}
+    if content.get("type") and isinstance(content["type"], str):
+        return content
+    frame.repair("unexpected-type")
+    kind = next((key for key in ("text", "thinking") if key in content), None)
+    if kind is None and {"id", "name", "input"} <= content.keys():
+        return {**content, "type": "tool_use"}
+    return {**content, "type": kind} if kind is not None else None

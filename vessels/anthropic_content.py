@@ -13,8 +13,8 @@ from typing import Any, cast
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.mending import mend_value
-from .anthropic_block import Block
-from .call_arguments import arguments_text, made_id
+from .anthropic_block import Block, typed_block
+from .call_arguments import arguments_text, made_id, meant_arguments, renamed_arguments
 from .mended_values import mended_index
 from .typed_events import Event, text_under
 
@@ -66,13 +66,13 @@ class AnthropicContent:
             blocks = [blocks]
         frame.count(len(cast("list[Any]", blocks)))
         for index, block in enumerate(cast("list[Any]", blocks)):
-            if (content := _typed(block, frame)) is not None:
+            if (content := typed_block(block, frame)) is not None:
                 yield from self._begin(index, content, frame)
-                yield self._finish(self._latest[index])
+                yield self._finish(self._latest[index], frame)
 
     def start(self, event: Event, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a start event."""
-        content = _typed(event.get("content_block"), frame)
+        content = typed_block(event.get("content_block"), frame)
         if content is not None:
             yield from self._begin(self._index(event, frame, new=True), content, frame)
 
@@ -105,19 +105,20 @@ class AnthropicContent:
                 fields["text"] = text
             elif key == "thinking":
                 fields["reasoning"] = text
-            elif block.slot is not None:
+            elif block.slot is not None and not block.in_string:
                 fields["tool_calls"] = [{"slot": block.slot, "arguments": text}]
         return fields
 
     def stop(self, event: Event, frame: Frame) -> ChunkFields:
         """The chunk of a stop event."""
         block = self._latest.get(self._index(event, frame))
-        return {} if block is None else self._finish(block)
+        return {} if block is None else self._finish(block, frame)
 
-    def stop_all(self) -> Iterator[ChunkFields]:
-        """The chunks of the blocks that were never ended."""
+    def stop_all(self, frame: Frame, *, complete: bool) -> Iterator[ChunkFields]:
+        """The chunks of the blocks that were never ended; if cut, of those held back."""
         for block in self._blocks:
-            yield self._finish(block)
+            if complete or block.in_string:
+                yield self._finish(block, frame)
 
     def build(self, *, cut: bool) -> list[dict[str, Any]]:
         """The blocks in order, for the next request. cut: the answer is not whole."""
@@ -130,7 +131,7 @@ class AnthropicContent:
             frame.repair("block-index-repeated")
             if known.content == content and not (known.ended or known.grown or known.said):
                 return
-            yield self._finish(known)
+            yield self._finish(known, frame)
         block = self._latest[index] = Block(index, content)
         self._blocks.append(block)
         match block.kind:
@@ -151,7 +152,7 @@ class AnthropicContent:
 
     def _call(self, block: Block, frame: Frame) -> ChunkFields:
         """The beginning of a tool call. Its id is made where it has none, or another call's."""
-        content = block.content
+        content = block.content = renamed_arguments(block.content, "input", frame)
         if "input" in content:
             content["input"] = mend_value(content["input"], frame)
         block.slot = str(len(self._ids))
@@ -172,17 +173,22 @@ class AnthropicContent:
         }
         return {"tool_calls": [call]}
 
-    def _finish(self, block: Block) -> ChunkFields:
+    def _finish(self, block: Block, frame: Frame) -> ChunkFields:
         """The chunk of a block that has ended."""
         if block.ended:
             return {}
         block.ended = True
         if block.slot is not None:
-            # Servers that do not stream the input give it at the start.
-            given = block.content.get("input")
-            if block.input_text or not given:
+            text = block.input_text
+            if text and not block.in_string:
                 return {}
-            return {"tool_calls": [{"slot": block.slot, "arguments": arguments_text(given)}]}
+            block.in_string = False
+            # Servers that do not stream the input give it at the start.
+            given = text or block.content.get("input")
+            if not given:
+                return {}
+            meant = meant_arguments(arguments_text(given), frame)
+            return {"tool_calls": [{"slot": block.slot, "arguments": meant}]}
         if block.kind not in {"text", "thinking"}:
             return {"extra": {f"block_{block.index}": block.build()}}
         if text := block.input_text:  # which no call is there for
@@ -228,17 +234,3 @@ class AnthropicContent:
             return index
         frame.repair("missing-block-index")
         return self._blocks[-1].index + new if self._blocks else 0
-
-
-def _typed(block: Any, frame: Frame) -> Event | None:
-    """A block with its type, which its other keys may tell; None if only its deltas can."""
-    if isinstance(block, str):
-        block = {"text": block}
-    content = cast("Event", block) if isinstance(block, dict) else {}
-    if content.get("type") and isinstance(content["type"], str):
-        return content
-    frame.repair("unexpected-type")
-    kind = next((key for key in ("text", "thinking") if key in content), None)
-    if kind is None and {"id", "name", "input"} <= content.keys():
-        return {**content, "type": "tool_use"}
-    return {**content, "type": kind} if kind is not None else None

@@ -9,6 +9,7 @@ from typing import Any, cast
 import orjson
 
 from ..core.errors import InvalidRequestError
+from ..core.frame import Frame
 from ..core.jsontext import dumps, loads_exact
 from ..core.mending import mend_value
 from ..core.request import FunctionCall, ToolCallRequest
@@ -21,6 +22,8 @@ __all__ = [
     "json_object",
     "loads_strict",
     "made_id",
+    "meant_arguments",
+    "renamed_arguments",
     "valid_arguments",
     "valid_object",
 ]
@@ -30,6 +33,9 @@ INVALID_JSON = "INVALID_JSON"
 
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
 """
+
+# Where the dialects have the arguments of a call; a model's own format has them as `parameters`.
+_NAMES = ("arguments", "parameters", "args", "input")
 
 
 def made_id(text: str) -> str:
@@ -69,19 +75,62 @@ def json_object(text: str) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
+def meant_arguments(text: str, frame: Frame) -> str:
+    """`text`, or the JSON object in it where a server has written that as JSON twice.
+
+    That is a repair of `frame`.
+    """
+    inner = _object_in_string(text)
+    if inner is None:
+        return text
+    frame.repair("tool-arguments-encoded-twice")
+    return inner
+
+
+def _object_in_string(text: str) -> str | None:
+    if text.lstrip()[:1] != '"':
+        return None
+    try:
+        inner: Any = loads_strict(text)
+    except ValueError:
+        return None
+    if isinstance(inner, str) and inner.strip() and json_object(inner) is not None:
+        return inner
+    return None
+
+
+def renamed_arguments(call: dict[str, Any], key: str, frame: Frame) -> dict[str, Any]:
+    """`call` with its arguments under `key`, if they are under another dialect's name for them.
+
+    That is a repair of `frame`. A JSON schema under such a name is the definition of the function,
+    which a server repeats.
+    """
+    if call.get(key) is not None:
+        return call
+    for name in _NAMES:
+        value = call.get(name)
+        if not value or not isinstance(value, str | dict):
+            continue
+        if isinstance(value, str) or not {"type", "properties"} <= value.keys():
+            frame.repair("tool-arguments-renamed")
+            rest = {each: call[each] for each in call if each not in {name, key}}
+            return {**rest, key: value}
+    return call
+
+
 def valid_arguments(arguments: str | dict[str, Any]) -> str | dict[str, Any]:
     """A call's `arguments`, if they are a JSON object, or text that is one or is empty.
 
     Else, and if they have NaN, an infinity or half a surrogate pair, an object with their text
-    under the key INVALID_JSON.
+    under the key INVALID_JSON. Text that holds an object as JSON text is that object.
     """
     if isinstance(arguments, dict):
         if mend_value(arguments) == arguments:
             return arguments
         return {INVALID_JSON: json.dumps(arguments, separators=(",", ":"))}
-    return (
-        arguments if json_object(arguments) is not None else {INVALID_JSON: mend_value(arguments)}
-    )
+    if json_object(arguments) is not None:
+        return arguments
+    return _object_in_string(arguments) or {INVALID_JSON: mend_value(arguments)}
 
 
 def valid_object(arguments: Any) -> dict[str, Any]:

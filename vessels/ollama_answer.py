@@ -53,7 +53,7 @@ _KNOWN = frozenset(
 # What a line of an answer has at least one of.
 _ANSWER = _KNOWN - {"created_at", "error", "model"}
 _EMPTY: tuple[Any, ...] = ("", [], {})
-_KNOWN_IN_MESSAGE = frozenset({"content", "role", "thinking", "tool_calls"})
+_KNOWN_IN_MESSAGE = frozenset({"content", "done_reason", "role", "thinking", "tool_calls"})
 
 
 class OllamaDecoder(Decoder):
@@ -162,11 +162,17 @@ class OllamaDecoder(Decoder):
         self._end(line, fields, frame)
         return [fields] if fields else []
 
+    def _elsewhere(self, message: Any, frame: Frame) -> Any:
+        reason = mended_object(message, frame).get("done_reason")
+        if reason:
+            frame.repair("finish-reason-elsewhere")
+        return reason
+
     def _end(self, line: dict[str, Any], fields: ChunkFields, frame: Frame) -> None:
         if not _MEASURES.isdisjoint(line):
             _measure(line, fields)
         if line.get("done") is True:
-            reason = line.get("done_reason")
+            reason = line.get("done_reason") or self._elsewhere(line.get("message"), frame)
             # Old servers give none; whether the answer was cut by its length is then unknown.
             if reason and isinstance(reason, str):
                 if reason not in _FINISH and not self._message.said:

@@ -38,7 +38,7 @@ class OllamaMessage:
     def read_calls(self, calls: Any, frame: Frame) -> list[ToolCallDeltaFields]:
         """The pieces of tool calls for a chunk."""
         deltas: list[ToolCallDeltaFields] = []
-        pieces = mended_objects(calls, frame)
+        pieces = mended_objects(ToolCalls.pieces(calls, frame), frame)
         frame.count(len(pieces))
         for sent in pieces:
             function = mended_object(sent.get("function"), frame)

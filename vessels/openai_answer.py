@@ -209,9 +209,8 @@ class OpenAIDecoder(Decoder):
         if state is None:
             state = self._choices[index] = OpenAIChoice(index, self._repeats)
             self._open += 1
-        streamed = event.get("object") == "chat.completion.chunk"
         was_open = state.finish is None
-        read = state.read(sent, frame, streamed=streamed)
+        read = state.read(sent, event, frame)
         self._open -= was_open and state.finish is not None
         return read
 

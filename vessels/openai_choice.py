@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
@@ -22,10 +23,10 @@ _REASONING = frozenset({*REASONING, "reasoning_details"})
 _KNOWN_IN_CHOICE = frozenset(
     {
         *("delta", "error", "finishReason", "finish_reason", "index", "logprobs", "message"),
-        *("text", "usage"),
+        *("text", "tool_calls", "usage"),
     }
 )
-_KNOWN_IN_DELTA = frozenset({*_SPEECH, "function_call", "padding", "role"})
+_KNOWN_IN_DELTA = frozenset({*_SPEECH, "finish_reason", "function_call", "padding", "role"})
 
 
 class OpenAIChoice:
@@ -48,14 +49,18 @@ class OpenAIChoice:
         self._reason: FinishReason | None = None
 
     def read(
-        self, choice: dict[str, Any], frame: Frame, *, streamed: bool
+        self, choice: dict[str, Any], event: dict[str, Any], frame: Frame
     ) -> tuple[ChunkFields, Any]:
-        """The fields of a chunk, and the error in the choice, if any.
+        """The fields of a chunk, and the error in the choice, if any. event: what has the choice.
 
-        streamed: the event calls itself a piece of a stream, so a `message` in it is a piece too.
+        If it calls itself a piece of a stream, a `message` in it is a piece too.
         """
+        streamed = event.get("object") == "chat.completion.chunk"
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
+        if choice.get("tool_calls") and not source.get("tool_calls"):
+            frame.repair("tool-calls-beside-message")
+            source = {**source, "tool_calls": choice["tool_calls"]}
         extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if isinstance(parts := source.get("content"), list):
             frame.count(len(cast("list[Any]", parts)) // 4)  # which `message` keeps in order
@@ -76,7 +81,7 @@ class OpenAIChoice:
             fields["logprobs"] = choice["logprobs"]
         if not self.said:
             self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
-        self._finish(choice, fields, frame, whole=whole)
+        self._finish((choice, source, event), fields, frame, whole=whole)
         if source.get("audio"):
             extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
@@ -132,14 +137,22 @@ class OpenAIChoice:
         if delta is not None and (message is None or any(delta.get(key) for key in _SPEECH)):
             if message is not None:
                 frame.repair("message-beside-delta")
+                delta = self._with_calls(delta, message)
             return delta, False
         if streamed and delta is None:
             frame.repair("message-as-delta")
             return message or {}, False
         if self.said:
             frame.repair("message-beside-delta")
-            return delta or {}, False
+            return self._with_calls(delta or {}, message or {}), False
         return message or {}, not streamed
+
+    def _with_calls(self, delta: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+        """The delta, with the calls of a message beside it where none came in deltas."""
+        calls = message.get("tool_calls")
+        if not calls or self._tool_calls or delta.get("tool_calls"):
+            return delta
+        return {**delta, "tool_calls": calls}
 
     def _legacy_text(self, choice: dict[str, Any], text: str, reasoning: str, frame: Frame) -> str:
         """The text of the choice itself, unless the delta beside it has that too (Together)."""
@@ -158,17 +171,11 @@ class OpenAIChoice:
         legacy = source.get("function_call")
         if not sent and not legacy:
             return []
-        if isinstance(sent, dict):
-            frame.repair("tool-calls-not-a-list")
-            sent = [sent]
-        elif sent and not isinstance(sent, list):
-            frame.repair("unexpected-type")
-            sent = None
-        if sent:
+        if sent := ToolCalls.pieces(sent, frame):
             self._called = True
             if legacy:
                 frame.repair("function-call-mirrored")
-            pieces = [piece for piece in cast("list[Any]", sent) if piece]
+            pieces = [piece for piece in sent if piece]
             frame.count(len(pieces))
         elif legacy and not self._called:
             pieces = [{"index": 0, "function": legacy}]
@@ -180,11 +187,11 @@ class OpenAIChoice:
         return calls
 
     def _finish(
-        self, choice: dict[str, Any], fields: ChunkFields, frame: Frame, *, whole: bool
+        self, places: Sequence[dict[str, Any]], fields: ChunkFields, frame: Frame, *, whole: bool
     ) -> None:
-        raw = read_finish(choice, frame)
+        raw = read_finish(places, frame)
         if raw is None:
-            if whole and self.finish is None and not error_in(choice):
+            if whole and self.finish is None and not error_in(places[0]):
                 # A whole answer ends where it ends; the reason stays unknown.
                 frame.repair("missing-finish-reason")
                 self.finish = ""
@@ -197,6 +204,8 @@ class OpenAIChoice:
         reason = finish_reason(raw)
         if reason is None and not self.said:
             frame.repair("unknown-finish-reason")
+        if reason == "tool_calls" and not self._tool_calls:
+            frame.repair("tool-calls-missing")
         # A stop that a gateway adds does not undo a limit or a filter.
         if reason == "stop" and self._reason in {"length", "content_filter"}:
             reason = self._reason

@@ -20,8 +20,8 @@ __all__ = ["KNOWN_IN_EVENT", "PADDING", "OpenAIEvent", "choices_in"]
 PADDING = ("obfuscation", "p")
 KNOWN_IN_EVENT = frozenset(
     {
-        *("choices", "created", "error", "id", "model", "object", "time_info", "timings", "usage"),
-        "x_groq",
+        *("choices", "created", "error", "finish_reason", "id", "model", "object", "time_info"),
+        *("timings", "usage", "x_groq"),
     }
 )
 _LEFT_OUT = KNOWN_IN_EVENT.union(PADDING)

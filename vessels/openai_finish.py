@@ -9,6 +9,7 @@ Where they are listed: OpenAI, Azure and OpenRouter in their API references · v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ..core.chunk import FinishReason
@@ -59,9 +60,19 @@ def finish_reason(raw: str) -> FinishReason | None:
     return _FINISH.get(name.removeprefix("finish_reason_"))
 
 
-def read_finish(choice: dict[str, Any], frame: Frame) -> str | None:
-    """The finish reason of a choice as it was sent, None if there is none."""
+def read_finish(places: Sequence[dict[str, Any]], frame: Frame) -> str | None:
+    """The finish reason of a choice as it was sent, None if there is none.
+
+    places: the choice, and where else servers put it: the delta or message, and the event.
+    """
+    choice = places[0]
     raw = choice.get("finish_reason")
+    if raw is None:
+        for place in places[1:]:
+            if place.get("finish_reason"):
+                frame.repair("finish-reason-elsewhere")
+                raw = place["finish_reason"]
+                break
     if raw is None and choice.get("finishReason") is not None:
         frame.repair("finish-reason-renamed")
         raw = choice["finishReason"]

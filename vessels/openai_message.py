@@ -6,9 +6,9 @@ provider gave it), tool calls with the keys that only the provider knows, parts 
 their order, and all other keys joined (joined_pieces.py). What was told as null or empty is left
 out, but for the content.
 
-Not in it: what belongs to the transport (indexes of calls in a stream, padding), and of a sound
-with an id the data: https://platform.openai.com/docs/guides/audio#multi-turn-conversations wants
-the id.
+Not in it: what belongs to the transport (indexes of calls in a stream, padding, a finish reason),
+and of a sound with an id the data:
+https://platform.openai.com/docs/guides/audio#multi-turn-conversations wants the id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["OpenAIMessage"]
 _TEXTS = frozenset(
     {"content", "reasoning", "reasoning_content", "reasoning_text", "refusal", "thinking"}
 )
-_ELSEWHERE = frozenset({"function_call", "padding", "role", "tool_calls"})
+_ELSEWHERE = frozenset({"finish_reason", "function_call", "padding", "role", "tool_calls"})
 _TEXT_PART = frozenset({"type", "text"})
 
 
@@ -147,12 +147,14 @@ class OpenAIMessage:
 
 
 def _as_it_came(message: Mapping[str, Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
-    made = {key: value for key, value in message.items() if key != "padding"}
+    made = {key: message[key] for key in message if key not in {"finish_reason", "padding"}}
     content = made.get("content")
     if content is not None and not isinstance(content, str | list):
         made["content"] = dumps(content).decode()
     if made.get("tool_calls"):
         made["tool_calls"] = calls
-    elif made.get("function_call") and not calls:
+    elif made.get("function_call") and calls:
+        made["function_call"] = calls[0]["function"]
+    elif made.get("function_call"):
         del made["function_call"]
     return made

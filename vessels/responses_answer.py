@@ -25,7 +25,7 @@ from ..core.vessel import Decoder, Progress
 from .openai_usage import read_timings, read_usage
 from .provider_errors import error_in_band
 from .repeated_fields import RepeatFilter
-from .responses_item import TEXT_KINDS, Fields
+from .responses_kinds import TEXT_KINDS, Fields
 from .responses_output import ResponsesOutput
 from .typed_events import events_in, object_of, text_under
 
@@ -88,6 +88,10 @@ class ResponsesDecoder(Decoder):
                     return (fields,) if fields else ()
         return self._events(frame)
 
+    def flush(self, frame: Frame) -> Iterator[ChunkFields]:
+        """What is held back of the arguments of calls, where the answer was cut."""
+        yield from self._output.calls.release(frame)
+
     def native(self) -> NativeMessages:
         """The output items."""
         cut = self.progress is Progress.OPEN or self._finish == "length"
@@ -143,7 +147,7 @@ class ResponsesDecoder(Decoder):
             self._begun = True
             fields["role"] = "assistant"
         if identifier and self._repeats.is_new("id", identifier):
-            self._output.seed = fields["response_id"] = identifier
+            self._output.calls.seed = fields["response_id"] = identifier
         if (model := text_under(response, "model", frame)) and self._repeats.is_new("model", model):
             fields["model"] = model
         if extra := self._repeats.unknown_fields(response, _IN_RESPONSE):
@@ -152,8 +156,11 @@ class ResponsesDecoder(Decoder):
 
     def _end(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         response = object_of(event.get("response"), frame)
+        if not response and not event.keys() <= _IN_TERMINAL:
+            frame.repair("response-without-envelope")
+            response, event = {**event, "type": None}, {"type": event["type"]}
         fields = self._head(response, frame)
-        yield from self._output.whole(response.get("output"), frame)
+        yield from self._whole_output(response, frame)
         status = text_under(response, "status", frame)
         told = str(event["type"]).removeprefix("response.")
         if status not in _TERMINAL:
@@ -168,7 +175,7 @@ class ResponsesDecoder(Decoder):
 
     def _whole(self, response: Fields, frame: Frame) -> Iterator[ChunkFields]:
         fields = self._head(response, frame)
-        yield from self._output.whole(response.get("output"), frame)
+        yield from self._whole_output(response, frame)
         status = text_under(response, "status", frame)
         if not status:
             frame.repair("missing-finish-reason")
@@ -179,6 +186,18 @@ class ResponsesDecoder(Decoder):
         if timings := read_timings(response, None):
             fields["timings"] = timings
         yield from self._finished(response, status, fields, frame)
+
+    def _whole_output(self, response: Fields, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of what has not come before of a whole response."""
+        output, text = response.get("output"), response.get("output_text")
+        if isinstance(output, str):
+            output, text = None, text or output
+        yield from self._output.whole(output, frame)
+        # By the API these are the texts of the items again.
+        if text and isinstance(text, str) and not self._output.has_text:
+            frame.repair("output-text-alone")
+            yield from self._output.text_alone(text, frame)
+        yield from self._output.calls.release(frame)
 
     def _finished(
         self, response: Fields, status: str, fields: ChunkFields, frame: Frame

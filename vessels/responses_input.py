@@ -19,6 +19,7 @@ from typing import Any, cast
 from ..core.errors import InvalidRequestError
 from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart, ToolCallRequest
+from .call_arguments import arguments_text, valid_arguments
 from .history import native_objects, native_of, valid_history
 from .request_parts import TOOL_RESULT_ROLES
 
@@ -85,12 +86,20 @@ def _as_it_came(output: list[dict[str, Any]], message: Message) -> list[dict[str
     """The output of an answer of this vessel, its calls with the ids of the message's."""
     calls = [item for item in output if str(item.get("type")) in _CALLS]
     ids = [call.id for call in message.tool_calls or ()]
-    if len(ids) != len(calls):
-        return output
-    changed = {id(call): new for call, new in zip(calls, ids, strict=True) if new}
+    same = len(ids) == len(calls)
+    changed = {id(call): new for call, new in zip(calls, ids, strict=True) if new} if same else {}
     return [
-        {**item, "call_id": changed[id(item)]} if id(item) in changed else item for item in output
+        {**item, "call_id": changed[id(item)]} if id(item) in changed else item
+        for item in map(_with_valid_arguments, output)
     ]
+
+
+def _with_valid_arguments(item: dict[str, Any]) -> dict[str, Any]:
+    if item.get("type") != "function_call":
+        return item
+    given = item.get("arguments")
+    text = arguments_text(valid_arguments(arguments_text(given)))
+    return item if text == given else {**item, "arguments": text or "{}"}
 
 
 def _call(call: ToolCallRequest) -> dict[str, Any]:

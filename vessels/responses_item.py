@@ -9,71 +9,34 @@ texts are the parts of its lists `content` and `summary`, or one of its keys (`a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-__all__ = [
-    "CALL_KINDS",
-    "OUTPUT_TEXT",
-    "PART_KINDS",
-    "TEXT_KINDS",
-    "Fields",
-    "OutputItem",
-    "Place",
-    "TextKind",
-]
+from .responses_kinds import LISTS, Place, TextKind
 
-Fields = dict[str, Any]
+__all__ = ["OutputItem"]
 
-_LISTS = ("summary", "content")
 # Items that the API takes back although the answer was cut inside them.
 _PARTLY_SENT = frozenset({"message", "function_call", "custom_tool_call"})
 
 
-class TextKind(NamedTuple):
-    """A kind of text. item: the type of items that have it. key: where the item has it.
-
-    part: the type of a part of a list. text: the key of the text in its part, and in events.
-    field: that of a chunk; "call" for the arguments of a call, "" where a chunk has none.
-    """
-
-    item: str
-    key: str
-    part: str
-    text: str
-    field: str
+def _with_text(part: Any, came: dict[str, Any]) -> Any:
+    """`part`, with the text that came of it if it has none."""
+    if not isinstance(part, dict):
+        return part
+    given = cast("dict[str, Any]", part)
+    if given.get("text") or given.get("refusal"):
+        return given
+    return given | {key: came[key] for key in ("text", "refusal") if came.get(key)}
 
 
-Place = tuple[str, int]
-"""Where a text of an item is: the key, and the number in the list that is there."""
-
-OUTPUT_TEXT = TextKind("message", "content", "output_text", "text", "text")
-_REFUSAL = TextKind("message", "content", "refusal", "refusal", "refusal")
-_REASONING = TextKind("reasoning", "content", "reasoning_text", "text", "reasoning")
-_SUMMARY = TextKind("reasoning", "summary", "summary_text", "text", "reasoning")
-CALL_KINDS = {
-    "function_call": TextKind("function_call", "arguments", "", "arguments", "call"),
-    "custom_tool_call": TextKind("custom_tool_call", "input", "", "input", "call"),
-}
-TEXT_KINDS = {
-    "response.output_text": OUTPUT_TEXT,
-    "response.refusal": _REFUSAL,
-    "response.reasoning_text": _REASONING,
-    "response.reasoning": _REASONING,  # OpenRouter's
-    "response.reasoning_summary_text": _SUMMARY,
-    "response.reasoning_summary": _SUMMARY,
-    "response.function_call_arguments": CALL_KINDS["function_call"],
-    "response.custom_tool_call_input": CALL_KINDS["custom_tool_call"],
-    "response.mcp_call_arguments": TextKind("mcp_call", "arguments", "", "arguments", ""),
-    "response.code_interpreter_call_code": TextKind(
-        "code_interpreter_call", "code", "", "code", ""
-    ),
-}
-"""The kinds of texts, by the names of their events without `.delta` and `.done`."""
-
-PART_KINDS = {kind.part: kind for kind in (OUTPUT_TEXT, _REFUSAL, _REASONING, _SUMMARY)} | {
-    "text": OUTPUT_TEXT
-}
-"""The kinds of texts in lists, by the types of their parts."""
+def _said_in(content: dict[str, Any]) -> list[Any]:
+    said: list[Any] = [content.get(key) for key in ("name", "arguments", "input")]
+    for key in LISTS:
+        parts: Any = content.get(key)
+        listed = cast("list[Any]", parts) if isinstance(parts, list) else []
+        objects = [cast("dict[str, Any]", part) for part in listed if isinstance(part, dict)]
+        said.append([part.get("text", part.get("refusal")) for part in objects])
+    return said
 
 
 class OutputItem:
@@ -149,19 +112,41 @@ class OutputItem:
         last = self._last
         return kind.key, last.get((kind.key, kind.part), last.get((kind.key, None), -1) + 1)
 
-    def build(self) -> dict[str, Any]:
-        """The item as the next request has it."""
+    def filled(self, content: dict[str, Any]) -> dict[str, Any]:
+        """`content`, a whole item, with the texts that came before and that it lacks."""
+        lacking: dict[str, Any] = {}
+        for key, _ in self._pieces:
+            if key not in LISTS and not content.get(key):
+                lacking[key] = self.text((key, 0))
+        for key in LISTS:
+            given: Any = content.get(key)
+            built = list(self._built_parts(key))
+            if built and not given:
+                lacking[key] = built
+            elif isinstance(given, list) and len(cast("list[Any]", given)) == len(built):
+                pairs = zip(cast("list[Any]", given), built, strict=True)
+                whole = [_with_text(part, came) for part, came in pairs]
+                if whole != given:
+                    lacking[key] = whole
+        return {**content, **lacking} if lacking else content
+
+    def says_other(self, content: dict[str, Any]) -> bool:
+        """Whether this whole item calls another tool, or has another text."""
+        return _said_in(content) != _said_in(self.content)
+
+    def build(self, *, cut: bool) -> dict[str, Any]:
+        """The item as the next request has it. cut: the answer did not come to its end."""
         if self.done:
             return self.content
         built = dict(self.content)
-        for key in _LISTS:
+        for key in LISTS:
             if parts := list(self._built_parts(key)):
                 built[key] = parts
         for key, number in self._pieces:
-            if key not in _LISTS:
+            if key not in LISTS:
                 built[key] = self.text((key, number))
         if "status" in built:
-            built["status"] = "incomplete"
+            built["status"] = "incomplete" if cut else "completed"
         return built
 
     def goes_back(self, *, cut: bool) -> bool:

@@ -10,26 +10,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from ..core.chunk import ChunkFields, ToolCallDeltaFields
+from ..core.chunk import ChunkFields
 from ..core.frame import Frame
-from .call_arguments import arguments_text, made_id
+from .call_arguments import arguments_text, renamed_arguments
 from .mended_values import mended_objects
-from .responses_item import CALL_KINDS, OUTPUT_TEXT, PART_KINDS, Fields, OutputItem, Place, TextKind
+from .responses_calls import ResponsesCalls
+from .responses_item import OutputItem
 from .responses_items import OutputItems
+from .responses_kinds import (
+    CALL_KINDS,
+    OUTPUT_TEXT,
+    PART_KINDS,
+    Fields,
+    Place,
+    TextKind,
+    typed_item,
+)
 from .typed_events import object_of, text_under
 
 __all__ = ["ResponsesOutput"]
 
+_SAYING = {"message", "reasoning", *CALL_KINDS}
 _NUMBERS = {"content": "content_index", "summary": "summary_index"}
 
 
 class ResponsesOutput:
-    """The items of one answer. seed: what the ids of calls are made of that have none."""
+    """The items of one answer.
+
+    calls: those of tools. has_text: whether a text came.
+    """
 
     def __init__(self) -> None:
-        self.seed = ""
         self._items = OutputItems()
-        self._call_ids: set[str] = set()
+        self.calls = ResponsesCalls()
+        self.has_text = False
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -71,25 +85,42 @@ class ResponsesOutput:
         if not isinstance(content, dict):  # which some providers send, and the official SDK skips
             frame.repair("unexpected-type")
             return
-        begun = cast("Fields", content)
-        known = self._items.like(begun, None, frame)
-        if known is not None and not (known.grown or known.done):
+        begun = typed_item(cast("Fields", content), frame)
+        known, index = self._items.like(begun, None, frame), event.get("output_index")
+        is_new = known is None or known.grown or known.done
+        if not is_new and known is not None and index in (None, known.index):
             frame.repair("output-item-repeated")
         else:
-            yield self._begin(begun, event.get("output_index"), frame)[1]
+            yield self._begin(begun, index, frame)[1]
 
     def done(self, event: Fields, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of what a whole item has beyond what came of it."""
-        yield from self._whole(
-            object_of(event.get("item"), frame), event.get("output_index"), frame
-        )
+        content = typed_item(object_of(event.get("item"), frame), frame)
+        index = event.get("output_index")
+        item = self._items.like(content, index, frame)
+        if item is not None and item.done and index not in (None, item.index):
+            item = None if item.says_other(content) else item
+        yield from self._whole(item, content, index, frame)
 
     def whole(self, items: Any, frame: Frame) -> Iterator[ChunkFields]:
         """The chunks of a whole output: of what has not come in events before."""
         listed = mended_objects(items, frame)
         frame.count(len(listed))
-        for index, content in enumerate(listed):
-            yield from self._whole(content, index, frame)
+        before: set[OutputItem] = set()
+        for index, sent in enumerate(listed):
+            content = typed_item(sent, frame)
+            item = self._items.like(content, index, frame, before)
+            if item is None:
+                item, fields = self._begin(content, index, frame)
+                yield fields
+            before.add(item)
+            yield from self._whole(item, content, index, frame)
+
+    def text_alone(self, text: str, frame: Frame) -> Iterator[ChunkFields]:
+        """The chunks of a text that came without its item."""
+        part: Fields = {"type": "output_text", "text": text, "annotations": []}
+        message: Fields = {"type": "message", "role": "assistant", "content": [part]}
+        yield from self._whole(None, message, self._items.next_index, frame)
 
     def build(self, *, cut: bool) -> list[dict[str, Any]]:
         """The items in order, for the next request. cut: the answer is not whole."""
@@ -97,28 +128,33 @@ class ResponsesOutput:
         # Reasoning goes back only with the item that followed it.
         while cut and items and items[-1].kind == "reasoning":
             del items[-1]
-        return [item.build() for item in items]
+        return [item.build(cut=cut) for item in items]
 
-    def _whole(self, content: Fields, index: Any, frame: Frame) -> Iterator[ChunkFields]:
-        item = self._items.like(content, index, frame)
+    def _whole(
+        self, item: OutputItem | None, content: Fields, index: Any, frame: Frame
+    ) -> Iterator[ChunkFields]:
         if item is None:
             item, fields = self._begin(content, index, frame)
             yield fields
         if item.slot is not None:
             content = {**content, "call_id": item.content["call_id"]}
-        if item.done:
+        if item.done and (item.grown or item.kind not in _SAYING or content == item.content):
             if content != item.content:
                 frame.repair("output-item-changed")
             return
+        if item.grown and (filled := item.filled(content)) is not content:
+            frame.repair("final-text-missing")
+            content = filled
         item.done = True
         item.content = content
         if (kind := CALL_KINDS.get(item.kind)) is not None:
+            content = item.content = renamed_arguments(content, kind.key, frame)
             if (name := text_under(content, "name", frame)) and not item.named:
                 item.named = True
                 yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
             text = arguments_text(content.get(kind.key))
             yield self._settle(item, (kind.key, 0), kind, text, frame)
-        elif item.kind in {"message", "reasoning"}:
+        elif item.kind in _SAYING:
             for key in ("summary", "content"):
                 parts = mended_objects(content.get(key), frame)
                 frame.count(len(parts))
@@ -161,15 +197,17 @@ class ResponsesOutput:
     def _text(self, item: OutputItem, place: Place, kind: TextKind, text: str) -> ChunkFields:
         if not text:
             return {}
+        held = self.calls.holds(item, kind, text) if kind.field == "call" else False
         item.write(place, kind, text)
         match kind.field:
             case "text":
+                self.has_text = True
                 return {"text": text}
             case "reasoning":
                 return {"reasoning": text}
             case "refusal":
                 return {"refusal": text}
-            case "call" if item.slot is not None:
+            case "call" if item.slot is not None and not held:
                 return {"tool_calls": [{"slot": item.slot, "arguments": text}]}
             case _:
                 return {}
@@ -195,29 +233,7 @@ class ResponsesOutput:
 
     def _begin(self, content: Fields, index: Any, frame: Frame) -> tuple[OutputItem, ChunkFields]:
         item = self._items.add(content, index, frame)
-        return item, self._call(item, frame) if item.kind in CALL_KINDS else {}
-
-    def _call(self, item: OutputItem, frame: Frame) -> ChunkFields:
-        """The beginning of a call. Its id is made where it has none, or another call's."""
-        content = item.content
-        item.slot = str(len(self._call_ids))
-        name = text_under(content, "name", frame)
-        identifier = text_under(content, "call_id", frame) or text_under(content, "id", frame)
-        if not identifier or identifier in self._call_ids:
-            if identifier:
-                frame.repair("tool-id-not-unique")
-            else:
-                frame.repair("tool-id-made")
-            identifier = made_id(f"{self.seed} {item.slot} {name}")
-        content["call_id"] = identifier
-        self._call_ids.add(identifier)
-        call: ToolCallDeltaFields = {"slot": item.slot, "index": item.index, "id": identifier}
-        if name:
-            item.named = True
-            call["name"] = name
-        if item.kind == "custom_tool_call":
-            call["type"] = "custom"
-        return {"tool_calls": [call]}
+        return item, self.calls.begin(item, frame) if item.kind in CALL_KINDS else {}
 
 
 def _kind_of(part: Fields) -> TextKind | None:

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple, cast
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
 from ..core.mending import mend_value
-from .call_arguments import arguments_text
+from .call_arguments import arguments_text, renamed_arguments
 from .mended_values import mended_index
 from .tool_call_state import has_unknown
 
-__all__ = ["ToolCallPiece", "read_piece"]
+__all__ = ["ToolCallPiece", "parsed_text", "read_piece"]
 
 _PLACES = {"function", "custom"}
-_FLAT = ("name", "arguments")  # what is in them, and beside the id in calls of Workers AI
+# What is in them, and beside the id in calls of Workers AI.
+_FLAT = ("name", "arguments", "parameters", "args", "input")
 
 
 class ToolCallPiece(NamedTuple):
@@ -37,13 +38,16 @@ def read_piece(sent: Any, frame: Frame, *, whole: bool) -> ToolCallPiece | None:
     """A piece of a call; None if it is of another type or says nothing."""
     if not isinstance(sent, dict):
         frame.repair("unexpected-type")
-        return None
+        sent = parsed_text(sent) if isinstance(sent, str) else None
+        if not isinstance(sent, dict):
+            return None
     piece = cast("dict[str, Any]", sent)
     if piece.keys().isdisjoint(_PLACES) and not piece.keys().isdisjoint(_FLAT):
         frame.repair("tool-call-without-function")
         function = {key: piece[key] for key in _FLAT if key in piece}
         rest = {key: value for key, value in piece.items() if key not in _FLAT}
-        piece = {**rest, "type": "function", "function": function}
+        kind = "custom" if piece.get("type") == "custom" else "function"
+        piece = {**rest, "type": kind, kind: function}
     is_custom = isinstance(piece.get("custom"), dict)
     found = piece.get("custom" if is_custom else "function")
     if found is not None and not isinstance(found, dict):
@@ -53,6 +57,10 @@ def read_piece(sent: Any, frame: Frame, *, whole: bool) -> ToolCallPiece | None:
             piece = {key: value for key, value in piece.items() if key != "arguments"}
             piece["function"] = found
     function = cast("dict[str, Any]", found or {})
+    if function and not is_custom and function.get("arguments") is None:
+        known, function = function, renamed_arguments(function, "arguments", frame)
+        if function is not known:
+            piece = {**piece, "function": function}
     told = function.get("input" if is_custom else "arguments")
     is_value = told is not None and not isinstance(told, str)
     arguments = arguments_text(mend_value(told, frame) if is_value else told)
@@ -69,13 +77,18 @@ def _function_in(told: Any, piece: dict[str, Any]) -> dict[str, Any] | None:
     """The function that a text tells: its JSON, or its name with the arguments beside it."""
     if not isinstance(told, str) or not told:
         return None
-    try:
-        value = loads_exact(told)
-    except ValueError:
-        value = None
+    value = parsed_text(told)
     if isinstance(value, dict) and "name" in value:
         return cast("dict[str, Any]", value)
     return {"name": told, "arguments": piece.get("arguments") or ""}
+
+
+def parsed_text(text: str) -> Any:
+    """The JSON value in `text`; None if it is not JSON."""
+    try:
+        return loads_exact(text)
+    except ValueError:
+        return None
 
 
 def _word(value: Any) -> str | None:

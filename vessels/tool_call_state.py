@@ -22,6 +22,7 @@ _LONGEST_SCALAR = 64
 class ToolCallState:
     """What is known of a call.
 
+    in_string: whether its arguments are a JSON string, which may hold those that are meant.
     id: as it is told. size, total: the lengths of its name and of its arguments. is_cumulative:
     whether each piece has all arguments so far again. length: of its arguments' pieces without the
     white space around them, of those that were scanned. overfull: whether its arguments are no JSON
@@ -30,15 +31,17 @@ class ToolCallState:
     """
 
     __slots__ = (
-        *("arguments", "id", "index", "inner", "is_custom", "names", "nesting", "others"),
-        *("is_cumulative", "length", "overfull", "scanned", "sent", "size", "slot", "total"),
+        *("arguments", "id", "in_string", "index", "inner", "is_cumulative", "is_custom", "kind"),
+        *("length", "names", "nesting", "others", "overfull", "scanned", "sent", "size", "slot"),
+        "total",
     )
 
     def __init__(self, slot: str, index: int | None) -> None:
         self.slot = slot
         self.index = index
         self.sent: dict[str, Any] | None = None
-        self.is_custom = False
+        self.is_custom = self.in_string = False
+        self.kind = ""  # a type that is of the provider's own, such as Moonshot's builtin_function
         self.others = JoinedObject()
         self.inner = JoinedObject()
         self.overfull = False
@@ -80,6 +83,8 @@ class ToolCallState:
 
     def append(self, arguments: str) -> None:
         """Add a piece of the arguments."""
+        if not self.arguments:
+            self.in_string = not self.is_custom and arguments.lstrip()[:1] == '"'
         self.arguments.append(arguments)
         self.total += len(arguments)
 
@@ -108,7 +113,10 @@ class ToolCallState:
         self.overfull = False
 
     def add_unknown(self, piece: dict[str, Any], function: dict[str, Any]) -> None:
-        """Keep the keys that only the provider knows."""
+        """Keep the keys that only the provider knows, and a type of its own."""
+        kind = piece.get("type")
+        if kind and kind != "function" and isinstance(kind, str):
+            self.kind = kind
         if not piece.keys() <= _KNOWN:
             self.others.add({key: value for key, value in piece.items() if key not in _KNOWN})
         if not function.keys() <= _KNOWN_IN_FUNCTION:
@@ -135,7 +143,8 @@ class ToolCallState:
         text = "".join(self.arguments)
         kind, inside = ("custom", "input") if self.is_custom else ("function", "arguments")
         body = {"name": "".join(self.names), inside: text, **self.inner.build()}
-        return {**identifier, "type": kind, kind: body, **self.others.build()}
+        own = self.kind or kind
+        return {**identifier, "type": own, kind: body, **self.others.build()}
 
 
 def has_unknown(piece: dict[str, Any]) -> bool:

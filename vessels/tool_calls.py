@@ -8,12 +8,12 @@ mended is named on the frame.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ..core.chunk import ToolCallDeltaFields
 from ..core.frame import Frame
-from .call_arguments import made_id
-from .tool_call_piece import ToolCallPiece, read_piece
+from .call_arguments import made_id, meant_arguments
+from .tool_call_piece import ToolCallPiece, parsed_text, read_piece
 from .tool_call_state import ToolCallState
 
 __all__ = ["ToolCalls"]
@@ -34,6 +34,7 @@ class ToolCalls:
         self._ids: set[str] = set()
         self._without_id: dict[str, ToolCallState] = {}
         self._held: dict[str, ToolCallState] = {}  # whose empty arguments are held back
+        self._in_strings: dict[str, ToolCallState] = {}  # and those whose are a JSON string
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -49,6 +50,11 @@ class ToolCalls:
             {"slot": call.slot, "arguments": self._release(call)}
             for call in (list(self._held.values()) if complete else ())
         ]
+        for call in self._in_strings.values():
+            meant = meant_arguments("".join(call.arguments), frame)
+            held.append({"slot": call.slot, "arguments": meant})
+            call.in_string = False
+        self._in_strings = {}
         return [*held, *(self._make_id(call, frame) for call in list(self._without_id.values()))]
 
     def _release(self, call: ToolCallState) -> str:
@@ -100,11 +106,33 @@ class ToolCalls:
         if not whole and is_empty and delta.get("arguments") == _EMPTY:
             del delta["arguments"]
             self._held[call.slot] = call
+        elif (text := delta.get("arguments")) and call.in_string:
+            if whole:
+                delta["arguments"] = meant_arguments(text, frame)
+            else:
+                del delta["arguments"]
+                self._in_strings[call.slot] = call
         if became_custom:
             delta["type"] = "custom"
         if whole and call.id is None:
             delta |= self._make_id(call, frame)
         return delta if len(delta) > 1 else None
+
+    @staticmethod
+    def pieces(sent: Any, frame: Frame) -> list[Any]:
+        """The pieces in `sent`, a message's `tool_calls`: a list, a single one, or their JSON text.
+
+        `frame` gets the names of the repairs.
+        """
+        if isinstance(sent, list):
+            return cast("list[Any]", sent)
+        value = parsed_text(sent) if isinstance(sent, str) else sent
+        if isinstance(value, dict | list):
+            frame.repair("tool-calls-not-a-list")
+            return cast("list[Any]", value) if isinstance(value, list) else [value]
+        if sent:
+            frame.repair("unexpected-type")
+        return []
 
     def _begin(self, index: int | None) -> ToolCallState:
         call = ToolCallState(str(len(self._calls)), index)
@@ -117,6 +145,8 @@ class ToolCalls:
         index, identifier, name, arguments = piece[:4]
         known = None if identifier is None else self._of_id.get((index, identifier))
         if known is not None:
+            if name is not None and self._is_another(known, name, arguments):
+                return self._begin(index)
             frame.repair("id-repeated")
             return known
         call = self._latest.get(index)
@@ -148,6 +178,16 @@ class ToolCalls:
         if index is not None:
             frame.repair("tool-index-repeated")
         return self._begin(index)
+
+    def _is_another(self, call: ToolCallState, name: str, arguments: str) -> bool:
+        """Whether a piece begins another call than the one whose id it has."""
+        if not (call.size and call.arguments):
+            return False
+        if not call.is_named(name):
+            return call.is_whole
+        if call.slot in self._held or not arguments.lstrip().startswith("{"):
+            return False
+        return call.is_whole and not call.repeats(arguments)
 
     def _delta(
         self, call: ToolCallState, piece: ToolCallPiece, frame: Frame

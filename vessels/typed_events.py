@@ -114,6 +114,15 @@ def _event(event: Event, frame: Frame, vessel: str, whole: str) -> Iterator[Even
     if whole and event.get("object") == whole and frame.event != "error":
         yield {**event, "type": whole}
         return
+    if (
+        whole
+        and kind is None
+        and frame.event == "message"
+        and isinstance(event.get("output"), list)
+    ):
+        frame.repair("missing-event-type")
+        yield {**event, "type": whole}
+        return
     if kind == "error" or frame.event == "error" or error_in(event):
         raise error_in_band(vessel, error_in(event) or event, event)
     if (name := str(kind or frame.event)).endswith("Exception"):  # Bedrock's names of errors

@@ -334,3 +334,20 @@ def test_the_bodies_of_the_conformance_kit_have_natives(name: str) -> None:
     assert completion.native is not None
     texts = [each["text"] for each in completion.native["content"] if each["type"] == "text"]
     assert "".join(texts) == completion.text
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"type": "message_delta", "stop_reason": "max_tokens", "usage": {"output_tokens": 1}},
+        {"type": "message_delta", "delta": None, "stop_reason": "max_tokens"},
+        {"type": "message_delta", "delta": {"stop_reason": None}, "stop_reason": "max_tokens"},
+        {"type": "message_stop", "stop_reason": "max_tokens"},
+    ],
+)
+def test_a_stop_reason_outside_the_delta(last: dict[str, Any]) -> None:
+    found = decode(Anthropic(), b"".join([start(), *text(0, "Hi"), frame(last), end()[-1]]), SSE)
+    assert (found.outcome, found.completion.finish_reason) == ("complete", "length")
+    assert found.completion.raw_finish_reason == "max_tokens"
+    assert "finish-reason-elsewhere" in found.repairs
+    assert found.completion.extra.keys().isdisjoint({"stop_reason"})

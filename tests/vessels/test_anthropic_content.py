@@ -444,3 +444,29 @@ def test_a_text_in_a_tools_block_is_a_block_of_its_own() -> None:
         {"type": "thinking", "thinking": "Hm"},
     ]
     assert "delta-of-another-kind" in found.repairs
+
+
+ENCODED_TWICE = json.dumps('{"x":1}')
+
+
+@pytest.mark.parametrize("size", [1, 3, 99])
+@pytest.mark.parametrize("ended", [True, False])
+def test_input_encoded_twice_in_pieces(size: int, ended: bool) -> None:  # noqa: FBT001
+    pieces = [ENCODED_TWICE[at : at + size] for at in range(0, len(ENCODED_TWICE), size)]
+    deltas = [{"type": "input_json_delta", "partial_json": each} for each in ["", *pieces]]
+    call = block(0, {"type": "tool_use", "id": "a", "name": "f", "input": {}}, *deltas)
+    found = decode(
+        Anthropic(), b"".join([start(), *call[: None if ended else -1], *end("tool_use")])
+    )
+    (only,) = found.completion.tool_calls
+    assert (found.outcome, only.arguments) == ("complete", {"x": 1})
+    assert found.repairs == ["tool-arguments-encoded-twice"]
+    assert found.natives[0]["content"][0]["input"] == {"x": 1}
+
+
+def test_input_in_a_string_of_a_cut_answer_is_there_as_it_came() -> None:
+    part = {"type": "input_json_delta", "partial_json": ENCODED_TWICE[:6]}
+    call = block(0, {"type": "tool_use", "id": "a", "name": "f", "input": {}}, part)
+    found = decode(Anthropic(), b"".join([start(), *call[:-1]]))
+    (only,) = found.completion.tool_calls
+    assert (found.outcome, only.arguments_text) == ("TruncatedError", ENCODED_TWICE[:6])

@@ -206,7 +206,7 @@ def test_a_refusal_of_another_provider_is_text() -> None:
         ({"content": "a", "tool_calls": "none"}, "a"),
         ({"content": "a", "tool_calls": [None]}, "a"),
         ({"content": "a", "tool_calls": [{"function": None}]}, "a"),
-        ({"content": "a", "tool_calls": call("f", {})}, "a"),
+        ({"content": "a", "tool_calls": 7}, "a"),
         ({"content": "a", "thinking": 1}, "a"),
         ("queued", ""),
         (5, ""),
@@ -298,3 +298,22 @@ def test_any_message_comes_back_equal(
     assert told == ([wanted] if len(wanted) > 2 or wanted["content"] else [])
     stored = json.loads(json.dumps(found.to_message()))
     assert sent(Ollama(), [{"role": "user", "content": "?"}, stored])["messages"][1:] == told
+
+
+def test_a_reason_in_the_message() -> None:
+    message = {"role": "assistant", "content": "Hi", "done_reason": "length"}
+    found = ollama({"message": message, "done": True})
+    assert (found.completion.finish_reason, found.repairs) == (
+        "length",
+        ["finish-reason-elsewhere"],
+    )
+    assert found.natives == {0: {"role": "assistant", "content": "Hi"}}
+
+
+def test_calls_as_json_text() -> None:
+    sent_calls = json.dumps([{"function": {"name": "f", "arguments": {"x": 1}}}])
+    message = {"role": "assistant", "content": "", "tool_calls": sent_calls}
+    found = ollama({"message": message, "done": True, "done_reason": "stop"})
+    (only,) = found.completion.tool_calls
+    assert (only.name, only.arguments) == ("f", {"x": 1})
+    assert "tool-calls-not-a-list" in found.repairs

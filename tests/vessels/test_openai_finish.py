@@ -104,3 +104,18 @@ def test_a_second_reason_after_the_tool_calls_does_not_undo_them() -> None:
 )
 def test_names_of_gateways_own_lists(raw: str, reason: str | None) -> None:
     assert finish_reason(raw) == reason
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": [{"index": 0, "delta": {"finish_reason": "length"}}]},
+        {"choices": [{"index": 0, "delta": {}}], "finish_reason": "length"},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": None}], "finish_reason": "length"},
+    ],
+)
+def test_a_reason_in_another_place(last: dict[str, Any]) -> None:
+    found = openai(delta(content="Hi"), last)
+    assert (found.outcome, found.completion.finish_reason) == ("complete", "length")
+    assert found.repairs == ["finish-reason-elsewhere"]
+    assert found.natives == {0: {"role": "assistant", "content": "Hi"}}

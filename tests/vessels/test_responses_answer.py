@@ -332,3 +332,159 @@ def test_whole_texts_cost_little_however_often_they_come() -> None:
     many = [{**whole_text, "text": "x"}, {**bare, "delta": "y"}] * 2000
     found = answer(BEGUN, added(0, message("")), long, long, *many, ended())
     assert len(found.completion.text) == 402_000
+
+
+@pytest.mark.parametrize("given", [{}, {"output": []}, {"output": None}, {"output": [REASONING]}])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_text_that_is_only_in_output_text(given: dict[str, Any], streamed: bool) -> None:  # noqa: FBT001
+    response = {"output_text": "Hi", **given}
+    found = answer(BEGUN, ended(**response)) if streamed else whole(**response)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert "output-text-alone" in found.repairs
+    *_, item = output(found)
+    assert (item["role"], item["content"][0]["text"]) == ("assistant", "Hi")
+
+
+def test_output_text_beside_the_items_is_a_repetition() -> None:
+    for found in (
+        whole(output=[message("Hi")], output_text="Hi"),
+        answer(BEGUN, added(0, message("")), said("Hi"), ended(output_text="Hi")),
+    ):
+        assert (found.completion.text, found.repairs) == ("Hi", [])
+        assert len(output(found)) == 1
+
+
+@pytest.mark.parametrize("size", [1, 3, 99])
+@pytest.mark.parametrize("last", ["item", "response", "end", "cut"])
+def test_arguments_encoded_twice_in_pieces(size: int, last: str) -> None:
+    text = json.dumps('{"port":"Kiel"}')
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    call = {**CALL, "arguments": text}
+    events = [
+        BEGUN,
+        added(0, CALL, arguments=""),
+        *(delta("function_call_arguments", piece, 0, "fc") for piece in pieces),
+    ]
+    if last == "item":
+        events.append(done(0, call))
+    if last != "cut":
+        events.append(ended(**({"output": [call]} if last == "response" else {})))
+    found = answer(*events)
+    (only,) = found.completion.tool_calls
+    assert only.arguments == {"port": "Kiel"}
+    assert found.repairs == ["tool-arguments-encoded-twice"]
+    assert output(found)[0]["arguments"] == text
+
+
+BARE_MESSAGE = {"id": "msg", "type": "message", "status": "completed", "role": "assistant"}
+BARE_CALL = {key: value for key, value in CALL.items() if key != "arguments"}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [done(0, BARE_MESSAGE), done(1, BARE_CALL), ended()],
+        [done(0, {**BARE_MESSAGE, "content": []}), done(1, {**CALL, "arguments": ""}), ended()],
+        [done(0, message("")), done(1, BARE_CALL), ended()],
+        [ended(output=[BARE_MESSAGE, BARE_CALL])],
+        [done(0, BARE_MESSAGE), ended(output=[BARE_MESSAGE, {**CALL, "arguments": None}])],
+    ],
+)
+def test_whole_items_without_their_texts_go_back_with_them(end: list[Any]) -> None:
+    events = [BEGUN, added(0, message("")), said("Hi"), added(1, CALL, arguments="")]
+    found = answer(*events, delta("function_call_arguments", CALL["arguments"], 1, "fc"), *end)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert "final-text-missing" in found.repairs
+    said_back, called_back = output(found)
+    assert said_back["content"][0]["text"] == "Hi"
+    assert called_back["arguments"] == CALL["arguments"]
+
+
+def test_a_text_that_comes_only_with_the_response_is_there() -> None:
+    """Although the item had been said to be done, without a text."""
+    found = answer(BEGUN, done(0, BARE_MESSAGE), ended(output=[message("Hi")]))
+    assert (found.completion.text, output(found)) == ("Hi", [message("Hi")])
+
+
+def test_an_item_that_never_ended_in_a_response_that_did_is_completed() -> None:
+    found = answer(BEGUN, added(0, message("")), said("Hi"), ended())
+    assert output(found)[0]["status"] == "completed"
+
+
+OTHER_CALL = {**CALL, "id": "fc2", "name": "wind"}
+
+
+@pytest.mark.parametrize("other", [OTHER_CALL, {**CALL, "arguments": '{"port":"Rom"}'}, CALL])
+def test_two_calls_of_one_response_with_one_id(other: dict[str, Any]) -> None:
+    first, second = whole(output=[CALL, other]).completion.tool_calls
+    assert (first.id, first.name) == ("call_1", "tide")
+    assert (second.name, second.arguments_text) == (other["name"], other["arguments"])
+    assert second.id != "call_1"
+
+
+@pytest.mark.parametrize("last", [{}, {"output": [CALL, OTHER_CALL]}])
+def test_two_streamed_calls_with_one_id(last: dict[str, Any]) -> None:
+    found = answer(BEGUN, done(0, CALL), done(1, OTHER_CALL), ended(**last))
+    assert [call.name for call in found.completion.tool_calls] == ["tide", "wind"]
+    assert found.repairs == ["tool-id-not-unique"]
+
+
+def test_two_messages_with_one_id() -> None:
+    texts = [message("A"), message("B")]
+    for found in (
+        whole(output=texts),
+        answer(BEGUN, done(0, texts[0]), done(1, texts[1]), ended(output=texts)),
+        answer(
+            BEGUN,
+            added(0, message("")),
+            added(1, message("")),
+            said("A", 0),
+            said("B", 1),
+            ended(output=texts),
+        ),
+    ):
+        assert sorted(found.completion.text) == ["A", "B"]
+        assert [item["content"][0]["text"] for item in output(found)] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "reasoning"),
+    [
+        ([{"type": "message", "role": "assistant", "content": "Hi"}], "Hi", ""),
+        ([{"role": "assistant", "content": message("Hi")["content"]}], "Hi", ""),
+        ([{"type": "reasoning", "summary": "Hm"}, message("Hi")], "Hi", "Hm"),
+        ([{"type": "reasoning", "summary": [], "content": "Hm"}], "", "Hm"),
+        ("Hi", "Hi", ""),
+    ],
+)
+def test_texts_and_items_of_another_form(given: Any, text: str, reasoning: str) -> None:
+    found = whole(output=given)
+    assert (found.outcome, found.completion.text) == ("complete", text)
+    assert found.completion.reasoning == reasoning
+    assert {"unexpected-type", "output-text-alone"} & set(found.repairs)
+
+
+def test_a_call_without_a_type() -> None:
+    found = whole(output=[{"call_id": "a", "name": "f", "arguments": "{}"}])
+    assert [call.name for call in found.completion.tool_calls] == ["f"]
+
+
+@pytest.mark.parametrize("output_too", [True, False])
+def test_a_last_event_without_an_envelope(output_too: bool) -> None:  # noqa: FBT001
+    usage = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    last = {"type": "response.completed", "id": "r", "status": "completed", "usage": usage}
+    if output_too:
+        found = answer(BEGUN, {**last, "output": [message("Hi")]})
+    else:
+        found = answer(BEGUN, added(0, message("")), said("Hi"), last)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert found.completion.usage is not None
+    assert found.completion.usage.total_tokens == 5
+    assert found.repairs == ["response-without-envelope"]
+
+
+def test_a_whole_response_that_does_not_say_what_it_is() -> None:
+    body = json.dumps({"id": "r", "status": "completed", "output": [message("Hi")]}).encode()
+    found = decode(OpenAIResponses(), body, JSON, stream=False)
+    assert (found.outcome, found.completion.text) == ("complete", "Hi")
+    assert found.repairs == ["missing-event-type"]

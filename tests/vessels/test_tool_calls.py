@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -495,3 +496,215 @@ def test_empty_arguments_of_a_cut_answer_are_not_told() -> None:
     found = openai(call(0, id="a", name="f", arguments="{}"))
     assert found.outcome == "TruncatedError"
     assert [piece.arguments for chunk in found.chunks for piece in chunk.tool_calls] == [None]
+
+
+TEXT = '{"x":1}'
+IN_STRING = json.dumps(TEXT)
+
+
+def whole(*tool_calls: Any) -> Decoded:
+    message = {"role": "assistant", "content": None, "tool_calls": list(tool_calls)}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    return decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
+
+
+@pytest.mark.parametrize("name", ["parameters", "args", "input"])
+@pytest.mark.parametrize("sent", [TEXT, {"x": 1}])
+def test_arguments_under_another_name(name: str, sent: Any) -> None:
+    """They go back to the provider under the dialect's name."""
+    piece = {"index": 0, "id": "a", "function": {"name": "f", name: sent}}
+    for found in (
+        openai(delta(tool_calls=[piece]), delta("tool_calls")),
+        whole(piece),
+        whole({"id": "a", "name": "f", name: sent}),
+    ):
+        assert calls(found) == [("a", "f", {"x": 1})]
+        assert found.repairs.count("tool-arguments-renamed") == 1
+        (native,) = found.natives[0]["tool_calls"]
+        assert native["function"].keys() == {"name", "arguments"}
+
+
+def test_arguments_under_another_name_in_pieces() -> None:
+    pieces = [{"index": 0, "function": {"parameters": part}} for part in ('{"x"', ":1}")]
+    pieces[0] = {"index": 0, "id": "a", "function": {"name": "f", "parameters": '{"x"'}}
+    found = openai(*(delta(tool_calls=[piece]) for piece in pieces), delta("tool_calls"))
+    assert calls(found) == [("a", "f", {"x": 1})]
+
+
+def test_a_schema_beside_the_name_is_not_the_arguments() -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "number"}}}
+    found = openai(
+        delta(
+            tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "parameters": schema}}]
+        ),
+        call(0, arguments=TEXT),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert found.repairs == []
+
+
+@pytest.mark.parametrize("one_piece", [True, False])
+def test_calls_as_json_text(*, one_piece: bool) -> None:
+    made = [{"id": each, "function": {"name": each, "arguments": TEXT}} for each in "ab"]
+    text = json.dumps(made) if one_piece else json.dumps(made[0])
+    message = {"role": "assistant", "content": None, "tool_calls": text}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    body = json.dumps({"choices": [choice]}).encode()
+    for found in (
+        openai(delta(tool_calls=text), delta("tool_calls")),
+        decode(OpenAI(), body, JSON, stream=False),
+        openai(delta(tool_calls=[json.dumps(each) for each in made[: 1 + one_piece]])),
+    ):
+        expected = [("a", "a", {"x": 1}), ("b", "b", {"x": 1})]
+        assert calls(found) == expected[: 1 + one_piece]
+        assert {"tool-calls-not-a-list", "unexpected-type"} & set(found.repairs)
+        assert isinstance(found.natives[0]["tool_calls"], list)
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (3, 7), tuple(range(1, len(IN_STRING)))])
+def test_arguments_encoded_twice(cuts: tuple[int, ...]) -> None:
+    """The chunks have the object; the provider's own message stays as it came."""
+    edges = [0, *cuts, len(IN_STRING)]
+    pieces = [IN_STRING[begin:end] for begin, end in pairwise(edges)]
+    found = openai(
+        call(0, id="a", name="f", arguments=""),
+        *(call(0, arguments=piece) for piece in pieces),
+        call(1, id="b", name="g", arguments="{}"),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": 1}), ("b", "g", {})]
+    assert found.repairs == ["tool-arguments-encoded-twice"]
+    assert found.natives[0]["tool_calls"][0]["function"]["arguments"] == IN_STRING
+
+
+@pytest.mark.parametrize(
+    "text", ['"x"', '""', '"[1]"', '"7"', r'"{\"x\":"', '"{', r'"\"{}\""', '"\\ud800"']
+)
+def test_a_string_without_an_object_stays_as_it_is(text: str) -> None:
+    function = {"name": "f", "arguments": text}
+    for found in (
+        openai(call(0, id="a", **function), delta("tool_calls")),
+        whole({"id": "a", "function": function}),
+    ):
+        (only,) = found.completion.tool_calls
+        assert only.arguments_text == text
+        assert found.repairs == []
+
+
+def test_of_a_cut_answer_the_string_so_far_is_there() -> None:
+    found = openai(call(0, id="a", name="f", arguments=IN_STRING[:6]))
+    (only,) = found.completion.tool_calls
+    assert (found.outcome, only.arguments_text) == ("TruncatedError", IN_STRING[:6])
+
+
+def test_free_text_of_a_custom_tool_is_no_json_string() -> None:
+    custom = {"name": "sql", "input": IN_STRING}
+    found = openai(
+        delta(tool_calls=[{"index": 0, "id": "a", "type": "custom", "custom": custom}]),
+        delta("tool_calls"),
+    )
+    (only,) = found.completion.tool_calls
+    assert (only.arguments_text, found.repairs) == (IN_STRING, [])
+
+
+@pytest.mark.parametrize("index", [0, None])
+@pytest.mark.parametrize("in_one_event", [True, False])
+@pytest.mark.parametrize(("name", "arguments"), [("g", '{"y":1}'), ("f", '{"x":2}'), ("g", TEXT)])
+def test_two_calls_with_one_index_and_one_id(
+    *, index: int | None, in_one_event: bool, name: str, arguments: str
+) -> None:
+    number = {} if index is None else {"index": index}
+    first = {**number, "id": "a", "function": {"name": "f", "arguments": TEXT}}
+    second = {**number, "id": "a", "function": {"name": name, "arguments": arguments}}
+    events = [[first, second]] if in_one_event else [[first], [second]]
+    found = openai(*(delta(tool_calls=event) for event in events), delta("tool_calls"))
+    assert calls(found) == [("a", "f", {"x": 1}), (MADE, name, json.loads(arguments))]
+    assert "tool-id-not-unique" in found.repairs
+
+
+def test_two_such_calls_in_pieces() -> None:
+    """llama-cpp-python has id and name in each piece."""
+    pieces = [
+        ("f", ""),
+        ("f", '{"x"'),
+        ("f", ":1}"),
+        ("f", ""),
+        ("g", ""),
+        ("g", '{"y"'),
+        ("g", ":2}"),
+    ]
+    found = openai(
+        *(call(0, id="a", name=name, arguments=text) for name, text in pieces),
+        delta("tool_calls"),
+    )
+    assert calls(found) == [("a", "f", {"x": 1}), (MADE, "g", {"y": 2})]
+
+
+LISTED = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": TEXT}}]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"delta": {}, "tool_calls": LISTED},
+        {"delta": {"content": "!"}, "tool_calls": LISTED},
+        {"delta": {}, "message": {"role": "assistant", "content": "Hi", "tool_calls": LISTED}},
+        {"delta": {"content": "!"}, "message": {"content": "Hi!", "tool_calls": LISTED}},
+        {"message": {"role": "assistant", "content": "Hi", "tool_calls": LISTED}},
+    ],
+)
+def test_calls_beside_the_delta(last: dict[str, Any]) -> None:
+    found = openai(
+        delta(content="Hi"), {"choices": [{"index": 0, "finish_reason": "stop", **last}]}
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert found.completion.finish_reason == "tool_calls"
+    assert found.natives[0]["tool_calls"] == LISTED
+    assert {"tool-calls-beside-message", "message-beside-delta"} & set(found.repairs)
+
+
+def test_calls_in_a_message_that_repeats_those_of_the_deltas() -> None:
+    last = {"delta": {}, "message": {"content": "", "tool_calls": LISTED}}
+    found = openai(
+        call(0, id="a", name="f", arguments=TEXT),
+        {"choices": [{"index": 0, "finish_reason": "tool_calls", **last}]},
+    )
+    assert calls(found) == [("a", "f", {"x": 1})]
+
+
+def test_calls_beside_a_whole_message() -> None:
+    message = {"role": "assistant", "content": None}
+    choice = {"message": message, "tool_calls": LISTED, "finish_reason": "tool_calls"}
+    found = decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
+    assert calls(found) == [("a", "f", {"x": 1})]
+    assert found.natives[0]["tool_calls"] == LISTED
+
+
+def test_a_type_of_the_providers_own_goes_back() -> None:
+    """Moonshot's own tools are called with the type `builtin_function`."""
+    function = {"name": "$web_search", "arguments": TEXT}
+    found = openai(
+        delta(
+            tool_calls=[{"index": 0, "id": "a", "type": "builtin_function", "function": function}]
+        ),
+        delta("tool_calls"),
+    )
+    assert found.natives[0]["tool_calls"][0]["type"] == "builtin_function"
+
+
+def test_a_function_call_goes_back_with_arguments_under_the_dialects_name() -> None:
+    message = {"content": None, "function_call": {"name": "f", "parameters": {"x": 1}}}
+    choice = {"message": message, "finish_reason": "function_call"}
+    found = decode(OpenAI(), json.dumps({"choices": [choice]}).encode(), JSON, stream=False)
+    assert found.natives[0]["function_call"] == {"name": "f", "arguments": {"x": 1}}
+
+
+def test_a_piece_after_the_end_of_arguments_that_were_held_back_comes_alone() -> None:
+    found = openai(
+        call(0, id="a", name="f", arguments='"x'),
+        delta("tool_calls"),
+        call(0, arguments='y"'),
+    )
+    (only,) = found.completion.tool_calls
+    assert only.arguments_text == '"xy"'
