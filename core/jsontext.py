@@ -2,11 +2,10 @@
 
 orjson reads and writes everything that is valid JSON. What it refuses, the standard json module
 takes: NaN, Infinity, 1e400 and lone surrogates when reading, integers over 64 bits when writing.
-orjson rounds such integers when reading; where they matter, `loads_exact` does not.
-The standard module needs many times as long, so `loads_large` bounds what it gets.
-Integers of more than 500 digits are read as infinity, as 1e400 is: the time that Python needs for
-them grows with the square of their length. Whatever cannot be read at all raises ValueError, never
-anything else.
+orjson rounds such integers when reading; where they matter, `loads_exact` does not. The standard
+module needs many times as long, so `loads_large` bounds what it gets. Integers of more than 500
+digits are read as infinity, as 1e400 is: the time that Python needs for them grows with the square
+of their length. Whatever cannot be read at all raises ValueError, never anything else.
 """
 
 from __future__ import annotations

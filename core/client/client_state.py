@@ -209,8 +209,10 @@ class ClientState(Unpicklable, Generic[_Stream]):
             timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
                 limits the wait for the session.
             headers: Sent with this request, over the client's.
-            **fields: Those of RequestFields, such as `prompt`, `tools`, `temperature`, `max_tokens`
-                and `think`; help(vesselog.ChatRequest) explains each.
+            **fields: Those of RequestFields: `prompt`, `tools`, `tool_choice`, `functions`,
+                `function_call`, `response_format`, `temperature`, `top_p`, `max_tokens` (tokens),
+                `stop`, `seed`, `n`, `logprobs`, `think`, `keep_alive` (seconds, or "5m"),
+                `options`, `extra_body`, `split_think`. help(vesselog.ChatRequest) explains each.
 
         Returns:
             A stream that is not yet open: the request is sent when it is entered by `with` (or
