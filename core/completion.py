@@ -45,7 +45,7 @@ class ToolCall(_Value):
             `arguments_text` is not JSON; {} where it is empty, but None for the last call of an
             answer that was cut or reached its limit. Half a surrogate pair in them is U+FFFD, and
             a number that is not finite is None.
-        arguments_text: The arguments as the provider sent them.
+        arguments_text: The arguments as they came, but not encoded as JSON twice.
     """
 
     id: str | None = None

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
+from .call_arguments import renamed_arguments
 from .gemini_arguments import StreamedCall
 from .mended_values import mended_object, mended_objects, mended_text
 from .tool_calls import ToolCalls
@@ -101,7 +102,7 @@ class GeminiParts:
                 self._parts.append(kept)
             return text
         frame.count(1)
-        call = mended_object(part["functionCall"], frame)
+        call = renamed_arguments(mended_object(part["functionCall"], frame), "args", frame)
         if not call and self._open is None:
             frame.repair("empty-tool-call")
             del kept["functionCall"]
