@@ -62,7 +62,7 @@ def _check_upstream(name: str, vessel: Vessel, settings: ServeSettings) -> None:
     """
     from ..core.errors import ConfigurationError
     from ..server.gateway.upstreams import Upstream
-    from ..server.guard import is_loopback
+    from ..server.host_names import is_loopback
 
     vessel = vessel.configured(os.environ)
     try:

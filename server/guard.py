@@ -18,23 +18,23 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from ..core.errors import ConfigurationError
 from .asgi import Application, Receive, Scope, Send
+from .cors import answer_preflight, with_cors
 from .gateway.headers import CREDENTIALS, request_headers
 from .gateway.problems import problem_response
 from .gateway.routes import route_of
+from .host_names import is_address, is_host, is_loopback, is_origin, name_of
 from .protocols.problem import Problem
 from .receiving import Received, TooLargeError, read_body
 
-__all__ = ["OPEN_PATHS", "Guard", "GuardSettings", "is_loopback"]
+__all__ = ["OPEN_PATHS", "Guard", "GuardSettings"]
 
 OPEN_PATHS = frozenset({"/healthz"})
 """Answered without a token, and however many requests there are."""
@@ -43,8 +43,6 @@ TOKEN = "x-vesselog-token"  # noqa: S105 - a header's name
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A token that can be guessed is none: 16 characters of a password generator have 96 bits.
 _SHORTEST_TOKEN = 16
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
-_PREFLIGHT_SECONDS = "600"
 # All bodies at once have room for so many of the largest ones.
 _BODIES = 4
 _LATE = Problem(408, "request_timeout", "The request did not arrive in time.")
@@ -106,13 +104,13 @@ class GuardSettings:
                 setting="total_body_bytes",
             )
         for origin in self.origins:
-            if origin not in {"*", "null"} and not _is_origin(origin):
+            if origin not in {"*", "null"} and not is_origin(origin):
                 raise ConfigurationError(
                     f"{origin!r} is no origin: give one such as https://app.example",
                     setting="origins",
                 )
         for name in self.hosts:
-            if not _HOST.fullmatch(name) or _name_of(name) != name.lower().strip("[]"):
+            if not is_host(name) or name_of(name) != name.lower().strip("[]"):
                 raise ConfigurationError(
                     f"{name!r} is no host: give a name without a port", setting="hosts"
                 )
@@ -125,7 +123,7 @@ class Guard:
         self._app = app
         self._settings = settings = settings or GuardSettings()
         self._token = None if settings.token is None else settings.token.encode()
-        self._names = {_name_of(each) for each in (settings.host, *settings.hosts)} | _LOOPBACK
+        self._names = {name_of(each) for each in (settings.host, *settings.hosts)} | _LOOPBACK
         self._running = 0
         self._most = settings.total_body_bytes or _BODIES * settings.body_bytes
         self._held = 0  # bytes of the bodies in memory
@@ -143,9 +141,9 @@ class Guard:
         problem = self._wrong_framing(scope) or self._foreign(scope, headers)
         if problem is None and origin is not None and self._is_listed(origin):
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-                await _preflight(headers, origin, send)
+                await answer_preflight(headers, origin, send)
                 return
-            send = _with_cors(send, origin)
+            send = with_cors(send, origin)
         if scope["path"] in OPEN_PATHS and problem is None:
             await self._app(scope, receive, send)
             return
@@ -218,11 +216,11 @@ class Guard:
         return Problem(403, "foreign_origin", "Pages of this origin may not use the server.")
 
     def _is_own(self, host: str) -> bool:
-        if not _HOST.fullmatch(host):
+        if not is_host(host):
             return False
-        name = _name_of(host)
+        name = name_of(host)
         # An address cannot be pointed elsewhere, as a name can; who calls one has the token.
-        return name in self._names or (not is_loopback(self._settings.host) and _is_address(name))
+        return name in self._names or (not is_loopback(self._settings.host) and is_address(name))
 
     def _is_listed(self, origin: str) -> bool:
         origins = self._settings.origins
@@ -308,67 +306,6 @@ def _dialect(scope: Scope, headers: dict[str, str]) -> str | None:
         _, slash, rest = path.removeprefix("/").partition("/")
         found = route_of(scope["method"], slash + rest, query, headers).form
     return found
-
-
-def _with_cors(send: Send, origin: str) -> Send:
-    async def sending(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            kept = _without_cors(message.get("headers", ()))
-            own = [*_allowed(origin), (b"access-control-expose-headers", b"*")]
-            message = {**message, "headers": [*kept, *own]}
-        await send(message)
-
-    return sending
-
-
-def _without_cors(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return [each for each in headers if not each[0].lower().startswith(b"access-control-")]
-
-
-def _allowed(origin: str) -> list[tuple[bytes, bytes]]:
-    return [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
-
-
-async def _preflight(headers: dict[str, str], origin: str, send: Send) -> None:
-    told = {
-        "access-control-allow-methods": headers["access-control-request-method"],
-        "access-control-allow-headers": headers.get("access-control-request-headers", ""),
-        "access-control-max-age": _PREFLIGHT_SECONDS,
-    }
-    if headers.get("access-control-request-private-network") == "true":
-        told["access-control-allow-private-network"] = "true"
-    own = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
-    raw = [*_allowed(origin), *own]
-    await send({"type": "http.response.start", "status": 204, "headers": raw})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server at this address."""
-    if host.lower() == "localhost":
-        return True
-    return _is_address(host) and ip_address(host).is_loopback
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _name_of(host: str) -> str:
-    """A `Host` without its port, in lower case; an address without its brackets."""
-    if _is_address(host):
-        return host.lower()
-    found = _HOST.fullmatch(host)
-    return (found[1] if found else host).lower().strip("[]").rstrip(".")
-
-
-def _is_origin(text: str) -> bool:
-    parts = urlsplit(text)
-    return bool(parts.scheme and parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
 
 
 def _cut_from_query(scope: Scope, token: bytes) -> bool:
