@@ -87,8 +87,8 @@ def loads_large(text: str) -> tuple[Any, bool]:
     try:
         if not large:
             return orjson.loads(text), False
-    except orjson.JSONDecodeError as error:
-        if (text[error.pos : error.pos + 1] or " ") not in "\\NI-0123456789":
+    except orjson.JSONDecodeError as bad:
+        if "surrogate" not in bad.msg and text[bad.pos : bad.pos + 1] not in {*"NI-0123456789"}:
             raise
     lone = 0
     if "\0" not in text:  # else it is no JSON
