@@ -136,7 +136,7 @@ class HostileAnswer:
         if how == "gzip in members":
             # RFC 1952, 2.2: members one after the other are one file. Not all libraries know.
             self._note(how, honest=False)
-            return gzip.compress(body[:half]) + gzip.compress(body[half:]), header
+            return gzip.compress(body[:half], mtime=0) + gzip.compress(body[half:], mtime=0), header
         self._note(how, honest=how in {"gzip", "deflate"})
         if how == "deflate":
             return zlib.compress(body), "content-encoding: deflate\r\n"
@@ -145,8 +145,8 @@ class HostileAnswer:
             return body, header
         if how == "bomb":
             self.payload = body[:half] + b"a" * _BOMB
-            return gzip.compress(self.payload), header
-        packed = bytearray(gzip.compress(body))
+            return gzip.compress(self.payload, mtime=0), header
+        packed = bytearray(gzip.compress(body, mtime=0))
         if how == "gzip, damaged":
             packed[chance.randrange(10, len(packed))] ^= 1 << chance.randrange(8)
         elif how == "gzip, cut":
