@@ -43,7 +43,7 @@ _LONE = re.compile(rf"\\u(?:{_HIGH}(?!\\u{_LOW})|(?<!\\u{_HIGH}\\u){_LOW})")
 # integer beyond 64 bits it is a quarter, since the values are then written by that module, too.
 _MOST_VALUES = 400_000
 _BYTES_A_VALUE = 2.5
-_WEIGHTS = {",": 1, '""': 8, "[": 2, "{": 3, ".": 4, "e": 4, "E": 4}
+_WEIGHTS = {",": 1, '""': 8, "[": 2, "{": 3, "N": 2, "I": 2, ".": 4, "e": 4, "E": 4}
 
 
 class TooManyValuesError(ValueError):

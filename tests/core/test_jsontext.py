@@ -163,10 +163,11 @@ def test_what_orjson_does_not_read_is_read_with_whole_characters(
 def test_values_beside_an_unusual_number_are_bounded(value: str, unusual: str) -> None:
     few = f"[{unusual},{','.join([value] * 6000)}]"
     assert len(loads_large(few)[0]) == 6001
-    many = f"[{unusual},{','.join([value] * 450_000)}]"
+    count = 450_000 if value == "1" else 150_000
+    many = f"[{unusual},{','.join([value] * count)}]"
     with pytest.raises(TooManyValuesError):
         loads_large(many)
-    assert len(loads_large(many.replace(unusual, '"\\ud83d"', 1))[0]) == 450_001
+    assert len(loads_large(many.replace(unusual, '"\\ud83d"', 1))[0]) == 1 + count
 
 
 def test_commas_and_digits_in_strings_are_no_values() -> None:
