@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from .chunk import FinishReason, StreamChunk, Timings, ToolCallDelta, Usage
 from .completion import Choice, Completion, Metrics, Outcome, ToolCall
-from .jsontext import loads_large
+from .jsontext import loads_bounded
 from .make_chunk import REASONING_ALONE, TEXT_ALONE
 from .mending import mend_value
 from .native import NativeMessages
@@ -46,7 +46,7 @@ class _ToolCall:
             # Exact, since a tool may be called with an integer of any size. No text means no
             # arguments, unless it might have come.
             no_text: Any = None if cut else {}
-            arguments: Any = mend_value(loads_large(text)[0]) if text.strip() else no_text
+            arguments: Any = mend_value(loads_bounded(text)[0]) if text.strip() else no_text
         except ValueError:
             arguments = None
         return ToolCall(

@@ -17,7 +17,7 @@ from httpx_sse import EventSource
 
 from .errors import ProtocolError
 from .framing import Framing
-from .jsontext import LARGE, ZEROS, TooManyValuesError, loads, loads_exact, loads_large
+from .jsontext import LARGE, ZEROS, TooManyValuesError, loads, loads_bounded, loads_exact
 
 if TYPE_CHECKING:
     import httpx
@@ -112,7 +112,7 @@ class Frame:
     def _large_json(self, data: str) -> Any:
         before = gc.get_count()[0]
         try:
-            value, mended = loads_large(data)
+            value, mended = loads_bounded(data)
         except TooManyValuesError:
             self.count(len(self.raw))
             raise

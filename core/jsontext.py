@@ -3,7 +3,7 @@
 orjson reads and writes everything that is valid JSON. What it refuses, the standard json module
 takes: NaN, Infinity, 1e400 and lone surrogates when reading, integers over 64 bits when writing.
 orjson rounds such integers when reading; where they matter, `loads_exact` does not. The standard
-module needs many times as long, so `loads_large` bounds what it gets. Integers of more than 500
+module needs many times as long, so `loads_bounded` bounds what it gets. Integers of more than 500
 digits are read as infinity, as 1e400 is: the time that Python needs for them grows with the square
 of their length. Whatever cannot be read at all raises ValueError, never anything else.
 """
@@ -23,8 +23,8 @@ __all__ = [
     "canonical",
     "dumps",
     "loads",
+    "loads_bounded",
     "loads_exact",
-    "loads_large",
 ]
 
 _MOST_DIGITS = 500
@@ -73,7 +73,7 @@ def loads_exact(text: str | bytes) -> Any:
     return loads(text)
 
 
-def loads_large(text: str) -> tuple[Any, bool]:
+def loads_bounded(text: str) -> tuple[Any, bool]:
     """Parse what orjson does not read exactly, however large it is, and mend halves of characters.
 
     Returns:

@@ -44,7 +44,6 @@ __all__ = [
     "chat_request",
 ]
 
-
 SplitThink = bool | Literal["implied"]
 """Whether what is between `<think>` tags in the answer's text is moved to `reasoning`.
 

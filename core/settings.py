@@ -127,7 +127,6 @@ class Retries(_Settings):
 
 _Kind = TypeVar("_Kind", bound=_Settings)
 
-
 # What a bare number in place of these settings most likely means.
 _MEANT: dict[type[_Settings], str] = {
     Timeouts: "total",

@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         made_id,
         meant_arguments,
         renamed_arguments,
+        unique_id,
         valid_arguments,
         valid_object,
     )
@@ -366,6 +367,7 @@ __all__ = [
     "sum_of_counts",
     "text_of",
     "text_under",
+    "unique_id",
     "unreadable",
     "valid_arguments",
     "valid_history",

@@ -14,7 +14,7 @@ from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
 from ..core.mending import mend_value
 from .anthropic_block import Block, typed_block
-from .call_arguments import arguments_text, made_id, meant_arguments, renamed_arguments
+from .call_arguments import arguments_text, meant_arguments, renamed_arguments, unique_id
 from .mended_values import mended_index
 from .typed_events import Event, text_under
 
@@ -157,14 +157,8 @@ class AnthropicContent:
             content["input"] = mend_value(content["input"], frame)
         block.slot = str(len(self._ids))
         identifier, name = (text_under(content, key, frame) for key in ("id", "name"))
-        if not identifier or identifier in self._ids:
-            if identifier:
-                frame.repair("tool-id-not-unique")
-            else:
-                frame.repair("tool-id-made")
-            identifier = made_id(f"{self.seed} {block.slot} {name}")
-        content["id"] = identifier
-        self._ids.add(identifier)
+        seed = f"{self.seed} {block.slot} {name}"
+        identifier = content["id"] = unique_id(identifier, self._ids, seed, frame)
         call: ToolCallDeltaFields = {
             "slot": block.slot,
             "index": block.index,

@@ -24,6 +24,7 @@ __all__ = [
     "made_id",
     "meant_arguments",
     "renamed_arguments",
+    "unique_id",
     "valid_arguments",
     "valid_object",
 ]
@@ -45,6 +46,21 @@ def made_id(text: str) -> str:
     letters and digits: Mistral accepts no other form, and every provider accepts this one.
     """
     return sha256(text.encode(errors="surrogatepass")).hexdigest()[:9]
+
+
+def unique_id(identifier: str, taken: set[str], seed: str, frame: Frame) -> str:
+    """A call's `identifier`, or one made from `seed` if it is empty or another call's.
+
+    It is in `taken` then. One that is made is a repair of `frame`.
+    """
+    if not identifier or identifier in taken:
+        if identifier:
+            frame.repair("tool-id-not-unique")
+        else:
+            frame.repair("tool-id-made")
+        identifier = made_id(seed)
+    taken.add(identifier)
+    return identifier
 
 
 def arguments_text(arguments: Any) -> str:

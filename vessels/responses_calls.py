@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
-from .call_arguments import made_id, meant_arguments
+from .call_arguments import meant_arguments, unique_id
 from .responses_item import OutputItem
 from .responses_kinds import TextKind
 from .typed_events import text_under
@@ -28,14 +28,8 @@ class ResponsesCalls:
         item.slot = str(len(self._ids))
         name = text_under(content, "name", frame)
         identifier = text_under(content, "call_id", frame) or text_under(content, "id", frame)
-        if not identifier or identifier in self._ids:
-            if identifier:
-                frame.repair("tool-id-not-unique")
-            else:
-                frame.repair("tool-id-made")
-            identifier = made_id(f"{self.seed} {item.slot} {name}")
-        content["call_id"] = identifier
-        self._ids.add(identifier)
+        seed = f"{self.seed} {item.slot} {name}"
+        identifier = content["call_id"] = unique_id(identifier, self._ids, seed, frame)
         call: ToolCallDeltaFields = {"slot": item.slot, "index": item.index, "id": identifier}
         if name:
             item.named = True

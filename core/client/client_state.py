@@ -65,7 +65,6 @@ _MISTAKEN = {
     "max_retries": "write retries=vesselog.Retries(count=…)",
 }
 
-
 # Known by its identity: with `replay` it means that nothing is recorded.
 _DEFAULT_FOLDER = Path("recordings")
 

@@ -28,7 +28,6 @@ __all__ = ["RecordedRequest", "recorded_requests", "recordings_in"]
 _LOGGER = logging.getLogger("vesselog")
 _SKIPPED = "not used for replay: %s"
 
-
 # Where a call's request line is: its file, its call, its first byte, its number. There may be very
 # many, and the garbage collector passes over a plain tuple of plain values.
 _Place = tuple[str, int, int, int]

@@ -223,15 +223,16 @@ class CallWriter:
         error: VesselogError | None = None,
         natives: NativeMessages | None = None,
         retry_in: float | None = None,
+        usage: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
         unattended: bool = False,
-        **figures: Mapping[str, Any] | None,
     ) -> CallEnd:
         ending: dict[str, Any] = {"outcome": outcome}
         if error is not None:
             ending["error"] = error.to_record()
         if retry_in is not None:
             ending["retry_in"] = retry_in
-        messages = natives_record(natives or {})
+        figures, messages = {"usage": usage, "metrics": metrics}, natives_record(natives or {})
         end = CallEnd(self._state, ending, figures, messages=messages, unattended=unattended)
         self._file.queue(end)  # an interrupt from here on cannot lose it
         self._ended = True

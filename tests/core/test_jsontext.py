@@ -15,8 +15,8 @@ from vesselog.core.jsontext import (
     canonical,
     dumps,
     loads,
+    loads_bounded,
     loads_exact,
-    loads_large,
 )
 from vesselog.core.mending import mend_value
 from vesselog.vessels import loads_strict
@@ -150,9 +150,9 @@ def test_what_orjson_does_not_read_is_read_with_whole_characters(
         expected = json.loads(written)
     except ValueError:
         with pytest.raises(ValueError, match=r".+"):
-            loads_large(written)
+            loads_bounded(written)
         return
-    read, mended = loads_large(written)
+    read, mended = loads_bounded(written)
     assert repr(read[0]) == repr(expected[0])
     assert read[1] == {mend_value(key): mend_value(text) for key, text in expected[1].items()}
     assert mended is (dumps(expected[1]) != dumps(read[1]))
@@ -162,19 +162,19 @@ def test_what_orjson_does_not_read_is_read_with_whole_characters(
 @pytest.mark.parametrize("unusual", ["NaN", "-Infinity", "1e999", str(BIG)])
 def test_values_beside_an_unusual_number_are_bounded(value: str, unusual: str) -> None:
     few = f"[{unusual},{','.join([value] * 6000)}]"
-    assert len(loads_large(few)[0]) == 6001
+    assert len(loads_bounded(few)[0]) == 6001
     count = 450_000 if value == "1" else 150_000
     many = f"[{unusual},{','.join([value] * count)}]"
     with pytest.raises(TooManyValuesError):
-        loads_large(many)
-    assert len(loads_large(many.replace(unusual, '"\\ud83d"', 1))[0]) == 1 + count
+        loads_bounded(many)
+    assert len(loads_bounded(many.replace(unusual, '"\\ud83d"', 1))[0]) == 1 + count
 
 
 def test_commas_and_digits_in_strings_are_no_values() -> None:
     text = f'[NaN,"{"1.5," * 300_000}\\" {BIG}"]'
-    assert len(loads_large(text)[0][1]) == 1_200_000 + 33
+    assert len(loads_bounded(text)[0][1]) == 1_200_000 + 33
 
 
 def test_fractions_with_many_digits_are_no_large_integers() -> None:
     text = f"[{','.join(['0.00012345678901234567'] * 100_000)}]"
-    assert loads_large(text)[0][-1] == 0.00012345678901234567
+    assert loads_bounded(text)[0][-1] == 0.00012345678901234567
