@@ -29,6 +29,7 @@ from ..nearest import nearest_names
 from ..registry import find_vessel, installed_vessels
 from ..replay.compare_requests import request_key
 from ..request import chat_request
+from ..response_headers import kept_headers
 from ..version import VERSION
 from ..vessel import SHORTEST_SECRET, Unpicklable, Vessel, WireRequest
 
@@ -144,7 +145,9 @@ class Planner:
                 "model": request.model,
                 "method": request.method,
                 "url": public,
-                "headers": {name: masker.text(value) for name, value in sent.items()},
+                "headers": {
+                    name: masker.text(value) for name, value in kept_headers(sent).items()
+                },
                 "body": request.body,
                 "stream": request.stream,
                 **({"split_think": request.split_think} if request.split_think else {}),

@@ -59,6 +59,12 @@ def test_the_change_log_has_a_place_for_what_comes_next() -> None:
     assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
+def test_no_merge_is_left_half_done() -> None:
+    """Markdown shows the marks of a conflict as text, and no other test reads them."""
+    marked = git("grep", "--line-number", "--extended-regexp", "^(<{7}|={7}|>{7})( |$)")
+    assert marked.returncode == 1, marked.stdout or marked.stderr
+
+
 def test_shipped_recordings_are_listed_by_name() -> None:
     """A private chat must not slip into a wheel: no patterns, and nothing else in the folder."""
     data = PYPROJECT["tool"]["setuptools"]["package-data"]
