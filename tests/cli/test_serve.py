@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 import signal
 import sys
@@ -368,6 +369,28 @@ def test_an_address_that_cannot_be_asked_is_told_with_its_upstream(
     said = capsys.readouterr().err
     assert told in said
     assert "--base-url" not in said
+
+
+def test_collections_do_not_visit_what_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector looks only at what came later, so that it does not hold up the streams."""
+    from vesselog.cli import main
+    from vesselog.server.serving import Serving
+
+    run, frozen = Serving.run, list[int]()
+
+    def run_once(serving: Serving) -> None:
+        frozen.append(gc.get_freeze_count())
+        serving.stop()
+        run(serving)
+
+    monkeypatch.setattr(Serving, "run", run_once)
+    try:
+        assert main(["serve", "--port=0", "--upstream=ollama", f"--recordings={tmp_path}"]) == 0
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > 10_000
 
 
 def test_without_uvicorn_one_sentence_says_what_to_install(
