@@ -65,7 +65,7 @@ class Job:
         with self._opening:
             if self._session is None:
                 self._session = Session.open(self.folder, self.name)
-        writer = self._session.begin({**self.plan.record, "key": self.plan.key})
+        writer = self._session.begin(self.plan.record)
         call = Call(self.plan, writer, settings)
         try:
             yield call

@@ -11,11 +11,11 @@ from httpx import Headers
 from ..core.client.async_client import AsyncClient
 from ..core.client.async_stream import AsyncStream
 from ..core.client.plan import Plan
-from ..core.client.recorded_answers import AsyncRecordedSource
 from ..core.clock import SYSTEM_CLOCK
 from ..core.errors import TruncatedError
 from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.pace import Speed, checked_speed
+from ..core.replay.recorded_source import AsyncRecordedSource
 from ..core.replay.replayed_answer import ReplayedAnswer, Replaying
 from ..core.settings import Timeouts
 from ..core.truth.recording import RecordedCall

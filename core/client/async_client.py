@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
 from ..errors import ClientStateError
+from ..replay.recorded_source import AsyncRecordedSource
 from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
 from ..settings import Timeouts
 from ..truth.delete_recording import delete_recording
 from ..truth.session_list import SessionSummary, list_sessions, next_sessions
-from ..truth.session_pool import Entry
+from ..truth.session_pool import OpenSession
 from ..vessel import ModelInfo
 from .async_stream import AsyncStream, TaskSource
-from .call import SharedSettings
+from .attempts import Attempts
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
 from .plan import Plan
 from .questions import question_plan, read_reply, recorded_models, recorded_reply
-from .recorded_answers import AsyncRecordedSource, OpenSession
 
 __all__ = ["AsyncClient"]
 
@@ -169,13 +169,9 @@ class AsyncClient(ClientState[AsyncStream]):
         self._usable_loop()
         return AsyncStream(AsyncRecordedSource(replaying, request, open_session))
 
-    def _driven(
-        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
-    ) -> AsyncStream:
-        loop = self._usable_loop()
-        hand_over = TaskHandOver(loop)
-        driver = self._driver(plan, open_session, settings, hand_over, loop)
-        return AsyncStream(TaskSource(driver, hand_over))
+    def _driven(self, attempts: Attempts) -> AsyncStream:
+        hand_over = TaskHandOver(self._usable_loop())
+        return AsyncStream(TaskSource(self._driver(attempts, hand_over), hand_over))
 
     async def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
         async with self._question(plan) as stream:

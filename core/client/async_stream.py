@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from ..chunk import StreamChunk
 from ..exchange import Step
+from ..replay.recorded_source import AsyncRecordedSource
 from .driver import Driver
 from .hand_over import TaskHandOver
-from .recorded_answers import AsyncRecordedSource
 from .stream_state import StreamState
 
 __all__ = ["AsyncStream", "TaskSource"]

@@ -27,40 +27,31 @@ __all__ = ["Attempts"]
 class Attempts:
     """The calls of one stream; what it says of the stream is true of the last one.
 
-    outcome: how the stream ended, None while it runs or waits for another attempt. error: why it
-    failed. delay: seconds to wait before the next attempt, None if there is none.
+    vessel: the vessel's own name. session, path: the name and the file of the session; None before
+    it is open, and where nothing is recorded. call: the last call's number in it. current: the last
+    call. outcome: how the stream ended, None while it runs or waits for another attempt. error: why
+    it failed. delay: seconds to wait before the next attempt, None if there is none.
     """
 
     def __init__(
         self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
     ) -> None:
-        self._plan = plan
+        self.plan = plan
+        self.settings = settings
         self._open_session = open_session
-        self._settings = settings
         self._chance = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._entry: Entry | None = None
         self._first: int | None = None
         self._count = 0
         self._process = os.getpid()
+        self.vessel = str(plan.record["vessel"])
+        self.session: str | None = None
+        self.path: Path | None = None
+        self.call: int | None = None
         self.current: Call | None = None
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
         self.delay: float | None = None
-
-    @property
-    def session(self) -> str | None:
-        """The session's name."""
-        return self._entry.session if self._entry else None
-
-    @property
-    def path(self) -> Path | None:
-        """The session's file."""
-        return self._entry.path if self._entry else None
-
-    @property
-    def call(self) -> int | None:
-        """The last call's number in the session."""
-        return self.current.number if self.current else None
 
     @property
     def metrics(self) -> Metrics | None:
@@ -71,11 +62,6 @@ class Attempts:
     def natives(self) -> NativeMessages:
         """The messages in the provider's own form, once the answer ended."""
         return self.current.natives if self.current else {}
-
-    @property
-    def vessel(self) -> str:
-        """The name of the vessel."""
-        return str(self._plan.record["vessel"])
 
     @property
     def forked(self) -> bool:
@@ -90,9 +76,11 @@ class Attempts:
     async def open(self) -> None:
         """Open the session; where that fails, the stream has failed."""
         try:
-            self._entry = await self._open_session()
+            entry = self._entry = await self._open_session()
         except VesselogError as error:
             self.outcome, self.error = "error", error
+        else:
+            self.session, self.path = entry.session, entry.path
 
     def begin(self) -> Call:
         """The next attempt: its request line is on disk when this returns.
@@ -101,15 +89,14 @@ class Attempts:
         """
         assert self._entry is not None  # noqa: S101 - the driver opens it first
         self.delay = None
-        record = {**self._plan.record, "key": self._plan.key}
-        if self._first is not None:
-            record["retry_of"] = self._first
+        retry = {} if self._first is None else {"retry_of": self._first}
         try:
-            writer = self._entry.begin(record)
+            writer = self._entry.begin({**self.plan.record, **retry})
         except RecordingError as error:
             self.outcome, self.error = "error", error
             raise
-        self.current = Call(self._plan, writer, self._settings, self._next_delay)
+        self.call = writer.call
+        self.current = Call(self.plan, writer, self.settings, self._next_delay)
         self._first = self._first or writer.call
         self._count += 1
         return self.current
@@ -136,12 +123,12 @@ class Attempts:
 
     def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""
-        origin = self._plan.origin
-        return {**self._plan.headers, **self._settings.closing_servers.headers(origin)}
+        origin = self.plan.origin
+        return {**self.plan.headers, **self.settings.closing_servers.headers(origin)}
 
     def answered(self, call: Call, status: int, headers: Any) -> None:
         """The response's status and headers have come. Raises RecordingError."""
-        call.drains = self._settings.closing_servers.answered(self._plan.origin, headers)
+        call.drains = self.settings.closing_servers.answered(self.plan.origin, headers)
         call.respond(status, headers)
 
     def failed(self, call: Call, failure: Exception, handled: BaseException | None) -> list[Step]:
@@ -154,10 +141,10 @@ class Attempts:
             return []
         if isinstance(failure, VesselogError):
             return self._finish(call, failure)
-        settings = self._settings
+        settings = self.settings
         error = classify(
             failure,
-            self._plan.origin,
+            self.plan.origin,
             settings.timeouts,
             settings.limits,
             answering=call.status is not None,
@@ -167,7 +154,7 @@ class Attempts:
             call.leave("error")
             raise failure
         if error.phase == "response":
-            settings.closing_servers.hung_up(self._plan.origin)
+            settings.closing_servers.hung_up(self.plan.origin)
         return self._finish(call, error)
 
     def stopped(self, call: Call, reason: str) -> list[Step]:
@@ -222,7 +209,7 @@ class Attempts:
             self.current.abandon()
 
     def _next_delay(self, error: VesselogError) -> float | None:
-        return retry_delay(self._settings.retries, self._count - 1, error, self._chance)
+        return retry_delay(self.settings.retries, self._count - 1, error, self._chance)
 
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:

@@ -108,11 +108,6 @@ class Call:
         self.natives: NativeMessages = {}
 
     @property
-    def number(self) -> int:
-        """The call's number in its session."""
-        return self._writer.call
-
-    @property
     def metrics(self) -> Metrics:
         """How the answer arrived so far; after the end, as the recording has it."""
         if self._final is not None:

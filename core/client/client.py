@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar, Unpack
 
 from ..completion import Completion
+from ..replay.recorded_source import RecordedSource
 from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
 from ..settings import Timeouts
 from ..truth.delete_recording import delete_recording
 from ..truth.session_list import SessionSummary, list_sessions
-from ..truth.session_pool import Entry
+from ..truth.session_pool import OpenSession
 from ..vessel import ModelInfo
-from .call import SharedSettings
+from .attempts import Attempts
 from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
 from .plan import Plan
 from .questions import question_plan, read_reply, recorded_models, recorded_reply
-from .recorded_answers import OpenSession, RecordedSource
 from .stream import Stream, ThreadSource
 
 __all__ = ["Client"]
@@ -165,16 +165,13 @@ class Client(ClientState[Stream]):
     def _replayed(
         self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> Stream:
-        thread = None if open_session is None else self._running_thread()
-        return Stream(RecordedSource(replaying, request, open_session, thread))
+        run = None if open_session is None else self._running_thread().run
+        return Stream(RecordedSource(replaying, request, open_session, run))
 
-    def _driven(
-        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
-    ) -> Stream:
+    def _driven(self, attempts: Attempts) -> Stream:
         thread = self._running_thread()
         hand_over = ThreadHandOver(thread.loop)
-        driver = self._driver(plan, open_session, settings, hand_over, thread.loop)
-        return Stream(ThreadSource(driver, hand_over, thread))
+        return Stream(ThreadSource(self._driver(attempts, hand_over), hand_over, thread))
 
     def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
         with self._question(plan) as stream:

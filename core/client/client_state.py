@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,15 +35,15 @@ from ..settings import (
 )
 from ..truth.recording import Recording
 from ..truth.session_names import SUFFIX, check_session_name
-from ..truth.session_pool import Entry, SessionPool
+from ..truth.session_pool import Entry, OpenSession, SessionPool
 from ..vessel import Unpicklable, Vessel, WireRequest
 from .async_stream import AsyncStream
+from .attempts import Attempts
 from .call import SharedSettings
 from .driver import Driver
 from .hand_over import TaskHandOver, ThreadHandOver
 from .plan import Plan, Planner
 from .questions import question_settings
-from .recorded_answers import OpenSession
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ _MISTAKEN = {
 _DEFAULT_FOLDER = Path("recordings")
 
 _Stream = TypeVar("_Stream", Stream, AsyncStream)
-_HandOver = TaskHandOver | ThreadHandOver
 
 
 class ClientState(Unpicklable, Generic[_Stream]):
@@ -324,49 +323,35 @@ class ClientState(Unpicklable, Generic[_Stream]):
         if timeouts is not None:
             given = check_setting("timeouts", timeouts, Timeouts)
             settings = replace(settings, timeouts=given.over(settings.timeouts))
-        open_session = partial(
-            self._sessions.open,
-            session,
-            meta=merged,
-            exclusive=exclusive,
-            patience=settings.timeouts.total,
-        )
+
+        async def open_session() -> Entry:
+            self._check_usable()
+            patience = settings.timeouts.total
+            return await self._sessions.open(
+                session, meta=merged, exclusive=exclusive, patience=patience
+            )
+
         if self._replaying is None:
-            return self._driven(plan, open_session, settings)
+            return self._driven(Attempts(plan, open_session, settings))
         records = self._folder is not None
-        request = {**plan.record, "key": plan.key}
-        return self._replayed(self._replaying, request, open_session if records else None)
+        return self._replayed(self._replaying, plan.record, open_session if records else None)
 
     def _question(self, plan: Plan) -> _Stream:
         """The stream of a question, which is not recorded."""
-        return self._driven(plan, self._sessions.unrecorded, question_settings(self._settings))
+        settings = question_settings(self._settings)
+        return self._driven(Attempts(plan, self._sessions.unrecorded, settings))
 
     def _replayed(
         self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> _Stream:
         raise NotImplementedError
 
-    def _driven(
-        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
-    ) -> _Stream:
+    def _driven(self, attempts: Attempts) -> _Stream:
         raise NotImplementedError
 
-    def _driver(
-        self,
-        plan: Plan,
-        open_session: Callable[[], Awaitable[Entry]],
-        settings: SharedSettings,
-        hand_over: _HandOver,
-        loop: asyncio.AbstractEventLoop,
-    ) -> Driver:
-        async def open_if_usable() -> Entry:
-            self._check_usable()
-            return await open_session()
-
+    def _driver(self, attempts: Attempts, hand_over: TaskHandOver | ThreadHandOver) -> Driver:
         assert self._http is not None  # noqa: S101 - who replays sends nothing
-        return Driver(
-            plan, self._http, open_if_usable, settings, hand_over, loop=loop, running=self._running
-        )
+        return Driver(attempts, self._http, hand_over, self._running)
 
     def _check_usable(self) -> None:
         """Raise ClientStateError where using the client could only do harm."""

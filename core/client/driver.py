@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -23,12 +23,10 @@ from ..exchange import Step
 from ..http.body import HttpxBody
 from ..http.cancel_gate import CancelGate, Stopped
 from ..settings import Timeouts
-from ..truth.session_pool import Entry
 from .attempts import Attempts
-from .call import PART_BYTES, SMALL_PART_BYTES, Call, SharedSettings, part_size
+from .call import PART_BYTES, SMALL_PART_BYTES, Call, part_size
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
-from .plan import Plan
 
 __all__ = ["Driver"]
 
@@ -36,31 +34,27 @@ _LOGGER = logging.getLogger("vesselog")
 
 
 class Driver:
-    """One stream's owner; belongs to one event loop.
+    """One stream's owner; belongs to the hand-over's event loop.
 
-    facts: what is known of the stream. over: the owner has ended, and the connection is free.
+    facts: the attempts, and what is known of the stream. running: the client's drivers that have
+    not ended. over: the owner has ended, and the connection is free.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        attempts: Attempts,
         http: httpx.AsyncClient,
-        open_session: Callable[[], Awaitable[Entry]],
-        settings: SharedSettings,
         hand_over: TaskHandOver | ThreadHandOver,
-        *,
-        loop: asyncio.AbstractEventLoop,
         running: set[Driver],
     ) -> None:
-        self._plan = plan
+        self.facts = attempts
         self._http = http
-        self._timeouts = timeouts = settings.timeouts
         self._hand_over = hand_over
         self._running = running
-        self._loop = loop
-        self.facts = Attempts(plan, open_session, settings)
-        self._gate = CancelGate(loop, _longest_connecting(timeouts), self._conclude)
-        self._timer = DeadlineTimer(loop, self.facts.left, self._gate.stop)
+        self._loop = loop = hand_over.loop
+        self._timeouts = attempts.settings.timeouts
+        self._gate = CancelGate(loop, _longest_connecting(self._timeouts), self._conclude)
+        self._timer = DeadlineTimer(loop, attempts.left, self._gate.stop)
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
         self._pieces: Iterable[bytes] = ()
@@ -77,7 +71,7 @@ class Driver:
         if self.facts.outcome is None:
             self._running.add(self)
             self._gate.task = self._loop.create_task(
-                self._own(), name=f"vesselog {self._plan.name}"
+                self._own(), name=f"vesselog {self.facts.plan.name}"
             )
 
     def cancel(self) -> None:
@@ -293,13 +287,13 @@ class Driver:
         self._hand_over.end()
 
     async def _send(self, call: Call) -> httpx.Response:
-        timeouts, request = self._timeouts, self._plan.request
+        timeouts, request = self._timeouts, self.facts.plan.request
         headers, content = self.facts.to_send(), request.content
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
         built = self._http.build_request(
             request.method,
-            str(self._plan.url),
+            str(self.facts.plan.url),
             headers=headers,
             content=self._parts(call) if large else content or None,
             extensions={
@@ -316,7 +310,7 @@ class Driver:
         return await self._http.send(built, stream=True, follow_redirects=False)
 
     async def _parts(self, call: Call) -> AsyncGenerator[bytes]:
-        for part in call.parts(self._plan.request.content):
+        for part in call.parts(self.facts.plan.request.content):
             self._timer.watch()
             yield part
 

@@ -25,10 +25,10 @@ ENOUGH = 256
 
 
 class _HandOver:
-    """begun: the answer has begun. ended: no more steps will be put."""
+    """loop: the owner's. begun: the answer has begun. ended: no more steps will be put."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._owner: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
         self.begun = False
@@ -129,7 +129,7 @@ class TaskHandOver(_HandOver):
     async def room(self) -> None:
         """Wait until the caller has taken enough, which may be so already."""
         while len(self._steps) > ENOUGH:
-            self._owner = self._loop.create_future()
+            self._owner = self.loop.create_future()
             await self._owner
 
     async def opened(self) -> None:
@@ -156,7 +156,7 @@ class TaskHandOver(_HandOver):
         if self._caller.tasks:
             raise ClientStateError("another task waits for this stream: one reads it at a time")
         if self._caller.cancelled is not None:
-            self._caller = _Waiting(self._loop)
+            self._caller = _Waiting(self.loop)
         return self._caller
 
     def _wake(self) -> None:
@@ -195,7 +195,7 @@ class ThreadHandOver(_HandOver):
     async def room(self) -> None:
         """Wait until the caller has taken enough."""
         while True:
-            self._owner = self._loop.create_future()
+            self._owner = self.loop.create_future()
             # Looked at behind the future, which the caller looks at behind its count.
             if self._put - self._taken <= ENOUGH:
                 return
@@ -222,7 +222,7 @@ class ThreadHandOver(_HandOver):
         self._taken += len(steps)
         if self._owner is not None and self._put - self._taken <= ENOUGH:
             with suppress(RuntimeError):  # the loop is closed, and waits for nobody
-                self._loop.call_soon_threadsafe(self._let_in)
+                self.loop.call_soon_threadsafe(self._let_in)
         return steps
 
     def _let_in(self) -> None:

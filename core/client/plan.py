@@ -41,8 +41,7 @@ class Plan(Unpicklable):
     """One request, ready to be sent.
 
     name: the vessel's name in this client. url: where to. headers: as sent, with the key. masker:
-    knows the key. key: the request key for replay. record: what the recording's request line says
-    of it.
+    knows the key. record: what the recording's request line says of it, and what a replay compares.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Plan(Unpicklable):
     url: httpx.URL
     headers: Mapping[str, str]
     masker: Masker
-    key: str
     record: Mapping[str, Any]
 
     @property
@@ -138,7 +136,6 @@ class Planner:
             url=url,
             headers=sent,
             masker=masker,
-            key=request_key(request.route or url.path, request.body),
             record={
                 "vessel": vessel.name,
                 "vessel_version": vessel.version,
@@ -152,6 +149,7 @@ class Planner:
                 "stream": request.stream,
                 **({"split_think": request.split_think} if request.split_think else {}),
                 **({"reading": request.reading} if request.reading != "answer" else {}),
+                "key": request_key(request.route or url.path, request.body),
             },
         )
 

@@ -66,7 +66,7 @@ def recorded_reply(answers: AnswerIndex, plan: Plan, read: Callable[[Any], _Repl
 
     Raises ReplayMissError, RecordingError, ProviderError and ProtocolError.
     """
-    recorded = answers.answer({**plan.record, "key": plan.key}, repeat=True)
+    recorded = answers.answer(plan.record, repeat=True)
     text = b"".join(frame.raw for frame in recorded.frames()).decode(errors="replace")
     status = (recorded.response or {}).get("status")
     if isinstance(status, int) and not 200 <= status < 300:

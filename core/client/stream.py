@@ -11,10 +11,10 @@ from typing import Self
 from ..chunk import StreamChunk
 from ..errors import ClientStateError
 from ..exchange import Step
+from ..replay.recorded_source import RecordedSource
 from .driver import Driver
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
-from .recorded_answers import RecordedSource
 from .stream_state import StreamState
 
 __all__ = ["Stream", "ThreadSource"]

@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .session import Session
 from .session_file import Unrecorded, Writer
 from .shared_session import SharedSession, Turn
 
-__all__ = ["Entry", "SessionPool"]
+__all__ = ["Entry", "OpenSession", "SessionPool"]
 
 
 class SessionPool:
@@ -152,6 +152,9 @@ class Entry:
             self._closed = True
             if self._session is not None:
                 self._pool.release(self._session, self._turn)
+
+
+OpenSession = Callable[[], Coroutine[Any, Any, Entry]]
 
 
 def _check_folder(folder: Path) -> None:

@@ -412,7 +412,7 @@ class Waits:
     """The waits of sources, which do not take place; the client's clock moves instead."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from vesselog.core.client.recorded_answers import AsyncRecordedSource, RecordedSource
+        from vesselog.core.replay.recorded_source import AsyncRecordedSource, RecordedSource
 
         self.clock = ManualClock()
         self.seconds: list[float] = []

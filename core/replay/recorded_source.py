@@ -10,39 +10,28 @@ from typing import Any
 
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
-from ..replay.replayed_answer import ReplayedAnswer, Replaying
-from ..truth.session_pool import Entry
+from ..truth.session_pool import Entry, OpenSession
 from ..waiting import wait_for
-from .loop_thread import LoopThread
+from .replayed_answer import ReplayedAnswer, Replaying
 
-__all__ = ["AsyncRecordedSource", "OpenSession", "RecordedSource"]
-
-OpenSession = Callable[[], Coroutine[Any, Any, Entry]]
+__all__ = ["AsyncRecordedSource", "RecordedSource"]
 
 
 class _Source(ReplayedAnswer):
-    """open_session: where the answer is recorded again; None to record nothing.
+    """open_session: where the answer is recorded again; None to record nothing."""
 
-    thread: where that session is opened for the sync client; None where nothing is recorded.
-    """
-
+    _loop: asyncio.AbstractEventLoop | None = None
     _opening: asyncio.Task[Entry] | None = None
 
     def __init__(
-        self,
-        replaying: Replaying,
-        request: Mapping[str, Any],
-        open_session: OpenSession | None,
-        thread: LoopThread | None = None,
+        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
     ) -> None:
         super().__init__(replaying, request)
         self._open_session = open_session
-        self._thread = thread
-        self._loop = None if thread is None else thread.loop
-        self._wakes: SimpleQueue[None] = SimpleQueue()
 
     async def _record(self) -> None:
         """Open the session and record the answer there. Raises RecordingError."""
+        self._loop = asyncio.get_running_loop()  # before the look: `wake` looks behind the outcome
         if self._open_session is None or self.facts.outcome is not None:
             return
         self._opening = asyncio.create_task(self._open_session())
@@ -66,14 +55,28 @@ class _Source(ReplayedAnswer):
 
 
 class RecordedSource(_Source):
-    """One recorded answer, for a stream of the sync client."""
+    """One recorded answer, for a stream of the sync client.
+
+    run: runs a coroutine in the client's event loop to its end; None where nothing is recorded.
+    """
+
+    def __init__(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None,
+        run: Callable[[Callable[[], Coroutine[Any, Any, None]]], None] | None,
+    ) -> None:
+        super().__init__(replaying, request, open_session)
+        self._run = run
+        self._wakes: SimpleQueue[None] = SimpleQueue()
 
     def open(self) -> None:
         """Find the answer, and wait until it begins. Raises ReplayMissError, RecordingError."""
         try:
             self.find()
-            if self._thread is not None:
-                self._thread.run(self._record)
+            if self._run is not None:
+                self._run(self._record)
             self._wait(self.until_begin())
             self.begin()
         except VesselogError as error:
