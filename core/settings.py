@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 import orjson
@@ -17,9 +19,12 @@ __all__ = [
     "Limits",
     "Retries",
     "Timeouts",
+    "absolute_path",
+    "check_exclusive",
     "check_lock_wait",
     "check_meta",
     "check_setting",
+    "check_unknown",
     "level_of",
 ]
 
@@ -135,6 +140,26 @@ _MEANT: dict[type[_Settings], str] = {
 }
 
 
+# Settings of other libraries' clients, and where their values belong here.
+_MISTAKEN = {
+    "api_key": "a key belongs to a vessel: set the variable that the vessel names "
+    "(OPENAI_API_KEY …), or write vessels={'lab': vesselog.vessels.OpenAI(api_key=…)}",
+    "base_url": "an address belongs to a vessel: set the variable that the vessel names "
+    "(OPENAI_BASE_URL, OLLAMA_HOST …), or write "
+    "vessels={'lab': vesselog.vessels.OpenAI(base_url=…)}",
+    "timeout": "write timeouts=vesselog.Timeouts(total=…); its fields are connect, first_chunk, "
+    "idle, total and others",
+    "max_retries": "write retries=vesselog.Retries(count=…)",
+}
+
+
+def check_unknown(names: Iterable[str]) -> None:
+    """Raise ConfigurationError, with what to write, for settings that a client does not have."""
+    for name in names:
+        advice = _MISTAKEN.get(name, "see help(vesselog.Client) for the settings there are")
+        raise ConfigurationError(f"a client has no setting {name}: {advice}", setting=name)
+
+
 def check_setting(name: str, value: object, kind: type[_Kind]) -> _Kind:
     """The value of a client's setting, or its default for None.
 
@@ -196,3 +221,23 @@ def level_of(name: str) -> Durability:
         f'there is no durability {name!r}: choose "process", "interval" or "power"',
         setting="durability",
     )
+
+
+def check_exclusive(exclusive: object, session: str | None) -> None:
+    """Raise ConfigurationError unless this is a bool, and False where the session has no name."""
+    if exclusive and session is None:
+        raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
+    if type(exclusive) is not bool:
+        raise ConfigurationError(
+            f"exclusive={exclusive!r}: give True or False", setting="exclusive"
+        )
+
+
+def absolute_path(setting: str, path: str | os.PathLike[str]) -> Path:
+    """The path, from the working folder. Raises ConfigurationError where that was deleted."""
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"the working folder was deleted: give {setting} an absolute path", setting=setting
+        ) from None

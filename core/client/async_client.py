@@ -20,8 +20,8 @@ from .async_stream import AsyncStream, TaskSource
 from .attempts import Attempts
 from .client_state import ClientState, Messages
 from .hand_over import TaskHandOver
-from .plan import Plan
-from .questions import question_plan, read_reply, recorded_models, recorded_reply
+from .plan import Planner
+from .questions import ModelsQuestion, Question, VersionQuestion
 
 __all__ = ["AsyncClient"]
 
@@ -90,12 +90,7 @@ class AsyncClient(ClientState[AsyncStream]):
             ConfigurationError: The vessel is unknown, or has no such route.
             VesselogError: The request failed, or its answer cannot be read.
         """
-        self._usable_loop()
-        plan = question_plan(self._planner, vessel, "models")
-        read = self._planner.vessel(vessel).read_models
-        if self._replaying is not None:
-            return await asyncio.to_thread(recorded_models, self._replaying.answers, plan, read)
-        return await self._ask(plan, read)
+        return await self._ask(ModelsQuestion, vessel)
 
     async def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded.
@@ -109,12 +104,7 @@ class AsyncClient(ClientState[AsyncStream]):
             ConfigurationError: The vessel is unknown, or has no such route.
             VesselogError: The request failed, or its answer cannot be read.
         """
-        self._usable_loop()
-        plan = question_plan(self._planner, vessel, "version")
-        read = self._planner.vessel(vessel).read_version
-        if self._replaying is not None:
-            return await asyncio.to_thread(recorded_reply, self._replaying.answers, plan, read)
-        return await self._ask(plan, read)
+        return await self._ask(VersionQuestion, vessel)
 
     async def sessions(self) -> AsyncGenerator[SessionSummary]:
         """The sessions in the client's folder, the last written first. Files are read one by one.
@@ -173,10 +163,14 @@ class AsyncClient(ClientState[AsyncStream]):
         hand_over = TaskHandOver(self._usable_loop())
         return AsyncStream(TaskSource(self._driver(attempts, hand_over), hand_over))
 
-    async def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-        async with self._question(plan) as stream:
+    async def _ask(self, ask: Callable[[Planner, str], Question[_Reply]], vessel: str) -> _Reply:
+        self._usable_loop()
+        question = ask(self._planner, vessel)
+        if self._replaying is not None:
+            return await asyncio.to_thread(question.recorded, self._replaying.answers)
+        async with self._asked(question.plan) as stream:
             data = [step.frame.data async for step in stream.frames()]
-        return read_reply(plan, data, read)
+        return question.reply(data)
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop:
         self._check_usable()

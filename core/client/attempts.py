@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from ..http.failures import classify
 from ..native import NativeMessages
-from ..truth.session_pool import Entry
+from ..truth.session_pool import Entry, OpenSession
 from .call import Call, SharedSettings
 from .plan import Plan
 from .retry import retry_delay
@@ -33,9 +34,7 @@ class Attempts:
     it failed. delay: seconds to wait before the next attempt, None if there is none.
     """
 
-    def __init__(
-        self, plan: Plan, open_session: Callable[[], Awaitable[Entry]], settings: SharedSettings
-    ) -> None:
+    def __init__(self, plan: Plan, open_session: OpenSession, settings: SharedSettings) -> None:
         self.plan = plan
         self.settings = settings
         self._open_session = open_session
@@ -104,7 +103,10 @@ class Attempts:
     def left(self) -> tuple[float, str]:
         """Seconds until the deadline, infinite for never, and the phase that it ends."""
         call = self.current
-        return (float("inf"), "total") if call is None or call.outcome is not None else call.left()
+        if call is None or call.outcome is not None:
+            return inf, "total"
+        end, phase = call.deadlines.next()
+        return end - self.settings.clock.monotonic() / 1e6, phase
 
     @property
     def headers(self) -> Mapping[str, str]:

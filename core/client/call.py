@@ -114,11 +114,6 @@ class Call:
             return self._final
         return self._meter.metrics(round(self._clock.monotonic() - self._begun * 1e6))
 
-    def left(self) -> tuple[float, str]:
-        """Seconds until the deadline, infinite for never, and the phase that it ends."""
-        end, phase = self.deadlines.next()
-        return end - self._clock.monotonic() / 1e6, phase
-
     def pause(self) -> None:
         """Nothing has been read since the last data arrived."""
         self.deadlines.pause(self._arrived)

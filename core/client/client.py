@@ -18,8 +18,8 @@ from .attempts import Attempts
 from .client_state import ClientState, Messages
 from .hand_over import ThreadHandOver
 from .loop_thread import LoopThread
-from .plan import Plan
-from .questions import question_plan, read_reply, recorded_models, recorded_reply
+from .plan import Planner
+from .questions import ModelsQuestion, Question, VersionQuestion
 from .stream import Stream, ThreadSource
 
 __all__ = ["Client"]
@@ -90,12 +90,7 @@ class Client(ClientState[Stream]):
             ConfigurationError: The vessel is unknown, or has no such route.
             VesselogError: The request failed, or its answer cannot be read.
         """
-        self._check_usable()
-        plan = question_plan(self._planner, vessel, "models")
-        read = self._planner.vessel(vessel).read_models
-        if self._replaying is not None:
-            return recorded_models(self._replaying.answers, plan, read)
-        return self._ask(plan, read)
+        return self._ask(ModelsQuestion, vessel)
 
     def server_version(self, vessel: str) -> str:
         """The version of a vessel's server. Not recorded.
@@ -109,12 +104,7 @@ class Client(ClientState[Stream]):
             ConfigurationError: The vessel is unknown, or has no such route.
             VesselogError: The request failed, or its answer cannot be read.
         """
-        self._check_usable()
-        plan = question_plan(self._planner, vessel, "version")
-        read = self._planner.vessel(vessel).read_version
-        if self._replaying is not None:
-            return recorded_reply(self._replaying.answers, plan, read)
-        return self._ask(plan, read)
+        return self._ask(VersionQuestion, vessel)
 
     def sessions(self) -> Iterator[SessionSummary]:
         """The sessions in the client's folder, the last written first. Files are read one by one.
@@ -173,10 +163,14 @@ class Client(ClientState[Stream]):
         hand_over = ThreadHandOver(thread.loop)
         return Stream(ThreadSource(self._driver(attempts, hand_over), hand_over, thread))
 
-    def _ask(self, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-        with self._question(plan) as stream:
+    def _ask(self, ask: Callable[[Planner, str], Question[_Reply]], vessel: str) -> _Reply:
+        self._check_usable()
+        question = ask(self._planner, vessel)
+        if self._replaying is not None:
+            return question.recorded(self._replaying.answers)
+        with self._asked(question.plan) as stream:
             data = [step.frame.data for step in stream.frames()]
-        return read_reply(plan, data, read)
+        return question.reply(data)
 
     def _running_thread(self) -> LoopThread:
         """The client's thread; of two that are made at once, one is used."""

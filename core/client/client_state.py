@@ -28,9 +28,12 @@ from ..settings import (
     Limits,
     Retries,
     Timeouts,
+    absolute_path,
+    check_exclusive,
     check_lock_wait,
     check_meta,
     check_setting,
+    check_unknown,
     level_of,
 )
 from ..truth.recording import Recording
@@ -53,17 +56,6 @@ __all__ = ["ClientState", "Messages"]
 
 Messages = str | Sequence[Message | Mapping[str, Any]] | None
 """A string (one user message), or messages as dicts or Message; None where `prompt` is given."""
-
-_MISTAKEN = {
-    "api_key": "a key belongs to a vessel: set the variable that the vessel names "
-    "(OPENAI_API_KEY …), or write vessels={'lab': vesselog.vessels.OpenAI(api_key=…)}",
-    "base_url": "an address belongs to a vessel: set the variable that the vessel names "
-    "(OPENAI_BASE_URL, OLLAMA_HOST …), or write "
-    "vessels={'lab': vesselog.vessels.OpenAI(base_url=…)}",
-    "timeout": "write timeouts=vesselog.Timeouts(total=…); its fields are connect, first_chunk, "
-    "idle, total and others",
-    "max_retries": "write retries=vesselog.Retries(count=…)",
-}
 
 # Known by its identity: with `replay` it means that nothing is recorded.
 _DEFAULT_FOLDER = Path("recordings")
@@ -135,9 +127,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         Raises:
             ConfigurationError: A setting cannot be used; `setting` names it.
         """
-        for name in mistaken:
-            advice = _MISTAKEN.get(name, "see help(vesselog.Client) for the settings there are")
-            raise ConfigurationError(f"a client has no setting {name}: {advice}", setting=name)
+        check_unknown(mistaken)
         self._settings = SharedSettings(
             timeouts=check_setting("timeouts", timeouts, Timeouts),
             limits=check_setting("limits", limits, Limits),
@@ -146,11 +136,11 @@ class ClientState(Unpicklable, Generic[_Stream]):
             closing_servers=ClosingServers(http2=http2),
         )
         # Resolved once: the process may change its folder while a stream runs.
-        source = None if replay is None else _absolute(replay, "replay")
+        source = None if replay is None else absolute_path("replay", replay)
         self._replaying = Replaying.of(source, speed, match, repeat=repeat, clock=clock)
         if source is not None and recordings is _DEFAULT_FOLDER:
             recordings = None
-        self._folder = None if recordings is None else _absolute(recordings, "recordings")
+        self._folder = None if recordings is None else absolute_path("recordings", recordings)
         if source is not None and self._folder in {source, source.parent}:
             raise ConfigurationError(
                 f"what is replayed from {source} cannot be recorded to the same folder: every run "
@@ -310,12 +300,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         """The stream of a call. Raises SessionNameError and ConfigurationError."""
         if session is not None:
             check_session_name(session)
-        elif exclusive:
-            raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
-        if type(exclusive) is not bool:
-            raise ConfigurationError(
-                f"exclusive={exclusive!r}: give True or False", setting="exclusive"
-            )
+        check_exclusive(exclusive, session)
         merged = check_meta(meta, self._meta)
         if merged:
             plan = replace(plan, record={**plan.record, "meta": merged})
@@ -336,7 +321,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         records = self._folder is not None
         return self._replayed(self._replaying, plan.record, open_session if records else None)
 
-    def _question(self, plan: Plan) -> _Stream:
+    def _asked(self, plan: Plan) -> _Stream:
         """The stream of a question, which is not recorded."""
         settings = question_settings(self._settings)
         return self._driven(Attempts(plan, self._sessions.unrecorded, settings))
@@ -391,12 +376,3 @@ async def _end(running: set[Driver], http: httpx.AsyncClient | None, sessions: S
     await sessions.flushed()
     if failures:
         raise failures[0]
-
-
-def _absolute(path: str | os.PathLike[str], setting: str) -> Path:
-    try:
-        return Path(path).absolute()
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"the working folder was deleted: give {setting} an absolute path", setting=setting
-        ) from None

@@ -16,10 +16,9 @@ from ..errors import ConfigurationError, InvalidRequestError, UnknownVesselError
 from ..http.log_filter import keep_out_of_logs
 from ..http.proxies import ProxyRules
 from ..http.url_and_headers import (
-    carries_key,
     check_headers,
+    check_path_of_key,
     credentials_in,
-    is_private,
     lower,
     parse_url,
     with_basic_auth,
@@ -31,7 +30,7 @@ from ..replay.compare_requests import request_key
 from ..request import chat_request
 from ..response_headers import kept_headers
 from ..version import VERSION
-from ..vessel import SHORTEST_SECRET, Unpicklable, Vessel, WireRequest
+from ..vessel import Unpicklable, Vessel, WireRequest
 
 __all__ = ["Plan", "Planner"]
 
@@ -121,10 +120,7 @@ class Planner:
         if url.userinfo:
             url, sent = with_basic_auth(url, sent)
         check_headers(sent)
-        carried = (value.split(" ")[-1] for name, value in sent.items() if carries_key(name))
-        secret = any(len(value) >= SHORTEST_SECRET for value in (key or "", *carried))
-        if secret and url.scheme == "http":
-            self._check_path_of_key(name, url)
+        check_path_of_key(name, key or "", url, sent, self._proxies)
         fields = [*sent.items(), *url.params.multi_items()]
         masker = Masker([key or "", password or username, *credentials_in(fields), *self._secrets])
         keep_out_of_logs(masker)
@@ -161,18 +157,6 @@ class Planner:
             vessel = named if named is not None else find_vessel(name)()
             ready = self._ready[name] = vessel.configured(self._environment)
         return ready
-
-    def _check_path_of_key(self, name: str, url: httpx.URL) -> None:
-        """Raise ConfigurationError if a key would be sent over plain HTTP where others can read."""
-        if not is_private(url.host):
-            raise ConfigurationError(
-                f"the key of {name!r} would cross the network in the clear to {url.host}: use https"
-            )
-        if self._proxies.proxy_for(url) is not None:
-            raise ConfigurationError(
-                f"the key of {name!r} for {url.host} would go to the environment's proxy in the "
-                "clear: use https, or list the host in NO_PROXY"
-            )
 
     def _known(self, name: str) -> bool:
         return name in self._named or name in installed_vessels()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from ..chunk import ChunkFields
 from ..errors import ConfigurationError, ProtocolError, ProviderError, ReplayMissError
@@ -19,9 +19,9 @@ from ..request import ChatRequest
 from ..settings import Retries
 from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
-from .plan import Plan, Planner
+from .plan import Planner
 
-__all__ = ["question_plan", "question_settings", "read_reply", "recorded_models", "recorded_reply"]
+__all__ = ["ModelsQuestion", "Question", "VersionQuestion", "question_settings"]
 
 _Reply = TypeVar("_Reply")
 
@@ -30,17 +30,73 @@ _PATIENCE = 10.0
 _WAITS = ("connect", "write", "pool", "first_chunk", "idle", "total")
 
 
-def question_plan(planner: Planner, name: str, subject: Literal["models", "version"]) -> Plan:
-    """The plan for asking a vessel's server for its models or its version.
+class Question(Generic[_Reply]):
+    """A question to a vessel's server, as a plan, and the reply as its vessel reads it."""
 
-    Raises ConfigurationError if it cannot be asked.
-    """
-    vessel = planner.vessel(name)
-    request = vessel.models_request() if subject == "models" else vessel.version_request()
-    if request is None:
-        raise ConfigurationError(f"a server of {name!r} cannot be asked for its {subject}")
-    plan = planner.wire(name, replace(request, stream=False))
-    return replace(plan, vessel=_AnyBody(plan.vessel))
+    def __init__(
+        self,
+        planner: Planner,
+        name: str,
+        subject: str,
+        request: WireRequest | None,
+        read: Callable[[Any], _Reply],
+    ) -> None:
+        if request is None:
+            raise ConfigurationError(f"a server of {name!r} cannot be asked for its {subject}")
+        plan = planner.wire(name, replace(request, stream=False))
+        self.plan = replace(plan, vessel=_AnyBody(plan.vessel))
+        self._read = read
+
+    def reply(self, data: Iterable[str | None]) -> _Reply:
+        """The reply whose frames had this data. Raises ProtocolError."""
+        try:
+            return self._read(loads("".join(filter(None, data))))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ProtocolError(
+                f"{self.plan.origin} gave an answer that is not of the dialect of "
+                f"{self.plan.name!r}"
+            ) from None
+
+    def recorded(self, answers: AnswerIndex) -> _Reply:
+        """The reply that was recorded, however often it is asked for.
+
+        Raises ReplayMissError, RecordingError, ProviderError and ProtocolError.
+        """
+        recorded = answers.answer(self.plan.record, repeat=True)
+        text = b"".join(frame.raw for frame in recorded.frames()).decode(errors="replace")
+        status = (recorded.response or {}).get("status")
+        if isinstance(status, int) and not 200 <= status < 300:
+            raise self.plan.vessel.failure(status, text)
+        return self.reply([text])
+
+
+class VersionQuestion(Question[str]):
+    """Which version a vessel's server has. Raises ConfigurationError if it cannot be asked."""
+
+    def __init__(self, planner: Planner, name: str) -> None:
+        vessel = planner.vessel(name)
+        super().__init__(planner, name, "version", vessel.version_request(), vessel.read_version)
+
+
+class ModelsQuestion(Question[list[ModelInfo]]):
+    """Which models a vessel's server has. Raises ConfigurationError if it cannot be asked."""
+
+    def __init__(self, planner: Planner, name: str) -> None:
+        vessel = planner.vessel(name)
+        super().__init__(planner, name, "models", vessel.models_request(), vessel.read_models)
+
+    def recorded(self, answers: AnswerIndex) -> list[ModelInfo]:
+        """The list that was recorded, or else the models that the vessel was asked for."""
+        try:
+            return super().recorded(answers)
+        except ReplayMissError as miss:
+            plan = self.plan
+            asked = (each for each in answers.requests() if each.vessel == plan.record["vessel"])
+            names = dict.fromkeys(each.model for each in asked if each.model)
+            if not names:
+                reason = f"{miss.message}; nor was any model of {plan.name!r}"
+                raise ReplayMissError(reason) from None
+            return [ModelInfo(name) for name in names]
 
 
 def question_settings(settings: SharedSettings) -> SharedSettings:
@@ -49,46 +105,6 @@ def question_settings(settings: SharedSettings) -> SharedSettings:
     given = ((name, getattr(timeouts, name)) for name in _WAITS)
     waits = {name: _PATIENCE if wait is None else min(_PATIENCE, wait) for name, wait in given}
     return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
-
-
-def read_reply(plan: Plan, data: Iterable[str | None], read: Callable[[Any], _Reply]) -> _Reply:
-    """The reply whose frames had this data, as its vessel reads it. Raises ProtocolError."""
-    try:
-        return read(loads("".join(filter(None, data))))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise ProtocolError(
-            f"{plan.origin} gave an answer that is not of the dialect of {plan.name!r}"
-        ) from None
-
-
-def recorded_reply(answers: AnswerIndex, plan: Plan, read: Callable[[Any], _Reply]) -> _Reply:
-    """The reply that was recorded, however often it is asked for.
-
-    Raises ReplayMissError, RecordingError, ProviderError and ProtocolError.
-    """
-    recorded = answers.answer(plan.record, repeat=True)
-    text = b"".join(frame.raw for frame in recorded.frames()).decode(errors="replace")
-    status = (recorded.response or {}).get("status")
-    if isinstance(status, int) and not 200 <= status < 300:
-        raise plan.vessel.failure(status, text)
-    return read_reply(plan, [text], read)
-
-
-def recorded_models(
-    answers: AnswerIndex, plan: Plan, read: Callable[[Any], list[ModelInfo]]
-) -> list[ModelInfo]:
-    """The list that was recorded, or else the models that the vessel was asked for.
-
-    Raises what `recorded_reply` raises.
-    """
-    try:
-        return recorded_reply(answers, plan, read)
-    except ReplayMissError as miss:
-        asked = (each for each in answers.requests() if each.vessel == plan.record["vessel"])
-        names = dict.fromkeys(each.model for each in asked if each.model)
-        if not names:
-            raise ReplayMissError(f"{miss.message}; nor was any model of {plan.name!r}") from None
-        return [ModelInfo(name) for name in names]
 
 
 class _AnyBody(Vessel):

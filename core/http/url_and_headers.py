@@ -9,11 +9,13 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from ..errors import ConfigurationError, InvalidRequestError
-from .proxies import address_of, is_this_machine
+from ..vessel import SHORTEST_SECRET
+from .proxies import ProxyRules, address_of, is_this_machine
 
 __all__ = [
     "carries_key",
     "check_headers",
+    "check_path_of_key",
     "credentials_in",
     "is_private",
     "lower",
@@ -88,6 +90,25 @@ def check_headers(headers: Mapping[str, object]) -> None:
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             reason = f"the header {name} must be text of printable ASCII characters"
             raise ConfigurationError(reason, setting="headers")
+
+
+def check_path_of_key(
+    vessel: str, key: str, url: httpx.URL, headers: Mapping[str, str], proxies: ProxyRules
+) -> None:
+    """Raise ConfigurationError if a key would be sent over plain HTTP where others can read it."""
+    carried = (value.split(" ")[-1] for name, value in headers.items() if carries_key(name))
+    secret = any(len(value) >= SHORTEST_SECRET for value in (key, *carried))
+    if url.scheme != "http" or not secret:
+        return
+    if not is_private(url.host):
+        raise ConfigurationError(
+            f"the key of {vessel!r} would cross the network in the clear to {url.host}: use https"
+        )
+    if proxies.proxy_for(url) is not None:
+        raise ConfigurationError(
+            f"the key of {vessel!r} for {url.host} would go to the environment's proxy in the "
+            "clear: use https, or list the host in NO_PROXY"
+        )
 
 
 def is_private(host: str) -> bool:
