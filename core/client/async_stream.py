@@ -58,7 +58,7 @@ class AsyncStream(StreamState):
         self._finalizer = weakref.finalize(self, source.abandon)
 
     async def __aenter__(self) -> Self:
-        self._enter_once()
+        self._once("entered")
         try:
             await self.open()
             if self.error is not None:
@@ -73,7 +73,7 @@ class AsyncStream(StreamState):
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        self._iterate_once()
+        self._once("iterated")
         return _Chunks(self.__anext__)
 
     async def __anext__(self) -> StreamChunk:
@@ -111,7 +111,7 @@ class AsyncStream(StreamState):
         Raises:
             ClientStateError: The stream is iterated already.
         """
-        self._iterate_once()
+        self._once("iterated")
         return self._iterate_frames()
 
     def cancel(self) -> None:

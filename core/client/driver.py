@@ -9,7 +9,6 @@ the same way, `CancelGate.stop`.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
@@ -20,17 +19,14 @@ import httpx
 
 from ..errors import RecordingError
 from ..exchange import Step
-from ..http.body import HttpxBody
-from ..http.cancel_gate import CancelGate, Stopped
-from ..settings import Timeouts
+from ..http.body import HttpxBody, free_connection
+from ..http.cancel_gate import CancelGate, Stopped, longest_connecting
 from .attempts import Attempts
 from .call import PART_BYTES, SMALL_PART_BYTES, Call, part_size
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 
 __all__ = ["Driver"]
-
-_LOGGER = logging.getLogger("vesselog")
 
 
 class Driver:
@@ -52,8 +48,8 @@ class Driver:
         self._hand_over = hand_over
         self._running = running
         self._loop = loop = hand_over.loop
-        self._timeouts = attempts.settings.timeouts
-        self._gate = CancelGate(loop, _longest_connecting(self._timeouts), self._conclude)
+        latest = longest_connecting(attempts.settings.timeouts)
+        self._gate = CancelGate(loop, latest, self._conclude)
         self._timer = DeadlineTimer(loop, attempts.left, self._gate.stop)
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
@@ -176,7 +172,7 @@ class Driver:
         finally:
             gate.close()
             if self._loop.is_running():  # else the interpreter exits, and drops this task
-                await _close(response, body)
+                await free_connection(response, body)
         with gate.allowed():
             await self._make_safe(call)
 
@@ -287,7 +283,7 @@ class Driver:
         self._hand_over.end()
 
     async def _send(self, call: Call) -> httpx.Response:
-        timeouts, request = self._timeouts, self.facts.plan.request
+        request = self.facts.plan.request
         headers, content = self.facts.to_send(), request.content
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
@@ -296,16 +292,7 @@ class Driver:
             str(self.facts.plan.url),
             headers=headers,
             content=self._parts(call) if large else content or None,
-            extensions={
-                "timeout": {
-                    "connect": timeouts.connect,
-                    "read": None,  # it and `write` are the deadline timer's
-                    "write": None,
-                    "pool": timeouts.pool,
-                },
-                "trace": self._gate.trace,
-                "cancellable": self._gate.allow,
-            },
+            extensions=self._gate.extensions(self.facts.settings.timeouts),
         )
         return await self._http.send(built, stream=True, follow_redirects=False)
 
@@ -317,21 +304,3 @@ class Driver:
     def _leave_quietly(self) -> None:
         with suppress(RecordingError):  # it is the stream's error then
             self.leave()
-
-
-def _longest_connecting(timeouts: Timeouts) -> float | None:
-    """Seconds after which no connection can be waited for or made any more; TCP, then TLS."""
-    if timeouts.pool is None or timeouts.connect is None:
-        return None
-    return timeouts.pool + 2 * timeouts.connect + 1.0
-
-
-async def _close(response: httpx.Response | None, body: HttpxBody | None) -> None:
-    """Free the connection. The verdict stands: what goes wrong now changes nothing."""
-    try:
-        if body is not None:
-            await body.aclose()
-        if response is not None:
-            await response.aclose()
-    except Exception as failure:  # noqa: BLE001 - of whatever transport
-        _LOGGER.debug("closing a connection failed: %s", type(failure).__name__)

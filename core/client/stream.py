@@ -80,7 +80,7 @@ class Stream(StreamState):
         self._finalizer = weakref.finalize(self, source.abandon)
 
     def __enter__(self) -> Self:
-        self._enter_once()
+        self._once("entered")
         self._open_once()
         if self.error is not None:
             self._steps.extend(self._source.read())  # what came before it
@@ -91,7 +91,7 @@ class Stream(StreamState):
         self.close()
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        self._iterate_once()
+        self._once("iterated")
         # A generator that the stream itself does not hold: a stream that is dropped in mid-loop is
         # then freed at once, and recorded as abandoned.
         return self._iterate()
@@ -108,7 +108,7 @@ class Stream(StreamState):
         Raises:
             ClientStateError: The stream is iterated already.
         """
-        self._iterate_once()
+        self._once("iterated")
         return self._iterate_frames()
 
     def cancel(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from ..assembler import Assembler
 from ..chunk import StreamChunk
@@ -18,6 +19,11 @@ from .attempts import Attempts
 
 __all__ = ["StreamState"]
 
+_INSTEAD = {
+    "entered": "call client.stream(…) again for another answer",
+    "iterated": "to go on later, keep its iterator; what was handed out is in stream.completion",
+}
+
 
 class StreamState(Unpicklable):
     """Steps that are recorded and not yet handed out, and the sum of the chunks that were."""
@@ -28,8 +34,7 @@ class StreamState(Unpicklable):
         self._chunks: deque[StreamChunk] = deque()
         self._assembler = Assembler()
         self._last: StreamChunk | None = None
-        self._entered = False
-        self._iterated = False
+        self._done: set[str] = set()
         self._opened = False
         self._raised = False
         self._cancelled = False
@@ -111,22 +116,11 @@ class StreamState(Unpicklable):
             chunks.append(chunk)
         return chunks
 
-    def _enter_once(self) -> None:
-        """Raise ClientStateError if the stream was entered before."""
-        if self._entered:
-            raise ClientStateError(
-                "a stream is entered once: call client.stream(…) again for another answer"
-            )
-        self._entered = True
-
-    def _iterate_once(self) -> None:
-        """Raise ClientStateError if an iterator was made before."""
-        if self._iterated:
-            raise ClientStateError(
-                "a stream is iterated once: to go on later, keep its iterator; all that was handed "
-                "out is in stream.completion"
-            )
-        self._iterated = True
+    def _once(self, done: Literal["entered", "iterated"]) -> None:
+        """Raise ClientStateError if this was done with the stream before."""
+        if done in self._done:
+            raise ClientStateError(f"a stream is {done} once: {_INSTEAD[done]}")
+        self._done.add(done)
 
     def _hand_out_no_more(self) -> None:
         """A running stream was cancelled: what is there already is not handed out any more."""

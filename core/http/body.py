@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-__all__ = ["TURN_BYTES", "HttpxBody", "has_bytes_behind"]
+__all__ = ["TURN_BYTES", "HttpxBody", "free_connection", "has_bytes_behind"]
+
+_LOGGER = logging.getLogger("vesselog")
 
 # After these the event loop has a turn, though more is there: other streams have theirs. It is some
 # seventy chunks. What is made of them is freed before the garbage collector begins to look at it.
@@ -58,6 +61,17 @@ class HttpxBody:
         close = getattr(self._pieces, "aclose", None)
         if close is not None:  # a generator, which is most often what it is
             await close()
+
+
+async def free_connection(response: httpx.Response | None, body: HttpxBody | None) -> None:
+    """Close a response, as far as there is one. What goes wrong then changes nothing any more."""
+    try:
+        if body is not None:
+            await body.aclose()
+        if response is not None:
+            await response.aclose()
+    except Exception as failure:  # noqa: BLE001 - of whatever transport
+        _LOGGER.debug("closing a connection failed: %s", type(failure).__name__)
 
 
 def has_bytes_behind(stream: object, network: Any) -> bool:

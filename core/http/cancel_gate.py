@@ -15,7 +15,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["CancelGate", "Stopped"]
+from ..settings import Timeouts
+
+__all__ = ["CancelGate", "Stopped", "longest_connecting"]
 
 
 class Stopped(Exception):  # noqa: N818 - ends the sending of a request; never leaves the driver
@@ -59,6 +61,19 @@ class CancelGate:
             self._blocked(reason)
             if not self._closing and self._latest is not None:
                 self._timer = self._loop.call_later(self._latest, self._cancel)
+
+    def extensions(self, timeouts: Timeouts) -> dict[str, Any]:
+        """A request's extensions: its timeouts, and where the transport tells how far it is."""
+        return {
+            "timeout": {
+                "connect": timeouts.connect,
+                "read": None,  # this and `write` are watched by the client
+                "write": None,
+                "pool": timeouts.pool,
+            },
+            "trace": self.trace,
+            "cancellable": self.allow,
+        }
 
     def begin(self) -> None:
         """The task begins an attempt."""
@@ -117,3 +132,10 @@ class CancelGate:
         if self.task is not None and not self._cancelled:
             self._cancelled = True
             self.task.cancel()
+
+
+def longest_connecting(timeouts: Timeouts) -> float | None:
+    """Seconds after which no connection can be waited for or made any more; TCP, then TLS."""
+    if timeouts.pool is None or timeouts.connect is None:
+        return None
+    return timeouts.pool + 2 * timeouts.connect + 1.0

@@ -232,8 +232,8 @@ def test_a_cancel_between_an_attempt_and_the_wait_for_the_next(
         await asyncio.sleep(0)
         await close_as_ever(*of_the_attempt)
 
-    close_as_ever = driver._close
-    monkeypatch.setattr(driver, "_close", close)
+    close_as_ever = driver.free_connection
+    monkeypatch.setattr(driver, "free_connection", close)
     retries = Retries(count=1, backoff=50)
     with LoopbackServer([status(503)]) as server, talking(kind, server, retries=retries) as talker:
         stream = talker.stream()
