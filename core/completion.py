@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .chunk import FinishReason, Timings, Usage
+from .native import NativeMessages
 from .registry import dialect
 from .response_headers import request_id_of
 
-__all__ = ["Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
+__all__ = ["AnswerFacts", "Choice", "Completion", "Metrics", "Outcome", "ToolCall"]
 
 Outcome = Literal[
     "complete", "truncated", "error", "cancelled", "abandoned", "crashed", "interrupted"
@@ -192,3 +195,18 @@ def _call_in_message(call: ToolCall) -> dict[str, Any]:
         kind, called = "function", {"name": call.name, "arguments": call.arguments_text or "{}"}
     written = {"type": kind, kind: called}
     return {"id": call.id, **written} if call.id else written
+
+
+@dataclass(slots=True)
+class AnswerFacts:
+    """What is known of an answer besides its chunks: nothing before it comes.
+
+    headers: those that are kept. all_headers, status: of a live answer alone. natives: once it has
+    ended, the messages in the provider's own form.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    all_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    metrics: Metrics | None = None
+    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])

@@ -1,13 +1,17 @@
-"""Which headers of a request and of its answer are kept; any other may be a secret.
+"""Which headers of a request and of its answer are kept, and what some of them say.
 
-Those of the answer are on streams, completions and errors, live and replayed alike.
+Any other may be a secret. Those of the answer are on streams, completions and errors, live and
+replayed alike.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
-__all__ = ["kept_headers", "request_id_of"]
+__all__ = ["kept_headers", "parse_retry_after", "request_id_of"]
 
 # Names under which servers tell the id that their support asks for, the most usual first.
 _REQUEST_IDS = (
@@ -45,3 +49,21 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """The server's id for the request, from kept headers; None if it gave none."""
     return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for, in either of its forms (RFC 9110, 10.2.3).
+
+    None for a value that is neither.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(value)
+            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

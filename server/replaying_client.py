@@ -54,8 +54,8 @@ class ReplayingClient(AsyncClient):
         playing = _Played(self._played.speed, _Taken(found), self._played.running)
         source = _Source(playing, plan.record, None)
         # A gateway passes them on where the client speaks the dialect of the answer.
-        source.facts.all_headers = Headers(found.headers)
-        source.facts.status = (found.response or {}).get("status")
+        source.facts.answer.all_headers = Headers(found.headers)
+        source.facts.answer.status = (found.response or {}).get("status")
         return AsyncStream(source)
 
     async def aclose(self) -> None:

@@ -51,18 +51,8 @@ class AsyncClient(ClientState[AsyncStream]):
     ) -> Completion:
         """Ask a model for a whole answer. If the server streams it anyway, it is read to its end.
 
-        Args:
-            model: An address, "vessel/model", such as "ollama/qwen3:1.7b".
-            messages: The conversation: a string (one user message), or messages as dicts or
-                Message. Leave it out to give `prompt` for the generate and completions routes.
-            session: A session's name; its calls are recorded in one file. None makes a new file.
-            exclusive: Wait for the calls of the session before this one, and let later ones wait.
-            meta: JSON values recorded with the request, merged with the client's.
-            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
-                limits the wait for the session.
-            headers: Sent with this request, over the client's.
-            **fields: Those of RequestFields, such as `prompt`, `tools`, `temperature`, `max_tokens`
-                and `think`; help(vesselog.ChatRequest) explains each.
+        It takes the arguments of `stream`, which explains them: model, messages, session,
+        exclusive, meta, timeouts, headers and the fields of a request.
 
         Raises:
             UsageError: The request cannot be made; nothing was sent.

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from ..completion import Metrics, Outcome
+from ..completion import AnswerFacts, Outcome
 from ..errors import ClientStateError, RecordingError, VesselogError
 from ..exchange import Step
 from ..http.failures import classify
-from ..native import NativeMessages
 from ..truth.session_pool import Entry, OpenSession
 from .call import Call, SharedSettings
 from .plan import Plan
@@ -30,8 +28,9 @@ class Attempts:
 
     vessel: the vessel's own name. session, path: the name and the file of the session; None before
     it is open, and where nothing is recorded. call: the last call's number in it. current: the last
-    call. outcome: how the stream ended, None while it runs or waits for another attempt. error: why
-    it failed. delay: seconds to wait before the next attempt, None if there is none.
+    call; answer: what is known of its answer. outcome: how the stream ended, None while it runs or
+    waits for another attempt. error: why it failed. delay: seconds to wait before the next attempt,
+    None if there is none.
     """
 
     def __init__(self, plan: Plan, open_session: OpenSession, settings: SharedSettings) -> None:
@@ -48,19 +47,10 @@ class Attempts:
         self.path: Path | None = None
         self.call: int | None = None
         self.current: Call | None = None
+        self.answer: Call | AnswerFacts = AnswerFacts()
         self.outcome: Outcome | None = None
         self.error: VesselogError | None = None
         self.delay: float | None = None
-
-    @property
-    def metrics(self) -> Metrics | None:
-        """How the answer arrived so far."""
-        return self.current.metrics if self.current else None
-
-    @property
-    def natives(self) -> NativeMessages:
-        """The messages in the provider's own form, once the answer ended."""
-        return self.current.natives if self.current else {}
 
     @property
     def forked(self) -> bool:
@@ -95,7 +85,7 @@ class Attempts:
             self.outcome, self.error = "error", error
             raise
         self.call = writer.call
-        self.current = Call(self.plan, writer, self.settings, self._next_delay)
+        self.answer = self.current = Call(self.plan, writer, self.settings, self._next_delay)
         self._first = self._first or writer.call
         self._count += 1
         return self.current
@@ -107,21 +97,6 @@ class Attempts:
             return inf, "total"
         end, phase = call.deadlines.next()
         return end - self.settings.clock.monotonic() / 1e6, phase
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The answer's headers that are kept; empty before they arrived."""
-        return self.current.headers if self.current else {}
-
-    @property
-    def status(self) -> int | None:
-        """The answer's HTTP status; None before it arrived."""
-        return self.current.status if self.current else None
-
-    @property
-    def all_headers(self) -> Mapping[str, str]:
-        """All headers of the answer."""
-        return self.current.all_headers if self.current else {}
 
     def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""
@@ -167,10 +142,9 @@ class Attempts:
         call.may_be_retried = False
         return self._finish(call, call.deadlines.expired(reason))
 
-    def settle(self, *, retry: bool) -> None:
+    def settle(self, call: Call, *, retry: bool) -> None:
         """The attempt is over: try again after `delay`, or let its verdict be the stream's."""
-        call = self.current
-        if call is None or self.outcome is not None:
+        if self.outcome is not None:
             return
         if retry:
             self.delay = call.retry_in
@@ -192,11 +166,9 @@ class Attempts:
             self.outcome, self.error = call.outcome, call.error
             self.close()  # now: freeing the connection may take longer
 
-    def lose(self, error: RecordingError) -> None:
+    def lose(self, call: Call, error: RecordingError) -> None:
         """What was written cannot be made safe: that is the verdict, unless one was given."""
-        call = self.current
-        if call is not None:
-            call.fail(error)
+        call.fail(error)
         if self.outcome is None:
             self.outcome, self.error = "error", error
 

@@ -113,7 +113,6 @@ class Driver:
                     await facts.open()
             while facts.outcome is None and (facts.call or gate.reason is None):
                 await self._attempt()
-                facts.settle(retry=not self._hand_over.begun and gate.reason is None)
                 if facts.delay is not None:
                     with gate.allowed():
                         await asyncio.sleep(facts.delay)
@@ -175,6 +174,7 @@ class Driver:
                 await free_connection(response, body)
         with gate.allowed():
             await self._make_safe(call)
+        facts.settle(call, retry=not self._hand_over.begun and gate.reason is None)
 
     async def _read(self, call: Call, body: HttpxBody) -> None:
         """Record what arrives and hand it over, until it is enough."""
@@ -256,7 +256,7 @@ class Driver:
             except RecordingError as error:
                 self._unsafe.clear()
                 self._hand_over.clear()
-                self.facts.lose(error)
+                self.facts.lose(call, error)
                 return False
         return True
 
@@ -277,7 +277,7 @@ class Driver:
         call = self.facts.current
         if call is not None and call.outcome is None:
             steps = self.facts.stopped(call, reason)
-            self.facts.settle(retry=False)
+            self.facts.settle(call, retry=False)
             self.facts.close()
             self._put(steps)  # last: the caller may run meanwhile
         self._hand_over.end()

@@ -9,15 +9,14 @@ have been paid for.
 
 from __future__ import annotations
 
-import math
 import random
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from ..errors import ConnectionFailedError, ProviderError, StreamTimeoutError, VesselogError
+from ..response_headers import parse_retry_after
 from ..settings import Retries
 
-__all__ = ["parse_retry_after", "retry_delay", "take_retry_advice"]
+__all__ = ["retry_delay", "take_retry_advice"]
 
 # "refused": the server says that it did not work on the request.
 _UNSENT = frozenset({"connect", "refused"})
@@ -61,21 +60,3 @@ def take_retry_advice(error: ProviderError, now: datetime) -> None:
     told = _ADVICE.get(error.headers.get("x-should-retry", ""))
     if told is not None and error.status is not None:
         error.retryable = told
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, in either of its forms (RFC 9110, 10.2.3).
-
-    None for a value that is neither.
-    """
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-            seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

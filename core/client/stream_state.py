@@ -44,11 +44,11 @@ class StreamState(Unpicklable):
         """The answer as far as it was handed out."""
         return self._assembler.completion(
             outcome=self.outcome,
-            metrics=self._facts.metrics,
+            metrics=self._facts.answer.metrics,
             session=self.session,
             call=self.call,
             vessel=self._facts.vessel,
-            natives=self._facts.natives if self.outcome else None,
+            natives=self._facts.answer.natives if self.outcome else None,
             headers=self.headers,
         )
 
@@ -68,7 +68,7 @@ class StreamState(Unpicklable):
 
         Empty before they arrived.
         """
-        return self._facts.headers
+        return self._facts.answer.headers
 
     @property
     def all_headers(self) -> Mapping[str, str]:
@@ -76,17 +76,17 @@ class StreamState(Unpicklable):
 
         Empty before they arrived, and for a recorded answer.
         """
-        return self._facts.all_headers
+        return self._facts.answer.all_headers
 
     @property
     def status(self) -> int | None:
         """The HTTP status of a live answer; None before it arrived."""
-        return self._facts.status
+        return self._facts.answer.status
 
     @property
     def request_id(self) -> str | None:
         """The server's id for the request, to quote to its support; None if it sent none."""
-        return request_id_of(self._facts.headers)
+        return request_id_of(self._facts.answer.headers)
 
     @property
     def session(self) -> str | None:

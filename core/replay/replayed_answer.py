@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ..clock import Clock
-from ..completion import Metrics, Outcome
+from ..completion import AnswerFacts, Outcome
 from ..errors import ConfigurationError, RecordingError, VesselogError
 from ..exchange import Step
 from ..metrics import Meter
-from ..native import NativeMessages, natives_of
+from ..native import natives_of
 from ..truth.fsync_thread import SyncedFile
 from ..truth.recorded_frame import RecordedFrame
 from ..truth.recording import RecordedCall, outcome_of
@@ -37,12 +37,8 @@ class RecordedFacts:
     session: str | None = None
     path: Path | None = None
     call: int | None = None
-    metrics: Metrics | None = None
     vessel: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    all_headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    status: int | None = None
-    natives: NativeMessages = field(default_factory=dict[int, dict[str, Any]])
+    answer: AnswerFacts = field(default_factory=AnswerFacts)
     outcome: Outcome | None = None
     error: VesselogError | None = None
 
@@ -127,14 +123,14 @@ class ReplayedAnswer:
 
     def find(self) -> None:
         """Find the answer. Raises ReplayMissError, RecordingError."""
-        facts, answers = self.facts, self._replaying.answers
+        facts, answer, answers = self.facts, self.facts.answer, self._replaying.answers
         try:
             answers.look_for(self._asked, lambda: facts.outcome is None)
             if facts.outcome is not None:
                 return
             recorded = answers.answer(self._asked)
-            facts.metrics, facts.natives = recorded.metrics, natives_of(recorded.end)
-            facts.headers, facts.vessel = recorded.headers, recorded.vessel
+            answer.metrics, answer.natives = recorded.metrics, natives_of(recorded.end)
+            answer.headers, facts.vessel = recorded.headers, recorded.vessel
             facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
         except VesselogError as error:
             self.fail(error)
@@ -234,12 +230,12 @@ class ReplayedAnswer:
         return False
 
     def _leave(self, outcome: Outcome) -> None:
-        facts, natives = self.facts, self.facts.natives
+        facts, natives = self.facts, self.facts.answer.natives
         if facts.outcome is not None:
             return
         self._stop_at_last()
         if outcome == "complete":
-            facts.natives = natives
+            facts.answer.natives = natives
         facts.outcome = outcome
         self._let_go(outcome)
         self.wake()
@@ -248,8 +244,8 @@ class ReplayedAnswer:
         """What the recording says of the whole answer is not true of a part of it."""
         if self.facts.path is not None:
             age = 0 if self._last is None else self._last.t - self._recorded.started
-            self.facts.metrics = self._meter.metrics(age)
-        self.facts.natives = {}
+            self.facts.answer.metrics = self._meter.metrics(age)
+        self.facts.answer.natives = {}
 
     def _let_go(self, outcome: Outcome) -> None:
         """Have the end recorded, now or by whoever writes. Never blocks."""
@@ -258,8 +254,10 @@ class ReplayedAnswer:
     def _end_copy(self, outcome: Outcome, error: VesselogError | None, *, later: bool) -> None:
         self._replaying.running.discard(self)
         if self._copy is not None:
-            figures, natives = (self._meter.usage, self.facts.metrics), self.facts.natives
-            self._copy.end(outcome, *figures, error=error, natives=natives, later=later)
+            usage, answer = self._meter.usage, self.facts.answer
+            self._copy.end(
+                outcome, usage, answer.metrics, error=error, natives=answer.natives, later=later
+            )
 
     def wake(self) -> None:
         """End a wait of `read` or `open`. Safe from any thread and in a signal handler."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
-from vesselog.core.response_headers import kept_headers, request_id_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vesselog.core.response_headers import kept_headers, parse_retry_after, request_id_of
+
+NOW = datetime(2026, 11, 21, 7, 17, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +46,33 @@ def test_the_servers_own_id_goes_before_that_of_a_proxy() -> None:
 
 def test_no_request_id() -> None:
     assert request_id_of({"request-id": "", "date": "today"}) is None
+
+
+class TestRetryAfter:
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            ("0", 0.0),
+            ("120", 120.0),
+            ("1.5", 1.5),
+            ("-3", 0.0),
+            (" 7 ", 7.0),
+            (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+            (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
+            ("Saturday, 21-Nov-26 07:18:00 GMT", 60.0),
+            ("Sat Nov 21 07:18:00 2026", 60.0),
+            ("Sat, 21 Nov 2026 08:18:00 +0100", 60.0),
+            ("", None),
+            (None, None),
+            ("soon", None),
+            ("Wed", None),
+            ("Sat, 99 Nov 2026 07:18:00 GMT", None),
+        ],
+    )
+    def test_both_forms(self, value: str | None, seconds: float | None):
+        assert parse_retry_after(value, NOW) == seconds
+
+    @given(st.text())
+    def test_whatever_stands_there(self, value: str):
+        seconds = parse_retry_after(value, NOW)
+        assert seconds is None or seconds >= 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,7 @@ from vesselog import (
     TruncatedError,
     VesselogError,
 )
-from vesselog.core.client.retry import parse_retry_after, retry_delay, take_retry_advice
+from vesselog.core.client.retry import retry_delay, take_retry_advice
 
 CHANCE = random.Random(0)
 NOW = datetime(2026, 11, 21, 7, 17, tzinfo=UTC)
@@ -98,36 +97,6 @@ class TestRetries:
         error = ProviderError("no", status=429, retry_after=7.0)
         assert retry_delay(Retries(backoff=100), 0, error, CHANCE) == 7.0
         assert retry_delay(Retries(longest=5), 0, error, CHANCE) == 5
-
-
-class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            ("0", 0.0),
-            ("120", 120.0),
-            ("1.5", 1.5),
-            ("-3", 0.0),
-            (" 7 ", 7.0),
-            (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-            (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
-            ("Saturday, 21-Nov-26 07:18:00 GMT", 60.0),
-            ("Sat Nov 21 07:18:00 2026", 60.0),
-            ("Sat, 21 Nov 2026 08:18:00 +0100", 60.0),
-            ("", None),
-            (None, None),
-            ("soon", None),
-            ("Wed", None),
-            ("Sat, 99 Nov 2026 07:18:00 GMT", None),
-        ],
-    )
-    def test_both_forms(self, value: str | None, seconds: float | None):
-        assert parse_retry_after(value, NOW) == seconds
-
-    @given(st.text())
-    def test_whatever_stands_there(self, value: str):
-        seconds = parse_retry_after(value, NOW)
-        assert seconds is None or seconds >= 0
 
 
 class TestAdvice:

@@ -53,15 +53,15 @@ def test_one_that_is_left_tells_what_came_and_ends_waits(tmp_path: Path, how: st
     settings = replaying(session.path)
     answer = Answer(settings, request())
     answer.find()
-    assert answer.facts.natives == {0: {"content": "xx"}}
+    assert answer.facts.answer.natives == {0: {"content": "xx"}}
     answer.begin()
     answer.take()
     getattr(answer, how)()
     facts = answer.facts
     assert facts.outcome == ("abandoned" if how == "abandon" else "cancelled")
-    assert facts.natives == {}
-    assert facts.metrics is not None
-    assert facts.metrics.chunks == 1
+    assert facts.answer.natives == {}
+    assert facts.answer.metrics is not None
+    assert facts.answer.metrics.chunks == 1
     assert (answer.take(), answer.woken, settings.running) == ([], 1, set())
     settings.leave()
     assert answer.woken == 1
