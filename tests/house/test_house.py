@@ -159,7 +159,7 @@ def test_libraries_carry_the_bytes() -> None:
 def test_the_core_fits_in_one_head() -> None:
     lines = {path: path.read_text("utf-8").count("\n") for path in sources("core")}
     client = [count for path, count in lines.items() if path.parent == ROOT / "core/client"]
-    assert len(client) <= 17
+    assert len(client) <= 20
     assert sum(client) <= 2_900
     assert sum(lines.values()) <= 13_460
 
