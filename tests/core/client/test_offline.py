@@ -18,6 +18,7 @@ from talking import Heard, Talker, talking
 from vesselog import (
     AsyncClient,
     Client,
+    ClientStateError,
     ConfigurationError,
     ConnectionFailedError,
     ModelInfo,
@@ -281,6 +282,18 @@ def test_a_session_that_another_writer_has_is_refused_as_live(kind: str) -> None
         assert heard.chunks == []
     writer.end("complete")
     other.close()
+
+
+@BOTH
+def test_a_stream_entered_after_its_client_was_closed_is_not_recorded(kind: str) -> None:
+    record_app(kind)
+    with replaying(kind, recordings="again") as talker:
+        stream = talker.stream("lab/m", "hi", temperature=0.5)
+        talker.close()
+        with pytest.raises(ClientStateError, match="closed"):
+            talker.open(stream)
+        assert stream.outcome == "error"
+    assert not Path("again").exists()
 
 
 @BOTH
