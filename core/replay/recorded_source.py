@@ -31,7 +31,8 @@ class _Source(ReplayedAnswer):
 
     async def _record(self) -> None:
         """Open the session and record the answer there. Raises RecordingError."""
-        self._loop = asyncio.get_running_loop()  # before the look: `wake` looks behind the outcome
+        # Set before the outcome is read: `wake` reads it after the outcome was set.
+        self._loop = asyncio.get_running_loop()
         if self._open_session is None or self.facts.outcome is not None:
             return
         self._opening = asyncio.create_task(self._open_session())
