@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ from ..errors import RecordingCorruptError, RecordingError
 from ..settings import Durability
 from .appender import Appender
 from .call_state import PayloadTally
-from .close_line import read_close
+from .close_line import FileState, read_close
 from .file_lock import lock_file
 from .files import closed_on_error, explained, is_at, open_file, open_regular
 from .line import check_line, parse_line
 from .recorded_frame import payload_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["FileState", "claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
+__all__ = ["claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
 
 _LOGGER = logging.getLogger("vesselog")
 _COPY_BYTES = 1 << 20
@@ -47,29 +46,11 @@ _PART_LINES = 256
 _PAUSE_SECONDS = 0.0001
 
 
-@dataclass(slots=True)
-class FileState:
-    """The state in which a file was left.
-
-    n, t: of the last line. wall: microseconds since 1970 at t=0, None if the file does not say.
-    calls: the highest call number. size: bytes up to the end of the last line; torn: bytes after
-    it. unfinished: the calls without an end.
-    """
-
-    n: int = 0
-    t: int = 0
-    wall: int | None = None
-    calls: int = 0
-    size: int = 0
-    torn: int = 0
-    unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
-
-
-def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> Appender | None:
+def claim_file(path: Path, durability: Durability, *, own: bool) -> Appender | None:
     """The existing file, locked; None if it was deleted.
 
-    Nothing may be appended before its end is known. own: refuse a file of another user. wait: for
-    readers, who hold the lock for a moment. Raises RecordingLockedError, RecordingError.
+    Nothing may be appended before its end is known. own: refuse a file of another user. Raises
+    RecordingLockedError, RecordingError.
     """
     while True:
         with explained(f"record to {path}"):
@@ -82,7 +63,7 @@ def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> 
         with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
-            lock_file(fd, path, wait=wait)
+            lock_file(fd, path)
             if is_at(fd, path):
                 return Appender(fd, path, durability, unread=True)
         os.close(fd)  # the file was deleted or replaced before it was locked
@@ -94,11 +75,10 @@ def closed_state(appender: Appender, path: Path) -> FileState | None:
     Raises RecordingCorruptError, RecordingError.
     """
     with explained(f"read {path}"):
-        closed = read_close(appender.fd, path)
-    if closed is None:
-        return None
-    appender.go_on(closed.n, closed.size)
-    return FileState(*closed)
+        found = read_close(appender.fd, path)
+    if found is not None:
+        appender.go_on(found.n, found.size)
+    return found
 
 
 def repaired_state(appender: Appender, path: Path) -> FileState:
