@@ -18,7 +18,7 @@ from ..chunk import StreamChunk
 from ..errors import RecordingCorruptError, RecordingError
 from ..truth.file_lock import has_writer
 from ..truth.recorded_frame import chunks_of
-from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..truth.scan import ScannedLine, scan
 from ..waiting import wait_for
 
 __all__ = ["Batch", "Tail", "running_loop"]
@@ -104,19 +104,16 @@ class Tail:
     def _read(self, offset: int, number: int) -> Batch:
         lines: list[ScannedLine] = []
         seen, end = self.version, offset
-        with open_recording(self.path) as file:
-            try:
-                for line in scan(file, self.path, offset=offset, number=number):
-                    if isinstance(line, Torn):
-                        break
-                    lines.append(line)
-                    end, number = line.end, line.number
-                    if end - offset >= _BYTES_AT_ONCE:
-                        break
-            except RecordingCorruptError:
-                if not lines:  # what is before the damage comes first
-                    raise
-                seen = -1
+        try:
+            for line in scan(self.path, offset=offset, number=number):
+                lines.append(line)
+                end, number = line.end, line.number
+                if end - offset >= _BYTES_AT_ONCE:
+                    break
+        except RecordingCorruptError:
+            if not lines:  # what is before the damage comes first
+                raise
+            seen = -1
         return Batch(lines, offset, end, number, seen, end - offset >= _BYTES_AT_ONCE)
 
     def told(self, size: int) -> None:

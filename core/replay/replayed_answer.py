@@ -47,19 +47,14 @@ class RecordedFacts:
     error: VesselogError | None = None
 
 
+@dataclass(slots=True)
 class Replaying:
-    """How a client replays. running: the streams that have not ended.
+    """How answers are replayed. speed: from `checked_speed`. running: those that have not ended."""
 
-    Raises ConfigurationError, RecordingError.
-    """
-
-    def __init__(
-        self, path: Path, speed: Speed | None, match: Match | None, *, repeat: bool, clock: Clock
-    ) -> None:
-        self.speed = checked_speed(0 if speed is None else speed)
-        self.answers = AnswerIndex(path, match=match or "strict", repeat=repeat)
-        self.clock = clock
-        self.running: set[ReplayedAnswer] = set()
+    answers: AnswerIndex
+    speed: float
+    clock: Clock
+    running: set[ReplayedAnswer] = field(default_factory=set["ReplayedAnswer"])
 
     @classmethod
     def of(
@@ -71,9 +66,10 @@ class Replaying:
         repeat: bool,
         clock: Clock,
     ) -> Replaying | None:
-        """None without a path; then ConfigurationError for what only a replay can have."""
+        """A client's settings; None without a path. Raises ConfigurationError, RecordingError."""
         if path is not None:
-            return cls(path, speed, match, repeat=repeat, clock=clock)
+            factor = checked_speed(0 if speed is None else speed)
+            return cls(AnswerIndex(path, match=match or "strict", repeat=repeat), factor, clock)
         given = {"speed": speed, "match": match, "repeat": None if repeat is False else repeat}
         for name, value in given.items():
             if value is not None:

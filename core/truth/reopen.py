@@ -100,10 +100,8 @@ def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState
     """
     found = FileState()
     checked = False
-    for place, line in enumerate(_lines(path, frozenset(), pause), 1):
-        if isinstance(line, Torn):
-            found.torn = line.size
-            break
+    tails: list[Torn] = []
+    for place, line in enumerate(_lines(path, frozenset(), pause, torn=tails.append), 1):
         if line.number != place:
             raise RecordingCorruptError(
                 f"{path} was edited or damaged before {line.place}: there are empty lines; "
@@ -119,6 +117,7 @@ def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState
         if line.number > 1:
             _take(line, found, path)
         found.size = line.end
+    found.torn = sum(tail.size for tail in tails)
     if found.unfinished:
         _count_payload(path, found, pause)
     return found
@@ -169,8 +168,8 @@ def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
 
 
 def _lines(
-    path: Path, whole: Collection[int], pause: Callable[[], object]
-) -> Iterator[ScannedLine | Torn]:
+    path: Path, whole: Collection[int], pause: Callable[[], object], **more: Any
+) -> Iterator[ScannedLine]:
     """The lines of a file; those of calls that are not in `whole` without their content."""
 
     def parse(line: bytes) -> dict[str, Any] | None:
@@ -181,13 +180,12 @@ def _lines(
         return {"type": kind.decode(), "n": int(n), "call": int(call), "t": int(t)}
 
     left, paused_at = _PART_LINES, 0
-    with open_recording(path) as file:
-        for line in scan(file, path, parse=parse):
-            yield line
-            left -= 1
-            if left == 0 or line.offset - paused_at > _PART_BYTES:
-                left, paused_at = _PART_LINES, line.offset
-                pause()
+    for line in scan(path, parse=parse, **more):
+        yield line
+        left -= 1
+        if left == 0 or line.offset - paused_at > _PART_BYTES:
+            left, paused_at = _PART_LINES, line.offset
+            pause()
 
 
 def _take(line: ScannedLine, found: FileState, path: Path) -> None:
@@ -215,8 +213,6 @@ def _take(line: ScannedLine, found: FileState, path: Path) -> None:
 def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) -> None:
     """Count what was recorded of the calls without an end."""
     for line in _lines(path, found.unfinished, pause):
-        if isinstance(line, Torn):
-            return
         call = line.fields.get("call")
         if line.fields["type"] == "frame" and type(call) is int and call in found.unfinished:
             try:

@@ -232,8 +232,10 @@ class CallWriter:
             ending["error"] = error.to_record()
         if retry_in is not None:
             ending["retry_in"] = retry_in
-        figures, messages = {"usage": usage, "metrics": metrics}, natives_record(natives or {})
-        end = CallEnd(self._state, ending, figures, messages=messages, unattended=unattended)
+        figures: dict[str, Any] = {"usage": usage} if usage else {}
+        if metrics:
+            figures["metrics"] = metrics
+        end = CallEnd(self._state, ending, figures, natives_record(natives or {}), unattended)
         self._file.queue(end)  # an interrupt from here on cannot lose it
         self._ended = True
         return end

@@ -21,7 +21,7 @@ from ..errors import RecordingError
 from .file_lock import try_lock, unlock_file
 from .files import explained
 from .recording import recorded_outcome
-from .scan import Torn, is_whole, open_recording, scan
+from .scan import is_whole, open_recording, scan
 from .session_names import SUFFIX
 
 __all__ = ["SessionSummary", "files_by_age", "list_sessions", "next_sessions", "summarize"]
@@ -133,20 +133,18 @@ def summarize(path: Path) -> SessionSummary:
             status = os.fstat(file.fileno())
             told["size"], told["written"] = status.st_size, _moment(status.st_mtime_ns // 1000)
             told["running"] = _has_writer(file.fileno())
-            for line in scan(file, path, frames=False):
-                if isinstance(line, Torn):
-                    break
-                fields, kind = line.fields, line.fields["type"]
-                if kind == "session" and isinstance(fields.get("meta"), dict):
-                    told.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
-                elif kind == "open" and "opened" not in told:
-                    told["opened"] = _moment(parse_timestamp(fields.get("at")))
-                elif kind == "request":
-                    named = (fields.get("vessel"), fields.get("model"))
-                    models["/".join(str(each) for each in named if each is not None)] = None
-                    outcomes[line.call] = "interrupted"
-                elif kind == "end" and is_whole(fields.get("call")):
-                    outcomes[line.call] = recorded_outcome(fields)
+        for line in scan(path, frames=False):
+            fields, kind = line.fields, line.fields["type"]
+            if kind == "session" and isinstance(fields.get("meta"), dict):
+                told.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
+            elif kind == "open" and "opened" not in told:
+                told["opened"] = _moment(parse_timestamp(fields.get("at")))
+            elif kind == "request":
+                named = (fields.get("vessel"), fields.get("model"))
+                models["/".join(str(each) for each in named if each is not None)] = None
+                outcomes[line.call] = "interrupted"
+            elif kind == "end" and is_whole(fields.get("call")):
+                outcomes[line.call] = recorded_outcome(fields)
     except RecordingError as error:
         told["error"] = error
     return SessionSummary(

@@ -23,8 +23,8 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     scan = module.scan
 
-    def scan_and_tell(file, path, *, offset, number):
-        for line in scan(file, path, offset=offset, number=number):
+    def scan_and_tell(path, *, offset, number):
+        for line in scan(path, offset=offset, number=number):
             found.append(line.offset)
             yield line
 

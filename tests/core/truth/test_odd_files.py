@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sessions import record, request
+from sessions import record
 from vesselog import (
     AsyncClient,
     Client,
