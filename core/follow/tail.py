@@ -196,10 +196,12 @@ class Tail:
         news = self._loops.setdefault(asyncio.get_running_loop(), asyncio.Event())
         if self.version != seen:
             await asyncio.sleep(0)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await news.wait()
+        elif timeout is None:
+            await news.wait()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await news.wait()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
