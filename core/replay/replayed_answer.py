@@ -149,7 +149,7 @@ class ReplayedAnswer:
         facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
         self._copy = copy
         if self.facts.outcome is not None:
-            self._let_go(self.facts.outcome)
+            self._end_copy(self.facts.outcome, self.facts.error, later=True)
 
     def until_begin(self) -> float:
         """Seconds until the answer begins, or is refused."""
@@ -210,7 +210,7 @@ class ReplayedAnswer:
         if self.facts.outcome != "cancelled":
             self._stop_at_last()
             self.facts.outcome, self.facts.error = "error", error
-            self._let_go("error")
+            self._end_copy("error", error, later=True)
 
     def _end(self) -> None:
         facts, recorded = self.facts, self._recorded
@@ -237,7 +237,7 @@ class ReplayedAnswer:
         if outcome == "complete":
             facts.natives = natives
         facts.outcome = outcome
-        self._let_go(outcome)
+        self._end_copy(outcome, None, later=True)
         self.wake()
 
     def _stop_at_last(self) -> None:
@@ -247,11 +247,8 @@ class ReplayedAnswer:
             self.facts.metrics = self._meter.metrics(age)
         self.facts.natives = {}
 
-    def _let_go(self, outcome: Outcome) -> None:
-        """Have the end recorded, now or by whoever writes. Never blocks."""
-        self._end_copy(outcome, self.facts.error, later=True)
-
     def _end_copy(self, outcome: Outcome, error: VesselogError | None, *, later: bool) -> None:
+        """Have the end recorded. later: now or by whoever writes, without ever blocking."""
         self._replaying.running.discard(self)
         if self._copy is not None:
             figures, natives = (self._meter.usage, self.facts.metrics), self.facts.natives

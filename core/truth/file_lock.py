@@ -71,7 +71,7 @@ def when_readers_left(take: Callable[[], _Taken]) -> _Taken:
 def has_writer(path: Path) -> bool:
     """Whether a session holds the file open for writing. Raises RecordingError."""
     with explained(f"read {path}"):
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDONLY)
         try:
             return not try_lock(fd, shared=True)
         finally:
@@ -110,7 +110,7 @@ def locked_folder(folder: Path) -> Generator[None]:
         return
     import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

@@ -65,7 +65,7 @@ def claim_file(path: Path, durability: Durability, *, own: bool) -> Appender | N
                 _check_owner(fd, path)
             lock_file(fd, path)
             if is_at(fd, path):
-                return Appender(fd, path, durability, unread=True)
+                return Appender(fd, path, durability)
         os.close(fd)  # the file was deleted or replaced before it was locked
 
 
