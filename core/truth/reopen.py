@@ -86,22 +86,19 @@ def repaired_state(appender: Appender, path: Path) -> FileState:
 
     Raises RecordingCorruptError, RecordingError.
     """
-    found = examine(path, pause=lambda: time.sleep(_PAUSE_SECONDS))
+    found = examine(path)
     if found.torn:
         _put_torn_tail_aside(appender, path, found.size)
     appender.go_on(found.n, found.size)
     return found
 
 
-def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState:
-    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it.
-
-    pause: called after each millisecond of work or so.
-    """
+def examine(path: Path) -> FileState:
+    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it."""
     found = FileState()
     checked = False
     tails: list[Torn] = []
-    for place, line in enumerate(_lines(path, frozenset(), pause, torn=tails.append), 1):
+    for place, line in enumerate(_lines(path, torn=tails.append), 1):
         if line.number != place:
             raise RecordingCorruptError(
                 f"{path} was edited or damaged before {line.place}: there are empty lines; "
@@ -119,7 +116,7 @@ def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState
         found.size = line.end
     found.torn = sum(tail.size for tail in tails)
     if found.unfinished:
-        _count_payload(path, found, pause)
+        _count_payload(path, found)
     return found
 
 
@@ -168,7 +165,9 @@ def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
 
 
 def _lines(
-    path: Path, whole: Collection[int], pause: Callable[[], object], **more: Any
+    path: Path,
+    whole: Collection[int] = (),
+    torn: Callable[[Torn], object] = lambda _: None,
 ) -> Iterator[ScannedLine]:
     """The lines of a file; those of calls that are not in `whole` without their content."""
 
@@ -180,12 +179,12 @@ def _lines(
         return {"type": kind.decode(), "n": int(n), "call": int(call), "t": int(t)}
 
     left, paused_at = _PART_LINES, 0
-    for line in scan(path, parse=parse, **more):
+    for line in scan(path, parse=parse, torn=torn):
         yield line
         left -= 1
         if left == 0 or line.offset - paused_at > _PART_BYTES:
             left, paused_at = _PART_LINES, line.offset
-            pause()
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _take(line: ScannedLine, found: FileState, path: Path) -> None:
@@ -210,9 +209,9 @@ def _take(line: ScannedLine, found: FileState, path: Path) -> None:
         found.unfinished.pop(call, None)
 
 
-def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) -> None:
+def _count_payload(path: Path, found: FileState) -> None:
     """Count what was recorded of the calls without an end."""
-    for line in _lines(path, found.unfinished, pause):
+    for line in _lines(path, found.unfinished):
         call = line.fields.get("call")
         if line.fields["type"] == "frame" and type(call) is int and call in found.unfinished:
             try:
