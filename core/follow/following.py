@@ -11,7 +11,6 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Self
 from weakref import WeakMethod, WeakValueDictionary
 
 from ..truth.files import explained
@@ -149,12 +148,6 @@ class Following:
         watcher, self._watcher = self._watcher, None
         if watcher is not None and self._generation == _REGISTRY.generation:
             _REGISTRY.unwatch(watcher, self.tail)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

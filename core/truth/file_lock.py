@@ -81,7 +81,18 @@ def has_writer(path: Path) -> bool:
 def try_lock(fd: int, *, shared: bool = False) -> bool:
     """Take the lock if it is free. Raises OSError where the file system has no locks."""
     try:
-        _lock_now(fd, shared=shared)
+        if sys.platform == "win32":  # there is one kind of lock only
+            import msvcrt  # noqa: PLC0415 - is there only
+
+            os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except ImportError:  # a Python built without it can still read recordings
+        message = "this Python has no file locks (fcntl), which recording needs"
+        raise RecordingError(message) from None
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False
@@ -116,18 +127,3 @@ def locked_folder(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def _lock_now(fd: int, *, shared: bool) -> None:
-    if sys.platform == "win32":  # there is one kind of lock only
-        import msvcrt  # noqa: PLC0415
-
-        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    else:
-        try:
-            import fcntl  # noqa: PLC0415
-        except ImportError:  # a Python built without it can still read recordings
-            message = "this Python has no file locks (fcntl), which recording needs"
-            raise RecordingError(message) from None
-        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

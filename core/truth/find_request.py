@@ -44,18 +44,16 @@ def find_request(path: Path, call: int | None = None) -> FoundRequest | None:
 
     Lines that are not complete are passed over. Raises RecordingError, RecordingCorruptError.
     """
-    found: FoundRequest | None = None
     with open_recording(path) as file, explained(f"read {path}"):
         for found in _from_the_end(file):
             if call is None or found.call <= call:
                 return found
-        if found is not None:
-            return None
     # No line begins as a writer begins it: somebody has formatted the file anew.
+    last: FoundRequest | None = None
     for line in scan(path, frames=False):
         if line.fields["type"] == "request" and (call is None or line.call <= call):
-            found = FoundRequest(line.call, line.offset, line.number - 1)
-    return found
+            last = FoundRequest(line.call, line.offset, line.number - 1)
+    return last
 
 
 def _from_the_end(file: BinaryIO) -> Iterator[FoundRequest]:
