@@ -89,19 +89,14 @@ class SyncedFile:
 
     async def wait_for_sync(self) -> None:
         """Return when everything written so far is on disk, or the sync has failed."""
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-
-        def resolve() -> None:
-            with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits any more
-                done.set_result(None)
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(resolve)
+                loop.call_soon_threadsafe(done.set)
 
         self.ask(wake)
-        await done
+        await done.wait()
 
     def ask(self, wake: Wake) -> None:
         """Call `wake`, in any thread, when everything written so far is on disk or failed.

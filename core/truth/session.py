@@ -110,7 +110,8 @@ class Session(SessionFile):
         with self.write_lock:
             appender = None
             while appender is None:  # the file may be deleted meanwhile
-                if not _exists(self.path) and self._create_file():
+                # If even looking fails, creating the file says why; Path.exists would raise.
+                if not os.path.exists(self.path) and self._create_file():  # noqa: PTH110
                     return True
                 appender = claim_file(self.path, self._durability, own=True)
             self.appender = appender
@@ -204,11 +205,6 @@ class Session(SessionFile):
             lines.append(build_line(fields))
         appender.ready(t)
         appender.append(b"".join(lines), n)
-
-
-def _exists(path: Path) -> bool:
-    # If even that fails, creating the file will say why.
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises
 
 
 def _absolute(path: Path) -> Path:
