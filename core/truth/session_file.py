@@ -229,9 +229,9 @@ class CallWriter:
             ending["error"] = error.to_record()
         if retry_in is not None:
             ending["retry_in"] = retry_in
-        figures: dict[str, Any] = {"usage": usage} if usage else {}
+        figures = {"usage": dict(usage)} if usage else {}
         if metrics:
-            figures["metrics"] = metrics
+            figures["metrics"] = dict(metrics)
         end = CallEnd(self._state, ending, figures, natives_record(natives or {}), unattended)
         self._file.ends.append(end)  # an interrupt from here on cannot lose it
         self._ended = True
