@@ -6,7 +6,7 @@ answer that calls tools gets that finish reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from .chunk import ChunkFields, StreamChunk
@@ -48,8 +48,10 @@ class ChunkMaker:
         last: the answer has ended, so that nothing is held back any longer.
         """
         made: Iterable[ChunkFields] = decoded
-        if last or self._thinking is not None or self._mender.held or need_mending(decoded):
-            made = list(self._transform(decoded, frame, last=last))
+        thinking = self._thinking
+        if last or thinking is not None or self._mender.held or need_mending(decoded):
+            made = self._mender.mend(decoded, frame, last=last)
+            made = list(made if thinking is None else thinking.split(made, frame, last=last))
         t, raw, call = self.t, frame.text, self._call
         for each in made:
             if "finish_reason" in each or "tool_calls" in each:
@@ -58,12 +60,6 @@ class ChunkMaker:
             chunks.append(make_chunk(numbered, t, raw, call))
             fields.append(numbered)
             self.seq += 1
-
-    def _transform(
-        self, decoded: Iterable[ChunkFields], frame: Frame, *, last: bool
-    ) -> Iterator[ChunkFields]:
-        mended = self._mender.mend(decoded, frame, last=last)
-        return mended if self._thinking is None else self._thinking.split(mended, frame, last=last)
 
     def _finish_with_calls(self, fields: ChunkFields) -> None:
         """An answer that calls tools ends with `tool_calls`, whatever the provider says."""

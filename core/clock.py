@@ -6,7 +6,7 @@ Recordings hold wall-clock times as ISO 8601 in UTC, with microseconds.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 __all__ = ["SYSTEM_CLOCK", "Clock", "parse_timestamp", "timestamp"]
 
@@ -40,7 +40,6 @@ def parse_timestamp(text: object) -> int | None:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             return None
-        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
         return None
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -19,7 +19,8 @@ from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
 from .masking import Masker
-from .native import NativeMessages, mended
+from .mending import mend_value
+from .native import NativeMessages
 from .validation import explain
 from .vessel import Decoder, Progress, Vessel, WireRequest
 
@@ -106,7 +107,8 @@ class Exchange:
     def native(self) -> NativeMessages:
         """The assistant's message of each choice in the provider's own form, as far as it came."""
         try:
-            return mended(self._decoder.native())
+            messages = self._decoder.native()
+            return {choice: mend_value(message) for choice, message in messages.items()}
         except Exception:  # noqa: BLE001 - a decoder may be anyone's; all it read is recorded
             _LOGGER.warning("%r made no native message", self._decoder)
             return {}

@@ -9,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .mending import mend_value
-
-__all__ = ["NativeMessages", "mended", "natives_of", "natives_record"]
+__all__ = ["NativeMessages", "natives_of", "natives_record"]
 
 NativeMessages = Mapping[int, dict[str, Any]]
 """A message for each choice, by the choice's number."""
-
-
-def mended(messages: NativeMessages) -> NativeMessages:
-    """The messages without what no recording can hold (see mending.py)."""
-    return {choice: mend_value(message) for choice, message in messages.items()}
 
 
 def natives_record(messages: NativeMessages) -> dict[str, Any]:

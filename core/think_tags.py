@@ -8,6 +8,7 @@ frame in which text moved names the repair `think-tags`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from .chunk import ChunkFields
 from .frame import Frame
@@ -21,14 +22,12 @@ _CLOSE = "</think>"
 _MOST_SPACE = 1024
 
 
+@dataclass(slots=True)
 class _Choice:
     """The state of one choice. tag: the one that is looked for, "" after the closing one."""
 
-    __slots__ = ("held", "tag")
-
-    def __init__(self) -> None:
-        self.tag = _OPEN
-        self.held = ""
+    tag: str = _OPEN
+    held: str = ""
 
 
 class ThinkSplitter:

@@ -42,7 +42,7 @@ def unchanged(path: Path) -> Generator[None]:
     """
     with open_recording(path) as file:
         size = os.fstat(file.fileno()).st_size
-    if _is_written(path):
+    if has_writer(path):
         raise RecordingLockedError(f"{path} is being written: wait until its session ends")
     yield
     try:
@@ -51,13 +51,6 @@ def unchanged(path: Path) -> Generator[None]:
         raise RecordingError(f"cannot read {path}: {error.strerror}") from error
     if not same:
         raise RecordingError(f"{path} was written meanwhile: try again")
-
-
-def _is_written(path: Path) -> bool:
-    try:
-        return has_writer(path)
-    except OSError as error:
-        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
 
 
 class DerivedFile:

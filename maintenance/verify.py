@@ -17,7 +17,7 @@ from typing import Any, Literal
 from ..core.errors import RecordingCorruptError, RecordingError, VesselogError
 from ..core.truth.call_state import PayloadTally
 from ..core.truth.recorded_frame import RecordedFrame
-from ..core.truth.scan import ScannedLine, Torn, is_whole, open_recording, scan
+from ..core.truth.scan import ScannedLine, Torn, is_whole, scan
 from .chunk_comparison import Comparison
 from .redecoding import Redecoding
 
@@ -119,18 +119,18 @@ def verify(path: str | os.PathLike[str], *, decode: bool = True) -> VerifyReport
     """
     report = VerifyReport(Path(path))
     checker = _Checker(report, decode=decode)
-    with open_recording(report.path) as file:
-        try:
-            for line in scan(file, report.path):
-                if isinstance(line, Torn):
-                    message = f"{line.size} bytes at the end are a torn tail"
-                    report.add(Finding("error", "torn", message, None, line.offset))
-                else:
-                    for finding in checker.check(line):
-                        report.add(finding)
-        except RecordingCorruptError as error:
-            report.add(Finding("error", "damaged", error.message))
-            return report  # what follows is unknown, and so is what is missing
+
+    def add_torn(tail: Torn) -> None:
+        message = f"{tail.size} bytes at the end are a torn tail"
+        report.add(Finding("error", "torn", message, None, tail.offset))
+
+    try:
+        for line in scan(report.path, torn=add_torn):
+            for finding in checker.check(line):
+                report.add(finding)
+    except RecordingCorruptError as error:
+        report.add(Finding("error", "damaged", error.message))
+        return report  # what follows is unknown, and so is what is missing
     for finding in checker.finish():
         report.add(finding)
     return report

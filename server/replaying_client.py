@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from httpx import Headers
@@ -16,7 +17,7 @@ from ..core.errors import TruncatedError
 from ..core.replay.answer_index import AnswerIndex
 from ..core.replay.pace import Speed, checked_speed
 from ..core.replay.recorded_source import AsyncRecordedSource
-from ..core.replay.replayed_answer import ReplayedAnswer, Replaying
+from ..core.replay.replayed_answer import Replaying
 from ..core.settings import Timeouts
 from ..core.truth.recording import RecordedCall
 from .replay_answers import ReplayAnswers
@@ -34,7 +35,7 @@ class ReplayingClient(AsyncClient):
     def __init__(self, answers: ReplayAnswers, speed: Speed, **settings: Any) -> None:
         super().__init__(**settings)
         self._answers = answers
-        self._played = _Played(checked_speed(speed), answers)
+        self._played = Replaying(answers, checked_speed(speed), SYSTEM_CLOCK)
         if "replay" in settings:
             self._replaying = self._played
 
@@ -51,7 +52,7 @@ class ReplayingClient(AsyncClient):
         if found is None:  # a client that replays then says why, in a thread
             return super()._stream(plan, session, timeouts, exclusive=exclusive, meta=meta)
         self._usable_loop()
-        playing = _Played(self._played.speed, _Taken(found), self._played.running)
+        playing = replace(self._played, answers=_Taken(found))
         source = _Source(playing, plan.record, None)
         # A gateway passes them on where the client speaks the dialect of the answer.
         source.facts.answer.all_headers = Headers(found.headers)
@@ -62,18 +63,6 @@ class ReplayingClient(AsyncClient):
         """Close the connections. Streams that still run are cancelled."""
         self._played.leave()
         await super().aclose()
-
-
-class _Played(Replaying):
-    """Where an answer comes from, and at which pace."""
-
-    def __init__(
-        self, speed: float, answers: AnswerIndex, running: set[ReplayedAnswer] | None = None
-    ) -> None:
-        self.speed = speed
-        self.answers = answers
-        self.clock = SYSTEM_CLOCK
-        self.running = set() if running is None else running
 
 
 class _Source(AsyncRecordedSource):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .tail import Tail
+from .tail import Tail, running_loop
 
 __all__ = ["FileWatcher"]
 
@@ -42,16 +43,27 @@ class _Watch:
 
 
 class FileWatcher:
-    """Watches files from one event loop, in which all its methods are to be called."""
+    """Watches files from one event loop, in which all its methods are to be called.
+
+    users: how many followers it serves, or is about to.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.users = 0
         self._watches: dict[Tail, _Watch] = {}
         self._tails: dict[int, Tail] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._inotify, self._mask, self._closed = _inotify()
         if self._inotify is not None:
             loop.add_reader(self._inotify.fileno(), self._read_events)
+
+    def call(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Call this in the loop, from anywhere: at once in the loop itself, or if it is closed."""
+        if self.loop is running_loop() or self.loop.is_closed():
+            action(*arguments)
+        else:
+            self.loop.call_soon_threadsafe(action, *arguments)
 
     def add(self, tail: Tail, poll: float | None) -> None:
         """A follower of this file waits. poll: the seconds between two looks that it asked for."""
@@ -64,8 +76,8 @@ class FileWatcher:
         watch.next_look = 0.0
         self._look()
 
-    def remove(self, tail: Tail) -> bool:
-        """A follower has left. Returns whether that was the last one of all."""
+    def remove(self, tail: Tail) -> None:
+        """A follower has left."""
         watch = self._watches[tail]
         watch.followers -= 1
         if watch.followers == 0:
@@ -74,7 +86,6 @@ class FileWatcher:
                 del self._tails[watch.number]
                 with suppress(OSError):  # it went with its file
                     self._inotify.rm_watch(watch.number)
-        return not self._watches
 
     def close(self) -> None:
         """Free the descriptor. May be called anywhere once the loop is closed."""

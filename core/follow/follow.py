@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,14 +102,14 @@ class Follow:
         return ending_error(self._end) if self._over else None
 
     def __iter__(self) -> Iterator[StreamChunk]:
-        with Following(self._path) as following:
+        with closing(Following(self._path)) as following:
             for chunks, seen in self._read(following, in_task=False):
                 yield from chunks
                 if seen is not None:
                     following.tail.wait(seen, None if self._end is None else self._left())
 
     async def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        with Following(self._path) as following:
+        with closing(Following(self._path)) as following:
             tail, paused = following.tail, True
             for chunks, seen in self._read(following, in_task=True):
                 for chunk in chunks:

@@ -11,13 +11,12 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Self
 from weakref import WeakMethod, WeakValueDictionary
 
 from ..truth.files import explained
 from ..truth.wake import FOLLOWED
 from .file_watcher import FileWatcher
-from .tail import Tail, running_loop
+from .tail import Tail
 
 __all__ = ["Following"]
 
@@ -41,7 +40,7 @@ class _Registry:
         self._watchers: WeakValueDictionary[asyncio.AbstractEventLoop, FileWatcher] = (
             WeakValueDictionary()
         )
-        self._thread: _WatcherThread | None = None
+        self._thread: FileWatcher | None = None  # that of the loop in the thread
 
     def join(self, path: Path) -> Tail:
         """A follower begins. Raises RecordingError if there is no such file."""
@@ -63,41 +62,34 @@ class _Registry:
                 self._tails.pop(tail.file_id, None)
                 FOLLOWED.pop(tail.file_id, None)
 
-    def watch_in_task(self, tail: Tail, poll: float | None) -> FileWatcher:
-        """Have the running event loop watch the file."""
-        loop = asyncio.get_running_loop()
+    def watch(self, tail: Tail, poll: float | None, *, in_task: bool) -> FileWatcher:
+        """Have the running event loop, or the thread, watch the file."""
         with self._lock:
-            watcher = self._watchers.get(loop)
-            if watcher is None:
-                watcher = self._watchers[loop] = FileWatcher(loop)
-        watcher.add(tail, poll)
+            if in_task:
+                loop = asyncio.get_running_loop()
+                watcher = self._watchers.get(loop)
+                if watcher is None:
+                    watcher = self._watchers[loop] = FileWatcher(loop)
+            else:
+                watcher = self._thread = self._thread or _start_thread()
+            watcher.users += 1
+        watcher.call(watcher.add, tail, poll)
         return watcher
 
-    def unwatch_in_task(self, watcher: FileWatcher, tail: Tail) -> None:
-        """Watch it no longer, in the watcher's loop, or once that is closed."""
-        if watcher.remove(tail):
-            with self._lock:
-                self._watchers.pop(watcher.loop, None)
-            watcher.close()
-
-    def watch_in_thread(self, tail: Tail, poll: float | None) -> _WatcherThread:
-        """Have the thread watch the file."""
+    def unwatch(self, watcher: FileWatcher, tail: Tail) -> None:
+        """Watch it no longer. The watcher, and the thread, end with the last follower."""
+        watcher.call(watcher.remove, tail)
         with self._lock:
-            thread = self._thread
-            if thread is None:
-                thread = self._thread = _WatcherThread()
-            thread.followers += 1
-        thread.loop.call_soon_threadsafe(thread.watcher.add, tail, poll)
-        return thread
-
-    def unwatch_in_thread(self, thread: _WatcherThread, tail: Tail) -> None:
-        """Watch it no longer. The thread ends with its last follower."""
-        thread.loop.call_soon_threadsafe(thread.watcher.remove, tail)
-        with self._lock:
-            thread.followers -= 1
-            if thread.followers == 0:
+            watcher.users -= 1
+            unused, in_thread = watcher.users == 0, watcher is self._thread
+            if unused and in_thread:
                 self._thread = None
-                thread.loop.call_soon_threadsafe(thread.loop.stop)
+            elif unused:
+                self._watchers.pop(watcher.loop, None)
+        if unused:
+            watcher.call(watcher.close)
+            if in_thread:
+                watcher.call(watcher.loop.stop)
 
     def after_fork(self) -> None:
         """In a forked child: there is no thread, and the loops are the parent's."""
@@ -105,27 +97,22 @@ class _Registry:
         for watcher in self._watchers.values():
             watcher.close_in_child()
         if self._thread is not None:
-            self._thread.watcher.close_in_child()
+            self._thread.close_in_child()
         self._start_anew()
         for tail in self._tails.values():
             tail.forget_others()
 
 
-class _WatcherThread:
-    """A thread with an event loop for the watcher of all followers that block."""
+def _start_thread() -> FileWatcher:
+    """The watcher of all followers that block, with its event loop in a thread."""
+    watcher = FileWatcher(asyncio.new_event_loop())
 
-    def __init__(self) -> None:
-        self.followers = 0
-        self.loop = asyncio.new_event_loop()
-        self.watcher = FileWatcher(self.loop)
-        threading.Thread(target=self._run, name="vesselog follow", daemon=True).start()
+    def run() -> None:
+        watcher.loop.run_forever()
+        watcher.loop.close()
 
-    def _run(self) -> None:
-        try:
-            self.loop.run_forever()
-        finally:
-            self.watcher.close()
-            self.loop.close()
+    threading.Thread(target=run, name="vesselog follow", daemon=True).start()
+    return watcher
 
 
 class Following:
@@ -140,14 +127,13 @@ class Following:
         self.tail = _REGISTRY.join(path)
         self._closed = False
         self._generation = _REGISTRY.generation
-        self._watcher: FileWatcher | _WatcherThread | None = None
+        self._watcher: FileWatcher | None = None
 
     def watch(self, poll: float | None, *, in_task: bool) -> bool:
         """Have the tail told of what is new from now on. False if that is so already."""
         if self._watcher is not None and self._generation == _REGISTRY.generation:
             return False
-        watch = _REGISTRY.watch_in_task if in_task else _REGISTRY.watch_in_thread
-        self._watcher = watch(self.tail, poll)
+        self._watcher = _REGISTRY.watch(self.tail, poll, in_task=in_task)
         self._generation = _REGISTRY.generation
         self.tail.look()
         self.tail.look(whether_left=True)
@@ -160,22 +146,8 @@ class Following:
         self._closed = True
         _REGISTRY.leave(self.tail)
         watcher, self._watcher = self._watcher, None
-        if watcher is None or self._generation != _REGISTRY.generation:
-            return
-        if isinstance(watcher, _WatcherThread):
-            _REGISTRY.unwatch_in_thread(watcher, self.tail)
-            return
-        # A task's generator is closed in its loop, or collected once that is closed.
-        if watcher.loop is running_loop() or watcher.loop.is_closed():
-            _REGISTRY.unwatch_in_task(watcher, self.tail)
-        else:
-            watcher.loop.call_soon_threadsafe(_REGISTRY.unwatch_in_task, watcher, self.tail)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        if watcher is not None and self._generation == _REGISTRY.generation:
+            _REGISTRY.unwatch(watcher, self.tail)
 
     def __del__(self) -> None:
         self.close()

@@ -18,7 +18,7 @@ from ..chunk import StreamChunk
 from ..errors import RecordingCorruptError, RecordingError
 from ..truth.file_lock import has_writer
 from ..truth.recorded_frame import chunks_of
-from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..truth.scan import ScannedLine, scan
 from ..waiting import wait_for
 
 __all__ = ["Batch", "Tail", "running_loop"]
@@ -82,7 +82,9 @@ class Tail:
         """In a forked child: those who read or waited do not exist there."""
         self._reading = threading.Lock()
         self._threads: set[SimpleQueue[None]] = set()
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopWaiters] = {}
+        # Where tasks wait: what wakes them, and the loops in which that is about to be done.
+        self._loops: dict[asyncio.AbstractEventLoop, asyncio.Event] = {}
+        self._called: set[asyncio.AbstractEventLoop] = set()
 
     def read(self, offset: int, number: int) -> Batch:
         """The next complete lines from `offset`, before which `number` lines are; maybe none.
@@ -104,19 +106,16 @@ class Tail:
     def _read(self, offset: int, number: int) -> Batch:
         lines: list[ScannedLine] = []
         seen, end = self.version, offset
-        with open_recording(self.path) as file:
-            try:
-                for line in scan(file, self.path, offset=offset, number=number):
-                    if isinstance(line, Torn):
-                        break
-                    lines.append(line)
-                    end, number = line.end, line.number
-                    if end - offset >= _BYTES_AT_ONCE:
-                        break
-            except RecordingCorruptError:
-                if not lines:  # what is before the damage comes first
-                    raise
-                seen = -1
+        try:
+            for line in scan(self.path, offset=offset, number=number):
+                lines.append(line)
+                end, number = line.end, line.number
+                if end - offset >= _BYTES_AT_ONCE:
+                    break
+        except RecordingCorruptError:
+            if not lines:  # what is before the damage comes first
+                raise
+            seen = -1
         return Batch(lines, offset, end, number, seen, end - offset >= _BYTES_AT_ONCE)
 
     def told(self, size: int) -> None:
@@ -165,11 +164,21 @@ class Tail:
                 self._threads.pop().put(None)
             except KeyError:  # another thread has woken the last one
                 break
-        if self._loops:
-            here = running_loop()
-            for loop, waiters in tuple(self._loops.items()):
-                if not waiters.wake(here):
+        here = running_loop() if self._loops else None
+        for loop, news in tuple(self._loops.items()):
+            if loop is here:
+                self._wake_tasks(loop, news)
+            elif loop not in self._called:
+                self._called.add(loop)
+                try:
+                    loop.call_soon_threadsafe(self._wake_tasks, loop, news)
+                except RuntimeError:  # it is closed
                     self._loops.pop(loop, None)
+
+    def _wake_tasks(self, loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+        self._called.discard(loop)
+        news.set()
+        news.clear()  # for those that wait from now on
 
     def wait(self, seen: int, timeout: float | None) -> None:
         """Block the thread until there may be more than at version `seen`, or for these seconds."""
@@ -184,21 +193,15 @@ class Tail:
 
     async def wait_async(self, seen: int, timeout: float | None) -> None:  # noqa: ASYNC109
         """Wait in a task; lets the loop go in any case."""
-        loop = asyncio.get_running_loop()
-        waiters = self._loops.get(loop)
-        if waiters is None:
-            waiters = self._loops.setdefault(loop, _LoopWaiters(loop))
-        future = loop.create_future()
-        waiters.futures.add(future)
-        try:
-            if self.version != seen:
-                await asyncio.sleep(0)
-            elif timeout is None:
-                await future
-            else:
-                await asyncio.wait((future,), timeout=timeout)
-        finally:
-            waiters.futures.discard(future)
+        news = self._loops.setdefault(asyncio.get_running_loop(), asyncio.Event())
+        if self.version != seen:
+            await asyncio.sleep(0)
+        elif timeout is None:
+            await news.wait()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await news.wait()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -207,34 +210,3 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-class _LoopWaiters:
-    """The tasks of one event loop that wait."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.futures: set[asyncio.Future[None]] = set()
-        self._called = False
-
-    def wake(self, here: asyncio.AbstractEventLoop | None) -> bool:
-        """Wake the tasks, in their loop. False if the loop is closed.
-
-        here: the loop that runs in this thread.
-        """
-        if self._loop is here:
-            self._release()
-        elif not self._called and self.futures:
-            self._called = True
-            try:
-                self._loop.call_soon_threadsafe(self._release)
-            except RuntimeError:
-                return False
-        return True
-
-    def _release(self) -> None:
-        self._called = False
-        futures, self.futures = self.futures, set()
-        for future in futures:
-            if not future.done():
-                future.set_result(None)

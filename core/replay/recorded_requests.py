@@ -19,7 +19,7 @@ from ..clock import parse_timestamp
 from ..errors import RecordingError
 from ..truth.files import explained
 from ..truth.recording import RecordedCall, Recording
-from ..truth.scan import ScannedLine, Torn, open_recording, scan
+from ..truth.scan import ScannedLine, scan
 from ..truth.session_names import SUFFIX, time_in_name
 from .compare_requests import Match, match_key, method_of, request_key, route_of
 
@@ -110,10 +110,9 @@ def _begins(path: Path) -> int:
     named = time_in_name(path.stem)
     if named is not None:
         return named
-    with open_recording(path) as file:
-        for line in scan(file, path, frames=False):
-            if not isinstance(line, Torn) and line.fields["type"] == "open":
-                return parse_timestamp(line.fields.get("at")) or 0
+    for line in scan(path, frames=False):
+        if line.fields["type"] == "open":
+            return parse_timestamp(line.fields.get("at")) or 0
     return 0
 
 
@@ -122,26 +121,23 @@ def _requests_in(path: Path, match: Match, *, wire: bool) -> list[RecordedReques
     requests: list[RecordedRequest] = []
     running: dict[int, RecordedRequest] = {}
     begun: int | None = None
-    with open_recording(path) as file:
-        for line in scan(file, path, frames=False):
-            if isinstance(line, Torn):
-                break
-            fields, call = line.fields, line.fields.get("call")
-            if fields["type"] == "open" and begun is None:
-                begun = parse_timestamp(fields.get("at"))
-            elif type(call) is not int:
-                continue
-            elif fields["type"] == "response" and call in running:
-                running[call].answered = True
-            elif fields["type"] == "request":
-                first = fields.get("retry_of")
-                request = running.get(first) if type(first) is int and not wire else None
-                place = str(path), line.call, line.offset, line.number
-                if request is None:
-                    request = _request(line, begun or 0, place, match, wire=wire)
-                    requests.append(request)
-                request.place = place
-                running[call] = request
+    for line in scan(path, frames=False):
+        fields, call = line.fields, line.fields.get("call")
+        if fields["type"] == "open" and begun is None:
+            begun = parse_timestamp(fields.get("at"))
+        elif type(call) is not int:
+            continue
+        elif fields["type"] == "response" and call in running:
+            running[call].answered = True
+        elif fields["type"] == "request":
+            first = fields.get("retry_of")
+            request = running.get(first) if type(first) is int and not wire else None
+            place = str(path), line.call, line.offset, line.number
+            if request is None:
+                request = _request(line, begun or 0, place, match, wire=wire)
+                requests.append(request)
+            request.place = place
+            running[call] = request
     return requests
 
 

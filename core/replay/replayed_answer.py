@@ -43,19 +43,14 @@ class RecordedFacts:
     error: VesselogError | None = None
 
 
+@dataclass(slots=True)
 class Replaying:
-    """How a client replays. running: the streams that have not ended.
+    """How answers are replayed. speed: from `checked_speed`. running: those that have not ended."""
 
-    Raises ConfigurationError, RecordingError.
-    """
-
-    def __init__(
-        self, path: Path, speed: Speed | None, match: Match | None, *, repeat: bool, clock: Clock
-    ) -> None:
-        self.speed = checked_speed(0 if speed is None else speed)
-        self.answers = AnswerIndex(path, match=match or "strict", repeat=repeat)
-        self.clock = clock
-        self.running: set[ReplayedAnswer] = set()
+    answers: AnswerIndex
+    speed: float
+    clock: Clock
+    running: set[ReplayedAnswer] = field(default_factory=set["ReplayedAnswer"])
 
     @classmethod
     def of(
@@ -67,9 +62,10 @@ class Replaying:
         repeat: bool,
         clock: Clock,
     ) -> Replaying | None:
-        """None without a path; then ConfigurationError for what only a replay can have."""
+        """A client's settings; None without a path. Raises ConfigurationError, RecordingError."""
         if path is not None:
-            return cls(path, speed, match, repeat=repeat, clock=clock)
+            factor = checked_speed(0 if speed is None else speed)
+            return cls(AnswerIndex(path, match=match or "strict", repeat=repeat), factor, clock)
         given = {"speed": speed, "match": match, "repeat": None if repeat is False else repeat}
         for name, value in given.items():
             if value is not None:
@@ -149,7 +145,7 @@ class ReplayedAnswer:
         facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
         self._copy = copy
         if self.facts.outcome is not None:
-            self._let_go(self.facts.outcome)
+            self._end_copy(self.facts.outcome, self.facts.error, later=True)
 
     def until_begin(self) -> float:
         """Seconds until the answer begins, or is refused."""
@@ -210,7 +206,7 @@ class ReplayedAnswer:
         if self.facts.outcome != "cancelled":
             self._stop_at_last()
             self.facts.outcome, self.facts.error = "error", error
-            self._let_go("error")
+            self._end_copy("error", error, later=True)
 
     def _end(self) -> None:
         facts, recorded = self.facts, self._recorded
@@ -237,7 +233,7 @@ class ReplayedAnswer:
         if outcome == "complete":
             facts.answer.natives = natives
         facts.outcome = outcome
-        self._let_go(outcome)
+        self._end_copy(outcome, None, later=True)
         self.wake()
 
     def _stop_at_last(self) -> None:
@@ -247,11 +243,8 @@ class ReplayedAnswer:
             self.facts.answer.metrics = self._meter.metrics(age)
         self.facts.answer.natives = {}
 
-    def _let_go(self, outcome: Outcome) -> None:
-        """Have the end recorded, now or by whoever writes. Never blocks."""
-        self._end_copy(outcome, self.facts.error, later=True)
-
     def _end_copy(self, outcome: Outcome, error: VesselogError | None, *, later: bool) -> None:
+        """Have the end recorded. later: now or by whoever writes, without ever blocking."""
         self._replaying.running.discard(self)
         if self._copy is not None:
             usage, answer = self._meter.usage, self.facts.answer

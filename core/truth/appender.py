@@ -35,7 +35,7 @@ class Appender:
     """One open, locked file. Used by one thread at a time.
 
     fd: its descriptor, -1 once it is closed. n: the number of the file's last line. size: the
-    file's size in bytes. new: the file was created for this appender. unread: it takes no lines
+    file's size in bytes. new: the file was created for this appender; another one takes no lines
     before `go_on`. folders: those in which entries were made for it. refusal: why it takes no more
     lines. gate: what to wait for before a line may be shown; None if nothing. Raises RecordingError
     if the file cannot be synced as the durability level asks.
@@ -48,7 +48,6 @@ class Appender:
         durability: Durability,
         *,
         new: bool = False,
-        unread: bool = False,
         folders: tuple[Path, ...] = (),
     ) -> None:
         self.fd = fd
@@ -59,7 +58,7 @@ class Appender:
         self._new = new
         self.n = 0
         self.size = 0
-        self.refusal = f"cannot record to {path}: its end is not known yet" if unread else None
+        self.refusal = None if new else f"cannot record to {path}: its end is not known yet"
         self._synced: SyncedFile | None = None
         if durability != "process":
             self._synced = SYNC_THREAD.add(fd, path, (path.parent, *folders), self._refuse)

@@ -70,37 +70,31 @@ class CallState:
     def tally(self) -> dict[str, Any]:
         """What was recorded of the payload so far, as keys of an `end` line."""
         frames, size, digest, _ = self._counted
-        return {"frames": frames, "bytes": size, "sha256": digest.hexdigest()}
+        return PayloadTally(frames, size, digest).record()
 
 
+@dataclass(slots=True)
 class CallEnd:
     """A call's `end` line that is to be written.
 
-    unattended: nobody waits for it, so that an error is logged. error: why it was not written.
+    ending, figures, messages: keys of the line, before and behind those of the payload; the
+    messages are left out if JSON cannot hold them. unattended: nobody waits for it, so that an
+    error is logged. error: why it was not written.
     """
 
-    def __init__(
-        self,
-        state: CallState,
-        ending: Mapping[str, Any],
-        figures: Mapping[str, Mapping[str, Any] | None],
-        *,
-        messages: Mapping[str, Any] | None = None,
-        unattended: bool = False,
-    ) -> None:
-        self.state = state
-        self._ending = ending
-        self._figures = {name: dict(value) for name, value in figures.items() if value}
-        self._messages = messages or {}
-        self.unattended = unattended
-        self.error: RecordingError | None = None
+    state: CallState
+    ending: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    messages: Mapping[str, Any]
+    unattended: bool
+    error: RecordingError | None = None
 
     def line(self, n: int, t: int) -> bytes:
         """The line. Raises RecordingError for what JSON cannot hold."""
         fields = {"type": "end", "n": n, "call": self.state.number, "t": t}
-        fields |= {**self._ending, **self.state.tally(), **self._figures}
+        fields |= {**self.ending, **self.state.tally(), **self.figures}
         try:
-            return build_line({**fields, **self._messages})
+            return build_line({**fields, **self.messages})
         except RecordingError:
             # The messages repeat what the frames hold; an end without them is better than none.
             return build_line(fields)

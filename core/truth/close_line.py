@@ -8,32 +8,38 @@ any other end of a file means that the whole file has to be read.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..clock import parse_timestamp, timestamp
+from .call_state import PayloadTally
 from .line import build_line, check_line, parse_line
 from .scan import check_header, is_whole
 
-__all__ = ["Closed", "close_line", "read_close"]
+__all__ = ["FileState", "close_line", "read_close"]
 
 # Bytes that are read of a file's end and beginning. A header with the most `meta` that a client
 # takes has half of it.
 _PART_BYTES = 1 << 15
 
 
-class Closed(NamedTuple):
-    """What a `close` line says.
+@dataclass(slots=True)
+class FileState:
+    """The state in which a file was left.
 
-    n, t: its own number and time. wall: microseconds since 1970 at t=0. calls: the highest call
-    number. size: of the file, in bytes.
+    n, t: of the last line. wall: microseconds since 1970 at t=0, None if the file does not say.
+    calls: the highest call number. size: bytes up to the end of the last line; torn: bytes after
+    it. unfinished: the calls without an end.
     """
 
-    n: int
-    t: int
-    wall: int
-    calls: int
-    size: int
+    n: int = 0
+    t: int = 0
+    wall: int | None = None
+    calls: int = 0
+    size: int = 0
+    torn: int = 0
+    unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
 
 
 def close_line(n: int, t: int, calls: int, wall: int) -> bytes:
@@ -42,8 +48,8 @@ def close_line(n: int, t: int, calls: int, wall: int) -> bytes:
     return build_line(fields)
 
 
-def read_close(fd: int, path: Path) -> Closed | None:
-    """What the `close` line at the end of the file says; None if there is no sound one.
+def read_close(fd: int, path: Path) -> FileState | None:
+    """The state that the `close` line at the end of the file tells; None if there is no sound one.
 
     Reads some KiB. Raises RecordingCorruptError if the file is not a recording that this library
     reads, OSError.
@@ -70,7 +76,7 @@ def read_close(fd: int, path: Path) -> Closed | None:
     if header is None:
         return None
     check_header(header, path)
-    return Closed(n, t, wall, calls, size) if header.get("crc32") is True else None
+    return FileState(n, t, wall, calls, size) if header.get("crc32") is True else None
 
 
 def _precedes(fields: dict[str, Any], n: int, t: int, calls: int) -> bool:

@@ -11,15 +11,15 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import RecordingError, RecordingLockedError
 from .files import explained
 
 __all__ = [
-    "PAUSE_SECONDS",
     "READERS_PATIENCE",
     "LockedByReaderError",
     "has_writer",
@@ -27,12 +27,15 @@ __all__ = [
     "locked_folder",
     "try_lock",
     "unlock_file",
+    "when_readers_left",
 ]
+
+_Taken = TypeVar("_Taken")
 
 # A reader takes a shared lock for a moment to see whether there is a writer. That is always waited
 # for; it takes microseconds, unless the reader's process is stopped in the middle of it.
 READERS_PATIENCE = 0.1
-PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS = 0.005
 
 _WINDOWS_LOCK_OFFSET = 1 << 62
 
@@ -41,27 +44,34 @@ class LockedByReaderError(RecordingLockedError):
     """The lock is held by readers, who release it in a moment."""
 
 
-def lock_file(fd: int, path: Path, *, wait: bool = True) -> None:
-    """Take the exclusive lock, which closing releases.
+def lock_file(fd: int, path: Path) -> None:
+    """Take the exclusive lock, which closing releases. Never waits.
 
-    wait: for readers, who hold it for a moment; without it they are a LockedByReaderError. Raises
-    RecordingLockedError at once if another writer holds it, OSError.
+    Raises RecordingLockedError if another writer holds it, LockedByReaderError, OSError; then the
+    file is to be closed.
     """
-    deadline = time.monotonic() + (READERS_PATIENCE if wait else 0)
-    message = f"another writer has the session {path.stem} ({path})"
-    while not try_lock(fd):
-        if not try_lock(fd, shared=True):
-            raise RecordingLockedError(message)  # only a writer's lock excludes a shared one
-        unlock_file(fd)
-        if time.monotonic() >= deadline:
-            raise RecordingLockedError(message) if wait else LockedByReaderError(message)
-        time.sleep(PAUSE_SECONDS)
+    if not try_lock(fd):
+        # Only a writer's lock excludes a shared one.
+        kind = LockedByReaderError if try_lock(fd, shared=True) else RecordingLockedError
+        raise kind(f"another writer has the session {path.stem} ({path})")
+
+
+def when_readers_left(take: Callable[[], _Taken]) -> _Taken:
+    """What `take` gives; while readers hold the lock, it is called again. Raises what it raises."""
+    deadline = time.monotonic() + READERS_PATIENCE
+    while True:
+        try:
+            return take()
+        except LockedByReaderError as error:
+            if time.monotonic() >= deadline:
+                raise RecordingLockedError(error.message) from None
+            time.sleep(_PAUSE_SECONDS)
 
 
 def has_writer(path: Path) -> bool:
     """Whether a session holds the file open for writing. Raises RecordingError."""
     with explained(f"read {path}"):
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(path, os.O_RDONLY)
         try:
             return not try_lock(fd, shared=True)
         finally:
@@ -71,7 +81,18 @@ def has_writer(path: Path) -> bool:
 def try_lock(fd: int, *, shared: bool = False) -> bool:
     """Take the lock if it is free. Raises OSError where the file system has no locks."""
     try:
-        _lock_now(fd, shared=shared)
+        if sys.platform == "win32":  # there is one kind of lock only
+            import msvcrt  # noqa: PLC0415 - is there only
+
+            os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415 - may be missing elsewhere
+
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except ImportError:  # a Python built without it can still read recordings
+        message = "this Python has no file locks (fcntl), which recording needs"
+        raise RecordingError(message) from None
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False
@@ -100,24 +121,9 @@ def locked_folder(folder: Path) -> Generator[None]:
         return
     import fcntl  # noqa: PLC0415 - may be missing elsewhere
 
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
-
-
-def _lock_now(fd: int, *, shared: bool) -> None:
-    if sys.platform == "win32":  # there is one kind of lock only
-        import msvcrt  # noqa: PLC0415
-
-        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    else:
-        try:
-            import fcntl  # noqa: PLC0415
-        except ImportError:  # a Python built without it can still read recordings
-            message = "this Python has no file locks (fcntl), which recording needs"
-            raise RecordingError(message) from None
-        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

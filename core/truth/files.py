@@ -24,7 +24,7 @@ __all__ = [
     "sync_folder",
 ]
 
-_FLAGS = os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_APPEND | getattr(os, "O_BINARY", 0)
 _NO_LINK_NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
@@ -113,7 +113,7 @@ def sync_folder(folder: Path) -> None:
     """
     if sys.platform == "win32":
         return  # folders cannot be opened there; NTFS keeps its own journal
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # Not fdatasync: for it an entry that leaves the folder's size as it was is no data (ext4).
         os.fsync(fd)

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from ..errors import UsageError
 from .files import explained
-from .scan import Torn, open_recording, scan
+from .scan import open_recording, scan
 
 __all__ = ["FoundRequest", "check_position", "find_request"]
 
@@ -45,20 +45,15 @@ def find_request(path: Path, call: int | None = None) -> FoundRequest | None:
     Lines that are not complete are passed over. Raises RecordingError, RecordingCorruptError.
     """
     with open_recording(path) as file, explained(f"read {path}"):
-        found: FoundRequest | None = None
         for found in _from_the_end(file):
             if call is None or found.call <= call:
                 return found
-        if found is not None:
-            return None
-        # No line begins as a writer begins it: somebody has formatted the file anew.
-        last: FoundRequest | None = None
-        for line in scan(file, path, frames=False):
-            if isinstance(line, Torn) or line.fields["type"] != "request":
-                continue
-            if call is None or line.call <= call:
-                last = FoundRequest(line.call, line.offset, line.number - 1)
-        return last
+    # No line begins as a writer begins it: somebody has formatted the file anew.
+    last: FoundRequest | None = None
+    for line in scan(path, frames=False):
+        if line.fields["type"] == "request" and (call is None or line.call <= call):
+            last = FoundRequest(line.call, line.offset, line.number - 1)
+    return last
 
 
 def _from_the_end(file: BinaryIO) -> Iterator[FoundRequest]:

@@ -17,7 +17,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -89,19 +89,14 @@ class SyncedFile:
 
     async def wait_for_sync(self) -> None:
         """Return when everything written so far is on disk, or the sync has failed."""
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-
-        def resolve() -> None:
-            with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits any more
-                done.set_result(None)
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(resolve)
+                loop.call_soon_threadsafe(done.set)
 
         self.ask(wake)
-        await done
+        await done.wait()
 
     def ask(self, wake: Wake) -> None:
         """Call `wake`, in any thread, when everything written so far is on disk or failed.
@@ -242,8 +237,7 @@ class SyncThread:
         if thread is not None:
             thread.join()
         self._exiting = True
-        while not self._requests.empty():
-            file = self._requests.get()
+        for file in self._requested(0):
             if file is not None:
                 file.sync()
 
@@ -257,30 +251,25 @@ class SyncThread:
     def _run(self) -> None:
         due = self._clock.monotonic() + round(INTERVAL_SECONDS * 1e6)
         while True:
-            asking, last = self._requested(max(0, due - self._clock.monotonic()) / 1e6)
-            now = self._clock.monotonic()
+            patience = max(0, due - self._clock.monotonic()) / 1e6
+            asking = dict.fromkeys(self._requested(patience))  # each once, in the order of requests
+            now, last = self._clock.monotonic(), None in asking
             if last or now >= due:
                 files = [file for file in self.files if file.is_due]
                 due = now + round(max(INTERVAL_SECONDS, len(files) / _SYNCS_PER_SECOND) * 1e6)
                 asking.update(dict.fromkeys(files))
             for file in asking:
-                file.sync()
+                if file is not None:
+                    file.sync()
             if last or self._is_done():
                 return
 
-    def _requested(self, patience: float) -> tuple[dict[SyncedFile, None], bool]:
-        """The files to sync, each once, in the order of requests; whether the interpreter ends."""
-        asking: dict[SyncedFile, None] = {}
-        last = False
+    def _requested(self, patience: float) -> Iterator[SyncedFile | None]:
+        """The files to sync, waiting so many seconds for the first; None: the interpreter ends."""
         with contextlib.suppress(Empty):
-            file = self._requests.get(timeout=patience)
+            yield self._requests.get(timeout=patience)
             while True:
-                if file is None:
-                    last = True
-                else:
-                    asking[file] = None
-                file = self._requests.get_nowait()
-        return asking, last
+                yield self._requests.get_nowait()
 
     def _is_done(self) -> bool:
         with self._lock:

@@ -23,7 +23,7 @@ from ..errors import RecordingCorruptError, TruncatedError, VesselogError, error
 from ..native import natives_of
 from .conversation import conversation_in
 from .recorded_frame import RecordedFrame, chunks_of
-from .scan import ScannedLine, Torn, is_whole, open_recording, scan
+from .scan import ScannedLine, Torn, is_whole, scan
 
 if TYPE_CHECKING:
     from ..request import Message
@@ -65,8 +65,10 @@ class Recording:
     @property
     def torn(self) -> int:
         """How many bytes at the end are not a whole line (a torn tail). Reads the whole file."""
-        with open_recording(self.path) as file:
-            return sum(line.size for line in scan(file, self.path) if isinstance(line, Torn))
+        tails: list[Torn] = []
+        for _ in scan(self.path, torn=tails.append):
+            pass
+        return sum(tail.size for tail in tails)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All lines as they are stored, the header and those of unknown types too."""
@@ -108,17 +110,14 @@ class Recording:
     def scanned(self, offset: int = 0, number: int = 0) -> Iterator[ScannedLine]:
         """The lines from `offset` on, before which `number` lines stand."""
         following = -1
-        with open_recording(self.path) as file:
-            for line in scan(file, self.path, offset=offset, number=number):
-                if isinstance(line, Torn):
-                    return
-                n = line.fields.get("n", 0)  # the header has none
-                if n == following and line.check is True:
-                    following += 1
-                else:
-                    self._check_line(line, n, following)
-                    following = n + 1 if is_whole(n) else -1
-                yield line
+        for line in scan(self.path, offset=offset, number=number):
+            n = line.fields.get("n", 0)  # the header has none
+            if n == following and line.check is True:
+                following += 1
+            else:
+                self._check_line(line, n, following)
+                following = n + 1 if is_whole(n) else -1
+            yield line
 
     def _framed(self) -> Iterator[tuple[ScannedLine, int]]:
         """The lines of frames, with the times of their calls' requests."""

@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ from ..errors import RecordingCorruptError, RecordingError
 from ..settings import Durability
 from .appender import Appender
 from .call_state import PayloadTally
-from .close_line import read_close
+from .close_line import FileState, read_close
 from .file_lock import lock_file
 from .files import closed_on_error, explained, is_at, open_file, open_regular
 from .line import check_line, parse_line
 from .recorded_frame import payload_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["FileState", "claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
+__all__ = ["claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
 
 _LOGGER = logging.getLogger("vesselog")
 _COPY_BYTES = 1 << 20
@@ -47,29 +46,11 @@ _PART_LINES = 256
 _PAUSE_SECONDS = 0.0001
 
 
-@dataclass(slots=True)
-class FileState:
-    """The state in which a file was left.
-
-    n, t: of the last line. wall: microseconds since 1970 at t=0, None if the file does not say.
-    calls: the highest call number. size: bytes up to the end of the last line; torn: bytes after
-    it. unfinished: the calls without an end.
-    """
-
-    n: int = 0
-    t: int = 0
-    wall: int | None = None
-    calls: int = 0
-    size: int = 0
-    torn: int = 0
-    unfinished: dict[int, PayloadTally] = field(default_factory=dict[int, PayloadTally])
-
-
-def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> Appender | None:
+def claim_file(path: Path, durability: Durability, *, own: bool) -> Appender | None:
     """The existing file, locked; None if it was deleted.
 
-    Nothing may be appended before its end is known. own: refuse a file of another user. wait: for
-    readers, who hold the lock for a moment. Raises RecordingLockedError, RecordingError.
+    Nothing may be appended before its end is known. own: refuse a file of another user. Raises
+    RecordingLockedError, RecordingError.
     """
     while True:
         with explained(f"record to {path}"):
@@ -82,9 +63,9 @@ def claim_file(path: Path, durability: Durability, *, own: bool, wait: bool) -> 
         with closed_on_error(fd), explained(f"record to {path}"):
             if own:
                 _check_owner(fd, path)
-            lock_file(fd, path, wait=wait)
+            lock_file(fd, path)
             if is_at(fd, path):
-                return Appender(fd, path, durability, unread=True)
+                return Appender(fd, path, durability)
         os.close(fd)  # the file was deleted or replaced before it was locked
 
 
@@ -94,11 +75,10 @@ def closed_state(appender: Appender, path: Path) -> FileState | None:
     Raises RecordingCorruptError, RecordingError.
     """
     with explained(f"read {path}"):
-        closed = read_close(appender.fd, path)
-    if closed is None:
-        return None
-    appender.go_on(closed.n, closed.size)
-    return FileState(*closed)
+        found = read_close(appender.fd, path)
+    if found is not None:
+        appender.go_on(found.n, found.size)
+    return found
 
 
 def repaired_state(appender: Appender, path: Path) -> FileState:
@@ -106,24 +86,19 @@ def repaired_state(appender: Appender, path: Path) -> FileState:
 
     Raises RecordingCorruptError, RecordingError.
     """
-    found = examine(path, pause=lambda: time.sleep(_PAUSE_SECONDS))
+    found = examine(path)
     if found.torn:
         _put_torn_tail_aside(appender, path, found.size)
     appender.go_on(found.n, found.size)
     return found
 
 
-def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState:
-    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it.
-
-    pause: called after each millisecond of work or so.
-    """
+def examine(path: Path) -> FileState:
+    """Read the whole file. Raises RecordingCorruptError if no lines may be added to it."""
     found = FileState()
     checked = False
-    for place, line in enumerate(_lines(path, frozenset(), pause), 1):
-        if isinstance(line, Torn):
-            found.torn = line.size
-            break
+    tails: list[Torn] = []
+    for place, line in enumerate(_lines(path, torn=tails.append), 1):
         if line.number != place:
             raise RecordingCorruptError(
                 f"{path} was edited or damaged before {line.place}: there are empty lines; "
@@ -139,8 +114,9 @@ def examine(path: Path, pause: Callable[[], object] = lambda: None) -> FileState
         if line.number > 1:
             _take(line, found, path)
         found.size = line.end
+    found.torn = sum(tail.size for tail in tails)
     if found.unfinished:
-        _count_payload(path, found, pause)
+        _count_payload(path, found)
     return found
 
 
@@ -189,8 +165,10 @@ def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
 
 
 def _lines(
-    path: Path, whole: Collection[int], pause: Callable[[], object]
-) -> Iterator[ScannedLine | Torn]:
+    path: Path,
+    whole: Collection[int] = (),
+    torn: Callable[[Torn], object] = lambda _: None,
+) -> Iterator[ScannedLine]:
     """The lines of a file; those of calls that are not in `whole` without their content."""
 
     def parse(line: bytes) -> dict[str, Any] | None:
@@ -201,13 +179,12 @@ def _lines(
         return {"type": kind.decode(), "n": int(n), "call": int(call), "t": int(t)}
 
     left, paused_at = _PART_LINES, 0
-    with open_recording(path) as file:
-        for line in scan(file, path, parse=parse):
-            yield line
-            left -= 1
-            if left == 0 or line.offset - paused_at > _PART_BYTES:
-                left, paused_at = _PART_LINES, line.offset
-                pause()
+    for line in scan(path, parse=parse, torn=torn):
+        yield line
+        left -= 1
+        if left == 0 or line.offset - paused_at > _PART_BYTES:
+            left, paused_at = _PART_LINES, line.offset
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _take(line: ScannedLine, found: FileState, path: Path) -> None:
@@ -232,11 +209,9 @@ def _take(line: ScannedLine, found: FileState, path: Path) -> None:
         found.unfinished.pop(call, None)
 
 
-def _count_payload(path: Path, found: FileState, pause: Callable[[], object]) -> None:
+def _count_payload(path: Path, found: FileState) -> None:
     """Count what was recorded of the calls without an end."""
-    for line in _lines(path, found.unfinished, pause):
-        if isinstance(line, Torn):
-            return
+    for line in _lines(path, found.unfinished):
         call = line.fields.get("call")
         if line.fields["type"] == "frame" and type(call) is int and call in found.unfinished:
             try:

@@ -110,22 +110,22 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def scan(
-    file: BinaryIO,
     path: Path,
     *,
     offset: int = 0,
     number: int = 0,
     frames: bool = True,
     parse: Callable[[bytes], dict[str, Any] | None] = parse_line,
-) -> Iterator[ScannedLine | Torn]:
-    """The lines from `offset` on, the file's header included; a torn tail comes last.
+    torn: Callable[[Torn], object] = lambda _: None,
+) -> Iterator[ScannedLine]:
+    """The readable lines of a file from `offset` on, its header included.
 
     number: how many lines stand before `offset`. frames: without them, their lines are passed over
-    unread. parse: gives the fields of a line, None if it cannot be read. Raises
-    RecordingCorruptError for damage and for a file that is no recording, RecordingError if it
-    cannot be read.
+    unread. parse: gives the fields of a line, None if it cannot be read. torn: called at the end if
+    there is a torn tail. Raises RecordingCorruptError for damage and for a file that is no
+    recording, RecordingError if it cannot be read.
     """
-    with explained(f"read {path}"):
+    with open_recording(path) as file, explained(f"read {path}"):
         file.seek(offset)
         doubted = -1
         whole = offset  # the end of the last readable line: empty lines after it are torn too
@@ -135,7 +135,7 @@ def scan(
                 may_be_header = raw.startswith(_HEADER_START) or _HEADER_START.startswith(raw)
                 if number == 0 and not may_be_header:
                     raise _no_header(path)
-                yield Torn(whole, offset - whole + len(raw))
+                torn(Torn(whole, offset - whole + len(raw)))
                 return
             number += 1
             start, offset = offset, offset + len(raw)
@@ -159,7 +159,7 @@ def scan(
                 file.seek(start)
             elif body.strip() or file.tell() >= os.fstat(file.fileno()).st_size:
                 size = _unreadable(file, path, number, start, raw)
-                yield Torn(whole, start - whole + size)
+                torn(Torn(whole, start - whole + size))
                 return
 
 

@@ -8,8 +8,8 @@ without an end get `crashed`. The file is closed when the session was closed and
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -20,11 +20,12 @@ from ..native import NativeMessages, natives_record
 from ..settings import Durability, level_of
 from .appender import Appender
 from .call_state import CallState
-from .file_lock import lock_file
+from .close_line import FileState
+from .file_lock import lock_file, when_readers_left
 from .files import closed_on_error, create_file, explained, is_at, make_folder
 from .line import build_line
 from .line_types import header_line, open_line, request_line
-from .reopen import FileState, claim_file, closed_state, repaired_state
+from .reopen import claim_file, closed_state, repaired_state
 from .session_file import CallWriter, SessionFile
 from .session_names import SUFFIX, check_session_name, new_session_name
 
@@ -69,12 +70,12 @@ class Session(SessionFile):
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None, **settings: Any) -> Self:
-        """As `make`, and open the file if there is one; it may have to be read whole.
+        """As `make`, and open the file, which may have to be read whole.
 
         Raises RecordingLockedError and RecordingCorruptError too.
         """
         session = cls.make(folder, name, **settings)
-        if _exists(session.path) and not session.take_file(wait=True):
+        if not when_readers_left(session.take_file):
             session.read_file()
         return session
 
@@ -93,23 +94,28 @@ class Session(SessionFile):
         """
         session = cls(_absolute(path), path.stem, level_of(durability), b"", clock)
         session._natives = natives
-        with session.write_lock:
-            appender = claim_file(session.path, session._durability, own=False, wait=True)
-            if appender is None:
-                raise RecordingError(f"there is no recording {path}")
-            session.appender = appender
-            session._read()
+        claim = partial(claim_file, session.path, session._durability, own=False)
+        session.appender = when_readers_left(claim)
+        if session.appender is None:
+            raise RecordingError(f"there is no recording {path}")
+        session.read_file()
         return session
 
-    def take_file(self, *, wait: bool = False) -> bool:
-        """Lock the file, and make it if there is none. Quick, but for waiting.
+    def take_file(self) -> bool:
+        """Lock the file, and make it if there is none. Quick.
 
-        wait: for readers, who hold the lock for a moment; without it they are a
-        LockedByReaderError. False: nothing may be written before `read_file` has returned. Raises
+        False: nothing may be written before `read_file` has returned. Raises LockedByReaderError,
         RecordingLockedError, RecordingCorruptError, RecordingError.
         """
         with self.write_lock:
-            return self._take(wait=wait)
+            appender = None
+            while appender is None:  # the file may be deleted meanwhile
+                # If even looking fails, creating the file says why; Path.exists would raise.
+                if not os.path.exists(self.path) and self._create_file():  # noqa: PTH110
+                    return True
+                appender = claim_file(self.path, self._durability, own=True)
+            self.appender = appender
+            return self._go_on(appender, closed_state)
 
     def read_file(self) -> None:
         """Read the whole file and repair it, for as long as that takes: for a thread.
@@ -117,7 +123,7 @@ class Session(SessionFile):
         Raises RecordingCorruptError, RecordingError.
         """
         with self.write_lock:
-            self._read()
+            self._go_on(self.open_appender, repaired_state)
 
     def begin(self, request: Mapping[str, Any]) -> CallWriter:
         """Write a call's request line, which is in the file when this returns.
@@ -127,8 +133,6 @@ class Session(SessionFile):
         with self.write_lock as now:
             if self.closing:
                 raise RecordingError(f"cannot record to {self.path}: the session is closed")
-            if self.appender is None and not self._take(wait=True):
-                self._read()
             appender = self.open_appender
             n = appender.ready(now)
             opening = b""
@@ -153,25 +157,7 @@ class Session(SessionFile):
                 raise
             return writer
 
-    def _take(self, *, wait: bool) -> bool:
-        appender = None
-        while appender is None:  # the file may be deleted meanwhile
-            if not _exists(self.path) and self._create_file(wait=wait):
-                return True
-            appender = claim_file(self.path, self._durability, own=True, wait=wait)
-        self.appender = appender
-        with self._closed_on_error(appender):
-            found = closed_state(appender, self.path)
-            if found is not None:
-                self._go_on(appender, found)
-        return found is not None
-
-    def _read(self) -> None:
-        appender = self.open_appender
-        with self._closed_on_error(appender):
-            self._go_on(appender, repaired_state(appender, self.path))
-
-    def _create_file(self, *, wait: bool) -> bool:
+    def _create_file(self) -> bool:
         """Make the file. Returns False if there is one already, or if it was deleted at once."""
         with explained(f"make the folder {self.path.parent}"):
             folders = make_folder(self.path.parent)
@@ -181,23 +167,28 @@ class Session(SessionFile):
             except FileExistsError:
                 return False
         with closed_on_error(fd), explained(f"lock {self.path}"):
-            lock_file(fd, self.path, wait=wait)
+            lock_file(fd, self.path)
             if is_at(fd, self.path):
                 self.appender = Appender(fd, self.path, self._durability, new=True, folders=folders)
                 return True
         os.close(fd)  # it was deleted before it was locked
         return False
 
-    @contextmanager
-    def _closed_on_error(self, appender: Appender) -> Generator[None]:
+    def _go_on(
+        self, appender: Appender, look: Callable[[Appender, Path], FileState | None]
+    ) -> bool:
+        """Go on behind the end of the file that `look` finds. False if it finds none."""
         try:
-            yield
+            found = look(appender, self.path)
+            if found is not None:
+                self._open_at(appender, found)
         except BaseException:
             self.appender = None
             appender.close()
             raise
+        return found is not None
 
-    def _go_on(self, appender: Appender, found: FileState) -> None:
+    def _open_at(self, appender: Appender, found: FileState) -> None:
         """Open the session in a file that was left like this, and end the calls without an end."""
         self.found, self.calls, self.wall = found, found.calls, found.wall
         if found.n == 0:
@@ -214,11 +205,6 @@ class Session(SessionFile):
             lines.append(build_line(fields))
         appender.ready(t)
         appender.append(b"".join(lines), n)
-
-
-def _exists(path: Path) -> bool:
-    # If even that fails, creating the file will say why.
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises
 
 
 def _absolute(path: Path) -> Path:

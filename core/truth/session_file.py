@@ -42,10 +42,11 @@ class SessionFile:
     appender: the open file; None before it is opened and after it was closed. running: the numbers
     of the calls without an end. closing: whether the session was closed. calls: the highest call
     number. wall: microseconds since 1970 at the session's time 0; None if the file does not say.
+    ends: those that whoever holds the lock next writes; None: `close` was called.
     """
 
     def __init__(self, path: Path, name: str, clock: Clock) -> None:
-        self._ends: deque[CallEnd | None] = deque()  # None: `close` was called
+        self.ends: deque[CallEnd | None] = deque()
         self._ended_all = True
         self.appender: Appender | None = None
         self.running: set[int] = set()
@@ -54,7 +55,7 @@ class SessionFile:
         self.wall: int | None = None
         self.name = name
         self.path = path
-        self.write_lock = WriteLock(clock, self._ends.__len__, self.settle)
+        self.write_lock = WriteLock(clock, self.ends.__len__, self.settle)
         _OPEN.add(self)
 
     @property
@@ -63,10 +64,6 @@ class SessionFile:
         if self.appender is None:
             raise RecordingError(f"cannot record to {self.path}: the session is closed")
         return self.appender
-
-    def queue(self, end: CallEnd) -> None:
-        """Have this end written by whoever holds the lock next. Safe in a finaliser."""
-        self._ends.append(end)
 
     def write_ends(self) -> None:
         """Write the queued ends. Those that fail have an error then."""
@@ -78,7 +75,7 @@ class SessionFile:
 
         Whoever holds the lock does it on leaving. Never blocks and never raises.
         """
-        while self._ends and self.write_lock.try_enter():
+        while self.ends and self.write_lock.try_enter():
             try:
                 self._write_ends()
             finally:
@@ -87,16 +84,16 @@ class SessionFile:
     def close(self) -> None:
         """Close the file as soon as no call is running. Never blocks: safe in a finaliser."""
         self.closing = True
-        self._ends.append(None)
+        self.ends.append(None)
         self.settle()
 
     def _write_ends(self) -> None:
-        while self._ends:
-            end = self._ends[0]
+        while self.ends:
+            end = self.ends[0]
             if end is not None:
                 self._write_end(end)
                 self.running.discard(end.state.number)
-            self._ends.popleft()
+            self.ends.popleft()
         if self.closing and not self.running and self.appender is not None:
             try:
                 self._write_close(self.appender)
@@ -137,7 +134,7 @@ class SessionFile:
     def after_fork(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
         self.write_lock.renew()
-        self._ends.clear()
+        self.ends.clear()
         if self.appender is not None:
             self.appender.close_in_child()
 
@@ -232,9 +229,11 @@ class CallWriter:
             ending["error"] = error.to_record()
         if retry_in is not None:
             ending["retry_in"] = retry_in
-        figures, messages = {"usage": usage, "metrics": metrics}, natives_record(natives or {})
-        end = CallEnd(self._state, ending, figures, messages=messages, unattended=unattended)
-        self._file.queue(end)  # an interrupt from here on cannot lose it
+        figures = {"usage": dict(usage)} if usage else {}
+        if metrics:
+            figures["metrics"] = dict(metrics)
+        end = CallEnd(self._state, ending, figures, natives_record(natives or {}), unattended)
+        self._file.ends.append(end)  # an interrupt from here on cannot lose it
         self._ended = True
         return end
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import merge
@@ -18,10 +19,10 @@ from typing import Any, cast
 from ..clock import SYSTEM_CLOCK, parse_timestamp, timestamp
 from ..completion import Outcome
 from ..errors import RecordingError
-from .file_lock import try_lock, unlock_file
+from .file_lock import has_writer
 from .files import explained
 from .recording import recorded_outcome
-from .scan import Torn, is_whole, open_recording, scan
+from .scan import is_whole, open_recording, scan
 from .session_names import SUFFIX
 
 __all__ = ["SessionSummary", "files_by_age", "list_sessions", "next_sessions", "summarize"]
@@ -132,21 +133,20 @@ def summarize(path: Path) -> SessionSummary:
         with open_recording(path) as file:
             status = os.fstat(file.fileno())
             told["size"], told["written"] = status.st_size, _moment(status.st_mtime_ns // 1000)
-            told["running"] = _has_writer(file.fileno())
-            for line in scan(file, path, frames=False):
-                if isinstance(line, Torn):
-                    break
-                fields, kind = line.fields, line.fields["type"]
-                if kind == "session" and isinstance(fields.get("meta"), dict):
-                    told.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
-                elif kind == "open" and "opened" not in told:
-                    told["opened"] = _moment(parse_timestamp(fields.get("at")))
-                elif kind == "request":
-                    named = (fields.get("vessel"), fields.get("model"))
-                    models["/".join(str(each) for each in named if each is not None)] = None
-                    outcomes[line.call] = "interrupted"
-                elif kind == "end" and is_whole(fields.get("call")):
-                    outcomes[line.call] = recorded_outcome(fields)
+        with suppress(RecordingError):  # files cannot be locked here
+            told["running"] = has_writer(path)
+        for line in scan(path, frames=False):
+            fields, kind = line.fields, line.fields["type"]
+            if kind == "session" and isinstance(fields.get("meta"), dict):
+                told.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
+            elif kind == "open" and "opened" not in told:
+                told["opened"] = _moment(parse_timestamp(fields.get("at")))
+            elif kind == "request":
+                named = (fields.get("vessel"), fields.get("model"))
+                models["/".join(str(each) for each in named if each is not None)] = None
+                outcomes[line.call] = "interrupted"
+            elif kind == "end" and is_whole(fields.get("call")):
+                outcomes[line.call] = recorded_outcome(fields)
     except RecordingError as error:
         told["error"] = error
     return SessionSummary(
@@ -159,16 +159,6 @@ def _written(entry: os.DirEntry[str]) -> int:
         return entry.stat().st_mtime_ns
     except OSError:  # a link that leads nowhere, or a file that is gone: reading it will tell
         return 0
-
-
-def _has_writer(fd: int) -> bool | None:
-    try:
-        if not try_lock(fd, shared=True):
-            return True
-        unlock_file(fd)  # at once: a writer may come while the file is read
-    except (OSError, RecordingError):
-        return None
-    return False
 
 
 def _moment(microseconds: int | None) -> datetime | None:

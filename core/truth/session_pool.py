@@ -29,8 +29,8 @@ __all__ = ["Entry", "OpenSession", "SessionPool"]
 class SessionPool:
     """The sessions that one client has open. With no folder nothing is recorded.
 
-    lock_wait: seconds to wait for a session that another process writes. Used in one event loop,
-    but for `release`.
+    lock_wait: seconds to wait for a session that another process writes. Used in one event loop;
+    its entries are closed anywhere.
     """
 
     def __init__(
@@ -73,32 +73,26 @@ class SessionPool:
         )
         if name is None:
             session = await SharedSession("", self._release).opened(make, 0)
-            return Entry(self, session, None, self._clock)
+            return Entry(session, session.close, self._clock)
         turn = self._join(name, exclusive=exclusive)
+        leave = partial(self._release, turn.shared, turn)
         try:
             await turn.begun(patience)
             lock_wait = self._lock_wait if patience is None else min(self._lock_wait, patience)
             session = await turn.shared.opened(make, lock_wait)
         except BaseException:
-            self._release(turn.shared, turn)
+            leave()
             raise
-        return Entry(self, session, turn, self._clock)
+        return Entry(session, leave, self._clock)
 
     async def unrecorded(self) -> Entry:
         """A place for a stream that is not recorded."""
-        return Entry(self, None, None, self._clock)
+        return Entry(None, lambda: None, self._clock)
 
     async def flushed(self) -> None:
         """Return when all that was written is as safe as the level can make it."""
         if self._durability != "process":
             await SYNC_THREAD.flushed()
-
-    def release(self, session: Session, turn: Turn | None) -> None:
-        """One stream is done with a session. Never blocks: safe in a finaliser."""
-        if turn is None:
-            session.close()
-        else:
-            self._release(turn.shared, turn)
 
     def _join(self, name: str, *, exclusive: bool) -> Turn:
         try:
@@ -129,14 +123,14 @@ class SessionPool:
 
 
 class Entry:
-    """One stream's hold on its session. session, path: None when nothing is recorded."""
+    """One stream's hold on its session. session, path: None when nothing is recorded.
 
-    def __init__(
-        self, pool: SessionPool, session: Session | None, turn: Turn | None, clock: Clock
-    ) -> None:
-        self._pool = pool
+    release: lets the session go; never blocks.
+    """
+
+    def __init__(self, session: Session | None, release: Callable[[], None], clock: Clock) -> None:
         self._session = session
-        self._turn = turn
+        self._release = release
         self._clock = clock
         self._closed = False
         self.session = session.name if session else None
@@ -150,8 +144,7 @@ class Entry:
         """Let the session go. Does nothing the second time. Safe in a finaliser."""
         if not self._closed:
             self._closed = True
-            if self._session is not None:
-                self._pool.release(self._session, self._turn)
+            self._release()
 
 
 OpenSession = Callable[[], Coroutine[Any, Any, Entry]]

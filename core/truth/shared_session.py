@@ -29,30 +29,23 @@ class Turn:
         self.shared = shared
         self.exclusive = exclusive
         self._begun = False
-        self._wake: Callable[[], object] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
 
     def begin(self) -> None:
         """Let it begin, from any thread."""
         if not self._begun:
             self._begun = True
-            if self._wake is not None:
-                self._wake()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._news.set)
 
     async def begun(self, patience: float | None) -> None:
         """Return when it may begin. Raises StreamTimeoutError after so many seconds."""
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(ready.set)
-
-        self._wake = wake
-        if self._begun:  # looked at behind `_wake`, which `begin` looks at behind this
+        if self._begun:
             return
         try:
             async with asyncio.timeout(patience):
-                await ready.wait()
+                await self._news.wait()
         except TimeoutError:
             raise StreamTimeoutError(
                 f"the turns before it have not ended within {patience:g} s; to wait longer, set "

@@ -53,18 +53,14 @@ class WriteLock:
         self._last = t
         return t
 
-    def leave(self) -> None:
+    def leave(self, *_: object) -> None:
         """Release the lock, also where an interrupt left it held; then do the waiting work."""
         while self._is_held_here():  # as `release`, without the call
             self._lock.release()
         if self._has_work():
             self._work()
 
-    def __enter__(self) -> int:
-        return self.enter()
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
+    __enter__, __exit__ = enter, leave
 
     def try_enter(self) -> bool:
         """Take the lock if no thread, this one included, holds it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterable, Iterator
+from math import nan
 from typing import Any
 
 import pytest
@@ -68,6 +69,19 @@ class Toy(Vessel):
 
     def failure(self, status: int, text: str) -> ProviderError:
         return ProviderError(text, status=status)
+
+
+class Remembering(Toy):
+    """Its answers have these messages."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        super().__init__()
+        self.messages = messages
+
+    def decoder(self, request: WireRequest) -> ToyDecoder:
+        made = super().decoder(request)
+        made.native = lambda: dict(enumerate(self.messages))  # type: ignore[method-assign]
+        return made
 
 
 def toy(body: bytes) -> Any:
@@ -409,3 +423,17 @@ def test_a_body_that_broke_off_is_not_complete_where_nothing_is_decoded() -> Non
     assert passed("frames", b"\xff" * 9, kind="audio/mpeg", whole=False).error is not None
     assert passed("frames", b"\xff" * 9, kind="audio/mpeg").error is None
     assert passed("frames").error is None
+
+
+def test_native_messages_are_mended_of_what_no_recording_can_hold() -> None:
+    message = {"a": "\ud83d\ude00", "b": "\ud83d", "c": [nan], "big": 1 << 70, "none": None}
+    exchange = Exchange(Remembering(message), WireRequest(url="http://x", body={}))
+    assert exchange.native() == {
+        0: {"a": "\U0001f600", "b": "\ufffd", "c": [None], "big": 1 << 70, "none": None}
+    }
+
+
+def test_native_messages_are_not_copied_without_need() -> None:
+    messages: list[dict[str, Any]] = [{"content": "a", "refusal": None}, {}]
+    exchange = Exchange(Remembering(*messages), WireRequest(url="http://x", body={}))
+    assert [exchange.native()[choice] is messages[choice] for choice in (0, 1)] == [True, True]

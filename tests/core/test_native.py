@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from math import nan
 from typing import Any
 
 import pytest
 
-from vesselog.core.native import mended, natives_of, natives_record
+from vesselog.core.native import natives_of, natives_record
 
 
 @pytest.mark.parametrize(
@@ -36,15 +35,3 @@ def test_the_first_choice_has_a_key_of_its_own():
 )
 def test_a_damaged_line_has_none(end: dict[str, Any] | None):
     assert natives_of(end) == {}
-
-
-def test_what_no_recording_can_hold_is_mended():
-    message = {"a": "\ud83d\ude00", "b": "\ud83d", "c": [nan], "big": 1 << 70, "none": None}
-    assert mended({0: message}) == {
-        0: {"a": "\U0001f600", "b": "\ufffd", "c": [None], "big": 1 << 70, "none": None}
-    }
-
-
-def test_nothing_is_copied_without_need():
-    messages = {0: {"content": "a", "refusal": None}}
-    assert mended(messages)[0] is messages[0]

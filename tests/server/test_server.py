@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import httpx
 import ollama
@@ -32,7 +32,7 @@ from vesselog import (
 )
 from vesselog.core.jsontext import dumps
 from vesselog.core.replay import recorded_requests
-from vesselog.core.truth.scan import open_recording
+from vesselog.core.truth.scan import ScannedLine, scan
 from vesselog.core.truth.session import Session
 from vesselog.server import replay_app, serve_in_thread
 from vesselog.server.replay import ReplayServer
@@ -400,18 +400,18 @@ async def test_looking_for_an_answer_stops_neither_playing_nor_other_answers(
         session.close()
     looking, go_on, playing, play_on = (threading.Event() for _ in range(4))
 
-    def slow(path: Path) -> BinaryIO:
+    def slow(path: Path, **more: Any) -> Iterator[ScannedLine]:
         if path.name == "s2.jsonl" and begun:
             looking.set()
             assert go_on.wait(PATIENCE)
-        return open_recording(path)
+        return scan(path, **more)
 
     async def sleep(_: float) -> None:
         playing.set()
         await asyncio.to_thread(play_on.wait, PATIENCE)
 
     begun = False
-    monkeypatch.setattr(recorded_requests, "open_recording", slow)
+    monkeypatch.setattr(recorded_requests, "scan", slow)
     app = replay_app([tmp_path], sleep=sleep)
     one, two, three = Seat(), Seat(), Seat()
     plays = asyncio.create_task(one.ask(app, b'{"model":"played"}'))

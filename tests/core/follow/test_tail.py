@@ -23,8 +23,8 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     scan = module.scan
 
-    def scan_and_tell(file, path, *, offset, number):
-        for line in scan(file, path, offset=offset, number=number):
+    def scan_and_tell(path, *, offset, number):
+        for line in scan(path, offset=offset, number=number):
             found.append(line.offset)
             yield line
 
@@ -132,7 +132,6 @@ def test_a_loop_that_was_closed_is_forgotten(tmp_path: Path) -> None:
     assert list(tail._loops) == [loop]
     waiting.cancel()
     loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
-    tail._loops[loop].futures.add(loop.create_future())
     loop.close()
     tail.wake()
     assert tail._loops == {}
@@ -150,5 +149,5 @@ async def test_a_wait_ends_at_its_time_or_at_once_if_something_is_new(tmp_path: 
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not any(waiters.futures for waiters in tail._loops.values())
+    assert not any(news._waiters for news in tail._loops.values())  # type: ignore[attr-defined]
     assert not tail._threads

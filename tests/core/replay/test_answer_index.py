@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from vesselog import (
 from vesselog.core.replay import recorded_requests
 from vesselog.core.replay.answer_index import AnswerIndex
 from vesselog.core.replay.compare_requests import Match
-from vesselog.core.truth.scan import open_recording
+from vesselog.core.truth.scan import ScannedLine, scan
 from vesselog.core.truth.session import Session
 from vesselog.core.truth.session_names import new_session_name
 
@@ -198,11 +199,11 @@ def test_no_more_recordings_are_read_than_an_answer_needs(
         session.close()
     opened: list[Path] = []
 
-    def count(path: Path) -> BinaryIO:
+    def count(path: Path, **more: Any) -> Iterator[ScannedLine]:
         opened.append(path)
-        return open_recording(path)
+        return scan(path, **more)
 
-    monkeypatch.setattr(recorded_requests, "open_recording", count)
+    monkeypatch.setattr(recorded_requests, "scan", count)
     index = AnswerIndex(tmp_path)
     assert not opened
     wanted = {**BODY, "hour": 2}

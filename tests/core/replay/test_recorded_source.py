@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from vesselog import (
 from vesselog.core.replay import recorded_requests
 from vesselog.core.replay.answer_index import AnswerIndex
 from vesselog.core.truth import recording
-from vesselog.core.truth.scan import open_recording
+from vesselog.core.truth.scan import ScannedLine, scan
 from vesselog.vessels import Ollama
 
 LAB = {"lab": Ollama(base_url="http://127.0.0.1:9")}
@@ -152,13 +153,13 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Ev
     """Reading a recording says that it begins, and waits until it is let go on."""
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(path: Path) -> BinaryIO:
+    def slow(path: Path, **more: Any) -> Iterator[ScannedLine]:
         begun.set()
         assert go_on.wait(PATIENCE)
-        return open_recording(path)
+        return scan(path, **more)
 
     for module in (recorded_requests, recording):
-        monkeypatch.setattr(module, "open_recording", slow)
+        monkeypatch.setattr(module, "scan", slow)
     return begun, go_on
 
 

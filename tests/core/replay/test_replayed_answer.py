@@ -8,6 +8,7 @@ import pytest
 
 from sessions import ManualClock, record, request, step, write
 from vesselog import ConfigurationError, ReplayMissError
+from vesselog.core.replay.answer_index import AnswerIndex
 from vesselog.core.replay.replayed_answer import ReplayedAnswer, Replaying
 from vesselog.core.truth.session import Session
 
@@ -22,7 +23,7 @@ class Answer(ReplayedAnswer):
 
 
 def replaying(path: Path) -> Replaying:
-    return Replaying(path, None, None, repeat=True, clock=ManualClock())
+    return Replaying(AnswerIndex(path, repeat=True), 0, ManualClock())
 
 
 def test_it_runs_from_its_finding_to_its_end(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_one_that_is_left_tells_what_came_and_ends_waits(tmp_path: Path, how: st
 
 
 def test_one_that_is_left_before_it_is_found_takes_no_answer(tmp_path: Path) -> None:
-    settings = Replaying(record(tmp_path), None, None, repeat=False, clock=ManualClock())
+    settings = Replaying(AnswerIndex(record(tmp_path)), 0, ManualClock())
     answer = Answer(settings, request())
     answer.cancel()
     answer.find()

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def appender(path: Path) -> Iterator[Appender]:
-    appender = Appender(create_file(path), path, "process")
+    appender = Appender(create_file(path), path, "process", new=True)
     appender.append(b"one\n", 1)
     yield appender
     appender.close()
@@ -154,7 +154,7 @@ def test_a_folder_that_was_taken_away_is_noticed(tmp_path: Path, link: str) -> N
     """Whatever stands in its place: a file, or what leads nowhere."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    appender = Appender(create_file(folder / "a.jsonl"), folder / "a.jsonl", "process")
+    appender = Appender(create_file(folder / "a.jsonl"), folder / "a.jsonl", "process", new=True)
     folder.rename(tmp_path / "elsewhere")
     folder.touch() if link == "nowhere" else folder.symlink_to(link)
     appender.check_file()

@@ -69,7 +69,7 @@ def test_it_says_what_reading_the_whole_file_says(tmp_path: Path, steps: tuple[i
         clock.date += seconds * 1_000_000
         clock.pass_seconds(0.5)
         closed, scanned = found(turn(tmp_path, clock)), examine(tmp_path / "a.jsonl")
-        assert closed == (scanned.n, scanned.t, scanned.wall, scanned.calls, scanned.size)
+        assert closed == scanned
         assert closed.wall == NOON + steps[0] * 1_000_000 + 500_000
         assert not scanned.unfinished
 

@@ -18,6 +18,7 @@ from vesselog.core.truth.file_lock import (
     has_writer,
     lock_file,
     try_lock,
+    when_readers_left,
 )
 from vesselog.core.truth.files import create_file, open_file
 
@@ -59,7 +60,7 @@ def test_a_readers_question_does_not_keep_a_writer_out(
         passed += seconds
 
     monkeypatch.setattr(file_lock, "time", SimpleNamespace(monotonic=lambda: passed, sleep=sleep))
-    lock_file(fd, path)
+    when_readers_left(lambda: lock_file(fd, path))
     assert 0.08 <= passed < 0.1
     os.close(fd)
 
@@ -70,9 +71,9 @@ def test_a_readers_question_is_told_from_a_writer_without_waiting(tmp_path: Path
     fd, probe = create_file(path), os.open(path, os.O_RDONLY)
     assert try_lock(probe, shared=True)
     with pytest.raises(LockedByReaderError):
-        lock_file(fd, path, wait=False)
+        lock_file(fd, path)
     os.close(probe)
-    lock_file(fd, path, wait=False)
+    lock_file(fd, path)
     os.close(fd)
 
 
@@ -97,7 +98,7 @@ def test_another_writers_lock_is_not_waited_for(
     path, _ = locked
     other = open_file(path)
     with pytest.raises(RecordingLockedError):
-        lock_file(other, path)
+        when_readers_left(lambda: lock_file(other, path))
     os.close(other)
 
 

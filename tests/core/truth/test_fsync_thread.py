@@ -161,10 +161,10 @@ def test_no_thread_to_be_had_is_a_typed_error(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
-    session = Session.open(tmp_path, durability="power")
     with pytest.raises(RecordingError, match="can't start new thread"):
-        session.begin(request())
+        Session.open(tmp_path, durability="power")
     monkeypatch.undo()
+    session = Session.open(tmp_path, durability="power")
     session.begin(request()).end("complete")
     session.close()
 

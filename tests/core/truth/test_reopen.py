@@ -184,11 +184,11 @@ def test_nothing_is_added_to_a_foreign_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("named_first", [False, True])
 def test_a_second_writer_is_refused(tmp_path: Path, *, named_first: bool) -> None:
     """Also where both found no file when they opened the session."""
-    late = None if named_first else Session.open(tmp_path, "a")
+    late = None if named_first else Session.make(tmp_path, "a")
     session = Session.open(tmp_path, "a")
     writer = session.begin(request())
     with pytest.raises(RecordingLockedError, match="another writer"):
-        (late or Session.open(tmp_path, "a")).begin(request())
+        late.take_file() if late else Session.open(tmp_path, "a")
     write(writer, [step(0)])
     writer.end("complete")
     session.close()

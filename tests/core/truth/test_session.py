@@ -175,8 +175,9 @@ def test_a_new_file_comes_with_its_first_request_in_one_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "deep" / "recordings"
-    session = Session.open(folder, "a")
+    session = Session.make(folder, "a")
     assert not folder.exists()
+    assert session.take_file()
     writes: list[bytes] = []
     monkeypatch.setattr(
         appender.os, "write", lambda fd, data: (writes.append(data), real_write(fd, data))[1]

@@ -94,7 +94,7 @@ def test_where_files_cannot_be_locked_nobody_knows_of_writers(
     def refused(*_: object, **__: object) -> bool:
         raise OSError(38, "no locks")
 
-    monkeypatch.setattr(session_list, "try_lock", refused)
+    monkeypatch.setattr(file_lock, "try_lock", refused)
     summary = summarize(path)
     assert (summary.running, summary.error, summary.outcome) == (None, None, "complete")
 
