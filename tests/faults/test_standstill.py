@@ -32,7 +32,7 @@ from vesselog.core.framing import MOST_LINES
 from vesselog.core.masking import Masker
 from vesselog.core.truth.line_types import frame_line
 from vesselog.core.vessel import Vessel, WireRequest
-from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
 
 MOST_TIMES_PARSING = 6
 
@@ -42,6 +42,7 @@ VESSELS: dict[str, Vessel] = {
     "ollama": Ollama(base_url="http://x"),
     "anthropic": Anthropic(base_url="http://x", max_tokens=9),
     "gemini": Gemini(base_url="http://x"),
+    "responses": OpenAIResponses(base_url="http://x"),
 }
 
 
@@ -231,6 +232,16 @@ def _many_function_calls(count: int) -> Any:
     return {"candidates": [{"content": {"parts": parts}, "index": 0}]}
 
 
+def _many_items(count: int) -> Any:
+    items = [{"type": "web_search_call", "id": f"w{each}"} for each in range(count)]
+    return {"type": "response.completed", "response": {"output": items}}
+
+
+def _many_parts(count: int) -> Any:
+    message = {"type": "message", "content": [{"type": "output_text", "text": "a"}] * (count - 1)}
+    return {"type": "response.completed", "response": {"output": [message]}}
+
+
 def _many_blocks(count: int) -> Any:
     return {
         "type": "message",
@@ -259,6 +270,8 @@ BOUNDED: dict[str, Callable[[int], Any]] = {
     },
     "gemini-events": lambda count: [{"candidates": []}] * count,
     "ollama-calls": _many_ollama_calls,
+    "responses-items": _many_items,
+    "responses-parts": _many_parts,
 }
 
 
@@ -323,7 +336,7 @@ def test_a_large_frame_holds_more() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("dialect", ["openai", "azure", "anthropic", "gemini"])
+@pytest.mark.parametrize("dialect", ["openai", "azure", "anthropic", "gemini", "responses"])
 def test_an_event_has_as_many_lines_as_its_bound_says(dialect: str, end: bytes) -> None:
     comment = b":" + end
     count = MOST_LINES // len(end) - 1  # CR LF counts as two
