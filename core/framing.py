@@ -101,11 +101,9 @@ class Splitter:
             return []
         if self._kept:
             # No boundary is longer than 3 bytes, the last of which is still to come.
-            ends = self._find(bytes(self._kept[-3:]) + data, 0) >= 0
-            if not ends:
+            if self._find(bytes(self._kept[-3:]) + data, 0) < 0:
                 lines = self._lines + _count_lines(data) if self._sse else 0
                 self._bound(len(self._kept) + len(data), lines)
-            if not ends or self.error is not None:
                 self._keep(data)
                 return []
             data = self.rest() + data
