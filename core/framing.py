@@ -90,10 +90,8 @@ class Splitter:
         self._limit = max_frame_bytes
         self._end = _ENDS[framing]
         self._find = _FINDS[framing]
-        self._pieces: list[bytes] = []
-        self._pending = 0
+        self._kept = bytearray()  # a list of pieces of one byte would need forty times as much
         self._lines = 0
-        self._tail = b""
         self.error: ProtocolError | None = None
 
     def split(self, data: bytes) -> list[bytes]:
@@ -101,12 +99,11 @@ class Splitter:
         if self.error is not None:
             self._keep(data)
             return []
-        if self._pieces:
-            ends = self._find(self._tail + data, 0) >= 0
-            if not ends:
+        if self._kept:
+            # No boundary is longer than 3 bytes, the last of which is still to come.
+            if self._find(bytes(self._kept[-3:]) + data, 0) < 0:
                 lines = self._lines + _count_lines(data) if self._sse else 0
-                self._bound(self._pending + len(data), lines)
-            if not ends or self.error is not None:
+                self._bound(len(self._kept) + len(data), lines)
                 self._keep(data)
                 return []
             data = self.rest() + data
@@ -155,23 +152,15 @@ class Splitter:
 
     def rest(self) -> bytes:
         """What came after the last complete frame; the splitter is empty afterwards."""
-        rest = b"".join(self._pieces)
-        self._forget()
+        rest = bytes(self._kept)
+        self._kept.clear()
+        self._lines = 0
         return rest
 
-    def _forget(self) -> None:
-        self._pieces.clear()
-        self._pending = 0
-        self._lines = 0
-        self._tail = b""
-
     def _keep(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._pending += len(piece)
+        self._kept += piece
         if self._sse:
             self._lines += _count_lines(piece)
-        # No boundary is longer than 3 bytes, the last of which is still to come.
-        self._tail = (self._tail + piece[-3:])[-3:]
 
 
 def _count_lines(data: bytes) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import orjson
+from pydantic import ConfigDict, TypeAdapter
 
 from .chunk import ChunkFields
 from .frame import Frame
@@ -25,6 +26,7 @@ __all__ = ["Mender", "mend_value", "need_mending"]
 _TEXTS = ("text", "reasoning", "refusal")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _HALF = re.compile("[\ud800-\udfff]")
+_PYDANTIC = TypeAdapter[Any](Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 def need_mending(chunks: Sequence[ChunkFields]) -> bool:
@@ -36,13 +38,17 @@ def need_mending(chunks: Sequence[ChunkFields]) -> bool:
         if len(chunk) == 1 and "text" in chunk and chunk["text"].isascii():
             continue
         try:
-            written = orjson.dumps(chunk)
-        except TypeError:
-            return True
-        # orjson writes such a number as null, and None too.
-        if b"null" in written and orjson.loads(written) != chunk:
+            if _has_no_number(chunk, orjson.dumps(chunk)):
+                return True
+        except (TypeError, ValueError):
             return True
     return False
+
+
+def _has_no_number(value: Any, written: bytes) -> bool:
+    """Whether a number of `value` is not finite: null in orjson's `written`, not in pydantic's."""
+    nulls = written.count(b"null")
+    return nulls > 0 and _PYDANTIC.dump_json(value).count(b"null") < nulls
 
 
 def mend_value(value: Any, frame: Frame | None = None) -> Any:
@@ -56,19 +62,17 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
     if not isinstance(value, dict | list | tuple | float):
         return value
     try:
-        # orjson writes a number that is not finite as null, and refuses halves.
-        written = orjson.dumps(value)
-    except TypeError:
+        written = orjson.dumps(value)  # refuses halves
+        if not _has_no_number(value, written):
+            return cast("Any", value)
+    except (TypeError, ValueError):
         text = json.dumps(value, ensure_ascii=False, check_circular=False)
         whole = _whole(text, frame)
         if "NaN" in whole or "Infinity" in whole:
             return json.loads(whole, parse_constant=lambda _name: _no_number(frame))
-        return cast("Any", value) if whole is text else loads_exact(whole)
-    mended: Any = orjson.loads(written) if b"null" in written else cast("Any", value)
-    if mended is value or mended == value:
-        return cast("Any", value)
+        return value if whole is text else loads_exact(whole)
     _no_number(frame)
-    return mended
+    return orjson.loads(written)
 
 
 def _no_number(frame: Frame | None) -> None:
@@ -134,9 +138,7 @@ class Mender:
         arguments = call.get("arguments")
         if isinstance(arguments, str):
             arguments = self._join(_Place(choice, "arguments", call["slot"]), arguments, frame)
-        if "arguments" in call:
-            mended["arguments"] = arguments
-        return mended
+        return {**mended, "arguments": arguments} if "arguments" in call else mended
 
     def _join(self, place: _Place, text: str, frame: Frame) -> str:
         held = self.held.pop(place, "")

@@ -14,14 +14,14 @@ __all__ = ["read_logprobs"]
 
 def read_logprobs(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The chosen tokens of a `LogprobsResult`, each with its alternatives."""
-    chosen = [_token(each) for each in list_in(result, "chosenCandidates")]
+    chosen = _tokens(list_in(result, "chosenCandidates"))
     alternatives = list_in(result, "topCandidates")
     for token in chosen[len(alternatives) :]:
         token["top_logprobs"] = []
     for token, place in zip(chosen, alternatives, strict=False):
-        token["top_logprobs"] = [_token(each) for each in list_in(place, "candidates")]
+        token["top_logprobs"] = _tokens(list_in(place, "candidates"))
     return chosen
 
 
-def _token(token: dict[str, Any]) -> dict[str, Any]:
-    return {"token": token.get("token"), "logprob": token.get("logProbability")}
+def _tokens(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"token": each.get("token"), "logprob": each.get("logProbability")} for each in listed]

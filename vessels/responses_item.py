@@ -46,7 +46,7 @@ class OutputItem:
     """
 
     __slots__ = (
-        *("_annotations", "_last", "_parts", "_pieces"),
+        *("_annotations", "_last", "_parts", "_pieces", "_sizes"),
         *("annotated", "content", "done", "index", "named", "slot"),
     )
 
@@ -57,6 +57,7 @@ class OutputItem:
         self.done = self.named = False
         self.annotated: dict[Place, int] = {}  # how many annotations of a text are known
         self._pieces: dict[Place, list[str]] = {}
+        self._sizes: dict[Place, int] = {}  # characters of each text
         self._parts: dict[Place, dict[str, Any]] = {}
         self._annotations: dict[Place, list[Any]] = {}  # those that came by themselves
         self._last: dict[tuple[str, Any], int] = {}  # by list and type; None: of any type
@@ -80,10 +81,12 @@ class OutputItem:
             if kind.part and place not in self._parts:
                 self.part(place, {"type": kind.part})
         pieces.append(piece)
+        self._sizes[place] = self.size(place) + len(piece)
 
     def part(self, place: Place, content: dict[str, Any]) -> None:
         """A part of a list, as an event gives it."""
-        part = self._parts[place] = {**self._parts.get(place, {}), **content}
+        part = self._parts.setdefault(place, {})
+        part.update(content)
         if "annotations" in content:
             self._annotations.pop(place, None)
         key, number = place
@@ -106,6 +109,17 @@ class OutputItem:
         if len(pieces) > 1:  # joined once, however often it is asked for
             pieces[:] = ["".join(pieces)]
         return pieces[0]
+
+    def size(self, place: Place) -> int:
+        """How many characters of a text came so far."""
+        return self._sizes.get(place, 0)
+
+    def beyond(self, place: Place, whole: str) -> str | None:
+        """What a text told whole has beyond what came of it; None if it is another text."""
+        size = self.size(place)
+        # Only a text that is long enough is compared: the pieces are not joined for each short one.
+        same = size <= len(whole) and (not size or whole.startswith(self.text(place)))
+        return whole[size:] if same else None
 
     def last_place(self, kind: TextKind) -> Place:
         """The last text of a kind, or where its first one begins."""

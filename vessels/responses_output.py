@@ -169,7 +169,7 @@ class ResponsesOutput:
         kind = _kind_of(content)
         if kind is None:
             return
-        had_text = bool(item.text(place))
+        had_text = item.size(place) > 0
         item.part(place, content)
         fields = self._settle(item, place, kind, text_under(content, kind.text, frame), frame)
         if (logprobs := content.get("logprobs")) and fields and not had_text:
@@ -186,13 +186,12 @@ class ResponsesOutput:
         self, item: OutputItem, place: Place, kind: TextKind, whole: str, frame: Frame
     ) -> ChunkFields:
         """The chunk of what a whole text has beyond what came of it."""
-        known = item.text(place)
-        if whole == known or not whole:
+        if not whole:
             return {}
-        if not whole.startswith(known):
+        if (more := item.beyond(place, whole)) is None:
             frame.repair("final-text-differs")
             return {}
-        return self._text(item, place, kind, whole[len(known) :])
+        return self._text(item, place, kind, more)
 
     def _text(self, item: OutputItem, place: Place, kind: TextKind, text: str) -> ChunkFields:
         if not text:

@@ -16,6 +16,7 @@ _LOGGER = logging.getLogger("vesselog")
 # After these the event loop has a turn, though more is there: other streams have theirs. It is some
 # seventy chunks. What is made of them is freed before the garbage collector begins to look at it.
 TURN_BYTES = 24 * 1024
+_PIECE = 100  # bytes that a piece counts for beside its own: a server may send chunks of one byte
 
 # Of an ssl.SSLError: there is nothing to read yet.
 _WANT_READ = 2
@@ -41,7 +42,7 @@ class HttpxBody:
         async for data in self._pieces:
             if not receive(data):
                 return False
-            delivered += len(data)
+            delivered += len(data) + _PIECE
             if delivered > TURN_BYTES:
                 delivered = 0
                 await asyncio.sleep(0)

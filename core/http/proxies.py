@@ -20,6 +20,7 @@ __all__ = ["ProxyRules", "ProxyTransport", "address_of", "is_this_machine"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_OF_NUMBERS = "0123456789abcdefxABCDEFX."  # int() takes 1_27, +127 and 0o177, too; resolvers do not
 
 
 class ProxyRules:
@@ -124,7 +125,7 @@ def address_of(host: str) -> _Address | None:
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return _old_address(host)
+        return None if host.strip(_OF_NUMBERS) else _old_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 

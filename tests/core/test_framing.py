@@ -157,7 +157,11 @@ class CountingBytes(bytes):
         CountingBytes.work += len(self) + len(other)
         return CountingBytes(bytes.__add__(self, other))
 
-    def __radd__(self, other: bytes) -> bytes:
+    def __radd__(self, other: bytes | bytearray) -> bytes | bytearray:
+        if isinstance(other, bytearray):  # it grows in place, and is rarely moved
+            CountingBytes.work += len(self)
+            other.extend(self)
+            return other
         CountingBytes.work += len(self) + len(other)
         return CountingBytes(bytes.__add__(other, self))
 

@@ -18,6 +18,7 @@ from decoding import Decoded, decode, delta, openai, sse
 from vesselog.core.chunk import ChunkFields
 from vesselog.core.errors import ProtocolError
 from vesselog.core.frame import Frame
+from vesselog.core.framing import Framing
 from vesselog.core.jsontext import dumps
 from vesselog.core.mending import mend_value, need_mending
 from vesselog.core.vessel import Decoder, Progress
@@ -286,6 +287,33 @@ def test_what_is_said_to_need_no_mending_needs_none(chunk: Any) -> None:
     assert json.loads(dumps(mended)) == mended
     if not need_mending([chunk]):
         assert mended == chunk
+
+
+NAMES = st.sampled_from(["null", '"null', "NaN", ",NaN,", "Infinity", "\\", "é"])
+FINITE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | NAMES
+    | st.text(max_size=3)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(NAMES, inner),
+    max_leaves=9,
+)
+
+
+@given(FINITE, st.sampled_from([float("nan"), -float("nan"), float("inf"), -float("inf")]))
+def test_only_a_number_that_is_not_finite_is_mended(value: Any, unusual: float) -> None:
+    """Among None and texts that look like it; the value itself is given back, tuples too."""
+    chunk: Any = {"text": "é", "extra": {"x": value}}
+    assert not need_mending([chunk])
+    frame = Frame(b"", Framing.BODY)
+    assert mend_value(value, frame) is value
+    assert frame.repairs == ()
+    chunk["extra"]["null"] = [value, unusual]
+    assert need_mending([chunk])
+    assert mend_value([value, unusual], frame)[1] is None
+    assert frame.repairs == ("number-not-finite",)
 
 
 def test_none_beside_finite_numbers_needs_no_mending() -> None:

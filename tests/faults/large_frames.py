@@ -79,10 +79,13 @@ def _add(dialect: str, name: str, around: Any, items: Items, separator: str, **m
     before, after = (around if isinstance(around, str) else _json(around)).split(f'"{_MARK}"')
 
     def body(size: int, prefix: str, end: str) -> bytes:
-        inner = fill(items(), size - len(before) - len(after) - 10, separator)
+        size -= len(prefix) + len(before) + len(after) + len(end)
+        inner = fill(items(), size, separator)
         return f"{prefix}{before}{inner}{after}{end}".encode()
 
     prefix, end, kind = ("", "\n", _LINES) if dialect == "ollama" else ("data: ", "\n\n", _EVENTS)
+    if dialect == "responses":
+        prefix, end = 'data: {"type":"response.completed","response":', "}\n\n"
     ANSWERS[f"{dialect}-{name}"] = Answer(
         dialect, kind, lambda size: body(size, prefix, end), **more
     )
@@ -120,6 +123,22 @@ def _openai_delta(delta: Any, place: str) -> Any:
     return _openai({place: {"role": "assistant", **delta}, "finish_reason": "stop"})
 
 
+def _response(*output: Any, **more: Any) -> Any:
+    return {"id": "r", "object": "response", "status": "completed", "output": [*output], **more}
+
+
+def _said(*content: Any) -> Any:
+    return {"id": "m", "type": "message", "role": "assistant", "content": [*content]}
+
+
+def _output_text(text: str, **more: Any) -> Any:
+    return {"type": "output_text", "text": text, "annotations": [], **more}
+
+
+def _event(kind: str, **more: Any) -> str:
+    return f"data: {_json({'type': f'response.{kind}', 'output_index': 0, **more})}\n\n"
+
+
 # Where a dialect has its text, and where a value that it does not know may stand.
 _TEXT: dict[str, Any] = {
     "openai": _openai_delta({"content": _MARK}, "delta"),
@@ -131,6 +150,7 @@ _TEXT: dict[str, Any] = {
     },
     "gemini": {"candidates": [{"content": {"parts": [{"text": _MARK}]}, "finishReason": "STOP"}]},
     "ollama": {"message": {"content": _MARK}, "done": True},
+    "responses": _response(_said(_output_text(_MARK))),
 }
 _TOKEN = {
     "token": " cat",
@@ -206,6 +226,9 @@ def _unknown(dialect: str, plain: Any) -> None:
 
 def _frames(dialect: str, plain: Any) -> None:
     prefix, end = ("", "\n") if dialect == "ollama" else ("data: ", "\n\n")
+    if dialect == "responses":
+        delta = {"output_index": 0, "content_index": 0, "delta": "a"}
+        plain = {"type": "response.output_text.delta", **delta}
     small = _json(plain)
     _raw(dialect, "values-in-one-frame", small)
     _raw(dialect, "lists-in-one-frame", f"{prefix}[]")
@@ -327,6 +350,7 @@ def _openai_answers(dialect: str) -> None:
         "log-probabilities-without-alternatives": _TOKEN,
         "log-probabilities-that-are-empty": {},
         "log-probabilities-that-are-null": None,
+        "log-probabilities-without-bytes": {**_TOKEN, "token": "null", "bytes": None},
         "log-probabilities-of-minus-infinity": {**_TOKEN, "logprob": float("-inf")},
         "log-probabilities-of-broken-characters": {**_TOKEN, "token": "\ud83d"},
     }.items():
@@ -472,3 +496,56 @@ _listed(
     same({"token": "a", "logprob": -1.5, "bytes": [97]}),
 )
 _keyed("ollama", "unknown-keys-in-message", {"message": _MARK}, numbered(lambda e: f'"k{e}":1'))
+
+for _name, _items in {
+    "messages": numbered(lambda e: {**_said(_output_text("a")), "id": f"m{e}"}),
+    "items-of-one-id": same(_said(_output_text("a"))),
+    "calls": numbered(
+        lambda e: {"type": "function_call", "call_id": f"c{e}", "name": "f", "arguments": "{}"}
+    ),
+    "calls-with-objects": numbered(
+        lambda e: {"type": "function_call", "call_id": f"c{e}", "name": "f", "arguments": {"a": 1}}
+    ),
+    "custom-calls": numbered(
+        lambda e: {"type": "custom_tool_call", "call_id": f"c{e}", "name": "f", "input": "a"}
+    ),
+    "reasoning": same({"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}),
+    "items-of-its-own-tools": numbered(lambda e: {"type": "web_search_call", "id": f"w{e}"}),
+    "empty-items": same({}),
+}.items():
+    _listed("responses", _name, _response(_MARK), _items)
+for _name, _items in {
+    "parts": same({"type": "output_text", "text": "a"}),
+    "refusals": same({"type": "refusal", "refusal": "a"}),
+    "empty-parts": same({}),
+}.items():
+    _listed("responses", _name, _response({**_said(), "content": _MARK}), _items)
+for _name, _part, _items in (
+    ("annotations", {"annotations": _MARK}, same({"type": "url_citation", "url": "https://x"})),
+    ("log-probabilities", {"logprobs": _MARK}, same({**_TOKEN, "top_logprobs": [_TOKEN] * 20})),
+    ("log-probabilities-without-alternatives", {"logprobs": _MARK}, same(_TOKEN)),
+    ("log-probabilities-that-are-empty", {"logprobs": _MARK}, same({})),
+    (
+        "log-probabilities-without-bytes",
+        {"logprobs": _MARK},
+        same({**_TOKEN, "token": "null", "bytes": None}),
+    ),
+):
+    _listed("responses", _name, _response(_said(_output_text("a", **_part))), _items)
+_keyed("responses", "counts", _response(usage=_MARK), numbered(lambda e: f'"tokens_{e}":1'))
+_keyed("responses", "an-error", _response(error=_MARK), numbered(lambda e: f'"k{e}":"a"'))
+_own_tool = {"type": "web_search_call", "id": "w", "results": _MARK}
+_listed("responses", "results-of-its-own-tool", _response(_own_tool), same({"url": "https://x"}))
+for _name, _text in {
+    "items-in-frames": _event("output_item.added", item=_said()),
+    "items-done-in-frames": _event("output_item.done", item=_said(_output_text("a"))),
+    "calls-in-frames": _event("output_item.added", item={"type": "function_call", "name": "f"}),
+    "arguments-in-frames": _event("function_call_arguments.delta", item_id="a", delta="1"),
+    "parts-in-frames": _event("content_part.added", content_index=0, part=_output_text("")),
+    "texts-in-frames": _event("output_text.done", content_index=0, text="a"),
+    "annotations-in-frames": _event("output_text.annotation.added", annotation={"url": "u"}),
+    "log-probabilities-in-frames": _event("output_text.delta", delta="a", logprobs=[_TOKEN]),
+    "news-in-frames": _event("web_search_call.searching", item_id="w"),
+    "unknown-events-in-frames": _event("unknown", a=1),
+}.items():
+    _raw("responses", _name, _text)

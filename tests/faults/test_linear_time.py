@@ -19,7 +19,7 @@ from decoding import NDJSON, SSE, decode
 from reporting import Figure
 from vesselog.core.jsontext import dumps
 from vesselog.core.vessel import Vessel
-from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 
 DOUBLINGS = 3
 MOST_A_DOUBLING = 3.0  # what is linear takes 2, what is quadratic 4
@@ -30,6 +30,7 @@ VESSELS: dict[str, Vessel] = {
     "ollama": Ollama(base_url="http://x"),
     "anthropic": Anthropic(base_url="http://x", max_tokens=9),
     "gemini": Gemini(base_url="http://x"),
+    "responses": OpenAIResponses(base_url="http://x"),
 }
 
 
@@ -84,6 +85,16 @@ def anthropic(kind: str, **more: Any) -> bytes:
     return f"event: {kind}\n".encode() + sse({"type": kind, **more})
 
 
+def response(kind: str, **more: Any) -> bytes:
+    kind = f"response.{kind}"
+    return f"event: {kind}\n".encode() + sse({"type": kind, **more})
+
+
+def said(text: str, output: int = 0, content: int = 0) -> bytes:
+    place = {"item_id": f"i{output}", "output_index": output, "content_index": content}
+    return response("output_text.delta", delta=text, **place)
+
+
 def block(index: int, content: dict[str, Any], *deltas: dict[str, Any]) -> bytes:
     return b"".join(
         (
@@ -102,9 +113,10 @@ WORD = {
         "content_block_delta", index=0, delta={"type": "text_delta", "text": "a"}
     ),
     "gemini": gemini({"text": "a"}),
+    "responses": said("a"),
 }
 ALL = tuple(WORD)
-EVENTS = ("openai", "anthropic", "gemini")
+EVENTS = ("openai", "anthropic", "gemini", "responses")
 
 
 def call(number: int, **function: Any) -> dict[str, Any]:
@@ -357,6 +369,193 @@ def content_in_parts(size: int) -> list[bytes]:
     return [openai({"content": [{"type": "text", "text": "abcdefgh" * 8}] * size})]
 
 
+# Items of a response.
+
+
+def item(number: int, kind: str = "message", **more: Any) -> dict[str, Any]:
+    return {"id": f"i{number}", "type": kind, **more}
+
+
+def text_part(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], **more}
+
+
+def function(number: int, arguments: str = "") -> dict[str, Any]:
+    return item(number, "function_call", call_id=f"c{number}", name="f", arguments=arguments)
+
+
+def begun(content: dict[str, Any], output: int) -> bytes:
+    return response("output_item.added", output_index=output, item=content)
+
+
+def done(content: dict[str, Any], output: int) -> bytes:
+    return response("output_item.done", output_index=output, item=content)
+
+
+@case("responses")
+def items_in_events_of_their_own(size: int) -> list[bytes]:
+    return [
+        begun(item(each), each) + said("a", each) + done(item(each, content=[text_part("a")]), each)
+        for each in range(size)
+    ]
+
+
+@case("responses")
+def items_that_all_come_again_at_the_end(size: int) -> list[bytes]:
+    items = [item(each, content=[text_part("a" * 600)]) for each in range(size)]
+    made = [done(each, number) for number, each in enumerate(items)]
+    return [*made, response("completed", response={"output": items})]
+
+
+@case("responses")
+def items_without_any_name(size: int) -> list[bytes]:
+    content = {"type": "message", "content": [text_part("a")]}
+    return [response("output_item.done", item=content)] * size
+
+
+@case("responses")
+def items_of_one_id(size: int) -> list[bytes]:
+    return [begun(item(0), each) + said("a", each) for each in range(size)]
+
+
+@case("responses")
+def items_of_one_index(size: int) -> list[bytes]:
+    return [begun(item(each), 0) + said("a", 0) for each in range(size)]
+
+
+@case("responses")
+def a_large_item_whose_id_others_have(size: int) -> list[bytes]:
+    parts = [text_part("a" * 500) for _ in range(size)]
+    made = [done(item(0, content=[text_part(str(each))]), each) for each in range(1, size)]
+    return [done(item(0, content=parts), 0), *made]
+
+
+@case("responses")
+def a_large_item_that_comes_again_in_part(size: int) -> list[bytes]:
+    parts = [text_part("a" * 500) for _ in range(size)]
+    return [done(item(0, content=parts), 0), *[done(item(0, content=parts[:1]), 0)] * size]
+
+
+@case("responses")
+def calls_in_pieces_in_turn(size: int) -> list[bytes]:
+    made = [begun(function(each), each) for each in range(size)]
+    for each in range(size):
+        place = {"item_id": f"i{each}", "output_index": each}
+        made.append(response("function_call_arguments.delta", delta="1", **place))
+    return made
+
+
+@case("responses")
+def calls_whose_arguments_are_held_back(size: int) -> list[bytes]:
+    made: list[bytes] = []
+    for each in range(size):
+        place = {"item_id": f"i{each}", "output_index": each}
+        made += [begun(function(each), each)]
+        made += [response("function_call_arguments.delta", delta='"{', **place)] * 3
+    return made
+
+
+@case("responses")
+def arguments_that_are_held_back(size: int) -> list[bytes]:
+    piece = response("function_call_arguments.delta", delta='"' + "a" * 50, output_index=0)
+    return [begun(function(0), 0), *[piece] * size]
+
+
+@case("responses")
+def calls_of_one_id(size: int) -> list[bytes]:
+    return [begun({**function(each), "call_id": "c"}, each) for each in range(size)]
+
+
+@case("responses", size=500)
+def a_text_that_is_whole_again_and_again(size: int) -> list[bytes]:
+    """Each time with a word that it does not begin with, or less than all of it."""
+    whole = [
+        response("output_text.done", output_index=0, content_index=0, text=text)
+        for text in ("b", "a")
+    ]
+    return [begun(item(0), 0)] + [said("a" * 2000) + whole[each % 2] for each in range(size)]
+
+
+@case("responses", size=500)
+def a_part_that_is_whole_again_and_again(size: int) -> list[bytes]:
+    place = {"output_index": 0, "content_index": 0}
+    whole = response("content_part.done", **place, part=text_part("a"))
+    return [begun(item(0), 0)] + [said("a" * 2000) + whole] * size
+
+
+@case("responses")
+def parts_with_ever_new_keys(size: int) -> list[bytes]:
+    place = {"output_index": 0, "content_index": 0}
+    return [
+        response("content_part.added", **place, part=text_part("", **{f"k{each}": 1}))
+        for each in range(size)
+    ]
+
+
+@case("responses")
+def parts_in_events_of_their_own(size: int) -> list[bytes]:
+    return [
+        response("content_part.added", output_index=0, content_index=each, part=text_part(""))
+        + said("a", content=each)
+        for each in range(size)
+    ]
+
+
+@case("responses")
+def parts_of_a_summary(size: int) -> list[bytes]:
+    return [
+        response("reasoning_summary_text.delta", delta="a", output_index=0, summary_index=each)
+        for each in range(size)
+    ]
+
+
+@case("responses")
+def texts_without_index(size: int) -> list[bytes]:
+    return [response("output_text.delta", delta="a", item_id=str(each)) for each in range(size)]
+
+
+@case("responses")
+def annotations_in_events_of_their_own(size: int) -> list[bytes]:
+    return [
+        response("output_text.annotation.added", output_index=0, annotation={"url": str(each)})
+        for each in range(size)
+    ]
+
+
+@case("responses")
+def annotations_that_come_again_with_the_part(size: int) -> list[bytes]:
+    made: list[bytes] = []
+    for each in range(size):
+        place = {"output_index": 0, "content_index": 0}
+        made.append(response("output_text.annotation.added", **place, annotation={"url": "u"}))
+        if each % 50 == 0:
+            made.append(response("content_part.done", **place, part=text_part("", annotations=[])))
+    return made
+
+
+@case("responses")
+def news_of_a_tool(size: int) -> list[bytes]:
+    news = response("web_search_call.searching", output_index=0, item_id="i0")
+    return [begun(item(0, "web_search_call"), 0), *[news] * size]
+
+
+@case("responses")
+def a_tool_of_the_api_that_is_done_again(size: int) -> list[bytes]:
+    return [done(item(0, "web_search_call", x=each), 0) for each in range(size)]
+
+
+@case("responses")
+def log_probabilities_of_pieces(size: int) -> list[bytes]:
+    token = {"token": "a", "logprob": -1.0, "top_logprobs": []}
+    piece = response("output_text.delta", delta="a", output_index=0, logprobs=[token])
+    return [piece] * size
+
+
+@case("responses")
+def a_response_that_begins_again(size: int) -> list[bytes]:
+    return [response("in_progress", response={"id": f"r{each}"}) for each in range(size)]
+
+
 # Choices.
 
 
@@ -414,6 +613,8 @@ def unknown_keys_in_one_frame(size: int, dialect: str) -> list[bytes]:
             return [ollama({"content": "a", **keys})]
         case "gemini":
             return [gemini({"text": "a"}, **keys)]
+        case "responses":
+            return [said("a"), response("in_progress", response=keys)]
         case _:
             return [BEGUN, anthropic("message_delta", delta=keys)]
 
@@ -427,6 +628,8 @@ def ever_new_keys(size: int, dialect: str) -> list[bytes]:
             return [ollama({"content": "a"}, **{f"x{each}": 1}) for each in range(size)]
         case "gemini":
             return [gemini({"text": "a"}, **{f"x{each}": 1}) for each in range(size)]
+        case "responses":
+            return [response(f"x{each}", a=1) for each in range(size)]
         case _:
             return [BEGUN] + [anthropic(f"x{each}", a=1) for each in range(size)]
 

@@ -13,14 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 
 from four_clients import every_one_of_four, talking_by
-from loopback import Conversation, LoopbackServer, ollama_lines, openai_events
+from loopback import (
+    Conversation,
+    LoopbackServer,
+    ollama_body,
+    ollama_lines,
+    openai_body,
+    openai_events,
+)
 from patience import PATIENCE
-from talking import Heard, Talker, every_dialect
+from talking import Heard, Talker, every_dialect, talking
 from vesselog import ConnectionFailedError, Retries, Timeouts, VesselogError, verify
+from vesselog.vessels import Ollama, OpenAI
 
 PLANTED = "PLANTED"
 TRUE = ("a", "b", "c")
@@ -91,17 +100,24 @@ class Planting:
     connection of each request. over: the planted bytes have been sent.
     """
 
-    def __init__(self, ending: Ending, pause: float | None, plant: Any = planted) -> None:
+    def __init__(
+        self,
+        ending: Ending,
+        pause: float | None,
+        plant: Any = planted,
+        true: Ending = content_length,
+    ) -> None:
         self.ending = ending
         self.pause = pause
         self.plant = plant
+        self.true = true
         self.asked: list[int] = []
         self.over = threading.Event()
 
     def __call__(self, conversation: Conversation) -> None:
         self.asked.append(conversation.connection)
         if len(self.asked) > 1:
-            content_length(conversation)
+            self.true(conversation)
             return
         try:
             if self.pause is None:
@@ -298,3 +314,78 @@ def test_answers_that_come_before_their_request_are_not_joined(client: str, mode
         first = talker.hear(model, timeouts=PATIENT)
         check_true(first)
         check_nothing_planted(first, *ask_again(talker, script, model))
+
+
+def over_http2(*_: Any) -> dict[str, Any]:
+    """A client that would speak HTTP/2, of which each connection carries one stream."""
+    return {"http2": True, "fast": False}
+
+
+def by_proxy(server: LoopbackServer, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    patch.setenv("HTTP_PROXY", server.url)
+    far = "http://models.example"
+    return {"vessels": {"lab": Ollama(base_url=far), "open": OpenAI(base_url=far)}}
+
+
+def by_own_client(*_: Any) -> dict[str, Any]:
+    own = httpx.AsyncClient(trust_env=False)
+    return {"http_client": own, "ssl_context": None, "fast": None}
+
+
+WAYS = {each.__name__: each for each in (over_http2, by_proxy, by_own_client)}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@every_dialect
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_planted_on_another_way_is_in_no_answer(
+    kind: str, model: str, moment: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Planting(chunked, MOMENTS[moment])
+    with LoopbackServer([script]) as server:
+        settings = WAYS[way](server, monkeypatch)
+        with talking(kind, server, **settings) as talker:
+            first = talker.hear(model, timeouts=PATIENT)
+            check_true(first)
+            check_nothing_planted(first, *ask_again(talker, script, model))
+            if kind == "async" and way == "by_own_client":  # the caller's own to close
+                talker._call(settings["http_client"].aclose)
+
+
+def in_one_piece(conversation: Conversation) -> None:
+    if conversation.request.method == "GET":
+        conversation.whole(b'{"models": [{"name": "abc"}], "data": [{"id": "abc"}]}')
+    else:
+        ollama = "/api/" in conversation.request.path
+        conversation.whole((ollama_body if ollama else openai_body)("abc"))
+
+
+def planted_in_one_piece(conversation: Conversation) -> bytes:
+    if conversation.request.method != "GET":
+        return planted(conversation)
+    name = PLANTED.encode()
+    body = b'{"models": [{"name": "%s"}], "data": [{"id": "%s"}]}' % (name, name)
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+ASKED: dict[str, Callable[[Talker, str], str]] = {
+    "complete": lambda talker, model: talker.complete(model, timeouts=PATIENT).text,
+    "models": lambda talker, model: talker.models(model.partition("/")[0])[0].name,
+}
+
+
+@every_one_of_four
+@every_dialect
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_planted_behind_one_piece_is_in_no_answer(
+    client: str, model: str, moment: str, question: str
+) -> None:
+    script = Planting(in_one_piece, MOMENTS[moment], planted_in_one_piece, in_one_piece)
+    with LoopbackServer([script]) as server, talking_by(client, server) as talker:
+        heard = [ASKED[question](talker, model)]
+        assert script.over.wait(PATIENCE)
+        heard += [ASKED[question](talker, model) for _ in range(2)]
+        assert heard == ["abc"] * 3
+        assert script.asked[0] not in script.asked[1:], "its connection was used again"

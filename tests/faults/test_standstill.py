@@ -29,10 +29,12 @@ from vesselog.core.errors import ProtocolError, TruncatedError, VesselogError
 from vesselog.core.exchange import Exchange, Step
 from vesselog.core.frame import BYTES_A_CONTAINER, MOST_CONTAINERS, MOST_PIECES
 from vesselog.core.framing import MOST_LINES
+from vesselog.core.http.body import TURN_BYTES
+from vesselog.core.http.fast_transport import _READ_BYTES, _Protocol
 from vesselog.core.masking import Masker
 from vesselog.core.truth.line_types import frame_line
 from vesselog.core.vessel import Vessel, WireRequest
-from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI
+from vesselog.vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
 
 MOST_TIMES_PARSING = 6
 
@@ -42,6 +44,7 @@ VESSELS: dict[str, Vessel] = {
     "ollama": Ollama(base_url="http://x"),
     "anthropic": Anthropic(base_url="http://x", max_tokens=9),
     "gemini": Gemini(base_url="http://x"),
+    "responses": OpenAIResponses(base_url="http://x"),
 }
 
 
@@ -205,6 +208,64 @@ async def test_the_loop_turns_while_an_answer_is_read(
     assert max(lines for _size, lines in turns) <= 1024
 
 
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 7])
+async def test_the_loop_turns_while_tiny_pieces_arrive(
+    size: int, fast: bool, tmp_path: Path, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP chunks of some bytes: each costs the parser as much as one of a whole frame."""
+    content = "a" * 100_000
+    body = _event("openai", {"choices": [{"delta": {"content": content}, "finish_reason": "stop"}]})
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(piece), piece)
+        for piece in (body[at : at + size] for at in range(0, len(body), size))
+    )
+    pieces = [0]  # delivered, or read by asyncio, in each turn
+    gaps: list[float] = []
+
+    def receive(call: Call, data: bytes) -> list[Step]:
+        pieces[-1] += not fast
+        return receive_as_ever(call, data)
+
+    def data_received(protocol: Any, data: bytes) -> None:
+        pieces[-1] += len(data) // (size + 5)
+        received_as_ever(protocol, data)
+
+    async def beat() -> None:
+        last = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            gaps.append(now - last)
+            last = now
+            pieces.append(0)
+
+    def script(talk: Conversation) -> None:
+        talk.head(200, "text/event-stream")
+        talk.raw(chunks)
+        talk.end()
+
+    receive_as_ever, received_as_ever = Call.receive, _Protocol.data_received
+    monkeypatch.setattr(Call, "receive", receive)
+    if fast:
+        monkeypatch.setattr(_Protocol, "data_received", data_received)
+    with LoopbackServer([script]) as server:
+        vessel = OpenAI(base_url=server.url, api_key="k")
+        given: Any = {"vessels": {"lab": vessel}, "recordings": tmp_path, "fast": fast}
+        async with AsyncClient(**given) as client:
+            heart = asyncio.create_task(beat())
+            async with client.stream("lab/m", "Hi") as stream:
+                text = "".join([chunk.text async for chunk in stream])
+            heart.cancel()
+    assert text == content
+    figure(
+        f"chunks of {size} bytes, {'fast' if fast else 'plain'}: at most {max(pieces)} in a turn "
+        f"of the loop, the longest with {max(gaps) * 1000:.0f} ms of CPU time"
+    )
+    assert sum(pieces) > len(body) // size // 2
+    assert max(pieces) <= (_READ_BYTES // (size + 5) if fast else TURN_BYTES // 100 + 1)
+
+
 # The bounds.
 
 
@@ -229,6 +290,16 @@ def _many_candidates(count: int) -> Any:
 def _many_function_calls(count: int) -> Any:
     parts = [{"functionCall": {"name": "f"}}] * (count - count // 16)
     return {"candidates": [{"content": {"parts": parts}, "index": 0}]}
+
+
+def _many_items(count: int) -> Any:
+    items = [{"type": "web_search_call", "id": f"w{each}"} for each in range(count)]
+    return {"type": "response.completed", "response": {"output": items}}
+
+
+def _many_parts(count: int) -> Any:
+    message = {"type": "message", "content": [{"type": "output_text", "text": "a"}] * (count - 1)}
+    return {"type": "response.completed", "response": {"output": [message]}}
 
 
 def _many_blocks(count: int) -> Any:
@@ -259,6 +330,8 @@ BOUNDED: dict[str, Callable[[int], Any]] = {
     },
     "gemini-events": lambda count: [{"candidates": []}] * count,
     "ollama-calls": _many_ollama_calls,
+    "responses-items": _many_items,
+    "responses-parts": _many_parts,
 }
 
 
@@ -323,7 +396,7 @@ def test_a_large_frame_holds_more() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("dialect", ["openai", "azure", "anthropic", "gemini"])
+@pytest.mark.parametrize("dialect", ["openai", "azure", "anthropic", "gemini", "responses"])
 def test_an_event_has_as_many_lines_as_its_bound_says(dialect: str, end: bytes) -> None:
     comment = b":" + end
     count = MOST_LINES // len(end) - 1  # CR LF counts as two

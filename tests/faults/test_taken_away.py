@@ -153,3 +153,38 @@ def test_a_file_cut_before_the_end_is_noticed_at_the_end(kind: str) -> None:
         heard = talker.begin(stream, take).result(PATIENCE)
     assert type(heard.error) is RecordingError, repr(heard.error)
     assert heard.outcome == "error"
+
+
+@every_client
+def test_a_process_that_changes_its_folder_records_on(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the folder that the client was given when it was made, which is relative by default."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    changed = threading.Event()
+
+    def waits(conversation: Conversation) -> None:
+        first, *rest = conversation.frames("Hi", " there")
+        conversation.begin()
+        conversation.chunk(first)
+        changed.wait(PATIENCE)
+        conversation.chunk(b"".join(rest))
+        conversation.end()
+
+    monkeypatch.chdir(tmp_path)
+    with LoopbackServer([waits]) as server, talking(kind, server) as talker:
+
+        def take(_: Any) -> None:
+            monkeypatch.chdir(elsewhere)
+            changed.set()
+
+        heard = [talker.begin(talker.stream(), take).result(PATIENCE), talker.hear()]
+        for each in heard:
+            assert each.check("complete").text == "Hi there"
+            assert each.stream.path.parent == tmp_path / "recordings"
+        monkeypatch.chdir(tmp_path)
+        with talking(kind, server, replay="recordings") as again:
+            monkeypatch.chdir(elsewhere)
+            assert again.hear().text == "Hi there"
+    assert not list(elsewhere.iterdir())
