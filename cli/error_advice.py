@@ -1,9 +1,9 @@
 """Error messages for command-line users: what the library says, with advice that fits a shell.
 
-Adds what to do when a server is not running or does not have the model, or a recording is damaged,
-and names the command's option where the library names a Python setting. (A model without its vessel is explained by the
-client itself.) Errors are told apart by type, phase and status, never by their text: of that only
-the spelling of settings is replaced.
+Adds what to do when a server is not running or does not have the model, or when a recording is
+damaged, and names the command's option where the library names a Python setting. (A model without
+its vessel is explained by the client itself.) Errors are told apart by type, phase and status,
+never by their text: of that only the spelling of settings is replaced.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class EventStream(Response):
         Raises:
             ConfigurationError: A setting cannot be used.
         """
-        if not isinstance(stream, AsyncIterable):
+        if not hasattr(stream, "__aiter__"):
             raise ConfigurationError(
                 f"an EventStream sends client.stream(…) of an AsyncClient, or other async chunks, "
                 f"not a {type(stream).__name__}",

@@ -188,7 +188,9 @@ def test_the_cause_is_found_where_httpcore_hides_it():
 
 def test_reasons_are_the_systems_own_words():
     unknown = caused(httpx.ConnectError("x"), socket.gaierror(-2, "sk-canary-0123456789"))
-    assert str(told(unknown)).endswith("(the host name is unknown): check its spelling, and the network")
+    assert str(told(unknown)).endswith(
+        "(the host name is unknown): check its spelling, and the network"
+    )
     proxied = caused(httpx.ProxyError("x"), httpcore.ProxyError("407 sk-canary-0123456789"))
     assert str(told(proxied)).endswith("; the proxy refused")
     handshake = ssl.SSLCertVerificationError(1, "sk-canary-0123456789")
