@@ -145,9 +145,7 @@ class Planner:
                 "model": request.model,
                 "method": request.method,
                 "url": public,
-                "headers": {
-                    name: masker.text(value) for name, value in kept_headers(sent).items()
-                },
+                "headers": {name: masker.text(value) for name, value in kept_headers(sent).items()},
                 "body": request.body,
                 "stream": request.stream,
                 **({"split_think": request.split_think} if request.split_think else {}),
