@@ -39,7 +39,7 @@ from . import (
     verify,
     vessels,
 )
-from .error_advice import in_shell_words
+from .error_advice import in_shell_words, salvage_advice
 from .exit_status import EPILOG, ExitStatus, status_of
 from .find_recording import find_named
 from .termination import signals_raise
@@ -121,7 +121,9 @@ class _Parser(argparse.ArgumentParser):
         """Report arguments that the command does not take."""
         name = unknown[0].partition("=")[0]
         if not name.startswith("-"):
-            self.error(f"unexpected argument {name!r}; put quotes around a text of several words")
+            asks = any(action.dest == "prompt" for action in self._actions)
+            hint = "; put quotes around a text of several words" if asks else ""
+            self.error(f"unexpected argument {name!r}{hint}")
         options = self._option_string_actions
         if "--set" in options and (field := _request_field(name)):
             self.error(f"there is no option {name}: write --set {field}=VALUE")
@@ -168,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    arguments = argparse.Namespace()
     try:
         arguments = parser().parse_args(argv)
         with _logs_made_safe():
@@ -193,7 +196,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
         if not isinstance(error, VesselogError):
             raise
-        output.print_error(in_shell_words(error))
+        output.print_error(in_shell_words(error) + salvage_advice(error, arguments))
         return status_of(error)
 
 

@@ -1,21 +1,26 @@
 """Error messages for command-line users: what the library says, with advice that fits a shell.
 
-Adds what to do when a server is not running or does not have the model, and names the command's
-option where the library names a Python setting. (A model without its vessel is explained by the
-client itself.) Errors are told apart by type, phase and status, never by their text: of that only
-the spelling of settings is replaced.
+Adds what to do when a server is not running or does not have the model, or when a recording is
+damaged, and names the command's option where the library names a Python setting. (A model without
+its vessel is explained by the client itself.) Errors are told apart by type, phase and status,
+never by their text: of that only the spelling of settings is replaced.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
+
     from ..core.client.client import Client
     from ..core.errors import VesselogError
 
-__all__ = ["command_line_message", "in_shell_words"]
+__all__ = ["SALVAGE", "command_line_message", "in_shell_words", "salvage_advice"]
+
+SALVAGE = "`vesselog salvage FILE -o NEW.jsonl` copies what can be read"
 
 # The vessels that talk to an Ollama server.
 _OLLAMA = frozenset({"ollama", "ollama-v1"})
@@ -47,12 +52,33 @@ def command_line_message(
 
     message = in_shell_words(error)
     if isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase == "connect":
-        end = "" if message.endswith("?") else ";"
-        start = "start it with `ollama serve`, or " if vessel in _OLLAMA else ""
-        return f"{message}{end} {start}give its address with --base-url"
+        asked = message.endswith("?")  # whether it is running
+        start = "start it with `ollama serve`, or " if asked and vessel in _OLLAMA else ""
+        return f"{message}{'' if asked else ';'} {start}give its address with --base-url"
+    if isinstance(error, ProviderError) and error.status == 401:
+        return f"{message}; --api-key-env VAR names the variable that has the key"
     if isinstance(error, ProviderError) and error.status == 404 and model is not None:
         return _missing_model(error, client, vessel, model)
     return message
+
+
+def salvage_advice(error: VesselogError, arguments: argparse.Namespace) -> str:
+    """For the end of the message: what to do if a recording that the command reads is damaged.
+
+    Nothing for a file that is no recording at all.
+    """
+    from ..core.errors import RecordingCorruptError, RecordingError
+    from ..core.truth.recording import Recording
+
+    if not isinstance(error, RecordingCorruptError):
+        return ""
+    try:
+        for value in vars(arguments).values():
+            if isinstance(value, Path) and value.is_file():
+                Recording(value)  # reads the header
+    except RecordingError:
+        return ""
+    return f"; {SALVAGE}"
 
 
 def in_shell_words(error: VesselogError) -> str:

@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitStatus.OK
     if not folder.is_dir():
         raise RecordingError(
-            f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+            f"{folder} is not a folder; `vesselog show {folder}` prints a recording"
+            if folder.exists()
+            else f"there is no folder {folder}"
         )
     listing = _Listing(islice(list_sessions(folder), arguments.count))
     if arguments.json:

@@ -44,9 +44,13 @@ class UpstreamSettings(_Strict):
 
     def make(self, name: str) -> Vessel:
         """The vessel. Raises ConfigurationError."""
+        from ..core.errors import UnknownVesselError
         from ..core.registry import find_vessel
 
-        kind, key = find_vessel(self.vessel), self._key(name)
+        try:
+            kind, key = find_vessel(self.vessel), self._key(name)
+        except UnknownVesselError as error:
+            raise ConfigurationError(f"upstreams.{name}.vessel: {error.message}") from None
         if self.max_tokens is None:
             return kind(base_url=self.base_url, api_key=key)
         if "max_tokens" not in signature(kind).parameters:

@@ -12,7 +12,7 @@ from .arguments import Commands, add_call, add_recording
 from .call_heading import model_address, prompt_excerpt
 from .choose_call import only_call
 from .exit_status import ExitStatus
-from .output import BOLD, DIM, print_json, print_line, write
+from .output import BOLD, DIM, print_json, print_line, print_note, write
 
 if TYPE_CHECKING:
     from ..core.truth.recorded_frame import RecordedFrame
@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         found = True
     if wanted is not None and not found:
         raise RecordingError(f"{arguments.file} has no call {wanted}")
+    if not found:
+        print_note(f"{arguments.file} has no calls")
     return ExitStatus.OK
 
 

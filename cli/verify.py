@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json, add_lookup
+from .error_advice import SALVAGE
 from .exit_status import EPILOG, ExitStatus
 from .find_recording import find_recording
 from .output import print_error, print_json, print_line, print_note
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     verdicts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
+    advice: set[str] = set()
     for name, in_folder in _named(arguments.files):
         try:
             path = find_recording(name, arguments.recordings)
@@ -70,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         if report.ok and report.drifting:
             verdict = _DRIFTING
         verdicts[verdict] += 1
+        advice |= _advice(report, verdict)
         sizes.update(_sizes(report))
         if arguments.json:
             print_json(report.to_dict())
@@ -80,17 +83,22 @@ def run(arguments: argparse.Namespace) -> int:
         counts = ", ".join(f"{verdicts[each]} {each}" for each in order if verdicts[each])
         print_line(f"{verdicts.total()} recordings: {counts}; {_counted(sizes)}")
     if not arguments.json:
-        _advise(verdicts)
+        for each in sorted(advice):
+            print_note(each)
     if verdicts[_DAMAGED] or verdicts[_UNREADABLE]:
         return ExitStatus.FAILURE
     return ExitStatus.DRIFT if verdicts[_DRIFTING] else ExitStatus.OK
 
 
-def _advise(verdicts: Counter[str]) -> None:
-    if verdicts[_DAMAGED]:
-        print_note("damaged: `vesselog salvage FILE -o NEW.jsonl` copies what can be read")
-    if verdicts[_DRIFTING]:
-        print_note("drift: `vesselog rederive FILE -o NEW.jsonl` decodes the recording again")
+def _advice(report: VerifyReport, verdict: str) -> set[str]:
+    """What can be done about this file; nothing if it is no recording."""
+    if verdict == _DRIFTING:
+        return {"drift: `vesselog rederive FILE -o NEW.jsonl` decodes the recording again"}
+    if verdict == _OK or not report.lines:
+        return set()
+    if {each.kind for each in report.findings if each.severity == "error"} == {"torn"}:
+        return {"torn tail: `vesselog recover FILE` moves it to FILE.torn"}
+    return {f"damaged: {SALVAGE}"}
 
 
 def _named(names: list[str]) -> Iterator[tuple[str, bool]]:

@@ -120,7 +120,7 @@ class StreamChunk(_Value):
         timings: Durations measured by the provider.
         response_id: The provider's id of the answer.
         model: The model that the provider names.
-        extra: Fields of the provider that have no place above.
+        extra: Fields of the provider for which there is no field here.
         raw: The exact text of the frame that the chunk came from; not serialised.
     """
 

@@ -48,7 +48,7 @@ class ToolCall(_Value):
             `arguments_text` is not JSON; {} where it is empty, but None for the last call of an
             answer that was cut or reached its limit. Half a surrogate pair in them is U+FFFD, and
             a number that is not finite is None.
-        arguments_text: The arguments as they came, but not encoded as JSON twice.
+        arguments_text: The arguments as they came; decoded once if they were JSON in JSON.
     """
 
     id: str | None = None
@@ -104,7 +104,7 @@ class Choice(_Value):
         native: The assistant's message in the provider's own form, whole and in order, once the
             answer has ended.
         vessel: The name of the vessel that decoded it.
-        extra: What the provider sent beside it, and for which there is no field here.
+        extra: What else the provider sent, and for which there is no field here.
     """
 
     index: int = 0

@@ -183,7 +183,7 @@ class RecordingLockedError(RecordingError):
 
 
 class RecordingCorruptError(RecordingError):
-    """The file is not a recording, or is damaged before its end."""
+    """The file is not a recording, or is damaged before its end (see vesselog.salvage)."""
 
 
 class ReplayMissError(VesselogError):

@@ -240,7 +240,7 @@ class CustomTool(_Value):
     Attributes:
         name: Its name.
         description: What it does, for the model.
-        format: What the text is; it may be limited by a grammar.
+        format: OpenAI's `format`: free text, or a grammar that the text must follow.
     """
 
     name: str

@@ -285,7 +285,7 @@ class Vessel(Unpicklable, ABC):
         raise NotImplementedError
 
     def completion_object(self, completion: Completion) -> dict[str, Any]:
-        """`completion` as the JSON value that answers a request for no stream."""
+        """`completion` as the JSON value that answers a request without a stream."""
         raise NotImplementedError
 
     def models_request(self) -> WireRequest | None:

@@ -24,7 +24,7 @@ class Difference(NamedTuple):
     Attributes:
         call: The call's place in the two recordings, from 1.
         choice: The number of the choice, from 0.
-        subject: What differs; `diff` lists the words.
+        subject: What differs: one of the words in help(vesselog.diff).
         a: The value in the first recording, as a JSON value; None where there is none.
         b: The value in the second one.
     """

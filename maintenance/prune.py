@@ -57,7 +57,7 @@ class PruneReport:
         kept: How many recordings are left.
         kept_bytes: Their size in bytes.
         running: Recordings that were not deleted because they are being written.
-        failed: Why recordings could not be deleted.
+        failed: The error of each recording that could not be deleted.
     """
 
     folder: Path

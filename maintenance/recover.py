@@ -29,9 +29,9 @@ class RecoverReport:
 
     Attributes:
         path: The recording.
-        torn: How many bytes at its end were put aside.
-        aside: The file that has these bytes.
-        crashed: The numbers of the calls that got an end.
+        torn: How many bytes at its end were moved to the file `aside`.
+        aside: The file that has these bytes; None if there are none.
+        crashed: The numbers of the calls that were recorded as crashed.
         emptied: Whether nothing was left of the file, and it was removed.
     """
 

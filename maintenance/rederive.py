@@ -53,7 +53,12 @@ class ChangedOutcome(NamedTuple):
 
 
 class KeptCall(NamedTuple):
-    """A call that was not decoded again, and the reason."""
+    """A call that was not decoded again.
+
+    Attributes:
+        call: Its number.
+        reason: Why not.
+    """
 
     call: int
     reason: str
@@ -67,9 +72,9 @@ class RederiveReport:
         path: The old recording.
         out: The new recording.
         decoded: How many calls were decoded again.
-        kept: Those that were not.
+        kept: The calls that were not decoded again.
         outcomes: The calls that end differently now.
-        torn: How many bytes at the end of the old file were no line, and are left out.
+        torn: How many bytes at the end of the old file were not a whole line, and are left out.
     """
 
     path: Path
@@ -134,7 +139,7 @@ def _check(report: RederiveReport) -> None:
             report.torn = report.path.stat().st_size - (finding.offset or 0)
         elif finding.severity == "error":
             raise RecordingCorruptError(
-                f"{report.path} is not sound ({finding.message}): salvage it first"
+                f"{report.path} is not sound ({finding.message}): run `vesselog salvage` first"
             )
 
 

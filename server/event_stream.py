@@ -64,13 +64,20 @@ class EventStream(Response):
         Raises:
             ConfigurationError: A setting cannot be used.
         """
+        if not hasattr(stream, "__aiter__"):
+            raise ConfigurationError(
+                f"an EventStream sends client.stream(…) of an AsyncClient, or other async chunks, "
+                f"not a {type(stream).__name__}",
+                setting="stream",
+            )
         if on_disconnect not in {"cancel", "detach"}:
             raise ConfigurationError(
-                f'no on_disconnect {on_disconnect!r}: "cancel" or "detach"', setting="on_disconnect"
+                f'no on_disconnect {on_disconnect!r}: choose "cancel" or "detach"',
+                setting="on_disconnect",
             )
         if heartbeat is not None and not heartbeat > 0:
             raise ConfigurationError(
-                f"no heartbeat of {heartbeat!r} seconds: a number above 0, or None",
+                f"no heartbeat of {heartbeat!r} seconds: give a number above 0, or None",
                 setting="heartbeat",
             )
         self._stream = stream

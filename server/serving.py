@@ -65,7 +65,8 @@ class Serving:
             reason = end.__context__
             text = reason.strerror if isinstance(reason, OSError) else None
             raise ConfigurationError(
-                f"cannot listen at {host}:{port}: {text or 'the address cannot be used'}",
+                f"cannot listen at {host}:{port}: {text or 'the address cannot be used'}; "
+                "choose another port or host",
                 setting="port",
             ) from None
         self._listener.setsockopt(*NO_DELAY, 1)

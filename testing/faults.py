@@ -119,7 +119,8 @@ def _broken(call: DraftCall, name: str, at: int, error: bytes | None, stall: int
     frames = call.of_type("frame")
     if not 0 <= at < len(frames):
         raise ConfigurationError(
-            f"{name}={at}: the answer of call {call.source[1]} has {len(frames)} frames",
+            f"{name}={at}: the answer of call {call.source[1]} has {len(frames)} frames; the first "
+            "is 0",
             setting=name,
         )
     if not call.of_type("response"):

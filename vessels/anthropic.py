@@ -47,7 +47,7 @@ class Anthropic(Vessel):
         base_url: The server's address: the host, the dialect's root, or the full endpoint.
         api_key: The key, or a callable that gives it when a request is sent.
         headers: Sent with each request of this vessel.
-        max_tokens: The most tokens of an answer, for requests that do not say it; the API needs it.
+        max_tokens: The most tokens of an answer, for requests that do not set it.
     """
 
     name = "anthropic"

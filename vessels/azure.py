@@ -99,7 +99,7 @@ class Azure(OpenAI):
         self._model = model
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; a token belongs to its server, as a key does, and wins over one."""
+        """As for every vessel. A token goes only to its own server, and replaces a key."""
         given = super().configured(environment)
         values = vars(given)
         if self._api_key is not None or self._base_url is not None:
@@ -124,7 +124,7 @@ class Azure(OpenAI):
         return super().request(chat)
 
     def read_request(self, route: str, body: Any) -> ChatRequest:
-        """As in the OpenAI dialect; a body may leave the model to the route's deployment."""
+        """As in the OpenAI dialect; without `model` in the body it is the route's deployment."""
         deployment = path_of(route).partition("/deployments/")[2].partition("/")[0]
         if deployment and isinstance(body, dict):
             body = {"model": unquote(deployment), **cast("dict[str, Any]", body)}

@@ -44,7 +44,13 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
 
 
 class Gemini(Vessel):
-    """Google's Gemini API. base_url: the host, or what is before `/models`."""
+    """Google's Gemini API.
+
+    Args:
+        base_url: The server's address: the host, or what is before `/models`.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
+    """
 
     name = "gemini"
     version = VERSION

@@ -30,7 +30,13 @@ _ROUTES = (_CHAT, _GENERATE, _TAGS, _VERSION, "/api")
 
 
 class Ollama(Vessel):
-    """An Ollama server. base_url may have any form that OLLAMA_HOST may have: host, :port, URL."""
+    """An Ollama server.
+
+    Args:
+        base_url: The server's address, in any form of OLLAMA_HOST: a host, a :port or a URL.
+        api_key: The key, or a callable that gives it when a request is sent.
+        headers: Sent with each request of this vessel.
+    """
 
     name = "ollama"
     version = VERSION

@@ -55,7 +55,7 @@ class OpenAIServer(Vessel):
         self._project = project
 
     def configured(self, environment: Mapping[str, str]) -> Self:
-        """As for every vessel; organization and project belong to their server, as the key does."""
+        """As for every vessel. Organization and project go only to their own server."""
         given = super().configured(environment)
         if self._base_url is not None:
             vars(given).update(_organization=self._organization, _project=self._project)

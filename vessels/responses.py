@@ -41,7 +41,7 @@ _RESPONSES = "/responses"
 class OpenAIResponses(OpenAIServer):
     """OpenAI's Responses API, or a server that has this route.
 
-    organization, project: sent as OpenAI-Organization and OpenAI-Project.
+    `organization` and `project` are sent as OpenAI-Organization and OpenAI-Project.
     """
 
     name = "openai-responses"

@@ -44,7 +44,7 @@ class ToolCalls:
 
         Args:
             frame: Gets the names of the repairs.
-            complete: Whether the answer was not cut; of a cut one more arguments may have followed.
+            complete: Whether the answer is whole; if it was cut, arguments may be missing.
         """
         held: list[ToolCallDeltaFields] = [
             {"slot": call.slot, "arguments": self._release(call)}

@@ -167,7 +167,7 @@ class Planner:
         if self._known(name):
             return InvalidRequestError(f"{address!r} names no model: give {name}/MODEL")
         near = nearest_names(name, known) if "/" in address else []
-        hint = f"; did you mean ollama/{address}?" if "ollama" in known else ""
+        hint = f"; did you mean ollama/{address.lstrip('/')}?" if "ollama" in known else ""
         if near:
             hint = f"; did you mean {near[0]}/{address.partition('/')[2]}?"
         return UnknownVesselError(

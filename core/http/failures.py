@@ -78,11 +78,10 @@ def classify(
             f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
         )
     if kinds & {"ConnectError", "ProxyError"}:
+        otherwise = "the proxy refused" if "ProxyError" in kinds else "is the server running?"
         reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
-        reason = next(filter(None, reasons), "")
-        return ConnectionFailedError(
-            f"cannot connect to {origin}{reason}; is the server running?", phase="connect"
-        )
+        reason = next(filter(None, reasons), f"; {otherwise}")
+        return ConnectionFailedError(f"cannot connect to {origin}{reason}", phase="connect")
     if kinds & {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
         return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
     if "DecodingError" in kinds:
@@ -131,11 +130,12 @@ def _causes(failure: BaseException, handled: BaseException | None) -> list[BaseE
 def _reason(error: OSError) -> str:
     # The system's own words for the number: the exception's text may hold anything.
     if type(error).__name__ == "gaierror" or (error.errno or 0) < 0:  # the look-up's own numbers
-        return " (the host name is unknown)"
+        return " (the host name is unknown): check its spelling, and the network"
     if any(kind.__name__ == "SSLError" for kind in type(error).__mro__):
         # A word of OpenSSL's own list, such as CERTIFICATE_VERIFY_FAILED.
-        return f" (TLS: {getattr(error, 'reason', None) or 'the handshake failed'})"
-    return f" ({os.strerror(error.errno)})" if error.errno else ""
+        reason = getattr(error, "reason", None) or "the handshake failed"
+        return f" (TLS: {reason}): check the address, and the server's certificate"
+    return f" ({os.strerror(error.errno)}); is the server running?" if error.errno else ""
 
 
 def _is_refusal(failure: BaseException) -> bool:

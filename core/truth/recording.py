@@ -339,9 +339,9 @@ def ending_error(end: Mapping[str, Any] | None) -> VesselogError | None:
     if outcome in {"complete", "cancelled", "abandoned"}:
         return None
     if outcome in {"crashed", "interrupted"}:
+        writer = "died" if outcome == "crashed" else "was stopped, or still writes"
         return TruncatedError(
-            "the recording ends before the answer does: its writer was stopped, or still writes",
-            phase="body",
+            f"the recording ends before the answer does: its writer {writer}", phase="body"
         )
     said = None if end is None else end.get("outcome")
     return TruncatedError(f"the recorded answer ended as {said!r:.100}", phase="body")

@@ -49,7 +49,7 @@ class SessionSummary:
         meta: What its first writer recorded as `meta`.
         running: Whether a writer has it open, so that "interrupted" calls may still end; None where
             files cannot be locked.
-        error: Why it cannot be read, or not beyond what is here.
+        error: Why the file cannot be read, or not to its end; None if it can.
     """
 
     name: str

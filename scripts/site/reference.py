@@ -78,7 +78,9 @@ _SUBJECTS = {
         {"vesselog": "Timeouts Retries Limits Durability"},
     ),
     "errors": _Subject(
-        "Errors", "All errors of the library are `VesselogError`.", {"vesselog": _ERRORS}
+        "Errors",
+        "All errors of the library are subclasses of `VesselogError`.",
+        {"vesselog": _ERRORS},
     ),
     "recordings": _Subject(
         "Recordings",

@@ -48,5 +48,7 @@ def protocol_of(protocol: ProtocolName | Protocol) -> Protocol:
         return protocol
     if protocol not in _PROTOCOLS:
         known = ", ".join(_PROTOCOLS)
-        raise ConfigurationError(f"no protocol {protocol!r}: {known}", setting="protocol")
+        raise ConfigurationError(
+            f"no protocol {protocol!r}: choose one of {known}", setting="protocol"
+        )
     return _PROTOCOLS[protocol]()

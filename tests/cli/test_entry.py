@@ -62,6 +62,8 @@ def test_wrong_usage_is_one_line_that_points_to_the_help(
         (["ls", "--jsno"], "did you mean '--json'?; see vesselog ls --help"),
         (["chat", "olama/m", "hi"], "did you mean ollama/m?"),
         (["chat", "m", "Why", "not"], "put quotes around a text of several words"),
+        (["chat", "/m", "hi"], "did you mean ollama/m?"),
+        (["vessels", "ollama"], "unexpected argument 'ollama'; see vesselog vessels --help"),
         (["models", "olama"], "did you mean 'ollama'?"),
         (["decode", "--vessel", "opnai", "-"], "did you mean 'openai'?"),
         (["chat", "ollama/m", "hi", "--seed", "3"], "no option --seed: write --set seed=VALUE"),

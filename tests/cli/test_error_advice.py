@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from commands import recording
 from loopback import Conversation, LoopbackServer, Script
 from vesselog.cli import main
 from vesselog.cli.error_advice import in_shell_words
@@ -105,3 +107,35 @@ def test_a_limit_that_no_option_changes_is_not_advised() -> None:
     assert splitter.error is not None
     assert "Limits(" in splitter.error.message
     assert in_shell_words(splitter.error) == "a frame is larger than 4 bytes"
+
+
+def test_an_unknown_host_is_not_a_server_that_is_not_running(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "ollama", "--base-url", "http://no-such-host.invalid"]) == 1
+    error = capsys.readouterr().err
+    assert "the host name is unknown): check its spelling" in error
+    assert error.endswith("; give its address with --base-url\n")
+    assert "ollama serve" not in error
+
+
+def test_a_missing_key_names_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackServer([lambda talk: talk.whole(b'{"error":"who?"}', 401)]) as server:
+        assert main(["chat", "openai/m", "hi", "--base-url", server.url]) == 4
+    assert "who?; --api-key-env VAR names the variable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "replay", "follow", "decode", "recover"])
+def test_a_damaged_recording_names_what_helps(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recording(tmp_path, "a", "b", "c")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], b"oops\n", *lines[5:]]))
+    assert main([command, str(path)]) == 1
+    assert capsys.readouterr().err.endswith(
+        "; `vesselog salvage FILE -o NEW.jsonl` copies what can be read\n"
+    )
+    path.write_bytes(b"oops\n")
+    assert main([command, str(path)]) != 0
+    assert "salvage" not in capsys.readouterr().err

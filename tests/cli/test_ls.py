@@ -56,7 +56,7 @@ def test_where_nothing_was_recorded_there_is_nothing_to_list(
     assert main(["ls", str(tmp_path / "none")]) == 1
     assert "there is no folder" in capsys.readouterr().err
     assert main(["ls", __file__]) == 1
-    assert "is not a folder" in capsys.readouterr().err
+    assert f"is not a folder; `vesselog show {__file__}` prints" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_recording_does_not_hide_the_others(

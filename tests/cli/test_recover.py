@@ -48,3 +48,14 @@ def test_damage_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     path.write_bytes(path.read_bytes().replace(b'"text":"a"', b'"text":"b"'))
     assert main(["recover", str(path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_afterwards_the_writer_is_said_to_have_died(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recording(tmp_path, "a", outcome=None)
+    messages: list[str] = []
+    for command in ("show", "recover", "show"):
+        assert main([command, str(path)]) == 0
+        messages.append(capsys.readouterr().out.splitlines()[-1].partition("does: ")[2])
+    assert messages == ["its writer was stopped, or still writes", "", "its writer died"]

@@ -242,6 +242,13 @@ def test_the_pace_of_a_replay_in_the_file_is_as_on_the_command_line(
         settings_of("--config", str(file))
 
 
+def test_an_unknown_vessel_is_told_with_its_key() -> None:
+    settings = settings_of("--upstream", "a=olama")
+    told = r"upstreams\.a\.vessel: there is no vessel named 'olama'.* did you mean 'ollama'"
+    with pytest.raises(ConfigurationError, match=told):
+        settings.upstreams["a"].make("a")
+
+
 def test_the_most_tokens_of_an_upstream_are_for_vessels_that_need_it(tmp_path: Path) -> None:
     file = tmp_path / "serve.toml"
     text = '[upstreams.a]\nvessel = "%s"\nmax_tokens = 9\n'

@@ -109,3 +109,12 @@ def test_without_meta_nothing_is_said_of_it(
     assert "meta" not in capsys.readouterr().out
     assert main(["show", path, "--json"]) == 0
     assert "meta" not in capsys.readouterr().out
+
+
+def test_a_recording_without_calls_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new.jsonl"
+    path.touch()
+    assert main(["show", str(path)]) == 0
+    assert capsys.readouterr() == ("", f"{path} has no calls\n")

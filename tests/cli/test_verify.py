@@ -132,3 +132,21 @@ def test_damage_counts_for_more_than_drift(
     install(monkeypatch)
     for order in ([drifting, damaged], [damaged, drifting]):
         assert main(["verify", *map(str, order)]) == 1
+
+
+def test_what_helps_depends_on_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recover for a torn tail, salvage for damage, and neither for what is no recording."""
+    path = recording(tmp_path, "a", "b")
+    sound = path.read_bytes()
+    for content, helps in (
+        (sound + b'{"type":"fra', "recover FILE"),
+        (sound.replace(b'"text":"b"', b'"text":"c"'), "salvage FILE -o NEW.jsonl"),
+        (b"oops\n", ""),
+    ):
+        path.write_bytes(content)
+        assert main(["verify", str(path)]) == 1
+        err = capsys.readouterr().err
+        assert helps in err
+        assert bool(helps) is bool(err)

@@ -116,7 +116,7 @@ def test_the_page_works_as_it_stands(
     (row,) = [line for line in said.split("\n") if line.startswith("harbour ")]
     assert row.endswith("vesselog-harbour")
     assert "HARBOUR_URL" in row
-    assert said.count("Ship ahoy") == 2, "streamed, then replayed"
+    assert said.splitlines().count("Ship ahoy") == 2, "streamed, then replayed"
     (recorded,) = (tmp_path / FOLDER / "recordings").glob("*.jsonl")
     assert '"vessel":"harbour"' in recorded.read_text("utf-8")
     code = (

@@ -129,7 +129,7 @@ PROBES: dict[str, tuple[list[dict[str, Any]], Callable[[Decoded], Any]]] = {
     ),
     "the answer's id": ([{"text": "a", "response_id": "r", **STOP}], choice("response_id")),
     "the model": ([{"text": "a", "model": "other", **STOP}], choice("model")),
-    "citations and other fields of a provider's own": (
+    "citations, and other fields that only one provider has": (
         [{"text": "a", "extra": {"citations": [1]}, **STOP}],
         choice("extra"),
     ),

@@ -106,7 +106,8 @@ def test_search_finds(browser: Any, site: str, settings: dict[str, Any], word: s
     page = visitor.page
     if settings is PHONE:
         page.locator("label[for=__search]").first.click()
-    page.locator("input[name=query]").fill(word)
+    # Typed: the search listens to keys, and reads a text that is put in at once by chance only.
+    page.locator("input[name=query]").press_sequentially(word)
     found = page.locator(".md-search-result__item", has_text=word).first
     found.wait_for()
     picture(page, f"search-{word}-{page.viewport_size['width']}")

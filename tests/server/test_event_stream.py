@@ -597,6 +597,13 @@ async def test_bad_settings_are_told_at_once(setting: Any) -> None:
         EventStream(nothing(), **setting)
 
 
+async def test_a_stream_of_the_sync_client_is_refused_at_once() -> None:
+    with vesselog.Client(recordings=None) as client:
+        stream: Any = client.stream("ollama/m", "hi")
+        with pytest.raises(vesselog.ConfigurationError, match=r"of an AsyncClient.*not a Stream"):
+            EventStream(stream)
+
+
 def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

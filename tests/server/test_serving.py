@@ -74,7 +74,9 @@ def refusal(host: str, port: int) -> str:
 def test_an_address_that_cannot_be_used_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"127.0.0.1:{port}: Address already in use" in refusal("127.0.0.1", port)
+        assert f"127.0.0.1:{port}: Address already in use; choose another port" in refusal(
+            "127.0.0.1", port
+        )
     assert "cannot listen at 192.0.2.1:0: " in refusal("192.0.2.1", 0)
 
 

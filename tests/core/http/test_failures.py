@@ -188,9 +188,14 @@ def test_the_cause_is_found_where_httpcore_hides_it():
 
 def test_reasons_are_the_systems_own_words():
     unknown = caused(httpx.ConnectError("x"), socket.gaierror(-2, "sk-canary-0123456789"))
-    assert "host name is unknown" in str(told(unknown))
+    assert str(told(unknown)).endswith(
+        "(the host name is unknown): check its spelling, and the network"
+    )
+    proxied = caused(httpx.ProxyError("x"), httpcore.ProxyError("407 sk-canary-0123456789"))
+    assert str(told(proxied)).endswith("; the proxy refused")
     handshake = ssl.SSLCertVerificationError(1, "sk-canary-0123456789")
     assert "TLS" in str(told(caused(httpx.ConnectError("x"), handshake)))
+    assert "is the server running" not in str(told(caused(httpx.ConnectError("x"), handshake)))
     assert "Operation not permitted" not in str(told(caused(httpx.ConnectError("x"), handshake)))
     assert "canary" not in str(told(unknown))
 
