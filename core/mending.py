@@ -70,7 +70,7 @@ def mend_value(value: Any, frame: Frame | None = None) -> Any:
         whole = _whole(text, frame)
         if "NaN" in whole or "Infinity" in whole:
             return json.loads(whole, parse_constant=lambda _name: _no_number(frame))
-        return value if whole is text else loads_exact(whole)
+        return cast("Any", value) if whole is text else loads_exact(whole)
     _no_number(frame)
     return orjson.loads(written)
 
