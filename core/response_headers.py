@@ -6,6 +6,7 @@ replayed alike.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from email.utils import parsedate_to_datetime
 
 __all__ = ["kept_headers", "parse_retry_after", "request_id_of"]
 
+_LOGGER = logging.getLogger("vesselog")
 # Names under which servers tell the id that their support asks for, the most usual first.
 _REQUEST_IDS = (
     *("x-request-id", "request-id", "apim-request-id", "x-goog-request-id", "x-amzn-requestid"),
@@ -54,7 +56,7 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds that a Retry-After header asks for, in either of its forms (RFC 9110, 10.2.3).
 
-    None for a value that is neither.
+    None for a value that is neither, which is logged.
     """
     if not value:
         return None
@@ -65,5 +67,8 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
             when = parsedate_to_datetime(value)
             seconds = (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds()
         except (ValueError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+            seconds = math.nan
+    if not math.isfinite(seconds):
+        _LOGGER.info("a Retry-After header is neither seconds nor a date: %.80r", value)
+        return None
+    return max(0.0, seconds)

@@ -2,13 +2,15 @@
 
 HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, upper or lower case, and NO_PROXY, with names as urllib reads
 it and addresses as ranges too (10.0.0.0/8). This machine itself is always asked directly. An entry
-that means nothing is ignored; a proxy that cannot be used is an error where it would be used.
+that means nothing is ignored, and the log says so; a proxy that cannot be used is an error where it
+would be used.
 """
 
 from __future__ import annotations
 
 import base64
 import ipaddress
+import logging
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -18,6 +20,7 @@ from ..errors import ConfigurationError
 
 __all__ = ["ProxyRules", "ProxyTransport", "address_of", "is_this_machine"]
 
+_LOGGER = logging.getLogger("vesselog")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _OF_NUMBERS = "0123456789abcdefxABCDEFX."  # int() takes 1_27, +127 and 0o177, too; resolvers do not
@@ -145,8 +148,10 @@ def _old_address(host: str) -> ipaddress.IPv4Address | None:
 
 
 def _ranges(excepted: str) -> Iterator[_Network]:
-    for entry in excepted.split(","):
+    for entry in map(str.strip, excepted.split(",")):
         try:
-            yield ipaddress.ip_network(entry.strip().strip("[]"), strict=False)
-        except ValueError:
-            continue  # a name, which urllib compares
+            yield ipaddress.ip_network(entry.strip("[]"), strict=False)
+        except ValueError:  # a name, which urllib compares
+            name, colon, port = entry.rpartition(":")
+            if colon and (":" in name or not port.isdecimal()):
+                _LOGGER.warning("NO_PROXY: %r is no name, address or range: ignored", entry)

@@ -118,3 +118,14 @@ class TestAdvice:
         error = ProviderError("no", status=429, retry_after=body, headers=headers)
         take_retry_advice(error, NOW)
         assert error.retry_after == wait
+
+    @pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+    @pytest.mark.parametrize(("value", "logged"), [("soon" * 99, 1), ("1", 0), ("", 0)])
+    def test_what_cannot_be_read_is_ignored_and_logged(
+        self, name: str, value: str, logged: int, caplog: pytest.LogCaptureFixture
+    ):
+        caplog.set_level("INFO", "vesselog")
+        error = ProviderError("no", status=429, headers={name: value})
+        take_retry_advice(error, NOW)
+        assert (error.retry_after is None) == (value != "1")
+        assert [len(each.message) < 150 for each in caplog.records] == [True] * logged
