@@ -16,6 +16,7 @@ import httpx
 from ..errors import ConfigurationError
 from ..settings import Limits
 from .proxies import ProxyRules, ProxyTransport
+from .url_and_headers import parse_url
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -101,7 +102,7 @@ class _PlainClient(httpx.AsyncClient):
 
     def build_request(self, method: str, url: httpx.URL | str, **given: Any) -> httpx.Request:
         headers = {"accept": "*/*", "connection": "keep-alive", **given.pop("headers")}
-        return httpx.Request(method, url, headers=headers, **given)
+        return httpx.Request(method, parse_url(str(url)), headers=headers, **given)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         response = await self._direct.handle_async_request(request)
