@@ -43,6 +43,8 @@ class CancelGate:
         self._closing = False
         self._cancelled = False
         self._tunnelling = False
+        self._tunnel_seconds: float | None = None
+        self._tunnel_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.reason: str | None = None
@@ -64,6 +66,7 @@ class CancelGate:
 
     def extensions(self, timeouts: Timeouts) -> dict[str, Any]:
         """A request's extensions: its timeouts, and where the transport tells how far it is."""
+        self._tunnel_seconds = timeouts.connect
         return {
             "timeout": {
                 "connect": timeouts.connect,
@@ -98,6 +101,7 @@ class CancelGate:
         """The task closes its connection, and must not be cancelled."""
         self._allowed = False
         self._closing = True
+        self._end_tunnelling()
 
     def release(self) -> None:
         """The task is over."""
@@ -114,8 +118,8 @@ class CancelGate:
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Takes httpcore's trace events.
 
-        A request for a proxy's tunnel (CONNECT) is followed by a TLS handshake, which is part of
-        connecting.
+        A request for a proxy's tunnel (CONNECT) is a part of connecting, as is the TLS handshake
+        behind it. httpcore waits for the proxy's answer without a timeout.
         """
         if not event.startswith(("http11.", "http2.")):
             return
@@ -124,8 +128,16 @@ class CancelGate:
         elif event.endswith("send_request_headers.started"):
             self._tunnelling = info["request"].method == b"CONNECT"
             self.allow()
+            if self._tunnelling and self._tunnel_seconds is not None:
+                stop = self._loop.call_later(self._tunnel_seconds, self.stop, "connect")
+                self._tunnel_timer = stop
         elif event.endswith("receive_response_headers.complete") and self._tunnelling:
             self._allowed = False
+            self._end_tunnelling()
+
+    def _end_tunnelling(self) -> None:
+        if self._tunnel_timer is not None:
+            self._tunnel_timer.cancel()
 
     def _cancel(self) -> None:
         """Cancel the task, once: a second time it would be closing its connection."""
