@@ -34,7 +34,7 @@ from vesselog.vessels import Anthropic, Gemini, Ollama, OpenAI
 PROGRAM = os.environ.get("VESSELOG_SCHEMATHESIS", "schemathesis")
 EXAMPLES = int(os.environ.get("VESSELOG_TEST_EXAMPLES", "30"))
 # Of one run, unless more examples are asked for.
-SECONDS = "12" if "VESSELOG_TEST_EXAMPLES" not in os.environ else "3600"
+SECONDS = "40" if "VESSELOG_TEST_EXAMPLES" not in os.environ else "3600"
 
 
 def lenient(talk: Conversation) -> None:

@@ -17,6 +17,7 @@ from anthropic_bodies import THINKING, TOOLS, answer
 from corpus import CAPTURES, MISSING, ROOT, WIRE, capture_body, decoded, wire_body
 from decoding import SSE, Decoded, decode
 from round_trips import DIALECTS, Dialect, carried, pieces, streamed, whole
+from thorough import tries
 from vesselog.core.assembler import Assembler
 from vesselog.core.chunk import StreamChunk
 from vesselog.vessels import Anthropic, Gemini, OpenAI
@@ -122,7 +123,7 @@ def chunks(draw: Any) -> list[StreamChunk]:
 
 @EACH
 @given(answer=chunks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(20, 150), deadline=None)
 def test_any_answer(name: str, answer: list[StreamChunk]) -> None:
     """Whatever the order of its pieces, nothing is lost and nothing is told twice."""
     dialect = DIALECTS[name]

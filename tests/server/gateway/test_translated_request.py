@@ -17,6 +17,7 @@ from strict_anthropic import check_anthropic
 from strict_gemini import check_gemini
 from strict_ollama import check_ollama
 from strict_openai import check_openai
+from thorough import tries
 from vesselog.core.errors import InvalidRequestError
 from vesselog.server.gateway.translated_request import translated_request
 from vesselog.vessels import Anthropic, Azure, Gemini, Groq, Ollama, OpenAI, Vessel
@@ -72,7 +73,7 @@ def refusal(client: str, upstream: str, route: str = "", **changed: Any) -> str:
 
 @pytest.mark.parametrize("upstream", UPSTREAMS)
 @pytest.mark.parametrize("client", CLIENTS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(5, 20), deadline=None)
 @given(st.data())
 def test_what_both_dialects_can_say_arrives(
     client: str, upstream: str, data: st.DataObject
@@ -200,7 +201,7 @@ def test_a_mark_that_says_neither_is_refused() -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 @given(st.data())
 def test_no_body_raises_anything_but_its_error(client: str, data: st.DataObject) -> None:
     vessel, route = CLIENTS[client]
