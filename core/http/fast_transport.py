@@ -96,8 +96,10 @@ class _Protocol(ResponseHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # asyncio reads four times as much at once: chunks of one byte would take 50 ms then.
-        cast("Any", transport).max_size = _READ_BYTES
+        # asyncio reads four times as much at once: chunks of one byte would take 50 ms then. The
+        # transports of other event loops (uvloop) have sizes of their own.
+        if hasattr(transport, "max_size"):
+            cast("Any", transport).max_size = _READ_BYTES
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

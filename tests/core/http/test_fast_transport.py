@@ -17,7 +17,7 @@ import trustme
 from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
 from patience import PATIENCE
 from vesselog import Limits
-from vesselog.core.http.fast_transport import FastTransport
+from vesselog.core.http.fast_transport import FastTransport, _Protocol
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -95,6 +95,18 @@ async def test_no_limit_is_no_limit() -> None:
                     request(server.url, timeout=timeout)
                 )
                 assert await body_of(response) == WHOLE
+
+
+async def test_a_transport_that_takes_no_attributes_is_left_as_it_is() -> None:
+    """uvloop's takes none; an error here would leave the connection unread for ever."""
+
+    class Fixed(asyncio.Transport):
+        __slots__ = ()
+
+    transport = Fixed()
+    protocol = _Protocol(asyncio.get_running_loop())
+    protocol.connection_made(transport)
+    assert protocol.transport is transport
 
 
 async def test_it_says_that_it_may_be_cancelled_before_it_waits() -> None:
