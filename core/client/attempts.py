@@ -90,13 +90,16 @@ class Attempts:
         self._count += 1
         return self.current
 
-    def left(self) -> tuple[float, str]:
-        """Seconds until the deadline, infinite for never, and the phase that it ends."""
+    def now(self) -> float:
+        """The time by which deadlines are given, in seconds."""
+        return self.settings.clock.monotonic() / 1e6
+
+    def deadline(self) -> tuple[float, str]:
+        """The time of the deadline, infinite for never, and the phase that it ends."""
         call = self.current
         if call is None or call.outcome is not None:
             return inf, "total"
-        end, phase = call.deadlines.next()
-        return end - self.settings.clock.monotonic() / 1e6, phase
+        return call.deadlines.next()
 
     def to_send(self) -> dict[str, str]:
         """The headers to send, with the key."""

@@ -50,7 +50,7 @@ class Driver:
         self._loop = loop = hand_over.loop
         latest = longest_connecting(attempts.settings.timeouts)
         self._gate = CancelGate(loop, latest, self._conclude)
-        self._timer = DeadlineTimer(loop, attempts.left, self._gate.stop)
+        self._timer = DeadlineTimer(loop, attempts.now, attempts.deadline, self._gate.stop)
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
         self._pieces: Iterable[bytes] = ()

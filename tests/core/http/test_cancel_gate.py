@@ -220,6 +220,7 @@ async def test_before_it_has_a_task_there_is_nothing_to_stop() -> None:
     assert gated.gate.reason is None
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # only this one tells its timers
 async def test_released_it_leaves_no_timer() -> None:
     loop: Any = asyncio.get_running_loop()
     gated = Gated()
