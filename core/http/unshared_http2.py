@@ -91,9 +91,8 @@ class _Connection(httpx.AsyncHTTPTransport):
         super().__init__(**settings)
         self.origin = origin
         self.going_away = False
-        self._stream = 0
         self.network: Any = None
-        self._go_away: Any = None
+        self._end_by: Any = None  # what h2 does at a GOAWAY
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and wait for the response's headers."""
@@ -125,23 +124,22 @@ class _Connection(httpx.AsyncHTTPTransport):
         h2 shows its table of frames in no public way: tests/faults/test_hostile_http2.py tells if
         these names change. Where they have, a GOAWAY ends the running stream.
         """
-        self._stream = stream
         try:
             (connection,) = attrgetter("_pool.connections")(self)
             table = attrgetter("_connection._h2_state._frame_dispatch_table")(connection)
+            (kind,) = (each for each in table if each.__name__ == "GoAwayFrame")
         except (AttributeError, ValueError):
             return
-        for kind, receive in table.items():
-            if kind.__name__ == "GoAwayFrame" and receive != self._receive_go_away:
-                table[kind], self._go_away = self._receive_go_away, receive
+        self._end_by = self._end_by or table[kind]
+        table[kind] = partial(self._receive_go_away, stream)
 
-    def _receive_go_away(self, frame: Any) -> Any:
-        if frame.last_stream_id < self._stream:
+    def _receive_go_away(self, stream: int, frame: Any) -> Any:
+        if frame.last_stream_id < stream:
             frame.last_stream_id = 0  # else httpcore sends the request again, which nobody records
         elif frame.error_code == 0:
             self.going_away = True
             return [], []
-        return self._go_away(frame)
+        return self._end_by(frame)
 
 
 class _Body(httpx.AsyncByteStream):
