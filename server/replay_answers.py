@@ -15,7 +15,13 @@ from urllib.parse import urlsplit
 
 from ..core.errors import RecordingError, ReplayMissError
 from ..core.replay.answer_index import AnswerIndex
-from ..core.replay.compare_requests import BEFORE_PATH, Match, match_key, method_of, route_of
+from ..core.replay.compare_requests import (
+    BEFORE_PATH,
+    Comparison,
+    Match,
+    method_of,
+    route_of,
+)
 from ..core.replay.recorded_requests import RecordedRequest, recorded_requests
 from ..core.truth.recording import RecordedCall
 from .gateway.routes import Route
@@ -82,7 +88,7 @@ class ReplayAnswers(AnswerIndex):
 
         Raises RecordingError.
         """
-        for each in recorded_requests([path], self._match, wire=True):
+        for each in recorded_requests([path], self._comparison):
             if each is not None and each.place[1] == number and each.call().outcome == "complete":
                 found = _in_sequence(each) if self._in_order else each
                 with self._lock:
@@ -130,7 +136,7 @@ def _in_sequence(request: RecordedRequest | None) -> RecordedRequest | None:
 def _sequence(request: Mapping[str, Any]) -> str:
     """What requests have in common that get answers in one order."""
     place = {"method": method_of(request), "url": f"{route_of(request)}?alt=sse"}
-    return "" if recorded_route(place).decoded else match_key("route", place, wire=True)
+    return "" if recorded_route(place).decoded else Comparison("route", wire=True).key(place)
 
 
 def _kind(request: Mapping[str, Any]) -> tuple[str | None, str, bool]:

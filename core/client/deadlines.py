@@ -17,7 +17,6 @@ __all__ = ["Deadlines"]
 _OPEN = Progress.OPEN  # looking up a member of an enumeration costs as much as a comparison
 
 _MEANING = {
-    "connect": "the proxy opened no tunnel to the server within {limit:g} s",
     "write": "the server took nothing of the request for {limit:g} s",
     "first_chunk": "no data within {limit:g} s of the request",
     "idle": "no data for {limit:g} s",

@@ -20,7 +20,7 @@ import httpx
 from ..errors import RecordingError
 from ..exchange import Step
 from ..http.body import HttpxBody, free_connection
-from ..http.cancel_gate import CancelGate, Stopped, longest_connecting
+from ..http.cancel_gate import CancelGate, Stopped
 from .attempts import Attempts
 from .call import PART_BYTES, SMALL_PART_BYTES, Call, part_size
 from .deadline_timer import DeadlineTimer
@@ -48,8 +48,7 @@ class Driver:
         self._hand_over = hand_over
         self._running = running
         self._loop = loop = hand_over.loop
-        latest = longest_connecting(attempts.settings.timeouts)
-        self._gate = CancelGate(loop, latest, self._conclude)
+        self._gate = CancelGate(loop, attempts.settings.timeouts, self._conclude)
         self._timer = DeadlineTimer(loop, attempts.now, attempts.deadline, self._gate.stop)
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
@@ -287,14 +286,15 @@ class Driver:
         headers, content = self.facts.to_send(), request.content
         if large := len(content) > PART_BYTES:
             headers["content-length"] = str(len(content))
-        built = self._http.build_request(
-            request.method,
-            str(self.facts.plan.url),
-            headers=headers,
-            content=self._parts(call) if large else content or None,
-            extensions=self._gate.extensions(self.facts.settings.timeouts),
-        )
-        return await self._http.send(built, stream=True, follow_redirects=False)
+        async with self._gate.sending() as extensions:
+            built = self._http.build_request(
+                request.method,
+                str(self.facts.plan.url),
+                headers=headers,
+                content=self._parts(call) if large else content or None,
+                extensions=extensions,
+            )
+            return await self._http.send(built, stream=True, follow_redirects=False)
 
     async def _parts(self, call: Call) -> AsyncGenerator[bytes]:
         for part in call.parts(self.facts.plan.request.content):

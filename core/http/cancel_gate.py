@@ -11,13 +11,14 @@ task is cancelled as soon as it may be, at the latest when no connecting can be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from ..errors import StreamTimeoutError
 from ..settings import Timeouts
 
-__all__ = ["CancelGate", "Stopped", "longest_connecting"]
+__all__ = ["CancelGate", "Stopped"]
 
 
 class Stopped(Exception):  # noqa: N818 - ends the sending of a request; never leaves the driver
@@ -28,23 +29,22 @@ class CancelGate:
     """Decides when one task may be cancelled.
 
     task: the task, set when it begins. reason: why it was stopped, None while it was not: the phase
-    of a deadline, or "cancelled". latest: seconds after which connecting cannot be under way any
-    more, None if there are none. blocked: called with the reason where the task cannot be cancelled
-    at once.
+    of a deadline, or "cancelled". blocked: called with the reason where the task cannot be
+    cancelled at once.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, latest: float | None, blocked: Callable[[str], None]
+        self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, blocked: Callable[[str], None]
     ) -> None:
         self._loop = loop
-        self._latest = latest
+        self._timeouts = timeouts
+        self._latest = _longest_connecting(timeouts)
         self._blocked = blocked
         self._allowed = False
         self._closing = False
         self._cancelled = False
         self._tunnelling = False
-        self._tunnel_seconds: float | None = None
-        self._tunnel_timer: asyncio.TimerHandle | None = None
+        self._tunnel: asyncio.Timeout  # while a request is sent
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.reason: str | None = None
@@ -64,19 +64,35 @@ class CancelGate:
             if not self._closing and self._latest is not None:
                 self._timer = self._loop.call_later(self._latest, self._cancel)
 
-    def extensions(self, timeouts: Timeouts) -> dict[str, Any]:
-        """A request's extensions: its timeouts, and where the transport tells how far it is."""
-        self._tunnel_seconds = timeouts.connect
-        return {
-            "timeout": {
-                "connect": timeouts.connect,
-                "read": None,  # this and `write` are watched by the client
-                "write": None,
-                "pool": timeouts.pool,
-            },
-            "trace": self.trace,
-            "cancellable": self.allow,
-        }
+    @asynccontextmanager
+    async def sending(self) -> AsyncGenerator[dict[str, Any]]:
+        """A request is sent inside, with these extensions, by which the transport tells its state.
+
+        Raises StreamTimeoutError where a proxy opens no tunnel within the `connect` timeout.
+        """
+        connect = self._timeouts.connect
+        try:
+            async with asyncio.timeout(None) as self._tunnel:
+                yield {
+                    "timeout": {
+                        "connect": connect,
+                        "read": None,  # this and `write` are watched by the client
+                        "write": None,
+                        "pool": self._timeouts.pool,
+                    },
+                    "trace": self.trace,
+                    "cancellable": self.allow,
+                    "waiting": self.allowed,
+                }
+        except TimeoutError:
+            if not self._tunnel.expired():
+                raise
+            raise StreamTimeoutError(
+                f"the proxy opened no tunnel to the server within {connect:g} s; to wait longer, "
+                "set Timeouts(connect=…)",
+                phase="connect",
+                setting="connect",
+            ) from None
 
     def begin(self) -> None:
         """The task begins an attempt."""
@@ -101,7 +117,6 @@ class CancelGate:
         """The task closes its connection, and must not be cancelled."""
         self._allowed = False
         self._closing = True
-        self._end_tunnelling()
 
     def release(self) -> None:
         """The task is over."""
@@ -128,16 +143,11 @@ class CancelGate:
         elif event.endswith("send_request_headers.started"):
             self._tunnelling = info["request"].method == b"CONNECT"
             self.allow()
-            if self._tunnelling and self._tunnel_seconds is not None:
-                stop = self._loop.call_later(self._tunnel_seconds, self.stop, "connect")
-                self._tunnel_timer = stop
+            if self._tunnelling and self._timeouts.connect is not None:
+                self._tunnel.reschedule(self._loop.time() + self._timeouts.connect)
         elif event.endswith("receive_response_headers.complete") and self._tunnelling:
             self._allowed = False
-            self._end_tunnelling()
-
-    def _end_tunnelling(self) -> None:
-        if self._tunnel_timer is not None:
-            self._tunnel_timer.cancel()
+            self._tunnel.reschedule(None)
 
     def _cancel(self) -> None:
         """Cancel the task, once: a second time it would be closing its connection."""
@@ -146,7 +156,7 @@ class CancelGate:
             self.task.cancel()
 
 
-def longest_connecting(timeouts: Timeouts) -> float | None:
+def _longest_connecting(timeouts: Timeouts) -> float | None:
     """Seconds after which no connection can be waited for or made any more; TCP, then TLS."""
     if timeouts.pool is None or timeouts.connect is None:
         return None

@@ -7,6 +7,7 @@ used through httpx's transport.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ import httpx
 
 from ..errors import ConfigurationError
 from ..settings import Limits
-from .proxies import ProxyRules, ProxyTransport
+from .connection_limit import ConnectionLimit
+from .proxies import ProxyRules, transport_through
 from .url_and_headers import parse_url
 
 if TYPE_CHECKING:
@@ -49,23 +51,19 @@ def make_http_client(
             from .unshared_http2 import UnsharedHttp2  # noqa: PLC0415 - only where it is used
 
             return UnsharedHttp2(limits, context, proxy)
-        return httpx.AsyncHTTPTransport(
-            verify=context,
-            trust_env=False,
-            proxy=proxy,
-            limits=httpx.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_keepalive,
-                keepalive_expiry=limits.keepalive_expiry,
-            ),
+        kept = httpx.Limits(
+            max_keepalive_connections=limits.max_keepalive,
+            keepalive_expiry=limits.keepalive_expiry,
         )
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, proxy=proxy, limits=kept)
 
-    direct = own(None)
     if fast or (fast is None and not http2 and find_spec("httpx_aiohttp") is not None):
         from .fast_transport import FastTransport  # noqa: PLC0415 - needs the extra
 
-        direct = FastTransport(limits, context)
-    return _PlainClient(ProxyTransport(direct, own, proxies) if proxies else direct)
+        direct: httpx.AsyncBaseTransport = FastTransport(limits, context)
+    else:
+        direct = own(None)
+    return _PlainClient(direct, own, proxies, ConnectionLimit(limits.max_connections))
 
 
 def check_http_client(client: Any, **ignored: object) -> None:
@@ -94,22 +92,41 @@ def check_http_client(client: Any, **ignored: object) -> None:
 
 
 class _PlainClient(httpx.AsyncClient):
-    """Sends each request as it is, and logs it: httpx's redirects, cookies and logins cost more."""
+    """Sends each request as it is, and logs it: httpx's redirects, cookies and logins cost more.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        super().__init__(transport=transport, trust_env=False)
-        self._direct = transport
+    direct: the transport for requests without a proxy. own: makes one for requests through a proxy.
+    """
+
+    def __init__(
+        self,
+        direct: httpx.AsyncBaseTransport,
+        own: Callable[[httpx.Proxy], httpx.AsyncBaseTransport],
+        proxies: ProxyRules,
+        limit: ConnectionLimit,
+    ) -> None:
+        super().__init__(transport=direct, trust_env=False)
+        self._own = own
+        self._proxies = proxies
+        self._limit = limit
+        self._transports: dict[str | None, httpx.AsyncBaseTransport] = {None: direct}
 
     def build_request(self, method: str, url: httpx.URL | str, **given: Any) -> httpx.Request:
         headers = {"accept": "*/*", "connection": "keep-alive", **given.pop("headers")}
         return httpx.Request(method, parse_url(str(url)), headers=headers, **given)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        response = await self._direct.handle_async_request(request)
+        proxy = self._proxies.proxy_for(request.url)
+        if proxy is not None and proxy not in self._transports:
+            self._transports[proxy] = transport_through(proxy, self._own)
+        response = await self._limit.send(request, self._transports[proxy])
         response.request = request
         status = response.http_version, response.status_code, response.reason_phrase
         _LOGGER.info('HTTP Request: %s %s "%s %d %s"', request.method, request.url, *status)
         return response
+
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 def _certificates() -> SSLContext:

@@ -17,7 +17,8 @@ from ..settings import Limits, Timeouts
 
 __all__ = ["classify"]
 
-_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2")
+# Errors of anyio and h2 get through httpcore as they are.
+_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "h2")
 
 # aiohttp's errors by httpx's names for the same, which those derived from them share.
 _AIOHTTP = {
@@ -33,9 +34,14 @@ _AIOHTTP = {
     "ClientResponseError": "TransportError",
     "BadHttpMessage": "TransportError",
 }
-# Errors that get through httpcore as they are. EndOfStream: TLS is written to a connection that has
-# ended. So do h2's errors, of a server that breaks the rules of HTTP/2.
-_BROKEN = frozenset({"anyio.EndOfStream", "anyio.BrokenResourceError", "anyio.ClosedResourceError"})
+# EndOfStream: TLS is written to a connection that has ended. H2Error: the server breaks the rules
+# of HTTP/2.
+_BROKEN = frozenset(
+    {
+        *("TransportError", "ConnectionNotAvailable", "H2Error"),
+        *("EndOfStream", "BrokenResourceError", "ClosedResourceError"),
+    }
+)
 _REFUSED_STREAM = 7  # RFC 9113, 7
 
 
@@ -86,8 +92,7 @@ def classify(
         return ProtocolError(f"the request to {origin} could not be sent as HTTP", phase="write")
     if "DecodingError" in kinds:
         return ProtocolError(f"the compressed answer of {origin} is damaged", phase="body")
-    broken = kinds & {"TransportError", "ConnectionNotAvailable"} or _package(type(failure)) == "h2"
-    if not (broken or isinstance(failure, (OSError, EOFError)) or _name(failure) in _BROKEN):
+    if not (kinds & _BROKEN or isinstance(failure, (OSError, EOFError))):
         return None
     if answering:
         return ConnectionFailedError(
@@ -101,7 +106,7 @@ def classify(
 
 
 def _kinds(causes: list[BaseException]) -> set[str]:
-    """httpx's names for a failure: of aiohttp's error where that is a cause, else of its types."""
+    """The names of a failure's types; httpx's for aiohttp's error, where that is a cause."""
     for cause in causes:
         for kind in type(cause).__mro__:
             if kind.__name__ in _AIOHTTP and _package(kind) == "aiohttp":
@@ -111,10 +116,6 @@ def _kinds(causes: list[BaseException]) -> set[str]:
 
 def _package(kind: type) -> str:
     return kind.__module__.partition(".")[0]
-
-
-def _name(failure: BaseException) -> str:
-    return f"{_package(type(failure))}.{type(failure).__name__}"
 
 
 def _causes(failure: BaseException, handled: BaseException | None) -> list[BaseException]:

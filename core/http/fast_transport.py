@@ -1,9 +1,9 @@
 """httpx-aiohttp's transport, with what it leaves out. Needs the `fast` extra.
 
 aiohttp counts the wait for a free connection, name lookup and connecting under one timeout, which
-httpx-aiohttp takes from `pool`. Here the wait for a free connection has a limit of its own, and the
-rest is `connect`. No cookies are kept. A kept connection on which the server sent something while
-nobody asked is closed instead of used: its bytes would be read as the next answer.
+httpx-aiohttp takes from `pool`. Here there is no wait for a free connection (connection_limit.py
+has it), and the rest is `connect`. No cookies are kept. A kept connection on which the server sent
+something while nobody asked is closed instead of used: its bytes would be read as the next answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
 
 import aiohttp
 import httpx
@@ -23,7 +22,6 @@ from httpx_aiohttp import AiohttpTransport
 
 from ..settings import Limits
 from .body import TURN_BYTES
-from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -33,43 +31,30 @@ __all__ = ["FastTransport"]
 _READ_BYTES = 64 * 1024
 
 
-class FastTransport(LimitedTransport):
+class FastTransport(AiohttpTransport):
     """For requests that go to their server directly, over HTTP/1.1."""
 
     def __init__(self, limits: Limits, ssl_context: SSLContext) -> None:
-        super().__init__(limits.max_connections)
-        self._expiry = limits.keepalive_expiry
-        self._context = ssl_context
-        self._inner = AiohttpTransport(
-            verify=ssl_context, trust_env=False, client=self._make_session
-        )
+        kept = httpx.Limits(keepalive_expiry=limits.keepalive_expiry)
+        super().__init__(verify=ssl_context, trust_env=False, limits=kept)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; the response's headers are there when this returns."""
         if cancellable := request.extensions.get("cancellable"):
             cancellable()
-        return await super().handle_async_request(request)
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        timeout = request.extensions.get("timeout", {})
-        _CONNECTION.set(None)
-        request.extensions["timeout"] = {"pool": timeout.get("connect") or None}
-        try:
-            response = await self._inner.handle_async_request(request)
-        except BaseException:
-            if connection := _CONNECTION.get():
-                connection.abort()  # aiohttp would first send what is left of the request
-            raise
+        connect = request.extensions.get("timeout", {}).get("connect")
+        request.extensions["timeout"] = {"pool": connect}
+        response = await super().handle_async_request(request)
         response.extensions["body"] = _BODY.get()
         return response
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._inner.aclose()
-
-    def _make_session(self) -> aiohttp.ClientSession:
+    def get_client(self) -> aiohttp.ClientSession:
+        """The session, which belongs to the running event loop."""
         connector = _Connector(
-            limit=0, keepalive_timeout=self._expiry, ssl=self._context, ttl_dns_cache=10
+            limit=0,
+            keepalive_timeout=self.limits.keepalive_expiry,
+            ssl=self.ssl_context,
+            ttl_dns_cache=10,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -83,7 +68,11 @@ class _Response(aiohttp.ClientResponse):
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         """Read the headers, and leave the body for the task that sent the request."""
         protocol = connection.protocol  # let go already if the whole answer is there
-        started = await super().start(connection)
+        try:
+            started = await super().start(connection)
+        except BaseException:
+            protocol.abort()  # aiohttp would first send what is left of the request
+            raise
         _BODY.set(_Body(started.content, protocol))
         return started
 
@@ -93,6 +82,7 @@ class _Protocol(ResponseHandler):
 
     body: _Body | None = None
     failure: BaseException | None = None
+    used = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -205,7 +195,6 @@ class _Body:
 
 # Of the request that the present task sends.
 _BODY: ContextVar[_Body] = ContextVar("vesselog_body")
-_CONNECTION: ContextVar[asyncio.Transport | None] = ContextVar("vesselog_connection")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -214,16 +203,14 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType] - aiohttp's
         self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment]
-        self._used: WeakSet[Any] = WeakSet()
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         """A new connection, or a kept one that is silent."""
         while True:
             connection = await super().connect(*args, **kwargs)
             protocol: Any = connection.protocol
-            _CONNECTION.set(connection.transport)
-            if protocol not in self._used:
-                self._used.add(protocol)
+            if not protocol.used:
+                protocol.used = True
                 return connection
             if not (protocol.should_close or _is_readable(connection.transport)):
                 return connection

@@ -13,16 +13,19 @@ import ipaddress
 import logging
 import urllib.request
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 
 from ..errors import ConfigurationError
 
-__all__ = ["ProxyRules", "ProxyTransport", "address_of", "is_this_machine"]
+__all__ = ["ProxyRules", "address_of", "is_this_machine", "transport_through"]
 
 _LOGGER = logging.getLogger("vesselog")
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# What `proxy_bypass` is on Linux; on macOS and Windows that asks the system instead.
+_is_excepted: Any = vars(urllib.request)["proxy_bypass_environment"]  # typeshed leaves it out
 _OF_NUMBERS = "0123456789abcdefxABCDEFX."  # int() takes 1_27, +127 and 0o177, too; resolvers do not
 
 
@@ -51,7 +54,7 @@ class ProxyRules:
         if address is not None and any(address in network for network in self._ranges):
             return None
         place = url.host if url.port is None else f"{url.host}:{url.port}"
-        return None if urllib.request.proxy_bypass(place, self._excepted) else proxy
+        return None if _is_excepted(place, self._excepted) else proxy
 
     def secrets(self) -> Iterator[str]:
         """The proxies' passwords, plain and as they are sent."""
@@ -66,52 +69,26 @@ class ProxyRules:
                 yield base64.b64encode(b":".join(auth)).decode()
 
 
-class ProxyTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly, or through the proxy that the environment names for it."""
-
-    def __init__(
-        self,
-        direct: httpx.AsyncBaseTransport,
-        through: Callable[[httpx.Proxy], httpx.AsyncBaseTransport],
-        rules: ProxyRules,
-    ) -> None:
-        self._direct = direct
-        self._through = through
-        self._rules = rules
-        self._proxied: dict[str, httpx.AsyncBaseTransport] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request. Raises ConfigurationError for a proxy that cannot be used."""
-        proxy = self._rules.proxy_for(request.url)
-        if proxy is None:
-            return await self._direct.handle_async_request(request)
-        transport = self._proxied.get(proxy)
-        if transport is None:
-            transport = self._proxied[proxy] = self._make(proxy)
-        return await transport.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for transport in (self._direct, *self._proxied.values()):
-            await transport.aclose()
-
-    def _make(self, proxy: str) -> httpx.AsyncBaseTransport:
-        try:
-            parsed = httpx.Proxy(proxy)
-            if not 0 < (parsed.url.port or 1) < 1 << 16:
-                raise ValueError("no port")
-            return self._through(parsed)
-        except ImportError:
-            raise ConfigurationError(
-                "the environment's proxy is a SOCKS proxy, which needs socksio: "
-                "pip install 'httpx[socks]', or list the host in NO_PROXY"
-            ) from None
-        except (httpx.InvalidURL, ValueError):
-            # Not repeated: it may hold a password.
-            raise ConfigurationError(
-                "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a URL of "
-                "an http, https or socks5 proxy"
-            ) from None
+def transport_through(
+    proxy: str, make: Callable[[httpx.Proxy], httpx.AsyncBaseTransport]
+) -> httpx.AsyncBaseTransport:
+    """What `make` makes for this proxy. Raises ConfigurationError if the proxy cannot be used."""
+    try:
+        parsed = httpx.Proxy(proxy)
+        if not 0 < (parsed.url.port or 1) < 1 << 16:
+            raise ValueError("no port")
+        return make(parsed)
+    except ImportError:
+        raise ConfigurationError(
+            "the environment's proxy is a SOCKS proxy, which needs socksio: "
+            "pip install 'httpx[socks]', or list the host in NO_PROXY"
+        ) from None
+    except (httpx.InvalidURL, ValueError):
+        # Not repeated: it may hold a password.
+        raise ConfigurationError(
+            "a proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is not a URL of "
+            "an http, https or socks5 proxy"
+        ) from None
 
 
 def is_this_machine(host: str) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,6 @@ import httpx
 
 from ..settings import Limits
 from .body import has_bytes_behind
-from .connection_limit import LimitedTransport
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -29,27 +29,33 @@ __all__ = ["UnsharedHttp2"]
 _Origin = tuple[str, str, int | None]
 
 
-class UnsharedHttp2(LimitedTransport):
+class UnsharedHttp2(httpx.AsyncBaseTransport):
     """Speaks HTTP/2 where the server does."""
 
     def __init__(
         self, limits: Limits, ssl_context: SSLContext, proxy: httpx.Proxy | None = None
     ) -> None:
-        super().__init__(limits.max_connections)
-        self._limits = limits
-        self._context = ssl_context
-        self._proxy = proxy
+        self._most_kept = limits.max_keepalive
         self._kept: deque[_Connection] = deque()
+        self._connect = partial(
+            _Connection,
+            verify=ssl_context,
+            trust_env=False,
+            http2=True,
+            proxy=proxy,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=limits.keepalive_expiry),
+        )
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; the response's headers are there when this returns."""
         connection = await self._take((request.url.scheme, request.url.host, request.url.port))
         try:
             response = await connection.send(request)
-            body = cast("httpx.AsyncByteStream", response.stream)
-            response.stream = _Body(body, self, connection)
         except BaseException:
             await connection.aclose()
             raise
+        body = cast("httpx.AsyncByteStream", response.stream)
+        response.stream = _Body(body, self, connection)
         return response
 
     async def aclose(self) -> None:
@@ -60,7 +66,7 @@ class UnsharedHttp2(LimitedTransport):
     async def keep(self, connection: _Connection) -> None:
         """Keep a connection whose answer was read to its end."""
         self._kept.append(connection)
-        if len(self._kept) > self._limits.max_keepalive:
+        if len(self._kept) > self._most_kept:
             await self._kept.popleft().aclose()
 
     async def _take(self, origin: _Origin) -> _Connection:
@@ -71,14 +77,7 @@ class UnsharedHttp2(LimitedTransport):
             if not kept.network.get_extra_info("is_readable"):
                 return kept
             await kept.aclose()
-        return _Connection(
-            origin,
-            verify=self._context,
-            trust_env=False,
-            http2=True,
-            proxy=self._proxy,
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=self._limits.keepalive_expiry),
-        )
+        return self._connect(origin)
 
 
 class _Connection(httpx.AsyncHTTPTransport):
@@ -92,9 +91,8 @@ class _Connection(httpx.AsyncHTTPTransport):
         super().__init__(**settings)
         self.origin = origin
         self.going_away = False
-        self._stream = 0
         self.network: Any = None
-        self._go_away: Any = None
+        self._end_by: Any = None  # what h2 does at a GOAWAY
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and wait for the response's headers."""
@@ -126,23 +124,22 @@ class _Connection(httpx.AsyncHTTPTransport):
         h2 shows its table of frames in no public way: tests/faults/test_hostile_http2.py tells if
         these names change. Where they have, a GOAWAY ends the running stream.
         """
-        self._stream = stream
         try:
             (connection,) = attrgetter("_pool.connections")(self)
             table = attrgetter("_connection._h2_state._frame_dispatch_table")(connection)
+            (kind,) = (each for each in table if each.__name__ == "GoAwayFrame")
         except (AttributeError, ValueError):
             return
-        for kind, receive in table.items():
-            if kind.__name__ == "GoAwayFrame" and receive != self._receive_go_away:
-                table[kind], self._go_away = self._receive_go_away, receive
+        self._end_by = self._end_by or table[kind]
+        table[kind] = partial(self._receive_go_away, stream)
 
-    def _receive_go_away(self, frame: Any) -> Any:
-        if frame.last_stream_id < self._stream:
+    def _receive_go_away(self, stream: int, frame: Any) -> Any:
+        if frame.last_stream_id < stream:
             frame.last_stream_id = 0  # else httpcore sends the request again, which nobody records
         elif frame.error_code == 0:
             self.going_away = True
             return [], []
-        return self._go_away(frame)
+        return self._end_by(frame)
 
 
 class _Body(httpx.AsyncByteStream):

@@ -116,4 +116,4 @@ def is_private(host: str) -> bool:
     address = address_of(host)
     if address is None:
         return "." not in host or host.endswith(_PRIVATE_SUFFIXES) or is_this_machine(host)
-    return address.is_private or address.is_loopback or address.is_link_local
+    return address.is_private  # loopback and link-local addresses are, too

@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -21,15 +22,7 @@ from ..errors import ConfigurationError, RecordingError, ReplayMissError
 from ..truth.files import explained
 from ..truth.recording import RecordedCall, Recording
 from ..truth.session_names import SUFFIX
-from .compare_requests import (
-    MATCHES,
-    Match,
-    differing_places,
-    match_key,
-    method_of,
-    nearest_call,
-    route_of,
-)
+from .compare_requests import MATCHES, Comparison, Match, method_of, route_of
 from .recorded_requests import RecordedRequest, recorded_requests
 
 __all__ = ["AnswerIndex"]
@@ -58,15 +51,14 @@ class AnswerIndex:
             raise ConfigurationError(f"no match {match!r}: give one of {names}", setting="match")
         if not isinstance(repeat, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"repeat={repeat!r}: give True or False", setting="repeat")
-        self._match: Match = match
+        self._comparison = Comparison(match, wire)
         self._repeat = repeat
-        self._wire = wire
         self._where = str(paths[0]) if len(paths) == 1 else "the recordings"
         self._lock = threading.Lock()
         self._failure: RecordingError | None = None
         for path in paths:
             _check(path)
-        self._unread = recorded_requests(paths, match, wire=wire)
+        self._unread = recorded_requests(paths, self._comparison)
         self._read: list[RecordedRequest] = []
         self._waiting: dict[str, deque[RecordedRequest]] = {}
         self._given: dict[str, list[RecordedRequest]] = {}
@@ -112,7 +104,7 @@ class AnswerIndex:
         return list(self._read)
 
     def _key(self, request: Mapping[str, Any]) -> str:
-        return match_key(self._match, request, wire=self._wire)
+        return self._comparison.key(request)
 
     def _next(self, key: str, *, repeat: bool) -> RecordedRequest | None:
         given = self._given.get(key, [])
@@ -121,7 +113,7 @@ class AnswerIndex:
                 continue
             if not repeat or not given:
                 return None
-            again = given if self._match in {"order", "route"} else given[-1:]
+            again = given if self._comparison.match in {"order", "route"} else given[-1:]
             self._waiting[key] = deque(again)
             del given[-len(again) :]
         self._given[key] = given
@@ -139,38 +131,38 @@ class AnswerIndex:
         except RecordingError as error:
             self._failure = error
             raise
-        if request is not None and (request.answered or not self._wire):
+        if request is not None and (request.answered or not self._comparison.wire):
             self._read.append(request)
             self._waiting.setdefault(request.key, deque()).append(request)
         return True
 
     def _miss(self, key: str, request: Mapping[str, Any]) -> ReplayMissError:
+        comparison = self._comparison
         if given := len(self._given.get(key, ())):
             times = "once" if given == 1 else f"{given} times"
             return ReplayMissError(
                 f"{self._where}: recorded {times}, and every answer has been given; "
-                f"{'--repeat' if self._wire else 'repeat=True'} gives answers again"
+                f"{'--repeat' if comparison.wire else 'repeat=True'} gives answers again"
             )
         if not self._read:
             return ReplayMissError(f"{self._where} has no recorded request at all")
-        method, path = method_of(request), route_of(request)
-        asked = f"{method} {path} was not recorded"
-        recorded = {(each.method, each.route) for each in self._read}
-        places = [
-            match_key("route", {"method": method, "url": route}, wire=self._wire)
-            for method, route in ((method, path), *recorded)
-        ]
-        if places[0] not in places[1:]:
-            routes = ", ".join(f"{each} {route}" for each, route in sorted(recorded))
-            return ReplayMissError(f"{asked}; recorded: {routes}")
+        asked = method_of(request), route_of(request)
+        recorded = sorted({(each.method, each.route) for each in self._read})
+        by_route = replace(comparison, match="route")
+        key, *known = (
+            by_route.key({"method": method, "url": route}) for method, route in (asked, *recorded)
+        )
+        missing = f"{' '.join(asked)} was not recorded"
+        if key not in known:
+            return ReplayMissError(f"{missing}; recorded: {', '.join(map(' '.join, recorded))}")
         latest = self._read[-_COMPARED_CALLS:]
-        how: Any = {"match": self._match, "wire": self._wire}
-        nearest = nearest_call((each.call() for each in latest), request, **how)
+        nearest = comparison.nearest((each.call() for each in latest), request)
         if nearest is None:
-            return ReplayMissError(f"{asked} with this body")
+            return ReplayMissError(f"{missing} with this body")
         return ReplayMissError(
-            f"{asked} with this body; the nearest is call {nearest.number} of {nearest.path.name}, "
-            f"which differs in {differing_places(nearest.request, request, **how)}",
+            f"{missing} with this body; "
+            f"the nearest is call {nearest.number} of {nearest.path.name}, which "
+            f"differs in {comparison.differing_places(nearest.request, request)}",
             session=nearest.session,
             call=nearest.number,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
@@ -14,11 +15,9 @@ from ..truth.recording import RecordedCall
 __all__ = [
     "BEFORE_PATH",
     "MATCHES",
+    "Comparison",
     "Match",
-    "differing_places",
-    "match_key",
     "method_of",
-    "nearest_call",
     "request_key",
     "route_of",
 ]
@@ -66,20 +65,6 @@ def request_key(route: str, body: Mapping[str, Any] | None) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def match_key(match: Match, request: _Request, *, wire: bool) -> str:
-    """What requests that get each other's answers have in common. request: its line's fields.
-
-    wire: the answers are given as the bytes that they were; so `stream` counts, and only the
-    dialect's own part of the path.
-    """
-    if match == "order":
-        return ""
-    if match == "strict" and not wire:
-        return f"{method_of(request)} {request['key']}"
-    compared = canonical(_compared(match, request, wire=wire))
-    return f"{method_of(request)} {sha256(compared).hexdigest()}"
-
-
 def method_of(request: _Request) -> str:
     """The HTTP method in a request line, POST if there is none."""
     return str(request.get("method", "POST")).upper()
@@ -93,66 +78,76 @@ def route_of(request: _Request) -> str:
         return "/"
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Compares requests, which are given as the fields of their lines.
+
+    wire: the answers are given as the bytes that they were; so `stream` counts, and only the
+    dialect's own part of the path.
+    """
+
+    match: Match = "strict"
+    wire: bool = False
+
+    def key(self, request: _Request) -> str:
+        """What requests that get each other's answers have in common."""
+        if self.match == "order":
+            return ""
+        if self.match == "strict" and not self.wire:
+            return f"{method_of(request)} {request['key']}"
+        return f"{method_of(request)} {sha256(self._text(request)).hexdigest()}"
+
+    def nearest(self, calls: Iterable[RecordedCall], request: _Request) -> RecordedCall | None:
+        """The call that is most like `request` in what is compared; None without calls."""
+        from difflib import SequenceMatcher  # noqa: PLC0415 - a millisecond, for a miss alone
+
+        matcher = SequenceMatcher[str](autojunk=False)
+        matcher.set_seq2(self._text(request)[:_COMPARED_BYTES].decode("latin-1"))
+        nearest, most = None, -1.0
+        for call in calls:
+            matcher.set_seq1(self._text(call.request)[:_COMPARED_BYTES].decode("latin-1"))
+            bounds = matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio  # cheapest first
+            if all(bound() > most for bound in bounds):
+                nearest, most = call, matcher.ratio()
+        return nearest
+
+    def differing_places(self, one: _Request, other: _Request) -> str:
+        """Where two requests differ, as `body.messages[0].content`; for `wire` with the values."""
+        found = _differences(self._compared(one), self._compared(other))
+        if not found:
+            return "nothing but its key"
+        places = [
+            f"{place} (recorded: {_shown(old)}, asked: {_shown(new)})" if self.wire else place
+            for place, old, new in found
+        ]
+        more = len(places) - _NAMED_PLACES
+        named = ", ".join(places[:_NAMED_PLACES])
+        return f"{named} and {more} more" if more > 0 else named
+
+    def _text(self, request: _Request) -> bytes:
+        return canonical(self._compared(request))
+
+    def _compared(self, request: _Request) -> dict[str, Any]:
+        """What of a path and of a body counts. Bytes of a stream are no answer for a whole body."""
+        body, url = request.get("body"), route_of(request)
+        fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        if self.match == "strict" and not self.wire:  # as in a request key
+            url = url.replace(":streamGen", ":gen")
+            return {"url": url, "body": _comparable(fields) if fields else body}
+        url = BEFORE_PATH.sub("", url, count=1)
+        if self.match == "route":
+            streams = fields.get("stream", url.startswith("/api/")) is True  # Ollama's default
+            return {"url": url, "body": {"stream": streams} if self.wire else None}
+        if self.match == "messages" and not _MESSAGES.isdisjoint(fields):
+            url = _MODEL_IN_PATH.sub("", url)
+            kept = _MESSAGES | {"stream"} if self.wire else _MESSAGES
+            body = {name: value for name, value in fields.items() if name in kept}
+        return {"url": url, "body": body}
+
+
 def _comparable(body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The part of a body that counts for the key."""
     return body and {name: value for name, value in body.items() if name not in _IGNORED}
-
-
-def nearest_call(
-    calls: Iterable[RecordedCall], request: _Request, match: Match = "strict", *, wire: bool = False
-) -> RecordedCall | None:
-    """The call that is most like `request` in what is compared; None without calls."""
-    from difflib import SequenceMatcher  # noqa: PLC0415 - a millisecond, for a miss alone
-
-    def text(of: _Request) -> str:
-        return canonical(_compared(match, of, wire=wire))[:_COMPARED_BYTES].decode("latin-1")
-
-    matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(text(request))
-    best: tuple[float, RecordedCall] | None = None
-    for call in calls:
-        matcher.set_seq1(text(call.request))
-        least = best[0] if best is not None else -1.0
-        if matcher.real_quick_ratio() <= least or matcher.quick_ratio() <= least:
-            continue
-        ratio = matcher.ratio()
-        if ratio > least:
-            best = ratio, call
-    return None if best is None else best[1]
-
-
-def differing_places(
-    one: _Request, other: _Request, match: Match = "strict", *, wire: bool = False
-) -> str:
-    """Where two requests differ, as `body.messages[0].content`; for `wire` with the values."""
-    found = _differences(_compared(match, one, wire=wire), _compared(match, other, wire=wire))
-    if not found:
-        return "nothing but its key"
-    places = [
-        f"{place} (recorded: {_shown(old)}, asked: {_shown(new)})" if wire else place
-        for place, old, new in found
-    ]
-    more = len(places) - _NAMED_PLACES
-    named = ", ".join(places[:_NAMED_PLACES])
-    return f"{named} and {more} more" if more > 0 else named
-
-
-def _compared(match: Match, request: _Request, *, wire: bool) -> dict[str, Any]:
-    """What of a path and of a body counts. Bytes of a stream are no answer for a whole body."""
-    body, url = request.get("body"), route_of(request)
-    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    if match == "strict" and not wire:  # as in a request key
-        url = url.replace(":streamGen", ":gen")
-        return {"url": url, "body": _comparable(fields) if fields else body}
-    url = BEFORE_PATH.sub("", url, count=1)
-    if match == "route":
-        streams = fields.get("stream", url.startswith("/api/")) is True  # Ollama's default
-        return {"url": url, "body": {"stream": streams} if wire else None}
-    if match == "messages" and not _MESSAGES.isdisjoint(fields):
-        url = _MODEL_IN_PATH.sub("", url)
-        kept = _MESSAGES | {"stream"} if wire else _MESSAGES
-        body = {name: value for name, value in fields.items() if name in kept}
-    return {"url": url, "body": body}
 
 
 def _shown(value: Any) -> str:

@@ -19,9 +19,9 @@ from ..clock import parse_timestamp
 from ..errors import RecordingError
 from ..truth.files import explained
 from ..truth.recording import RecordedCall, Recording
-from ..truth.scan import ScannedLine, scan
+from ..truth.scan import scan
 from ..truth.session_names import SUFFIX, time_in_name
-from .compare_requests import Match, match_key, method_of, request_key, route_of
+from .compare_requests import Comparison, method_of, request_key, route_of
 
 __all__ = ["RecordedRequest", "recorded_requests", "recordings_in"]
 
@@ -69,12 +69,12 @@ def recordings_in(folder: Path) -> list[Path]:
 
 
 def recorded_requests(
-    paths: Iterable[Path], match: Match, *, wire: bool
+    paths: Iterable[Path], comparison: Comparison
 ) -> Iterator[RecordedRequest | None]:
     """The requests in files, and in those in folders that can be read; the others are logged.
 
-    None: there is more to read before the next one; each step takes a moment. match, wire:
-    as for an AnswerIndex. Raises RecordingError if a file that is named cannot be read.
+    None: there is more to read before the next one; each step takes a moment. Raises RecordingError
+    if a file that is named cannot be read.
     """
     unread: list[tuple[int, str, bool]] = []
     for named in paths:
@@ -94,7 +94,7 @@ def recorded_requests(
     while unread:
         _, name, lenient = unread.pop()
         try:
-            for request in _requests_in(Path(name), match, wire=wire):
+            for request in _requests_in(Path(name), comparison):
                 heappush(found, (request.wall, next(order), request))
         except RecordingError as error:
             if not lenient:
@@ -116,7 +116,7 @@ def _begins(path: Path) -> int:
     return 0
 
 
-def _requests_in(path: Path, match: Match, *, wire: bool) -> list[RecordedRequest]:
+def _requests_in(path: Path, comparison: Comparison) -> list[RecordedRequest]:
     """The requests in one recording, in its order."""
     requests: list[RecordedRequest] = []
     running: dict[int, RecordedRequest] = {}
@@ -131,28 +131,26 @@ def _requests_in(path: Path, match: Match, *, wire: bool) -> list[RecordedReques
             running[call].answered = True
         elif fields["type"] == "request":
             first = fields.get("retry_of")
-            request = running.get(first) if type(first) is int and not wire else None
             place = str(path), line.call, line.offset, line.number
-            if request is None:
-                request = _request(line, begun or 0, place, match, wire=wire)
-                requests.append(request)
-            request.place = place
-            running[call] = request
+            if type(first) is int and first in running and not comparison.wire:
+                running[call] = running[first]
+                running[call].place = place
+            else:
+                running[call] = _request(fields, (begun or 0) + line.t, place, comparison)
+                requests.append(running[call])
     return requests
 
 
 def _request(
-    line: ScannedLine, begun: int, place: _Place, match: Match, *, wire: bool
+    fields: dict[str, Any], wall: int, place: _Place, comparison: Comparison
 ) -> RecordedRequest:
-    fields = line.fields
-    route, key = route_of(fields), fields.get("key")
+    route, key, body = route_of(fields), fields.get("key"), fields.get("body")
     vessel, model = fields.get("vessel"), fields.get("model")
     if not isinstance(key, str):
-        body = fields.get("body")
         key = request_key(route, cast("dict[str, Any]", body) if isinstance(body, dict) else None)
     return RecordedRequest(
-        wall=begun + line.t,
-        key=match_key(match, {**fields, "key": key}, wire=wire),
+        wall=wall,
+        key=comparison.key({**fields, "key": key}),
         method=method_of(fields),
         route=route,
         vessel=vessel if isinstance(vessel, str) else None,

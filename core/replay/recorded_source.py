@@ -10,52 +10,14 @@ from typing import Any
 
 from ..errors import RecordingError, VesselogError
 from ..exchange import Step
-from ..truth.session_pool import Entry, OpenSession
+from ..truth.session_pool import OpenSession
 from ..waiting import wait_for
 from .replayed_answer import ReplayedAnswer, Replaying
 
 __all__ = ["AsyncRecordedSource", "RecordedSource"]
 
 
-class _Source(ReplayedAnswer):
-    """open_session: where the answer is recorded again; None to record nothing."""
-
-    _loop: asyncio.AbstractEventLoop | None = None
-    _opening: asyncio.Task[Entry] | None = None
-
-    def __init__(
-        self, replaying: Replaying, request: Mapping[str, Any], open_session: OpenSession | None
-    ) -> None:
-        super().__init__(replaying, request)
-        self._open_session = open_session
-
-    async def _record(self) -> None:
-        """Open the session and record the answer there. Raises RecordingError."""
-        # Set before the outcome is read: `wake` reads it after the outcome was set.
-        self._loop = asyncio.get_running_loop()
-        if self._open_session is None or self.facts.outcome is not None:
-            return
-        self._opening = asyncio.create_task(self._open_session())
-        try:
-            self.record(await self._opening)
-        except asyncio.CancelledError:
-            if self.facts.outcome is None:
-                raise
-        finally:
-            self._opening = None
-
-    def wake(self) -> None:
-        """End a wait. Safe from any thread and in a signal handler."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
-                self._loop.call_soon_threadsafe(self._wake_in_loop)
-
-    def _wake_in_loop(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-
-
-class RecordedSource(_Source):
+class RecordedSource(ReplayedAnswer):
     """One recorded answer, for a stream of the sync client.
 
     run: runs a coroutine in the client's event loop to its end; None where nothing is recorded.
@@ -77,7 +39,7 @@ class RecordedSource(_Source):
         try:
             self.find()
             if self._run is not None:
-                self._run(self._record)
+                self._run(self.record)
             self._wait(self.until_begin())
             self.begin()
         except VesselogError as error:
@@ -113,7 +75,7 @@ class RecordedSource(_Source):
                 wait_for(self._wakes, seconds)
 
 
-class AsyncRecordedSource(_Source):
+class AsyncRecordedSource(ReplayedAnswer):
     """One recorded answer, for an async stream."""
 
     _left: asyncio.Event
@@ -122,9 +84,9 @@ class AsyncRecordedSource(_Source):
         """Find the answer, in a thread. Raises ReplayMissError, RecordingError."""
         self._left, self._loop = asyncio.Event(), asyncio.get_running_loop()
         try:
-            async with self.turn():
+            async with self._replaying.answers.turn(self._asked):
                 await asyncio.to_thread(self.find)
-            await self._record()
+            await self.record()
             await self._wait(self.until_begin())
             self.begin()
         except VesselogError as error:

@@ -111,8 +111,7 @@ class Replay:
         for chunk, wait in self._play():
             if wait > 0:
                 self._sleep(wait)
-            self._take(chunk)
-            if chunk.seq > self._after:
+            if self._take(chunk):
                 yield chunk
         self._finish()
 
@@ -120,15 +119,16 @@ class Replay:
         for chunk, wait in self._play():
             # Even without a wait: without a pause the loop cannot notice that its client left.
             await self._async_sleep(wait)
-            self._take(chunk)
-            if chunk.seq > self._after:
+            if self._take(chunk):
                 yield chunk
         self._finish()
 
-    def _take(self, chunk: StreamChunk) -> None:
+    def _take(self, chunk: StreamChunk) -> bool:
+        """Whether the chunk is handed out, and not passed over."""
         if chunk.call == self.call:
             self._assembler.add(chunk)
             self._last = chunk
+        return chunk.seq > self._after
 
     def _finish(self) -> None:
         if (error := self.error) is not None:
@@ -172,10 +172,8 @@ class Replay:
                     return
 
     def _start_call(self, line: ScannedLine) -> None:
-        self._played = RecordedCall(self._recording, line)
-        self.call = line.call
-        self._last = self._end = None
-        self._assembler = Assembler()
+        self._played, self.call = RecordedCall(self._recording, line), line.call
+        self._assembler, self._last, self._end = Assembler(), None, None
 
     def _end_call(self, end: dict[str, Any]) -> None:
         if end["call"] == self.call:

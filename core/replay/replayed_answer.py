@@ -6,8 +6,9 @@ it is handed out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ..native import natives_of
 from ..truth.fsync_thread import SyncedFile
 from ..truth.recorded_frame import RecordedFrame
 from ..truth.recording import RecordedCall, outcome_of
-from ..truth.session_pool import Entry
+from ..truth.session_pool import Entry, OpenSession
 from .answer_copy import AnswerCopy
 from .answer_index import AnswerIndex
 from .compare_requests import Match
@@ -81,14 +82,23 @@ class Replaying:
 
 
 class ReplayedAnswer:
-    """One recorded answer, found by the request's key. Nothing in here waits.
+    """One recorded answer, found by the request's key. Only `record` waits for anything.
 
-    request: what its request line says, the key included.
+    request: what its request line says, the key included. open_session: where the answer is
+    recorded again; None to record nothing.
     """
 
-    def __init__(self, replaying: Replaying, request: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        replaying: Replaying,
+        request: Mapping[str, Any],
+        open_session: OpenSession | None = None,
+    ) -> None:
         self._replaying = replaying
         self._asked = request
+        self._open_session = open_session
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: asyncio.Task[Entry] | None = None
         self._copy: AnswerCopy | None = None
         self._recorded: RecordedCall  # once it is found, as the next two
         self._frames: Iterator[RecordedFrame]
@@ -102,7 +112,7 @@ class ReplayedAnswer:
 
     def leave(self) -> None:
         """The caller wants no more. An answer that is whole already stays complete."""
-        whole = self.facts.outcome is None and self._is_whole()
+        whole = not self._is_over() and self._is_whole()
         self._leave("complete" if whole else "cancelled")
 
     def cancel(self) -> None:
@@ -113,43 +123,61 @@ class ReplayedAnswer:
         """Nobody holds the stream any more. Safe in a finaliser."""
         self._leave("abandoned")
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Held by an async caller during `find`: the first to ask gets the first answer."""
-        return self._replaying.answers.turn(self._asked)
+    def fail(self, error: VesselogError) -> None:
+        """The stream ends with this error, unless it was left meanwhile."""
+        if self.facts.outcome != "cancelled":
+            self._end_early("error", error)
+
+    def wake(self) -> None:
+        """End a wait of the stream. Safe from any thread and in a signal handler."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+                self._loop.call_soon_threadsafe(self._wake_in_loop)
 
     def find(self) -> None:
-        """Find the answer. Raises ReplayMissError, RecordingError."""
+        """Find the answer, unless the stream was left. Raises ReplayMissError, RecordingError."""
         facts, answer, answers = self.facts, self.facts.answer, self._replaying.answers
-        try:
-            answers.look_for(self._asked, lambda: facts.outcome is None)
-            if facts.outcome is not None:
-                return
-            recorded = answers.answer(self._asked)
-            answer.metrics, answer.natives = recorded.metrics, natives_of(recorded.end)
-            answer.headers, facts.vessel = recorded.headers, recorded.vessel
-            facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
-        except VesselogError as error:
-            self.fail(error)
-            raise
-        self._recorded, self._frames = recorded, recorded.frames()
+        answers.look_for(self._asked, lambda: not self._is_over())
+        if self._is_over():
+            return
+        recorded = self._recorded = answers.answer(self._asked)
+        answer.metrics, answer.natives = recorded.metrics, natives_of(recorded.end)
+        answer.headers, facts.vessel = recorded.headers, recorded.vessel
+        facts.session, facts.path, facts.call = recorded.session, recorded.path, recorded.number
+        self._frames = recorded.frames()
         self._pace = Pace(self._replaying.speed, self._replaying.clock)
         self._replaying.running.add(self)
 
-    def record(self, entry: Entry) -> None:
-        """Record the answer, once it is found, there too. Raises RecordingError."""
-        facts = self.facts
-        if facts.outcome is not None:  # the stream was left meanwhile
+    async def record(self) -> None:
+        """Open a session, if there is one to open, and record the answer there too.
+
+        Raises RecordingError.
+        """
+        # Set before the outcome is read: `wake` reads it after the outcome was set.
+        self._loop = asyncio.get_running_loop()
+        if self._open_session is None or self._is_over():
+            return
+        self._opening = asyncio.create_task(self._open_session())
+        try:
+            entry = await self._opening
+        except asyncio.CancelledError:
+            if self._is_over():
+                return
+            raise
+        finally:
+            self._opening = None
+        if self._is_over():  # the stream was left meanwhile
             entry.close()
             return
-        copy = AnswerCopy(self._recorded, entry, self._asked)
+        facts, copy = self.facts, AnswerCopy(self._recorded, entry, self._asked)
         facts.session, facts.path, facts.call = copy.session, copy.path, copy.call
         self._copy = copy
-        if self.facts.outcome is not None:
-            self._end_copy(self.facts.outcome, self.facts.error, later=True)
+        if facts.outcome is not None:
+            self._end_copy(facts.outcome, facts.error, later=True)
 
     def until_begin(self) -> float:
         """Seconds until the answer begins, or is refused."""
-        if self.facts.outcome is not None:
+        if self._is_over():
             return 0.0
         recorded = self._recorded
         t = recorded.responded if self._succeeded else recorded.ended or recorded.responded
@@ -160,14 +188,14 @@ class ReplayedAnswer:
 
         This and all that follows raises RecordingError, for `fail`.
         """
-        if self.facts.outcome is None and self._copy is not None:
+        if self._copy is not None and not self._is_over():
             self._copy.respond()
-        while self.facts.outcome is None and not self._succeeded:
+        while not (self._is_over() or self._succeeded):
             self._early += self._advance()
 
     def until_next(self) -> float:
         """Seconds until the next frame, or the end."""
-        if self._early or self.facts.outcome is not None or not self._replaying.speed:
+        if self._early or self._is_over() or not self._replaying.speed:
             return 0.0
         self._next = next(self._frames, None)
         due = self._recorded.ended if self._next is None else self._next.t
@@ -178,7 +206,20 @@ class ReplayedAnswer:
         if self._early:
             steps, self._early = self._early, []
             return steps
-        return [] if self.facts.outcome is not None else self._advance()
+        return [] if self._is_over() else self._advance()
+
+    @property
+    def gate(self) -> SyncedFile | None:
+        """What has to pass before a step is shown."""
+        return None if self._copy is None else self._copy.gate
+
+    @property
+    def _succeeded(self) -> bool:
+        status = (self._recorded.response or {}).get("status")
+        return isinstance(status, int) and 200 <= status < 300
+
+    def _is_over(self) -> bool:
+        return self.facts.outcome is not None
 
     def _advance(self) -> list[Step]:
         frame, self._next = self._next or next(self._frames, None), None
@@ -191,30 +232,6 @@ class ReplayedAnswer:
         self._meter.add([step], frame.t - self._recorded.started)
         return [step]
 
-    @property
-    def gate(self) -> SyncedFile | None:
-        """What has to pass before a step is shown."""
-        return None if self._copy is None else self._copy.gate
-
-    @property
-    def _succeeded(self) -> bool:
-        status = (self._recorded.response or {}).get("status")
-        return isinstance(status, int) and 200 <= status < 300
-
-    def fail(self, error: VesselogError) -> None:
-        """The stream ends with this error, unless it was left meanwhile."""
-        if self.facts.outcome != "cancelled":
-            self._stop_at_last()
-            self.facts.outcome, self.facts.error = "error", error
-            self._end_copy("error", error, later=True)
-
-    def _end(self) -> None:
-        facts, recorded = self.facts, self._recorded
-        error, outcome = recorded.error, outcome_of(recorded.end) or "truncated"
-        self._end_copy(outcome, error, later=False)
-        if facts.outcome is None:
-            facts.error, facts.outcome = error, outcome
-
     def _is_whole(self) -> bool:
         """Whether what is left comes after the last finish reason: usage, a terminator."""
         last = self._last
@@ -226,22 +243,27 @@ class ReplayedAnswer:
         return False
 
     def _leave(self, outcome: Outcome) -> None:
-        facts, natives = self.facts, self.facts.answer.natives
-        if facts.outcome is not None:
-            return
-        self._stop_at_last()
-        if outcome == "complete":
-            facts.answer.natives = natives
-        facts.outcome = outcome
-        self._end_copy(outcome, None, later=True)
-        self.wake()
+        if not self._is_over():
+            self._end_early(outcome)
+            self.wake()
 
-    def _stop_at_last(self) -> None:
-        """What the recording says of the whole answer is not true of a part of it."""
-        if self.facts.path is not None:
-            age = 0 if self._last is None else self._last.t - self._recorded.started
-            self.facts.answer.metrics = self._meter.metrics(age)
-        self.facts.answer.natives = {}
+    def _end(self) -> None:
+        facts, recorded = self.facts, self._recorded
+        error, outcome = recorded.error, outcome_of(recorded.end) or "truncated"
+        self._end_copy(outcome, error, later=False)
+        if facts.outcome is None:
+            facts.error, facts.outcome = error, outcome
+
+    def _end_early(self, outcome: Outcome, error: VesselogError | None = None) -> None:
+        """What the recording says of the whole answer is not true of the part that was read."""
+        facts, last = self.facts, self._last
+        if facts.path is not None:
+            age = 0 if last is None else last.t - self._recorded.started
+            facts.answer.metrics = self._meter.metrics(age)
+        if outcome != "complete":
+            facts.answer.natives = {}
+        facts.error, facts.outcome = error, outcome
+        self._end_copy(outcome, error, later=True)
 
     def _end_copy(self, outcome: Outcome, error: VesselogError | None, *, later: bool) -> None:
         """Have the end recorded. later: now or by whoever writes, without ever blocking."""
@@ -252,6 +274,6 @@ class ReplayedAnswer:
                 outcome, usage, answer.metrics, error=error, natives=answer.natives, later=later
             )
 
-    def wake(self) -> None:
-        """End a wait of `read` or `open`. Safe from any thread and in a signal handler."""
-        raise NotImplementedError
+    def _wake_in_loop(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()

@@ -134,8 +134,8 @@ def check_next(server: ScriptedHttp2, talker: Talker, *, connection: int) -> Non
     heard, _ = hear(server, talker)
     assert heard.check("complete").text == "".join(TEXTS)
     assert server.streams[-1][0] == connection
-    transport = talker.client._http._transport
-    assert transport._free._value == transport._limits.max_connections
+    client = talker.client
+    assert client._http._limit._free._value == client._settings.limits.max_connections
 
 
 @BOTH

@@ -36,7 +36,8 @@ class Gated:
     def __init__(self, latest: float = LATEST) -> None:
         loop = asyncio.get_running_loop()
         self.blocked: list[str] = []
-        self.gate = CancelGate(loop, latest, self.blocked.append)
+        self.gate = CancelGate(loop, Timeouts(), self.blocked.append)
+        self.gate._latest = latest
         self.go_on = asyncio.Event()
 
     async def wait(self) -> None:
@@ -127,18 +128,24 @@ async def test_while_it_closes_it_is_never_cancelled(told_by: str) -> None:
 
 async def test_a_request_for_a_tunnel_is_followed_by_connecting() -> None:
     gated = Gated()
-    trace = gated.gate.trace
-    await trace(*event("http11.send_request_headers.started", b"CONNECT"))
-    await trace(*event("http11.receive_response_headers.complete", b"CONNECT"))
-    task = gated.start(gated.wait)
+
+    async def tunnels() -> None:
+        async with gated.gate.sending() as extensions:
+            trace = extensions["trace"]
+            await trace(*event("http11.send_request_headers.started", b"CONNECT"))
+            await trace(*event("http11.receive_response_headers.complete", b"CONNECT"))
+            await gated.wait()
+            # Behind the tunnel's handshake.
+            await trace(*event("http11.send_request_headers.started"))
+
+    task = gated.start(tunnels)
     await turns()
     gated.gate.stop("cancelled")
     await turns()
     assert not task.done()
-    with pytest.raises(Stopped):  # behind the tunnel's handshake
-        await trace(*event("http11.send_request_headers.started"))
     gated.go_on.set()
-    await task
+    with pytest.raises(Stopped):
+        await task
 
 
 async def test_a_wait_that_is_not_the_transports_may_be_cancelled() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
 from talking import every_client, talking
 from vesselog import Limits, StreamTimeoutError, Timeouts
-from vesselog.core.http.connection_limit import LimitedTransport
+from vesselog.core.http.connection_limit import ConnectionLimit
 
 
 class Body(httpx.AsyncByteStream):
@@ -29,19 +30,26 @@ class Body(httpx.AsyncByteStream):
             raise self.failure
 
 
-class Limit(LimitedTransport):
+class Answering(httpx.AsyncBaseTransport):
     """Answers every request with a body; `failure` is raised where it is closed."""
+
+    def __init__(self, failure: BaseException | None) -> None:
+        self.failure = failure
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Body(self.failure), request=request)
+
+
+class Limit(ConnectionLimit):
+    """One whose requests are all answered, and the answers that are still open."""
 
     def __init__(self, count: int, failure: BaseException | None = None) -> None:
         super().__init__(count)
-        self.failure = failure
+        self.transport = Answering(failure)
         self.responses: list[Any] = []
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, stream=Body(self.failure), request=request)
-
     async def take(self, request: httpx.Request) -> None:
-        self.responses.append(await self.handle_async_request(request))
+        self.responses.append(await self.send(request, self.transport))
 
     async def give_back(self) -> None:
         await self.responses.pop().stream.aclose()
@@ -90,6 +98,40 @@ async def test_a_request_without_timeouts_waits() -> None:
     limit = Limit(1)
     await limit.take(httpx.Request("POST", "http://h/"))
     assert not await taken(limit)
+
+
+async def test_the_wait_is_told_from_what_the_transport_does() -> None:
+    """A stream's task may be cancelled in the wait, whichever transport the request goes to."""
+    limit = Limit(1)
+    told: list[str] = []
+
+    @contextmanager
+    def waiting() -> Generator[None]:
+        told.append("waits")
+        yield
+        told.append("goes on")
+
+    await taken(limit)
+    asked = request(30)
+    asked.extensions["waiting"] = waiting
+    task = asyncio.create_task(limit.take(asked))
+    await asyncio.sleep(0)
+    assert told == ["waits"]
+    await limit.give_back()
+    await task
+    assert told == ["waits", "goes on"]
+
+
+async def test_a_request_that_fails_gives_its_place_back() -> None:
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("no", request=request)
+
+    limit = Limit(1)
+    for _ in range(3):
+        with pytest.raises(httpx.ConnectError):
+            await limit.send(request(0), Failing())
+    assert await taken(limit)
 
 
 @pytest.mark.parametrize("turns", range(4))

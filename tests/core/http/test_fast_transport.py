@@ -17,6 +17,7 @@ import trustme
 from loopback import Conversation, LoopbackServer, ollama_lines, unanswering_port
 from patience import PATIENCE
 from vesselog import Limits
+from vesselog.core.http.connection_limit import ConnectionLimit
 from vesselog.core.http.fast_transport import FastTransport, _Protocol
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -70,20 +71,19 @@ WHOLE = b"".join(ollama_lines("Hi"))
 
 
 async def test_the_wait_for_a_connection_and_connecting_have_limits_of_their_own() -> None:
+    limit = ConnectionLimit(1)
     with unanswering_port() as port, LoopbackServer([answer]) as server:
-        async with transport_of(max_connections=1) as transport:
+        async with transport_of() as transport:
             timeout = {"pool": 30.0, "connect": 0.1}
             with pytest.raises(httpx.ConnectTimeout):
-                await transport.handle_async_request(
-                    request(f"http://127.0.0.1:{port}", timeout=timeout)
-                )
-            held = await transport.handle_async_request(request(server.url, timeout=timeout))
+                await limit.send(request(f"http://127.0.0.1:{port}", timeout=timeout), transport)
+            held = await limit.send(request(server.url, timeout=timeout), transport)
             with pytest.raises(httpx.PoolTimeout):
-                await transport.handle_async_request(
-                    request(server.url, timeout={"pool": 0.1, "connect": 30.0})
+                await limit.send(
+                    request(server.url, timeout={"pool": 0.1, "connect": 30.0}), transport
                 )
             assert await body_of(held) == WHOLE
-            again = await transport.handle_async_request(request(server.url, timeout=timeout))
+            again = await limit.send(request(server.url, timeout=timeout), transport)
             assert await body_of(again) == WHOLE
 
 
@@ -125,12 +125,13 @@ async def test_one_that_may_not_be_sent_takes_no_place() -> None:
     def stopped() -> None:
         raise OwnError
 
+    limit = ConnectionLimit(1)
     with LoopbackServer([answer]) as server:
-        async with transport_of(max_connections=1) as transport:
+        async with transport_of() as transport:
             for _ in range(3):
                 with pytest.raises(OwnError):
-                    await transport.handle_async_request(request(server.url, cancellable=stopped))
-            response = await transport.handle_async_request(request(server.url))
+                    await limit.send(request(server.url, cancellable=stopped), transport)
+            response = await limit.send(request(server.url), transport)
             assert await body_of(response) == WHOLE
         assert len(server.requests) == 1
 
@@ -160,15 +161,16 @@ async def test_an_answer_that_is_left_closes_its_connection() -> None:
         conversation.chunk(ollama_lines("Hi")[0])
         conversation.wait_for_hangup()
 
+    limit = ConnectionLimit(1)
     with LoopbackServer([falls_silent, answer]) as server:
-        async with transport_of(max_connections=1) as transport:
-            response = await transport.handle_async_request(request(server.url))
+        async with transport_of() as transport:
+            response = await limit.send(request(server.url), transport)
             body = response.extensions["body"]
             assert await first_of(body) == ollama_lines("Hi")[0]
             await body.aclose()
             await response.aclose()
             await asyncio.to_thread(server.wait_until, lambda: server.open_connections == 0)
-            response = await transport.handle_async_request(request(server.url))
+            response = await limit.send(request(server.url), transport)
             assert await body_of(response) == WHOLE
 
 

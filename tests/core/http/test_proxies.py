@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 import sys
+import urllib.request
 from typing import Any
 
 import httpx
@@ -14,7 +15,14 @@ import trustme
 from loopback import Conversation, LoopbackServer, unanswering_port
 from patience import PATIENCE
 from talking import every_client, every_client_at_once, talking
-from vesselog import ConfigurationError, ConnectionFailedError, Retries, Timeouts
+from vesselog import (
+    ConfigurationError,
+    ConnectionFailedError,
+    Limits,
+    Retries,
+    StreamTimeoutError,
+    Timeouts,
+)
 from vesselog.core.http.proxies import ProxyRules, is_this_machine
 from vesselog.vessels.ollama import Ollama
 from vesselog.vessels.openai import OpenAI
@@ -143,6 +151,14 @@ class TestRules:
         assert proxy_of("http://10.0.0.1") is None
         assert proxy_of("http://last.example") is None
 
+    def test_no_proxy_is_read_where_urllib_asks_the_system(self, monkeypatch: pytest.MonkeyPatch):
+        """On macOS and Windows `proxy_bypass` takes a host alone."""
+        monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: False)
+        monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+        monkeypatch.setenv("NO_PROXY", "direct.example")
+        assert proxy_of("http://models.example") == "http://proxy:3128"
+        assert proxy_of("http://direct.example") is None
+
     def test_they_are_read_once(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
         rules = ProxyRules()
@@ -238,6 +254,31 @@ def test_each_request_goes_its_own_way(kind: str, monkeypatch: pytest.MonkeyPatc
 
 
 @every_client
+def test_what_goes_through_a_proxy_shares_the_limit_with_what_goes_directly(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    def falls_silent(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(conversation.frames("Hi")[0])
+        conversation.wait_for_hangup()
+
+    with LoopbackServer([answer]) as proxy, LoopbackServer([falls_silent]) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        vessels = {
+            "near": Ollama(base_url=server.url),
+            "far": Ollama(base_url="http://models.example"),
+        }
+        with talking(kind, vessels=vessels, limits=Limits(max_connections=1)) as talker:
+            holder = talker.stream("near/m")
+            talker.open(holder)
+            heard = talker.hear("far/m", timeouts=Timeouts(pool=0.1))
+            heard.check("error", error=StreamTimeoutError)
+            assert (heard.error.phase, proxy.requests) == ("pool", [])
+            talker.leave(holder)
+            talker.hear("far/m").check("complete")
+
+
+@every_client
 @pytest.mark.parametrize("place", ["vessel", "header"])
 def test_a_key_is_not_sent_in_the_clear_through_a_proxy(
     kind: str, place: str, monkeypatch: pytest.MonkeyPatch
@@ -306,7 +347,6 @@ def test_a_stream_is_cancelled_while_the_proxy_makes_the_tunnel(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ):
     """It holds no connection afterwards: there is but one, and the next stream gets it."""
-    from vesselog import Limits
 
     def never(conversation: Conversation) -> None:
         conversation.wait_for_hangup()
@@ -322,6 +362,43 @@ def test_a_stream_is_cancelled_while_the_proxy_makes_the_tunnel(
             future.result(PATIENCE).check("cancelled")
             heard = talker.hear()
             assert "Forbidden" in str(heard.error) or heard.error.phase == "connect"
+
+
+@every_client
+def test_a_proxy_that_opens_no_tunnel_in_time_is_asked_again(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing was sent to the server: it is a connect timeout like every other."""
+    authority = trustme.CA()
+    inner = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("models.example").configure_cert(inner)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def never(conversation: Conversation) -> None:
+        conversation.wait_for_hangup()
+
+    def tunnel(conversation: Conversation) -> None:
+        if conversation.request.method == "CONNECT":
+            conversation.tunnelled(inner)
+        else:
+            conversation.answer("Hi")
+
+    settings: Any = {
+        "limits": Limits(max_connections=1),
+        "retries": Retries(count=1, backoff=0.01),
+        "ssl_context": trusting,
+    }
+    with LoopbackServer([never, never, never, tunnel]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with talking(kind, "https://models.example", **settings) as talker:
+            heard = talker.hear(timeouts=Timeouts(connect=0.2))
+            heard.check("error", error=StreamTimeoutError)
+            assert (heard.error.phase, heard.error.setting) == ("connect", "connect")
+            assert "the proxy opened no tunnel" in str(heard.error)
+            assert [call.outcome for call in heard.calls] == ["error"] * 2
+            heard = talker.hear(timeouts=Timeouts(connect=2)).check("complete")
+            assert (heard.text, len(heard.calls)) == ("Hi", 2)
 
 
 @every_client_at_once

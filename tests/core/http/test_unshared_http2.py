@@ -67,10 +67,10 @@ def recorded_outcomes() -> list[str]:
     return [call.outcome for path in files for call in Recording(path).calls()]
 
 
-def all_free(client: Any) -> bool:
+def all_free(client: AsyncClient) -> bool:
     """Whether all connections that its limit allows can be had."""
-    transport = client._http._transport
-    return transport._free._value == transport._limits.max_connections
+    http: Any = client._http
+    return http._limit._free._value == client._settings.limits.max_connections
 
 
 @BOTH

@@ -10,7 +10,7 @@ import pytest
 
 from sessions import request
 from vesselog import Recording
-from vesselog.core.replay.compare_requests import Match, differing_places, nearest_call
+from vesselog.core.replay.compare_requests import Comparison, Match
 from vesselog.core.truth.session import Session
 
 
@@ -20,9 +20,9 @@ def test_the_nearest_call_has_the_most_in_common(tmp_path: Path) -> None:
         session.begin(request({"prompt": prompt})).end("complete")
     session.close()
     calls = list(Recording(session.path).calls())
-    nearest = nearest_call(calls, request({"prompt": "Tell me of the sky at noon"}))
+    nearest = Comparison().nearest(calls, request({"prompt": "Tell me of the sky at noon"}))
     assert nearest is calls[2]
-    assert nearest_call([], request()) is None
+    assert Comparison().nearest([], request()) is None
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_nearest_call_has_the_most_in_common(tmp_path: Path) -> None:
     ],
 )
 def test_the_places_are_named_without_what_is_there(one: Any, other: Any, told: str) -> None:
-    assert differing_places({"body": one}, {"body": other}) == told
+    assert Comparison().differing_places({"body": one}, {"body": other}) == told
 
 
 ASKED = {
@@ -62,7 +62,7 @@ RECORDED = {
 )
 def test_only_what_is_compared_is_named(match: Match, wire: bool, told: list[str]) -> None:  # noqa: FBT001 - a case
     """The host never is; a request key has the whole path."""
-    named = differing_places(RECORDED, ASKED, match, wire=wire)
+    named = Comparison(match, wire).differing_places(RECORDED, ASKED)
     assert sorted(re.findall(r"(?:url|body[.\w\[\]]*)", named)) == sorted(told)
     assert "example" not in named
 
@@ -71,4 +71,4 @@ def test_another_host_and_geminis_path_of_a_stream_are_no_difference() -> None:
     """Where the request key does not have them."""
     one = {"url": "http://a/v1beta/models/m:generateContent", "body": {"a": 1}}
     other = {"url": "http://b/v1beta/models/m:streamGenerateContent?alt=sse", "body": {"a": 2}}
-    assert differing_places(one, other) == "body.a"
+    assert Comparison().differing_places(one, other) == "body.a"
