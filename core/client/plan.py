@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -71,7 +71,7 @@ class Planner:
         headers: Mapping[str, str],
         proxies: ProxyRules,
     ) -> None:
-        for name, vessel in vessels.items():
+        for name, vessel in cast("Mapping[Any, Any]", vessels).items():
             if not isinstance(vessel, Vessel):  # its class, most likely
                 reason = f"vessels[{name!r}] must be a vessel, such as vesselog.vessels.Ollama()"
                 raise ConfigurationError(reason, setting="vessels")
