@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 import orjson
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from .errors import ConfigurationError
+from .vessel import WireRequest
 
 __all__ = [
     "LARGEST_META",
@@ -20,6 +22,7 @@ __all__ = [
     "Retries",
     "Timeouts",
     "absolute_path",
+    "check_arguments",
     "check_exclusive",
     "check_lock_wait",
     "check_meta",
@@ -153,6 +156,40 @@ _MISTAKEN = {
 }
 
 
+# The types of arguments (of those that are texts here, a method that they have), and what to give.
+_ARGUMENTS: dict[str, tuple[type | UnionType | str, str]] = {
+    "clock": ("wall", "a vesselog.core.clock.Clock"),
+    "environment": (Mapping, "a dict of variables, such as os.environ"),
+    "exclusive": (bool, "True or False"),
+    "fast": (bool, "True, False or None"),
+    "headers": (Mapping, "a dict of names and values, such as {'x-team': 'a'}"),
+    "http2": (bool, "True or False"),
+    "meta": (Mapping, "a dict of JSON values"),
+    "model": (str, "an address, vessel/model, such as 'ollama/qwen3:1.7b'"),
+    "recordings": (str | os.PathLike, "the path of a folder, or None"),
+    "replay": (str | os.PathLike, "the path of a recording, or of a folder of them"),
+    "request": (WireRequest, "a vesselog.WireRequest"),
+    "ssl_context": ("wrap_bio", "an ssl.SSLContext"),
+    "vessel": (str, "the name of a vessel, such as 'ollama'"),
+    "vessels": (Mapping, "a dict of vessels by their names, such as {'lab': Ollama(…)}"),
+}
+_NEEDED = frozenset({"clock", "exclusive", "model", "request", "vessel"})  # others may be None
+
+
+def check_arguments(**given: object) -> None:
+    """Raise ConfigurationError, with what to give, for an argument of another type.
+
+    It does not repeat the value, which may be secret.
+    """
+    for name, value in given.items():
+        kind, wanted = _ARGUMENTS[name]
+        if value is None and name not in _NEEDED:
+            continue
+        if not (hasattr(value, kind) if isinstance(kind, str) else isinstance(value, kind)):
+            reason = f"{name} must be {wanted}, not {type(value).__name__}"
+            raise ConfigurationError(reason, setting=name)
+
+
 def check_unknown(names: Iterable[str]) -> None:
     """Raise ConfigurationError, with what to write, for settings that a client does not have."""
     for name in names:
@@ -183,8 +220,7 @@ def check_meta(meta: object, shared: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ConfigurationError for what is not JSON, or is more than `LARGEST_META` bytes of it.
     """
-    if not isinstance(meta, Mapping | None):
-        raise ConfigurationError(f"meta={meta!r:.40} must be a dict", setting="meta")
+    check_arguments(meta=meta)
     merged = {**shared, **cast("Mapping[str, Any]", meta or {})}
     try:
         text = orjson.dumps(merged)
@@ -225,12 +261,9 @@ def level_of(name: str) -> Durability:
 
 def check_exclusive(exclusive: object, session: str | None) -> None:
     """Raise ConfigurationError unless this is a bool, and False where the session has no name."""
+    check_arguments(exclusive=exclusive)
     if exclusive and session is None:
         raise ConfigurationError("exclusive=True needs a session=", setting="exclusive")
-    if type(exclusive) is not bool:
-        raise ConfigurationError(
-            f"exclusive={exclusive!r}: give True or False", setting="exclusive"
-        )
 
 
 def absolute_path(setting: str, path: str | os.PathLike[str]) -> Path:

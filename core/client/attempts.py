@@ -6,7 +6,6 @@ The driver sends and reads; all that does not wait is here.
 from __future__ import annotations
 
 import os
-import random
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from ..http.failures import classify
 from ..truth.session_pool import Entry, OpenSession
 from .call import Call, SharedSettings
 from .plan import Plan
-from .retry import retry_delay
 
 __all__ = ["Attempts"]
 
@@ -37,7 +35,6 @@ class Attempts:
         self.plan = plan
         self.settings = settings
         self._open_session = open_session
-        self._chance = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._entry: Entry | None = None
         self._first: int | None = None
         self._count = 0
@@ -85,7 +82,7 @@ class Attempts:
             self.outcome, self.error = "error", error
             raise
         self.call = writer.call
-        self.answer = self.current = Call(self.plan, writer, self.settings, self._next_delay)
+        self.answer = self.current = Call(self.plan, writer, self.settings, self._count)
         self._first = self._first or writer.call
         self._count += 1
         return self.current
@@ -184,9 +181,6 @@ class Attempts:
         """Nobody holds the stream any more; safe in a finaliser."""
         if self.current is not None:
             self.current.abandon()
-
-    def _next_delay(self, error: VesselogError) -> float | None:
-        return retry_delay(self.settings.retries, self._count - 1, error, self._chance)
 
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:

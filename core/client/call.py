@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from ..truth.session_file import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan
-from .retry import take_retry_advice
+from .retry import retry_delay, take_retry_advice
 
 __all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings", "part_size"]
 
@@ -52,7 +53,7 @@ def part_size(data: bytes) -> int:
 
 
 class Call:
-    """The state of one attempt.
+    """The state of one attempt, the first being 0.
 
     cuts: what arrives goes through `pieces` before `receive`. drains: the body is read to its end
     behind the dialect's terminator, to keep the connection. enough: nothing more is to be read.
@@ -70,7 +71,7 @@ class Call:
         plan: Plan,
         writer: Writer,
         settings: SharedSettings,
-        next_delay: Callable[[VesselogError], float | None] = lambda _: None,
+        attempt: int = 0,
     ) -> None:
         self._writer = writer
         self._lock = writer.write_lock
@@ -89,7 +90,8 @@ class Call:
         self._masker = plan.masker
         self._reads_all = plan.request.reading != "answer"
         self._meter = Meter()
-        self._next_delay = next_delay
+        self._attempt = attempt
+        self._retries = settings.retries
         self._final: Metrics | None = None
         self._inflater: Inflater | None = None
         self._arrived = self._begun
@@ -243,7 +245,8 @@ class Call:
             return
         begun = self.status is not None and self._exchange.succeeded
         if error is not None and self.may_be_retried and not begun:
-            self.retry_in = self._next_delay(error)
+            chance = random.Random()  # noqa: S311 - spreads retries, protects nothing
+            self.retry_in = retry_delay(self._retries, self._attempt, error, chance)
         self._end("truncated" if isinstance(error, TruncatedError) else "error", error)
 
     def _end(self, outcome: Outcome, error: VesselogError | None = None) -> None:

@@ -29,6 +29,7 @@ from ..settings import (
     Retries,
     Timeouts,
     absolute_path,
+    check_arguments,
     check_exclusive,
     check_lock_wait,
     check_meta,
@@ -128,6 +129,9 @@ class ClientState(Unpicklable, Generic[_Stream]):
             ConfigurationError: A setting cannot be used; `setting` names it.
         """
         check_unknown(mistaken)
+        check_arguments(recordings=recordings, replay=replay, vessels=vessels, headers=headers)
+        check_arguments(http2=http2, fast=fast, ssl_context=ssl_context)
+        check_arguments(environment=environment, clock=clock)
         self._settings = SharedSettings(
             timeouts=check_setting("timeouts", timeouts, Timeouts),
             limits=check_setting("limits", limits, Limits),

@@ -53,9 +53,10 @@ class Driver:
         self._early: list[Step] = []
         self._unsafe: list[Step] = []
         self._pieces: Iterable[bytes] = ()
-        self._full = False
+        self._full: bool | None = False
         self._releasing: asyncio.Task[None] | None = None
-        self._put: Callable[[list[Step]], bool] = self._keep
+        # The steps of an error status count only if it is not tried again.
+        self._put: Callable[[list[Step]], bool | None] = self._early.extend
         # What the caller handled when the loop began to run, a context of all that is raised in it.
         self._handled: BaseException | None = None
         self._cancelled = False
@@ -130,6 +131,7 @@ class Driver:
             if self._releasing is not None:
                 self._releasing.cancel()
             gate.release()
+            self._put = self._hand_over.put  # a method of its own would keep it from being freed
             try:
                 facts.close()
             except Exception as bug:  # noqa: BLE001 - raised to the caller, who must not wait for ever
@@ -220,11 +222,6 @@ class Driver:
         """The body has been read as far as it is: the last steps, and the verdict."""
         reason = self._gate.reason
         self._put(call.finish() if reason is None else self.facts.stopped(call, reason))
-
-    def _keep(self, steps: list[Step]) -> bool:
-        """Keep the steps of an error status, which count only if it is not tried again."""
-        self._early += steps
-        return False
 
     def _hold(self, steps: list[Step]) -> bool:
         """Hand steps over once they are safe; what comes meanwhile shares the next sync."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -29,6 +29,7 @@ from ..registry import find_vessel, installed_vessels
 from ..replay.compare_requests import request_key
 from ..request import chat_request
 from ..response_headers import kept_headers
+from ..settings import check_arguments
 from ..version import VERSION
 from ..vessel import Unpicklable, Vessel, WireRequest
 
@@ -70,8 +71,11 @@ class Planner:
         headers: Mapping[str, str],
         proxies: ProxyRules,
     ) -> None:
-        for name in vessels:
-            if not name or "/" in name:
+        for name, vessel in cast("Mapping[Any, Any]", vessels).items():
+            if not isinstance(vessel, Vessel):  # its class, most likely
+                reason = f"vessels[{name!r}] must be a vessel, such as vesselog.vessels.Ollama()"
+                raise ConfigurationError(reason, setting="vessels")
+            if not isinstance(name, str) or not name or "/" in name:
                 raise ConfigurationError(
                     f"a vessel cannot be named {name!r}: its name stands before the / of an address"
                 )
@@ -90,6 +94,7 @@ class Planner:
         headers: Mapping[str, str] | None,
     ) -> Plan:
         """A plan for a chat request to a model address, `vessel/model`."""
+        check_arguments(model=address)
         name, _, model = address.partition("/")
         if not self._known(name):
             raise self._bad_address(address, name)
@@ -103,6 +108,7 @@ class Planner:
         self, name: str, request: WireRequest, headers: Mapping[str, str] | None = None
     ) -> Plan:
         """A plan for a request that is already in the vessel's dialect."""
+        check_arguments(request=request, headers=headers)
         vessel = self.vessel(name)
         url = parse_url(request.url)
         key = vessel.api_key
@@ -149,6 +155,7 @@ class Planner:
 
     def vessel(self, name: str) -> Vessel:
         """The vessel of this name, configured from the environment where nothing else was given."""
+        check_arguments(vessel=name)
         ready = self._ready.get(name)
         if ready is None:
             named = self._named.get(name)

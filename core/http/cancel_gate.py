@@ -120,6 +120,7 @@ class CancelGate:
 
     def release(self) -> None:
         """The task is over."""
+        self._blocked = lambda _reason: None  # what was called may hold this object
         if self._timer is not None:
             self._timer.cancel()
 

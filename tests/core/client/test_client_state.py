@@ -23,7 +23,9 @@ from vesselog import (
     Timeouts,
     UsageError,
     VesselogError,
+    WireRequest,
 )
+from vesselog.vessels import Ollama
 
 BOTH = pytest.mark.parametrize("kind", [Client, AsyncClient])
 
@@ -212,3 +214,72 @@ def test_exclusive_is_true_or_false(value: Any, tmp_path: Path) -> None:
     ):
         client.stream("ollama/m", "Hi", session="s", exclusive=value)
     assert caught.value.setting == "exclusive"
+
+
+WRONG = (None, 3, True, "x", b"x", [], {}, object())
+# What a client and its methods take of these; None, 3 and the others are wrong everywhere else.
+TAKEN = {
+    **dict.fromkeys(("recordings", "replay"), (None, "x")),
+    **dict.fromkeys(("headers", "meta", "vessels", "environment"), (None, {})),
+    **dict.fromkeys(("http2", "fast"), (None, True)),
+    **dict.fromkeys(("timeouts", "limits", "retries", "ssl_context", "http_client"), (None,)),
+    **dict.fromkeys(("model", "vessel"), ("x",)),
+    **dict.fromkeys(("session", "messages"), (None, "x")),
+    "exclusive": (True,),
+    "lock_wait": (3,),
+    "speed": (None, 3),
+    "match": (None, [], {}),
+    "repeat": (True,),
+}
+
+
+def wrong_values(function: Any) -> list[tuple[str, Any]]:
+    """The arguments of a function, each with all values that are none of its type."""
+    names = inspect.signature(function).parameters.keys() - {"self", "fields", "mistaken"}
+    return [
+        (name, value)
+        for name in sorted(names)
+        for value in WRONG
+        if not any(type(value) is type(each) and value == each for each in TAKEN.get(name, ()))
+    ]
+
+
+@BOTH
+def test_a_setting_of_another_type_is_told(kind: Any, tmp_path: Path) -> None:
+    for setting, wrong in wrong_values(kind):
+        given = {"replay": tmp_path} if setting in {"speed", "match", "repeat"} else {}
+        with pytest.raises(ConfigurationError) as caught:
+            kind(**{"environment": {}, **given, setting: wrong})
+        assert caught.value.setting == setting, str(caught.value)
+        assert setting in str(caught.value)
+
+
+@every_client
+@pytest.mark.parametrize("method", ["stream", "complete", "send", "models", "server_version"])
+def test_an_argument_of_another_type_is_told_before_anything_is_sent(
+    kind: str, method: str
+) -> None:
+    with LoopbackServer([answer]) as server, talking(kind, server) as talker:
+        asked = getattr(talker.client, method)
+        request = WireRequest(f"{server.url}/api/chat", {"model": "m"})
+        right = {"model": "lab/m", "messages": "hi", "vessel": "lab", "request": request}
+        taken = {name: right[name] for name in inspect.signature(asked).parameters if name in right}
+        for name, wrong in wrong_values(asked):
+            with pytest.raises(UsageError) as caught:
+                talker._call(lambda given={**taken, name: wrong}: asked(**given))
+            assert name in str(caught.value), f"{name}={wrong!r}: {caught.value}"
+        assert (server.requests, Path("recordings").exists()) == ([], False)
+
+
+def test_what_is_wrong_in_an_argument_is_not_repeated() -> None:
+    """It may be a key."""
+    for given in ({"headers": "Bearer sk-canary"}, {"vessels": ["sk-canary"]}):
+        with pytest.raises(ConfigurationError) as caught:
+            Client(**given)  # type: ignore[arg-type]
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("vessels", [{"lab": Ollama}, {"lab": "ollama"}, {3: Ollama()}])
+def test_vessels_are_vessels_by_names(vessels: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a vessel"):
+        Client(vessels=vessels)

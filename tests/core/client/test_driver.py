@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,25 @@ def test_dropped_it_is_recorded_as_abandoned_and_its_connection_is_free(kind: st
         server.wait_until(lambda: server.open_connections == 0)
         ended_once(path, "abandoned")
         assert talker.hear().check("complete").text == "Hi there"
+
+
+@every_client
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_ended_and_dropped_it_is_freed_without_the_garbage_collector(kind: str, durability: str):
+    """With it go the key that it was sent with, and what looks for that key in every log line."""
+    freed = threading.Event()
+    with (
+        LoopbackServer([answer]) as server,
+        talking(kind, server, durability=durability) as talker,
+    ):
+        gc.disable()
+        try:
+            heard = talker.hear().check("complete")
+            weakref.finalize(heard.stream._facts.plan.masker, freed.set)
+            del heard
+            assert freed.wait(PATIENCE)
+        finally:
+            gc.enable()
 
 
 @every_client
