@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,18 +152,21 @@ class ReplayServer:
             return
         asked = read_request(self._upstreams, scope, content)
         received = Received(content, receive)
-        turn = self._answers.turn(asked.line)
-        if not await _acquired(turn, receive):
-            return
-        try:
+        shared = self._answers.gives_last and scope["method"] == "POST"
+        # What an upstream of another dialect gets, another client may ask for in that dialect.
+        translated = asked.translated_line() if shared else None
+        lines = (asked.line,) if translated is None else (asked.line, translated)
+        async with AsyncExitStack() as held:
+            for turn in self._answers.turns(*lines):
+                if not await _acquired(turn, receive):
+                    return
+                held.callback(turn.release)
             found = await self._found(asked)
-            shared = self._answers.gives_last and scope["method"] == "POST"
-            if shared and not isinstance(found, Problem | RecordedCall | bytes):
+            missing = shared and not isinstance(found, Problem | RecordedCall | bytes)
+            if missing and not await self._has(translated):
                 # Meanwhile the same request waits, and then gets this answer from its recording.
-                await self._ask(found, received, send)
+                await self._ask(asked.scope, received, send)
                 return
-        finally:
-            turn.release()
         if isinstance(found, Problem):
             await self._refuse(found, asked, send)
         elif isinstance(found, RecordedCall):
@@ -191,6 +195,12 @@ class ReplayServer:
             return _problem_of(miss, asked)
         except RecordingError as error:
             return Problem(500, "recording_unreadable", error.message)
+
+    async def _has(self, line: Mapping[str, Any] | None) -> bool:
+        """Whether the other application has a recorded answer to this request."""
+        with suppress(RecordingError):  # of which it tells the client
+            return line is not None and await asyncio.to_thread(self._answers.has, line)
+        return False
 
     def _find(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope:
         """The answer, a body, or the scope with which the other application is asked.
