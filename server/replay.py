@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -25,6 +26,7 @@ from ..core.replay.pace import Speed, checked_speed
 from ..core.truth.recording import RecordedCall
 from ..core.truth.session_names import SUFFIX
 from .asgi import Application, Receive, Scope, Send
+from .check_arguments import check_application, checked_paths
 from .gateway.headers import request_headers
 from .gateway.problems import invalid, problem_response
 from .gateway.upstreams import Upstreams
@@ -48,7 +50,7 @@ _TOLD = ("models", "data", "version")
 
 
 def replay_app(
-    recordings: Sequence[Path],
+    recordings: Sequence[str | os.PathLike[str]],
     speed: Speed = 1.0,
     *,
     longest_wait: float = math.inf,
@@ -85,7 +87,13 @@ def replay_app(
         ConfigurationError: A setting cannot be used, or the extra is missing.
         RecordingError: A recording cannot be read.
     """
-    answers = ReplayAnswers(*recordings, match=match, repeat=repeat)
+    if fallback is not None:
+        check_application(fallback, "fallback")
+    if list_models not in (None, True, False):
+        raise ConfigurationError(
+            f"list_models={list_models!r}: give True, False or None", setting="list_models"
+        )
+    answers = ReplayAnswers(*checked_paths(recordings), match=match, repeat=repeat)
     if fallback is not None:
         answers.requests()  # all of them are read now: later there are new ones in the folder
     return ReplayServer(
@@ -121,7 +129,7 @@ class ReplayServer:
         clock: Clock = SYSTEM_CLOCK,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not longest_wait >= 0:
+        if not isinstance(longest_wait, int | float) or not longest_wait >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
             )
