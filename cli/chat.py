@@ -204,10 +204,11 @@ def _print_answer(arguments: argparse.Namespace, client: Client, stream: Stream)
 
 
 def _described(arguments: argparse.Namespace, client: Client, error: VesselogError) -> str:
-    from .error_advice import command_line_message
+    from .error_advice import command_line_message, salvage_advice
 
     vessel, _, model = arguments.model.partition("/")
-    return command_line_message(error, client, vessel, model)
+    message = command_line_message(error, client, vessel, model)
+    return message + salvage_advice(error, arguments)
 
 
 def _check_combination(arguments: argparse.Namespace) -> None:

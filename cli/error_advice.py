@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..core.client.client import Client
     from ..core.errors import VesselogError
 
-__all__ = ["SALVAGE", "command_line_message", "in_shell_words", "salvage_advice"]
+__all__ = ["SALVAGE", "command_line_message", "has_header", "in_shell_words", "salvage_advice"]
 
 SALVAGE = "`vesselog salvage FILE -o NEW.jsonl` copies what can be read"
 
@@ -63,22 +63,36 @@ def command_line_message(
 
 
 def salvage_advice(error: VesselogError, arguments: argparse.Namespace) -> str:
-    """For the end of the message: what to do if a recording that the command reads is damaged.
+    """For the end of the message: what to do if a recording that the command uses is damaged.
 
     Nothing for a file that is no recording at all.
     """
     from ..core.errors import RecordingCorruptError, RecordingError
-    from ..core.truth.recording import Recording
+    from .find_recording import find_recording
 
     if not isinstance(error, RecordingCorruptError):
         return ""
+    paths = [each for each in vars(arguments).values() if isinstance(each, Path)]
     try:
-        for value in vars(arguments).values():
-            if isinstance(value, Path) and value.is_file():
-                Recording(value)  # reads the header
+        if session := getattr(arguments, "session", None):
+            paths.append(find_recording(session, arguments.recordings))
     except RecordingError:
         return ""
+    if not all(has_header(each) for each in paths if each.is_file()):
+        return ""
     return f"; {SALVAGE}"
+
+
+def has_header(path: Path) -> bool:
+    """Whether the file is a recording, damaged or not."""
+    from ..core.errors import RecordingError
+    from ..core.truth.recording import Recording
+
+    try:
+        Recording(path)
+    except RecordingError:
+        return False
+    return True
 
 
 def in_shell_words(error: VesselogError) -> str:

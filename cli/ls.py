@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Commands, add_json, count
+from .error_advice import SALVAGE, has_header
 from .exit_status import ExitStatus
 from .output import print_error, print_json, print_note, print_table
 
@@ -68,24 +69,31 @@ def run(arguments: argparse.Namespace) -> int:
         print_table(headings, rows, page=_PAGE)
     elif listing.status is ExitStatus.OK:
         print_note(f"{folder} has no recordings (*.jsonl)")
+    if listing.damaged:
+        print_note(f"damaged: {SALVAGE}")
     return listing.status
 
 
 class _Listing(Iterator["SessionSummary"]):
     """The recordings that can be read; of any other, the error is printed.
 
-    status: FAILURE once there was such a one.
+    status: FAILURE once there was such a one. damaged: whether one of them is a damaged recording.
     """
 
     def __init__(self, found: Iterator[SessionSummary]) -> None:
         self._found = found
         self.status = ExitStatus.OK
+        self.damaged = False
 
     def __next__(self) -> SessionSummary:
+        from ..core.errors import RecordingCorruptError
+
         for summary in self._found:
             if summary.error is None:
                 return summary
             print_error(summary.error.message)
+            if isinstance(summary.error, RecordingCorruptError):
+                self.damaged = self.damaged or has_header(summary.path)
             self.status = ExitStatus.FAILURE
         raise StopIteration
 

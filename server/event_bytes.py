@@ -6,7 +6,9 @@ from collections.abc import Generator, Iterable, Iterator
 
 from ..core.chunk import StreamChunk
 from ..core.client.stream import Stream
+from ..core.errors import ConfigurationError
 from .answer_writer import RESPONSE_HEADERS, AnswerWriter, error_response, ready_of
+from .check_arguments import kind_of
 from .protocols import Protocol, ProtocolName, protocol_of
 
 __all__ = ["EventBytes"]
@@ -25,12 +27,18 @@ class EventBytes:
         protocol: How it is written, as for EventStream.
 
     Raises:
-        ConfigurationError: The protocol is unknown.
+        ConfigurationError: The protocol is unknown, or `stream` has no chunks.
     """
 
     def __init__(
         self, stream: Iterable[StreamChunk], protocol: ProtocolName | Protocol = "vesselog"
     ) -> None:
+        if not hasattr(stream, "__iter__") or isinstance(stream, str | bytes):
+            raise ConfigurationError(
+                "EventBytes sends client.stream(…) of a Client, or other chunks, "
+                f"not {kind_of(stream)}; EventStream sends an AsyncStream",
+                setting="stream",
+            )
         self._source = stream
         self._protocol = protocol_of(protocol)
         self._writer = AnswerWriter(stream, self._protocol)

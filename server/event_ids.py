@@ -30,7 +30,7 @@ class EventId(NamedTuple):
         Raises:
             InvalidRequestError: `text` is not the id of an event.
         """
-        session, _, place = text.partition(":")
+        session, _, place = str(text).partition(":")  # of a missing header: None
         call, _, seq = place.partition(":")
         try:
             return cls(session, whole_number(call), None if seq == "end" else whole_number(seq))

@@ -17,6 +17,7 @@ from ..core.client.async_stream import AsyncStream
 from ..core.errors import ConfigurationError
 from .answer_writer import RESPONSE_HEADERS
 from .asgi import Receive, Scope, Send
+from .check_arguments import check_headers, check_heartbeat, check_status, kind_of
 from .delivery import Delivery
 from .protocols import Protocol, ProtocolName, protocol_of
 
@@ -67,19 +68,17 @@ class EventStream(Response):
         if not hasattr(stream, "__aiter__"):
             raise ConfigurationError(
                 f"an EventStream sends client.stream(…) of an AsyncClient, or other async chunks, "
-                f"not a {type(stream).__name__}",
+                f"not {kind_of(stream)}",
                 setting="stream",
             )
-        if on_disconnect not in {"cancel", "detach"}:
+        if on_disconnect not in ("cancel", "detach"):
             raise ConfigurationError(
                 f'no on_disconnect {on_disconnect!r}: choose "cancel" or "detach"',
                 setting="on_disconnect",
             )
-        if heartbeat is not None and not heartbeat > 0:
-            raise ConfigurationError(
-                f"no heartbeat of {heartbeat!r} seconds: give a number above 0, or None",
-                setting="heartbeat",
-            )
+        check_heartbeat(heartbeat)
+        check_headers(headers)
+        check_status(status_code)
         self._stream = stream
         self._protocol = protocol_of(protocol)
         self._heartbeat = heartbeat

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from ..core.errors import ConfigurationError
 from .asgi import Application
+from .check_arguments import check_application
 
 __all__ = ["NO_DELAY", "serve_in_thread"]
 
@@ -30,8 +31,9 @@ def serve_in_thread(app: Application) -> Generator[str]:
         app: An ASGI application.
 
     Raises:
-        ConfigurationError: The extra `server` is missing.
+        ConfigurationError: The extra `server` is missing, or `app` is no application.
     """
+    check_application(app, "app")
     try:
         import uvicorn  # noqa: PLC0415 - an extra
     except ImportError:

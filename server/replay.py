@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from ..core.replay.pace import Speed, checked_speed
 from ..core.truth.recording import RecordedCall
 from ..core.truth.session_names import SUFFIX
 from .asgi import Application, Receive, Scope, Send
+from .check_arguments import check_application, checked_paths
 from .gateway.headers import request_headers
 from .gateway.problems import invalid, problem_response
 from .gateway.upstreams import Upstreams
@@ -47,7 +50,7 @@ _TOLD = ("models", "data", "version")
 
 
 def replay_app(
-    recordings: Sequence[Path],
+    recordings: Sequence[str | os.PathLike[str]],
     speed: Speed = 1.0,
     *,
     longest_wait: float = math.inf,
@@ -84,7 +87,13 @@ def replay_app(
         ConfigurationError: A setting cannot be used, or the extra is missing.
         RecordingError: A recording cannot be read.
     """
-    answers = ReplayAnswers(*recordings, match=match, repeat=repeat)
+    if fallback is not None:
+        check_application(fallback, "fallback")
+    if list_models not in (None, True, False):
+        raise ConfigurationError(
+            f"list_models={list_models!r}: give True, False or None", setting="list_models"
+        )
+    answers = ReplayAnswers(*checked_paths(recordings), match=match, repeat=repeat)
     if fallback is not None:
         answers.requests()  # all of them are read now: later there are new ones in the folder
     return ReplayServer(
@@ -120,7 +129,7 @@ class ReplayServer:
         clock: Clock = SYSTEM_CLOCK,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not longest_wait >= 0:
+        if not isinstance(longest_wait, int | float) or not longest_wait >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
                 f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
             )
@@ -151,18 +160,21 @@ class ReplayServer:
             return
         asked = read_request(self._upstreams, scope, content)
         received = Received(content, receive)
-        turn = self._answers.turn(asked.line)
-        if not await _acquired(turn, receive):
-            return
-        try:
+        shared = self._answers.gives_last and scope["method"] == "POST"
+        # What an upstream of another dialect gets, another client may ask for in that dialect.
+        translated = asked.translated_line() if shared else None
+        lines = (asked.line,) if translated is None else (asked.line, translated)
+        async with AsyncExitStack() as held:
+            for turn in self._answers.turns(*lines):
+                if not await _acquired(turn, receive):
+                    return
+                held.callback(turn.release)
             found = await self._found(asked)
-            shared = self._answers.gives_last and scope["method"] == "POST"
-            if shared and not isinstance(found, Problem | RecordedCall | bytes):
+            missing = shared and not isinstance(found, Problem | RecordedCall | bytes)
+            if missing and not await self._has(translated):
                 # Meanwhile the same request waits, and then gets this answer from its recording.
-                await self._ask(found, received, send)
+                await self._ask(asked.scope, received, send)
                 return
-        finally:
-            turn.release()
         if isinstance(found, Problem):
             await self._refuse(found, asked, send)
         elif isinstance(found, RecordedCall):
@@ -191,6 +203,12 @@ class ReplayServer:
             return _problem_of(miss, asked)
         except RecordingError as error:
             return Problem(500, "recording_unreadable", error.message)
+
+    async def _has(self, line: Mapping[str, Any] | None) -> bool:
+        """Whether the other application has a recorded answer to this request."""
+        with suppress(RecordingError):  # of which it tells the client
+            return line is not None and await asyncio.to_thread(self._answers.has, line)
+        return False
 
     def _find(self, asked: ReplayRequest) -> RecordedCall | bytes | Scope:
         """The answer, a body, or the scope with which the other application is asked.

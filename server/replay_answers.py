@@ -8,6 +8,7 @@ them gets the next answer of the same method and path.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -70,6 +71,23 @@ class ReplayAnswers(AnswerIndex):
                 call = given[-1].call()
                 return call if call.outcome == "complete" else None
         return None
+
+    def has(self, request: Mapping[str, Any]) -> bool:
+        """Whether a request will get an answer, as far as recordings are read.
+
+        Raises RecordingError.
+        """
+        key = self._key(request)
+        with self._lock:
+            given = self._given.get(key) if self.gives_last else None
+            if self._waiting.get(key) or not given:
+                return bool(self._waiting.get(key))
+            return given[-1].call().outcome == "complete"
+
+    def turns(self, *requests: Mapping[str, Any]) -> list[asyncio.Lock]:
+        """The turns of several requests, in the order in which every caller has to acquire them."""
+        keys = sorted({self._key(each) for each in requests})
+        return [self._turns.setdefault(key, asyncio.Lock()) for key in keys]
 
     def next_in_order(self, request: Mapping[str, Any]) -> RecordedCall | None:
         """What is next in the sequence, whether or not it answers this request.

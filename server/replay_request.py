@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
+from ..core.errors import VesselogError
 from .asgi import Scope
 from .gateway.headers import request_headers
-from .gateway.request import json_object, read_asked, recorded_body
+from .gateway.request import Asked, json_object, read_asked, recorded_body
 from .gateway.routes import Route, route_of
+from .gateway.translated_request import translated_request
 from .gateway.upstreams import Upstreams
 
 __all__ = ["ReplayRequest", "read_request"]
@@ -20,7 +22,8 @@ __all__ = ["ReplayRequest", "read_request"]
 class ReplayRequest:
     """A request. path: without an upstream's name. line: what its request line would say.
 
-    upstream: the one that it would go to, if that speaks its dialect.
+    upstream: the one that it would go to, if that speaks its dialect. asked: as a gateway has it;
+    None without upstreams.
     """
 
     scope: Scope
@@ -30,6 +33,22 @@ class ReplayRequest:
     route: Route
     line: Mapping[str, Any]
     upstream: str | None = None
+    asked: Asked | None = None
+
+    def translated_line(self) -> Mapping[str, Any] | None:
+        """As `line`, of the request that a gateway makes of it for an upstream of another dialect.
+
+        None if it is passed on as it is, or cannot be translated.
+        """
+        asked = self.asked
+        if asked is None or asked.same_dialect:
+            return None
+        dialect, upstream = asked.route.dialect or "", asked.choice.upstream
+        try:
+            _, sent = translated_request(dialect, asked.path, asked.body, upstream.vessel)
+        except VesselogError:  # the gateway refuses it
+            return None
+        return {"method": sent.method, "url": sent.url, "body": sent.body}
 
     def at(self, upstream: str) -> Scope:
         """The scope of the same request to this upstream."""
@@ -42,6 +61,7 @@ def read_request(upstreams: Upstreams | None, scope: Scope, content: bytes) -> R
     headers = request_headers(scope["headers"])
     method, query = str(scope["method"]), scope["query_string"].decode("latin-1")
     upstream: str | None = None
+    asked: Asked | None = None
     if upstreams is None:
         raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
         path, body = raw.decode("latin-1"), json_object(content)
@@ -52,4 +72,4 @@ def read_request(upstreams: Upstreams | None, scope: Scope, content: bytes) -> R
         chosen = asked.choice.upstream
         upstream = chosen.name if chosen.speaks(route) else None
     line = {"method": method, "url": f"{path}?{query}", "body": recorded_body(content, body)}
-    return ReplayRequest(scope, path, content, body, route, line, upstream)
+    return ReplayRequest(scope, path, content, body, route, line, upstream, asked)

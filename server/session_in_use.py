@@ -6,6 +6,7 @@ from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
 from ..core.errors import RecordingError
 from ..core.truth.file_lock import has_writer
+from .check_arguments import check_client
 
 __all__ = ["session_in_use"]
 
@@ -23,8 +24,9 @@ def session_in_use(client: AsyncClient | Client, session: str) -> bool:
     Raises:
         SessionNameError: It cannot be a session's name.
         RecordingError: The file cannot be read.
-        ConfigurationError: The client records nothing.
+        ConfigurationError: The client records nothing, or is no client.
     """
+    check_client(client, "session_in_use")
     try:
         return has_writer(client.recording(session).path)
     except RecordingError as error:

@@ -27,6 +27,7 @@ from ..core.truth.find_request import find_request
 from ..core.truth.recorded_frame import chunks_of
 from ..core.truth.recording import Recording
 from .asgi import Application
+from .check_arguments import check_async_client, check_callable, check_heartbeat
 from .event_ids import EventId, whole_number
 from .event_stream import EventStream
 from .paced import Paced
@@ -76,9 +77,12 @@ def sessions_app(
             open; None for no comments.
 
     Raises:
-        ConfigurationError: The protocol is unknown.
+        ConfigurationError: A setting cannot be used; `client` is a sync Client.
     """
+    check_async_client(client, "sessions_app")
+    check_callable(authorize, "authorize", "authorize(request, session)")
     protocol_of(protocol)
+    check_heartbeat(heartbeat)
     routes = _Sessions(client, authorize, protocol, heartbeat)
     return Starlette(
         routes=[

@@ -23,9 +23,10 @@ from ...core.client.async_stream import AsyncStream
 from ...core.clock import SYSTEM_CLOCK, timestamp
 from ...core.errors import ClientStateError, ConfigurationError, VesselogError
 from ...core.jsontext import dumps
-from ...core.settings import Timeouts
+from ...core.settings import Timeouts, check_setting
 from ...core.vessel import Vessel, WireRequest
 from ..asgi import Receive, Scope, Send
+from ..check_arguments import check_async_client, check_vessels
 from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPED, STOPPING, Problem
 from ..receiving import read_body
@@ -87,11 +88,17 @@ class Gateway:
         metrics: Metrics | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        check_async_client(client, "a Gateway")
+        check_vessels(upstreams)
         given = os.environ if environment is None else environment
         self._client = client
         self.upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
-        self._timeouts = Timeouts(drain=_DRAIN) if timeouts is None else timeouts
+        self._timeouts = (
+            Timeouts(drain=_DRAIN)
+            if timeouts is None
+            else check_setting("timeouts", timeouts, Timeouts)
+        )
         self._metrics = metrics or Metrics()
         self._running: dict[Answering, Mapping[str, Any]] = {}
         self._responses = ResponseRoutes(client, self._stop_call)

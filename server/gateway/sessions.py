@@ -28,8 +28,8 @@ def session_rule(name: str | None) -> SessionRule:
     The header x-vesselog-session comes before the rule. A value of the rule that is no session name
     becomes one by its SHA-256. Raises ConfigurationError.
     """
-    found = _HEADER.fullmatch(name or "")
-    if name not in {None, "user"} and found is None:
+    found = _HEADER.fullmatch(name) if isinstance(name, str) else None
+    if name not in (None, "user") and found is None:
         raise ConfigurationError(
             f"session_from is {name!r}: give user, or header: and the name of a header",
             setting="session_from",

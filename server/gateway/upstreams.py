@@ -19,6 +19,7 @@ from ...core.errors import ConfigurationError
 from ...core.request import chat_request
 from ...core.vessel import Vessel, WireRequest
 from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
+from ..check_arguments import check_vessels
 from .azure_paths import azure_url
 from .routes import Route
 
@@ -180,8 +181,9 @@ def gateway_vessels(
         environment: Where hosts and keys are looked up, in place of os.environ.
 
     Raises:
-        ConfigurationError: A name cannot be an upstream's.
+        ConfigurationError: A name cannot be an upstream's, or what it names is no vessel.
     """
+    check_vessels(upstreams)
     found: dict[str, Vessel] = {}
     for name, given in upstreams.items():
         _check_name(name)

@@ -46,7 +46,7 @@ def protocol_of(protocol: ProtocolName | Protocol) -> Protocol:
     """The protocol of this name, for one answer. Raises ConfigurationError for another name."""
     if isinstance(protocol, Protocol):
         return protocol
-    if protocol not in _PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in _PROTOCOLS:  # pyright: ignore[reportUnnecessaryIsInstance]
         known = ", ".join(_PROTOCOLS)
         raise ConfigurationError(
             f"no protocol {protocol!r}: choose one of {known}", setting="protocol"

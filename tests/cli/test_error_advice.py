@@ -125,13 +125,49 @@ def test_a_missing_key_names_the_option(capsys: pytest.CaptureFixture[str]) -> N
     assert "who?; --api-key-env VAR names the variable" in capsys.readouterr().err
 
 
+def damage(path: Path) -> None:
+    """Replace a line in the middle of a recording."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], b"oops\n", *lines[5:]]))
+
+
+@pytest.mark.parametrize("session", ["s", "last"])
+@pytest.mark.parametrize("more", [[], ["--generate"]])
+def test_a_session_that_cannot_be_continued_names_what_helps(
+    more: list[str], session: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether its history is read before it is opened for writing or not."""
+    path = recording(tmp_path, "a", "b", "c")
+    damage(path)
+    arguments = ["chat", "ollama/m", "hi", "--recordings", str(tmp_path), "--session", session]
+    assert main([*arguments, *more]) == 1
+    assert capsys.readouterr().err.endswith(
+        "; `vesselog salvage FILE -o NEW.jsonl` copies what can be read\n"
+    )
+    path.write_bytes(b"oops\n")
+    assert main([*arguments, *more]) == 1
+    assert "salvage" not in capsys.readouterr().err
+
+
+def test_a_list_with_a_damaged_recording_names_what_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none.jsonl").write_bytes(b"oops\n")
+    assert main(["ls", str(tmp_path)]) == 1
+    assert "salvage" not in capsys.readouterr().err
+    damage(recording(tmp_path, "a", "b", "c"))
+    assert main(["ls", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith(
+        "damaged: `vesselog salvage FILE -o NEW.jsonl` copies what can be read\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["show", "replay", "follow", "decode", "recover"])
 def test_a_damaged_recording_names_what_helps(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recording(tmp_path, "a", "b", "c")
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:4], b"oops\n", *lines[5:]]))
+    damage(path)
     assert main([command, str(path)]) == 1
     assert capsys.readouterr().err.endswith(
         "; `vesselog salvage FILE -o NEW.jsonl` copies what can be read\n"

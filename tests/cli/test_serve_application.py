@@ -216,6 +216,80 @@ def test_the_same_missing_request_at_once_is_asked_for_once(tmp_path: Path, path
         assert len(upstream.requests) == 2
 
 
+@pytest.mark.parametrize("match", ["strict", "messages"])
+def test_the_same_missing_request_in_two_dialects_at_once_is_asked_for_once(
+    tmp_path: Path, match: str
+) -> None:
+    """Each gets the answer in its own dialect, whichever came first."""
+    for first, second in ((OPENAI, OLLAMA), (OLLAMA, OPENAI), (OPENAI, ANTHROPIC)):
+        if match == "strict" and ANTHROPIC in (first, second):
+            continue  # whose max_tokens makes another request of it
+        waits = threading.Event()
+
+        def slow(talk: Conversation, waits: threading.Event = waits) -> None:
+            assert waits.wait(PATIENCE)
+            talk.answer("a")
+
+        folder = tmp_path / f"{first}-{second}".replace("/", "_")
+        with (
+            LoopbackServer([slow, *say("b")]) as upstream,
+            served(
+                *("--replay", str(folder), "--record-missing", "--speed=0", f"--match={match}"),
+                f"--upstream=up=ollama@{upstream.url}",
+            ) as http,
+            ThreadPoolExecutor() as threads,
+        ):
+            begun = threads.submit(asked, http, first)
+            upstream.wait_until(lambda upstream=upstream: bool(upstream.requests))
+            other = threads.submit(asked, http, second)
+            # Answered at once, and asked after `other`, which by then waits or has been passed on.
+            different = [{"role": "user", "content": "different"}]
+            assert texts_in(asked(http, second, messages=different)) == "b"
+            waits.set()
+            assert [texts_in(each.result()) for each in (begun, other)] == ["a", "a"]
+            assert len(upstream.requests) == 2
+            kind = "x-ndjson" if second == OLLAMA else "event-stream"
+            assert kind in other.result().headers["content-type"]
+
+
+def test_opposite_translations_of_the_same_missing_request_do_not_block_each_other(
+    tmp_path: Path,
+) -> None:
+    """Each is translated to the other's dialect, and so concerns the same two recordings."""
+    with (
+        LoopbackServer(say("a", "a", "a", "a")) as upstream,
+        served(
+            *("--replay", str(tmp_path / "new"), "--record-missing", "--speed=0"),
+            f"--upstream=open=openai@{upstream.url}/v1",
+            f"--upstream=local=ollama@{upstream.url}",
+        ) as http,
+        ThreadPoolExecutor() as threads,
+    ):
+        paths = [f"/local{OPENAI}", f"/open{OLLAMA}"] * 4
+        answers = [
+            threads.submit(http.post, path, json=ASKED["/" + path.split("/", 2)[2]])
+            for path in paths
+        ]
+        assert [texts_in(each.result(PATIENCE)) for each in answers] == ["a"] * 8
+        assert len(upstream.requests) <= 2
+
+
+def test_recorded_answers_are_translated_for_several_clients_at_once(tmp_path: Path) -> None:
+    """None waits until the one before has all of it, though a missing answer would be awaited."""
+    half_recorded(tmp_path)
+    with (
+        served(
+            *("--replay", str(tmp_path), "--record-missing"),
+            "--upstream=up=ollama@http://127.0.0.1:1",
+        ) as http,
+        http.stream("POST", OPENAI, json=ASKED[OPENAI]) as one,
+        http.stream("POST", OPENAI, json=ASKED[OPENAI]) as other,
+    ):
+        for answer in (one, other):
+            assert any(b"first" in part for part in answer.iter_raw())
+        assert http.get("/stop").status_code == 204
+
+
 def test_a_missing_answer_that_failed_is_asked_for_again(tmp_path: Path) -> None:
     def refuse(talk: Conversation) -> None:
         talk.whole(b'{"error":"busy"}', 503)
