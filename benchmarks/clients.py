@@ -23,6 +23,7 @@ CLIENTS: dict[str, tuple[str, ...]] = {
     "httpx-sync": (),
     "httpx-ndjson": (),
     "aiohttp": ("aiohttp",),
+    "aiohttp-file": ("aiohttp",),
     "openai": ("openai",),
     "ollama": ("ollama",),
     "litellm": ("litellm",),

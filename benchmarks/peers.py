@@ -2,7 +2,8 @@
 
 An async peer is opened with the address of a model server and gives `ask`, which reads one stream
 and calls `seen` with each piece of text. A sync peer does the same in the thread that asks. None of
-them records anything. Each imports its library itself: the others need not be installed.
+them records anything, but for one loop that writes each line to a file. Each imports its library
+itself: the others need not be installed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextlib import asynccontextmanager as opened_async
@@ -135,17 +138,10 @@ def httpx_sync_loop(address: str) -> Generator[Ask]:
 @opened_async
 async def aiohttp_loop(address: str) -> AsyncGenerator[AsyncAsk]:
     """aiohttp, line by line, json.loads."""
-    import aiohttp
-
-    url = f"{address}/v1/chat/completions"
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, headers=_HEADERS
-    ) as session:
+    async with _aiohttp_session() as session:
 
         async def ask(seen: Seen) -> None:
-            async with session.post(url, json=_BODY) as response:
+            async with session.post(f"{address}/v1/chat/completions", json=_BODY) as response:
                 async for line in response.content:
                     if not line.startswith(b"data: ") or line == b"data: [DONE]\n":
                         continue
@@ -154,6 +150,42 @@ async def aiohttp_loop(address: str) -> AsyncGenerator[AsyncAsk]:
                         seen(text)
 
         yield ask
+
+
+@opened_async
+async def aiohttp_loop_with_file(address: str) -> AsyncGenerator[AsyncAsk]:
+    """The same loop, which first writes each line, with its time, to a file: nothing buffered.
+
+    It is the least that recording takes: no checksum, no decoded chunk, and no outcome.
+    """
+    import orjson
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with _aiohttp_session() as session:
+
+            async def ask(seen: Seen) -> None:
+                async with session.post(f"{address}/v1/chat/completions", json=_BODY) as response:
+                    with tempfile.NamedTemporaryFile(dir=folder, buffering=0) as file:
+                        async for line in response.content:
+                            if not line.startswith(b"data: ") or line == b"data: [DONE]\n":
+                                continue
+                            record = {"t": time.time_ns(), "raw": line.decode()}
+                            file.write(orjson.dumps(record) + b"\n")
+                            choices = json.loads(line[6:])["choices"]
+                            if choices and (text := choices[0]["delta"].get("content")):
+                                seen(text)
+
+            yield ask
+
+
+def _aiohttp_session() -> Any:
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=_SECONDS),
+        headers=_HEADERS,
+    )
 
 
 @opened_async
@@ -272,6 +304,7 @@ ASYNC_PEERS: dict[str, AsyncPeer] = {
     "httpx": httpx_loop,
     "httpx-ndjson": httpx_ndjson_loop,
     "aiohttp": aiohttp_loop,
+    "aiohttp-file": aiohttp_loop_with_file,
     "openai": openai_sdk,
     "ollama": ollama_sdk,
     "litellm": litellm_sdk,

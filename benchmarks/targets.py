@@ -153,6 +153,12 @@ TARGETS = (
         "paced aiohttp",
     ),
     _ratio(
+        "the same against that loop where it writes each line to a file",
+        None,
+        "paced vesselog-fast",
+        "paced aiohttp-file",
+    ),
+    _ratio(
         f"burst, recorded, httpx's transport, against {_HTTPX_LOOP}",
         1.7,
         "burst vesselog",
