@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from weakref import WeakMethod, WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from ..truth.files import explained
 from ..truth.wake import FOLLOWED
@@ -22,15 +22,14 @@ __all__ = ["Following"]
 
 
 class _Registry:
-    """The followed files by device and inode, and the watchers.
+    """The followed files (in FOLLOWED) and the watchers.
 
-    It holds them weakly: an event loop may be closed over tasks that wait, and all that they hold
+    Both are held weakly: an event loop may be closed over tasks that wait, and all that they hold
     must be collected with them. generation: another one in each forked child, where the parent's
     watchers are of no use.
     """
 
     def __init__(self) -> None:
-        self._tails: WeakValueDictionary[tuple[int, int], Tail] = WeakValueDictionary()
         self.generation = 0
         self._start_anew()
 
@@ -48,18 +47,16 @@ class _Registry:
             status = os.stat(path)  # noqa: PTH116 - at a third of the cost
         file_id = status.st_dev, status.st_ino
         with self._lock:
-            tail = self._tails.get(file_id) or Tail(path, file_id)
+            tail: Tail = _known(file_id) or Tail(path, file_id)
             tail.followers += 1
-            self._tails[file_id] = tail
-            FOLLOWED[file_id] = WeakMethod(tail.told)
+            FOLLOWED[file_id] = ref(tail)
         return tail
 
     def leave(self, tail: Tail) -> None:
         """A follower is done."""
         with self._lock:
             tail.followers -= 1
-            if tail.followers == 0 and self._tails.get(tail.file_id, tail) is tail:
-                self._tails.pop(tail.file_id, None)
+            if tail.followers == 0 and _known(tail.file_id) in {None, tail}:
                 FOLLOWED.pop(tail.file_id, None)
 
     def watch(self, tail: Tail, poll: float | None, *, in_task: bool) -> FileWatcher:
@@ -99,8 +96,16 @@ class _Registry:
         if self._thread is not None:
             self._thread.close_in_child()
         self._start_anew()
-        for tail in self._tails.values():
-            tail.forget_others()
+        for file_id in FOLLOWED:
+            tail = _known(file_id)
+            if tail is not None:
+                tail.forget_others()
+
+
+def _known(file_id: tuple[int, int]) -> Tail | None:
+    """The followed file; None also if its followers are being collected."""
+    reference = FOLLOWED.get(file_id)
+    return None if reference is None else reference()
 
 
 def _start_thread() -> FileWatcher:

@@ -17,8 +17,8 @@ from patience import PATIENCE
 from sessions import request, step, write
 from vesselog import StreamChunk, follow
 from vesselog.core.follow import file_watcher, following
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Writer
 from vesselog.core.truth.wake import FOLLOWED
 
 THREAD = "vesselog follow"
@@ -58,7 +58,6 @@ def nothing_left(session: Session, writer: Writer) -> Iterator[None]:
     join_watchers()
     assert descriptors() == before
     assert FOLLOWED == {}
-    assert dict(following._REGISTRY._tails) == {}
     assert dict(following._REGISTRY._watchers) == {}
     assert following._REGISTRY._thread is None
 
