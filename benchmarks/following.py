@@ -27,8 +27,8 @@ from vesselog.core.exchange import Step
 from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.make_chunk import make_chunk
+from vesselog.core.truth.call_writer import CallWriter
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import CallWriter
 
 _SESSION = "followed"
 

@@ -18,7 +18,7 @@ from ..metrics import Meter
 from ..native import NativeMessages
 from ..response_headers import kept_headers
 from ..settings import Limits, Retries, Timeouts
-from ..truth.session_file import Writer
+from ..truth.call_writer import Writer
 from ..vessel import Progress
 from .deadlines import Deadlines
 from .plan import Plan

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from .tail import Tail, running_loop
 
-__all__ = ["FileWatcher"]
+__all__ = ["FileWatcher", "watcher_thread"]
 
 # Seconds between two looks at a file: where events tell of changes, and where nothing does. Events
 # may be missing: network file systems send none for what another machine writes.
@@ -45,11 +46,14 @@ class _Watch:
 class FileWatcher:
     """Watches files from one event loop, in which all its methods are to be called.
 
-    users: how many followers it serves, or is about to.
+    users: how many followers it serves, or is about to. in_thread: its loop runs in a thread, both
+    of which end when it is closed. is_parents: this is a forked child, where it is of no use.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, in_thread: bool = False) -> None:
         self.loop = loop
+        self.in_thread = in_thread
+        self.is_parents = False
         self.users = 0
         self._watches: dict[Tail, _Watch] = {}
         self._tails: dict[int, Tail] = {}
@@ -95,9 +99,12 @@ class FileWatcher:
             if not self.loop.is_closed():
                 self.loop.remove_reader(self._inotify.fileno())
             self._inotify.close()
+        if self.in_thread:
+            self.loop.stop()
 
-    def close_in_child(self) -> None:
+    def leave_to_parent(self) -> None:
         """In a forked child: the loop, and what it waits for, are shared with the parent."""
+        self.is_parents = True
         if self._inotify is not None:
             self._inotify.close()
 
@@ -131,6 +138,23 @@ class FileWatcher:
                 tail.look()
                 if event.mask & self._closed:
                     self.loop.call_later(_TO_UNLOCK, partial(tail.look, whether_left=True))
+
+
+def watcher_thread() -> FileWatcher:
+    """A watcher with an event loop in a thread. Raises OSError if no thread can be had."""
+    watcher = FileWatcher(asyncio.new_event_loop(), in_thread=True)
+
+    def run() -> None:
+        watcher.loop.run_forever()
+        watcher.loop.close()
+
+    try:
+        threading.Thread(target=run, name="vesselog follow", daemon=True).start()
+    except RuntimeError as error:
+        watcher.close()
+        watcher.loop.close()
+        raise OSError(0, str(error)) from None
+    return watcher
 
 
 def _inotify() -> tuple[Any, int, int]:

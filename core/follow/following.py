@@ -1,8 +1,7 @@
-"""The followed files of this process, and who watches them.
+"""A follower's hold on its file, and what the followers of this process share.
 
-Tasks that follow are served by one watcher in their event loop, threads by one in an event loop of
-its own, in a thread that runs only while it is needed. One look at a file is for all its followers
-that a watcher serves.
+Each followed file has one `Tail`. Tasks that follow are served by one watcher in their event loop,
+threads by one in an event loop of its own, in a thread that runs only while it is needed.
 """
 
 from __future__ import annotations
@@ -11,108 +10,38 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from weakref import WeakMethod, WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from ..truth.files import explained
-from ..truth.wake import FOLLOWED
-from .file_watcher import FileWatcher
+from ..truth.wake import FOLLOWED, followed
+from .file_watcher import FileWatcher, watcher_thread
 from .tail import Tail
 
 __all__ = ["Following"]
 
 
-class _Registry:
-    """The followed files by device and inode, and the watchers.
-
-    It holds them weakly: an event loop may be closed over tasks that wait, and all that they hold
-    must be collected with them. generation: another one in each forked child, where the parent's
-    watchers are of no use.
-    """
+class _Shared:
+    """The watchers by their event loops, that of threads by None, and the lock for them."""
 
     def __init__(self) -> None:
-        self._tails: WeakValueDictionary[tuple[int, int], Tail] = WeakValueDictionary()
-        self.generation = 0
-        self._start_anew()
+        self.start_anew()
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
         # Reentrant: a follower may be collected, and leave, in the middle of what holds it.
-        self._lock = threading.RLock()
-        self._watchers: WeakValueDictionary[asyncio.AbstractEventLoop, FileWatcher] = (
+        self.lock = threading.RLock()
+        self.watchers: WeakValueDictionary[asyncio.AbstractEventLoop | None, FileWatcher] = (
             WeakValueDictionary()
         )
-        self._thread: FileWatcher | None = None  # that of the loop in the thread
-
-    def join(self, path: Path) -> Tail:
-        """A follower begins. Raises RecordingError if there is no such file."""
-        with explained(f"read {path}"):
-            status = os.stat(path)  # noqa: PTH116 - at a third of the cost
-        file_id = status.st_dev, status.st_ino
-        with self._lock:
-            tail = self._tails.get(file_id) or Tail(path, file_id)
-            tail.followers += 1
-            self._tails[file_id] = tail
-            FOLLOWED[file_id] = WeakMethod(tail.told)
-        return tail
-
-    def leave(self, tail: Tail) -> None:
-        """A follower is done."""
-        with self._lock:
-            tail.followers -= 1
-            if tail.followers == 0 and self._tails.get(tail.file_id, tail) is tail:
-                self._tails.pop(tail.file_id, None)
-                FOLLOWED.pop(tail.file_id, None)
-
-    def watch(self, tail: Tail, poll: float | None, *, in_task: bool) -> FileWatcher:
-        """Have the running event loop, or the thread, watch the file."""
-        with self._lock:
-            if in_task:
-                loop = asyncio.get_running_loop()
-                watcher = self._watchers.get(loop)
-                if watcher is None:
-                    watcher = self._watchers[loop] = FileWatcher(loop)
-            else:
-                watcher = self._thread = self._thread or _start_thread()
-            watcher.users += 1
-        watcher.call(watcher.add, tail, poll)
-        return watcher
-
-    def unwatch(self, watcher: FileWatcher, tail: Tail) -> None:
-        """Watch it no longer. The watcher, and the thread, end with the last follower."""
-        watcher.call(watcher.remove, tail)
-        with self._lock:
-            watcher.users -= 1
-            unused, in_thread = watcher.users == 0, watcher is self._thread
-            if unused and in_thread:
-                self._thread = None
-            elif unused:
-                self._watchers.pop(watcher.loop, None)
-        if unused:
-            watcher.call(watcher.close)
-            if in_thread:
-                watcher.call(watcher.loop.stop)
 
     def after_fork(self) -> None:
         """In a forked child: there is no thread, and the loops are the parent's."""
-        self.generation += 1
-        for watcher in self._watchers.values():
-            watcher.close_in_child()
-        if self._thread is not None:
-            self._thread.close_in_child()
-        self._start_anew()
-        for tail in self._tails.values():
-            tail.forget_others()
-
-
-def _start_thread() -> FileWatcher:
-    """The watcher of all followers that block, with its event loop in a thread."""
-    watcher = FileWatcher(asyncio.new_event_loop())
-
-    def run() -> None:
-        watcher.loop.run_forever()
-        watcher.loop.close()
-
-    threading.Thread(target=run, name="vesselog follow", daemon=True).start()
-    return watcher
+        for watcher in self.watchers.values():
+            watcher.leave_to_parent()
+        self.start_anew()
+        for file_id in FOLLOWED:
+            tail: Tail | None = followed(file_id)
+            if tail is not None:
+                tail.forget_others()
 
 
 class Following:
@@ -124,17 +53,30 @@ class Following:
     _closed = True  # until `__init__` is done
 
     def __init__(self, path: Path) -> None:
-        self.tail = _REGISTRY.join(path)
-        self._closed = False
-        self._generation = _REGISTRY.generation
+        with explained(f"read {path}"):
+            status = os.stat(path)  # noqa: PTH116 - at a third of the cost
+        file_id = status.st_dev, status.st_ino
+        with _SHARED.lock:
+            self.tail: Tail = followed(file_id) or Tail(path, file_id)
+            self.tail.followers += 1
+            FOLLOWED[file_id] = ref(self.tail)
         self._watcher: FileWatcher | None = None
+        self._closed = False
 
     def watch(self, poll: float | None, *, in_task: bool) -> bool:
         """Have the tail told of what is new from now on. False if that is so already."""
-        if self._watcher is not None and self._generation == _REGISTRY.generation:
+        if self._watcher is not None and not self._watcher.is_parents:
             return False
-        self._watcher = _REGISTRY.watch(self.tail, poll, in_task=in_task)
-        self._generation = _REGISTRY.generation
+        loop = asyncio.get_running_loop() if in_task else None
+        with _SHARED.lock:
+            watcher = _SHARED.watchers.get(loop)
+            if watcher is None:
+                with explained(f"follow {self.tail.path}"):
+                    watcher = watcher_thread() if loop is None else FileWatcher(loop)
+                _SHARED.watchers[loop] = watcher
+            watcher.users += 1
+        self._watcher = watcher
+        watcher.call(watcher.add, self.tail, poll)
         self.tail.look()
         self.tail.look(whether_left=True)
         return True
@@ -144,16 +86,24 @@ class Following:
         if self._closed:
             return
         self._closed = True
-        _REGISTRY.leave(self.tail)
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None and self._generation == _REGISTRY.generation:
-            _REGISTRY.unwatch(watcher, self.tail)
+        tail, watcher = self.tail, self._watcher
+        with _SHARED.lock:
+            tail.followers -= 1
+            if tail.followers == 0 and followed(tail.file_id) in {None, tail}:
+                FOLLOWED.pop(tail.file_id, None)
+            if watcher is None or watcher.is_parents:
+                return
+            watcher.call(watcher.remove, tail)
+            watcher.users -= 1
+            if watcher.users == 0:
+                _SHARED.watchers.pop(None if watcher.in_thread else watcher.loop, None)
+                watcher.call(watcher.close)
 
     def __del__(self) -> None:
         self.close()
 
 
-_REGISTRY = _Registry()
+_SHARED = _Shared()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_REGISTRY.after_fork)
+    os.register_at_fork(after_in_child=_SHARED.after_fork)

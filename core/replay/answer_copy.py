@@ -18,10 +18,10 @@ from ..completion import Metrics, Outcome
 from ..errors import VesselogError
 from ..exchange import Step
 from ..native import NativeMessages
+from ..truth.call_writer import CallWriter
 from ..truth.fsync_thread import SyncedFile
 from ..truth.recorded_frame import RecordedFrame
 from ..truth.recording import RecordedCall
-from ..truth.session_file import CallWriter
 from ..truth.session_pool import Entry
 
 __all__ = ["AnswerCopy", "StillClock"]

@@ -51,11 +51,11 @@ class Appender:
         folders: tuple[Path, ...] = (),
     ) -> None:
         self.fd = fd
-        self._path = path
+        self.path = path
+        self.new = new
         # What is being written: the last line's number, the size and whom to tell afterwards.
         self._pending: tuple[int, int, Confirm | None] | None = None
         self._checked_at = 0
-        self._new = new
         self.n = 0
         self.size = 0
         self.refusal = None if new else f"cannot record to {path}: its end is not known yet"
@@ -81,6 +81,11 @@ class Appender:
         if self.refusal is not None:
             raise RecordingError(self.refusal)
         return self.n
+
+    def checked(self, t: int) -> int:
+        """Like `ready`, after a check of the file."""
+        self._checked_at = t - _CHECK_INTERVAL
+        return self.ready(t)
 
     def append(self, data: bytes, n: int, confirm: Confirm | None = None) -> None:
         """Write whole lines, the last being number `n`, after `ready`. Raises RecordingError.
@@ -113,7 +118,7 @@ class Appender:
         if self.refusal is not None:
             return
         try:
-            there = is_at(self.fd, self._path)
+            there = is_at(self.fd, self.path)
             size = os.fstat(self.fd).st_size
         except OSError as error:
             self._refuse(f"the file cannot be found any more: {error.strerror}")
@@ -157,7 +162,7 @@ class Appender:
     def close_in_child(self) -> None:
         """Close a forked child's copy; the lock stays with the parent."""
         self._pending = None
-        self.refusal = f"cannot record to {self._path}: the session belongs to the parent process"
+        self.refusal = f"cannot record to {self.path}: the session belongs to the parent process"
         fd, self.fd = self.fd, -1
         if fd >= 0 and self._synced is None:
             os.close(fd)
@@ -165,8 +170,8 @@ class Appender:
     def _remove(self, fd: int) -> None:
         # Only the file that this appender was made for: somebody may have replaced it.
         with contextlib.suppress(OSError):
-            if self._new and is_at(fd, self._path):
-                self._path.unlink()
+            if self.new and is_at(fd, self.path):
+                self.path.unlink()
 
     def _resolve_interrupted_write(self) -> None:
         """Let the file's size say what became of a write that was interrupted."""
@@ -207,5 +212,5 @@ class Appender:
 
     def _refuse(self, reason: str) -> RecordingError:
         if self.refusal is None:
-            self.refusal = f"cannot record to {self._path}: {reason}"
+            self.refusal = f"cannot record to {self.path}: {reason}"
         return RecordingError(self.refusal)

@@ -1,4 +1,4 @@
-"""What is in the file of a call that is being recorded, and the end that is to be written for it.
+"""What is in the file of a call that is being recorded.
 
 Nothing here can be left half-done by an interrupt: a KeyboardInterrupt may come between any two
 instructions of a thread that writes to a session.
@@ -6,16 +6,14 @@ instructions of a thread that writes to a session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from ..errors import RecordingError
 from ..exchange import Step
-from .line import build_line
 
-__all__ = ["CallEnd", "CallState", "PayloadTally"]
+__all__ = ["CallState", "PayloadTally"]
 
 
 @dataclass(slots=True)
@@ -71,34 +69,3 @@ class CallState:
         """What was recorded of the payload so far, as keys of an `end` line."""
         frames, size, digest, _ = self._counted
         return PayloadTally(frames, size, digest).record()
-
-
-@dataclass(slots=True)
-class CallEnd:
-    """A call's `end` line that is to be written.
-
-    ending, figures, messages: keys of the line, before and behind those of the payload; the
-    messages are left out if JSON cannot hold them. unattended: nobody waits for it, so that an
-    error is logged. error: why it was not written.
-    """
-
-    state: CallState
-    ending: Mapping[str, Any]
-    figures: Mapping[str, Any]
-    messages: Mapping[str, Any]
-    unattended: bool
-    error: RecordingError | None = None
-
-    def line(self, n: int, t: int) -> bytes:
-        """The line. Raises RecordingError for what JSON cannot hold."""
-        fields = {"type": "end", "n": n, "call": self.state.number, "t": t}
-        fields |= {**self.ending, **self.state.tally(), **self.figures}
-        try:
-            return build_line({**fields, **self.messages})
-        except RecordingError:
-            # The messages repeat what the frames hold; an end without them is better than none.
-            return build_line(fields)
-
-    def confirm(self) -> None:
-        """The line is in the file."""
-        self.state.ended = True

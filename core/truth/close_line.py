@@ -14,6 +14,7 @@ from typing import Any
 
 from ..clock import parse_timestamp, timestamp
 from .call_state import PayloadTally
+from .files import explained
 from .line import build_line, check_line, parse_line
 from .scan import check_header, is_whole
 
@@ -52,11 +53,12 @@ def read_close(fd: int, path: Path) -> FileState | None:
     """The state that the `close` line at the end of the file tells; None if there is no sound one.
 
     Reads some KiB. Raises RecordingCorruptError if the file is not a recording that this library
-    reads, OSError.
+    reads, RecordingError.
     """
-    size = os.fstat(fd).st_size
-    start = max(0, size - _PART_BYTES)
-    tail = _read(fd, start)
+    with explained(f"read {path}"):
+        size = os.fstat(fd).st_size
+        start = max(0, size - _PART_BYTES)
+        head, tail = _read(fd, 0), _read(fd, start)
     if not tail.endswith(b"\n"):
         return None
     *before, last = tail[:-1].rsplit(b"\n", 2)
@@ -71,7 +73,6 @@ def read_close(fd: int, path: Path) -> FileState | None:
         previous = _sound(before[-1])
         if previous is None or not _precedes(previous, n, t, calls):
             return None
-    head = tail if start == 0 else _read(fd, 0)
     header = _sound(head.partition(b"\n")[0])
     if header is None:
         return None

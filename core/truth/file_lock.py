@@ -81,18 +81,7 @@ def has_writer(path: Path) -> bool:
 def try_lock(fd: int, *, shared: bool = False) -> bool:
     """Take the lock if it is free. Raises OSError where the file system has no locks."""
     try:
-        if sys.platform == "win32":  # there is one kind of lock only
-            import msvcrt  # noqa: PLC0415 - is there only
-
-            os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415 - may be missing elsewhere
-
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except ImportError:  # a Python built without it can still read recordings
-        message = "this Python has no file locks (fcntl), which recording needs"
-        raise RecordingError(message) from None
+        _change_lock(fd, "LOCK_SH" if shared else "LOCK_EX")
     except OSError as error:
         if error.errno in {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}:
             return False
@@ -102,15 +91,7 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
 
 def unlock_file(fd: int) -> None:
     """Release the lock before the file is closed. Raises OSError."""
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - is there only
-
-        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-    else:
-        import fcntl  # noqa: PLC0415 - may be missing elsewhere
-
-        fcntl.flock(fd, fcntl.LOCK_UN)
+    _change_lock(fd, "LOCK_UN")
 
 
 @contextmanager
@@ -119,11 +100,26 @@ def locked_folder(folder: Path) -> Generator[None]:
     if sys.platform == "win32":  # folders cannot be opened there
         yield
         return
-    import fcntl  # noqa: PLC0415 - may be missing elsewhere
-
     fd = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _change_lock(fd, "LOCK_EX", wait=True)
         yield
     finally:
         os.close(fd)
+
+
+def _change_lock(fd: int, operation: str, *, wait: bool = False) -> None:
+    """Take or release the lock: `operation` is one of flock's. Raises OSError, RecordingError."""
+    if sys.platform == "win32":  # there is one kind of lock only
+        import msvcrt  # noqa: PLC0415 - is there only
+
+        os.lseek(fd, _WINDOWS_LOCK_OFFSET, os.SEEK_SET)
+        mode = msvcrt.LK_UNLCK if operation == "LOCK_UN" else msvcrt.LK_NBLCK
+        msvcrt.locking(fd, mode, 1)
+    else:
+        try:
+            import fcntl  # noqa: PLC0415 - a Python built without it can still read recordings
+        except ImportError:
+            message = "this Python has no file locks (fcntl), which recording needs"
+            raise RecordingError(message) from None
+        fcntl.flock(fd, getattr(fcntl, operation) | (0 if wait else fcntl.LOCK_NB))

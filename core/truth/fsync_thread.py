@@ -15,13 +15,14 @@ import atexit
 import contextlib
 import logging
 import os
+import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import RecordingError
 from .file_lock import unlock_file
 from .files import sync_file, sync_folder
@@ -61,7 +62,7 @@ class SyncedFile:
         self._folders = folders
         self._thread = thread
         self._poison = poison
-        self._waiting: deque[tuple[int, Wake]] = deque()
+        self._waiting: deque[Wake] = deque()
         self._closing = False
         self._closed = False
         self._synced = 0
@@ -69,13 +70,18 @@ class SyncedFile:
         self.failure: str | None = None
 
     @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a sync, or has closed the file."""
+        return self._closing or bool(self._waiting)
+
+    @property
     def is_due(self) -> bool:
-        """Whether something is to be synced or closed."""
-        return self._synced < self.written or self._closing
+        """Whether something is to be synced, and can be."""
+        return self._synced < self.written and self.failure is None
 
     def wait(self) -> None:
         """Return when everything written so far is on disk. Raises RecordingError."""
-        if self._synced < self.written and self.failure is None:
+        if self.is_due:
             done = threading.Event()
             self.ask(done.set)
             done.wait()
@@ -83,7 +89,7 @@ class SyncedFile:
 
     async def passed(self) -> None:
         """Like `wait`, without blocking the event loop. Raises RecordingError."""
-        if self._synced < self.written and self.failure is None:
+        if self.is_due:
             await self.wait_for_sync()
         self._check()
 
@@ -103,11 +109,11 @@ class SyncedFile:
 
         For a file that is being closed: when it is closed.
         """
-        self._waiting.append((self.written, wake))
+        self._waiting.append(wake)
         if self._closed:
-            self._wake(self.written)  # its last sync is over, and the thread may have ended
+            self._wake()  # its last sync is over, and the thread may have ended
         else:
-            self._thread.request(self)
+            self._thread.wake(self)
 
     def close(self) -> None:
         """Release the lock now; sync and close soon. Never blocks: safe in a finaliser."""
@@ -116,14 +122,15 @@ class SyncedFile:
         except OSError as error:
             _LOGGER.warning("cannot unlock %s: %s", self._path, error.strerror)
         self._closing = True
-        self._thread.request(self)
+        self._thread.wake(self)
 
     def sync(self) -> None:
         """Sync what is not synced, close the file if that was asked for, and call the waiters."""
-        # Read before the size: what is written during this sync must not be closed unsynced.
-        closing = self._closing
+        # Read before the size: what is written during this sync must not be closed unsynced, and
+        # who asks during it waits for another one.
+        waiting, closing = len(self._waiting), self._closing
         size = self.written
-        if self._synced < size and self.failure is None and not self._closed:
+        if self.is_due and not self._closed:
             try:
                 for folder in self._folders:
                     sync_folder(folder)
@@ -144,7 +151,8 @@ class SyncedFile:
                 self._fail(error.strerror or str(error))
             self._thread.forget(self)
             self._closed = True
-        self._wake(size)
+            waiting = sys.maxsize  # no other sync follows
+        self._wake(waiting)
 
     def close_in_child(self) -> None:
         """In a forked child: close the copy. The lock and the next sync are the parent's."""
@@ -154,18 +162,10 @@ class SyncedFile:
         if fd >= 0:
             os.close(fd)
 
-    def _wake(self, size: int) -> None:
-        later: list[tuple[int, Wake]] = []
+    def _wake(self, most: int = sys.maxsize) -> None:
         with contextlib.suppress(IndexError):
-            while True:
-                position, wake = self._waiting.popleft()
-                # Both have asked for another sync: a later write, and a close meanwhile.
-                closes = self._closing and not self._closed
-                if closes or (position > size and self.failure is None):
-                    later.append((position, wake))
-                else:
-                    wake()
-        self._waiting.extend(later)
+            for _ in range(most):
+                self._waiting.popleft()()
 
     def _fail(self, reason: str) -> None:
         self.failure = f"cannot record to {self._path}: cannot sync: {reason}"
@@ -181,11 +181,11 @@ class SyncedFile:
 class SyncThread:
     """The background thread, which runs while there are open files to sync."""
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._exiting = False
         self._lock = threading.Lock()
-        self._requests: SimpleQueue[SyncedFile | None] = SimpleQueue()
+        # An item wakes the thread; True ends it.
+        self._bell: SimpleQueue[bool] = SimpleQueue()
         self._files: set[SyncedFile] = set()
         self._thread: threading.Thread | None = None
 
@@ -208,12 +208,12 @@ class SyncThread:
             self._files.add(file)
         return file
 
-    def request(self, file: SyncedFile) -> None:
-        """Sync this file as soon as possible."""
+    def wake(self, file: SyncedFile) -> None:
+        """Sync this file, which was asked for, as soon as possible."""
         if self._exiting:
             file.sync()
         else:
-            self._requests.put(file)
+            self._bell.put(False)
 
     def forget(self, file: SyncedFile) -> None:
         """Stop syncing a file, which is closed."""
@@ -233,50 +233,47 @@ class SyncThread:
     def exit(self) -> None:
         """The interpreter ends: sync what is left. Later syncs are done by whoever asks."""
         thread = self._thread
-        self._requests.put(None)
         if thread is not None:
+            self._bell.put(True)
             thread.join()
         self._exiting = True
-        for file in self._requested(0):
-            if file is not None:
-                file.sync()
+        for file in self.files:
+            file.sync()
 
     def after_fork(self) -> None:
         """In a forked child: the thread does not exist, and the files are the parent's."""
         files, self._files = self._files, set()
-        self._lock, self._requests, self._thread = threading.Lock(), SimpleQueue(), None
+        self._lock, self._bell, self._thread = threading.Lock(), SimpleQueue(), None
         for file in files:
             file.close_in_child()
 
     def _run(self) -> None:
-        due = self._clock.monotonic() + round(INTERVAL_SECONDS * 1e6)
-        while True:
-            patience = max(0, due - self._clock.monotonic()) / 1e6
-            asking = dict.fromkeys(self._requested(patience))  # each once, in the order of requests
-            now, last = self._clock.monotonic(), None in asking
-            if last or now >= due:
-                files = [file for file in self.files if file.is_due]
-                due = now + round(max(INTERVAL_SECONDS, len(files) / _SYNCS_PER_SECOND) * 1e6)
-                asking.update(dict.fromkeys(files))
-            for file in asking:
-                if file is not None:
-                    file.sync()
-            if last or self._is_done():
+        due = time.monotonic() + INTERVAL_SECONDS
+        while not self._is_done():
+            if self._rung(max(0.0, due - time.monotonic())):
                 return
+            files, now = self.files, time.monotonic()
+            asked = [file for file in files if file.is_asked]
+            if now >= due:
+                asked += [file for file in files if file.is_due and not file.is_asked]
+                due = now + max(INTERVAL_SECONDS, len(asked) / _SYNCS_PER_SECOND)
+            for file in asked:
+                file.sync()
 
-    def _requested(self, patience: float) -> Iterator[SyncedFile | None]:
-        """The files to sync, waiting so many seconds for the first; None: the interpreter ends."""
+    def _rung(self, patience: float) -> bool:
+        """Wait so many seconds for somebody who asks. Returns whether the thread is to end."""
+        ends = False
         with contextlib.suppress(Empty):
-            yield self._requests.get(timeout=patience)
+            ends = self._bell.get(timeout=patience)
             while True:
-                yield self._requests.get_nowait()
+                ends |= self._bell.get_nowait()
+        return ends
 
     def _is_done(self) -> bool:
         with self._lock:
-            if self._files or not self._requests.empty():
-                return False
-            self._thread = None
-            return True
+            if not self._files:
+                self._thread = None
+            return self._thread is None
 
 
 SYNC_THREAD = SyncThread()

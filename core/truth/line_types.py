@@ -1,6 +1,6 @@
 """Builds the lines of a recording: header, `open`, `request`, `response` and `frame`.
 
-The `end` line is in call_state.py, since it may have to wait until the write lock is free.
+The `end` line is in call_writer.py, since it may have to wait until the write lock is free.
 """
 
 from __future__ import annotations

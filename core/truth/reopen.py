@@ -1,4 +1,4 @@
-"""Opens an existing recording for writing: locks it, checks it, and puts a torn tail aside.
+"""Opens a recording for writing: makes it, or locks it, checks it, and puts a torn tail aside.
 
 A writer is stricter than a reader: it only adds lines after lines that match their checks and
 numbers. It refuses the file of another user, who could read and change what is recorded. Where the
@@ -21,14 +21,22 @@ from ..errors import RecordingCorruptError, RecordingError
 from ..settings import Durability
 from .appender import Appender
 from .call_state import PayloadTally
-from .close_line import FileState, read_close
+from .close_line import FileState
 from .file_lock import lock_file
-from .files import closed_on_error, explained, is_at, open_file, open_regular
+from .files import (
+    closed_on_error,
+    create_file,
+    explained,
+    is_at,
+    make_folder,
+    open_file,
+    open_regular,
+)
 from .line import check_line, parse_line
 from .recorded_frame import payload_of
 from .scan import ScannedLine, Torn, open_recording, scan
 
-__all__ = ["claim_file", "closed_state", "examine", "repaired_state", "torn_path"]
+__all__ = ["claim_file", "examine", "repair", "torn_path"]
 
 _LOGGER = logging.getLogger("vesselog")
 _COPY_BYTES = 1 << 20
@@ -46,50 +54,47 @@ _PART_LINES = 256
 _PAUSE_SECONDS = 0.0001
 
 
-def claim_file(path: Path, durability: Durability, *, own: bool) -> Appender | None:
-    """The existing file, locked; None if it was deleted.
+def claim_file(
+    path: Path, durability: Durability, *, create: bool = True, own: bool = True
+) -> Appender:
+    """The file, locked. If it was there before, nothing may be appended before its end is known.
 
-    Nothing may be appended before its end is known. own: refuse a file of another user. Raises
+    create: make it if there is none. own: refuse a file of another user. Raises
     RecordingLockedError, RecordingError.
     """
+    with explained(f"make the folder {path.parent}"):
+        folders = make_folder(path.parent) if create else ()
     while True:
+        made = False
         with explained(f"record to {path}"):
             try:
                 fd = open_file(path)
             except FileNotFoundError:
                 if os.path.islink(path):  # noqa: PTH114 - as elsewhere
                     raise  # it leads nowhere
-                return None
+                if not create:
+                    raise RecordingError(f"there is no recording {path}") from None
+                try:
+                    fd, made = create_file(path), True
+                except FileExistsError:
+                    continue
         with closed_on_error(fd), explained(f"record to {path}"):
-            if own:
+            if own and not made:
                 _check_owner(fd, path)
             lock_file(fd, path)
             if is_at(fd, path):
-                return Appender(fd, path, durability)
+                return Appender(fd, path, durability, new=made, folders=folders)
         os.close(fd)  # the file was deleted or replaced before it was locked
 
 
-def closed_state(appender: Appender, path: Path) -> FileState | None:
-    """How the last writer left the file, None where it did not close it: a quick look.
-
-    Raises RecordingCorruptError, RecordingError.
-    """
-    with explained(f"read {path}"):
-        found = read_close(appender.fd, path)
-    if found is not None:
-        appender.go_on(found.n, found.size)
-    return found
-
-
-def repaired_state(appender: Appender, path: Path) -> FileState:
+def repair(fd: int, path: Path) -> FileState:
     """How the file was left; its torn tail is cut off. Reads the whole file, for a thread.
 
     Raises RecordingCorruptError, RecordingError.
     """
     found = examine(path)
     if found.torn:
-        _put_torn_tail_aside(appender, path, found.size)
-    appender.go_on(found.n, found.size)
+        _put_torn_tail_aside(fd, path, found.size)
     return found
 
 
@@ -143,7 +148,7 @@ def _check_owner(fd: int, path: Path) -> None:
         )
 
 
-def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
+def _put_torn_tail_aside(fd: int, path: Path, size: int) -> None:
     """Move everything after `size` to the end of the file's `.torn` neighbour.
 
     Raises RecordingError; the tail is cut off only after it was copied.
@@ -154,7 +159,7 @@ def _put_torn_tail_aside(appender: Appender, path: Path, size: int) -> None:
             file.seek(size)
             while data := file.read(_COPY_BYTES):
                 kept.write(data)
-        os.ftruncate(appender.fd, size)
+        os.ftruncate(fd, size)
     except OSError as error:
         # ELOOP: the name is a link. ENXIO: it is a pipe that nobody reads.
         foreign = error.errno in {errno.ELOOP, errno.ENXIO}

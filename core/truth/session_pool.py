@@ -18,9 +18,9 @@ from typing import Any
 from ..clock import Clock
 from ..errors import ConfigurationError
 from ..settings import Durability
+from .call_writer import Unrecorded, Writer
 from .fsync_thread import SYNC_THREAD
 from .session import Session
-from .session_file import Unrecorded, Writer
 from .shared_session import SharedSession, Turn
 
 __all__ = ["Entry", "OpenSession", "SessionPool"]

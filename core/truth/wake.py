@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
-__all__ = ["FOLLOWED", "wake_followers"]
+__all__ = ["FOLLOWED", "followed", "wake_followers"]
 
-# Device and inode of each followed file, and a weak reference to what is to be told its new size.
-FOLLOWED: dict[tuple[int, int], Callable[[], Callable[[int], None] | None]] = {}
+# Device and inode of each followed file, and a weak reference to its `Tail`: an event loop may be
+# closed over tasks that wait, and all that they hold must be collected with them.
+FOLLOWED: dict[tuple[int, int], Callable[[], Any]] = {}
+
+
+def followed(file_id: tuple[int, int]) -> Any:
+    """The `Tail` of the file with this device and inode; None if nobody follows it."""
+    reference = FOLLOWED.get(file_id)
+    return None if reference is None else reference()
 
 
 def wake_followers(fd: int) -> None:
     """Tell the followers of this open file how long it is now."""
     status = os.fstat(fd)
-    reference = FOLLOWED.get((status.st_dev, status.st_ino))
-    told = None if reference is None else reference()
-    if told is not None:
-        told(status.st_size)
+    tail = followed((status.st_dev, status.st_ino))
+    if tail is not None:
+        tail.told(status.st_size)

@@ -29,9 +29,9 @@ from vesselog import (
     replay,
     verify,
 )
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.recording import RecordedCall, Recording
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Writer
 
 __all__ = [
     "Produce",

@@ -21,8 +21,8 @@ from vesselog.core.client import driver, hand_over, loop_thread
 from vesselog.core.client import stream as sync_stream
 from vesselog.core.truth import fsync_thread
 from vesselog.core.truth import session as truth
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Writer
 from vesselog.vessels.ollama import Ollama
 
 TRUTH = str(Path(truth.__file__).parent)

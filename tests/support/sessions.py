@@ -13,9 +13,9 @@ from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.jsontext import dumps
 from vesselog.core.replay.compare_requests import request_key
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.line import check_line, parse_line
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Writer
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 NOON = 1_800_000_000_000_000  # microseconds; a day in 2027

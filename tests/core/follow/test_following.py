@@ -15,10 +15,10 @@ import pytest
 
 from patience import PATIENCE
 from sessions import request, step, write
-from vesselog import StreamChunk, follow
+from vesselog import RecordingError, StreamChunk, follow
 from vesselog.core.follow import file_watcher, following
+from vesselog.core.truth.call_writer import Writer
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Writer
 from vesselog.core.truth.wake import FOLLOWED
 
 THREAD = "vesselog follow"
@@ -58,9 +58,7 @@ def nothing_left(session: Session, writer: Writer) -> Iterator[None]:
     join_watchers()
     assert descriptors() == before
     assert FOLLOWED == {}
-    assert dict(following._REGISTRY._tails) == {}
-    assert dict(following._REGISTRY._watchers) == {}
-    assert following._REGISTRY._thread is None
+    assert dict(following._SHARED.watchers) == {}
 
 
 def join_watchers() -> None:
@@ -153,7 +151,7 @@ def test_a_loop_that_is_closed_over_its_followers_leaves_nothing(session: Sessio
             pass
 
     task = loop.create_task(read())
-    while not following._REGISTRY._watchers:
+    while not following._SHARED.watchers:
         loop.run_until_complete(asyncio.sleep(0))
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.close()
@@ -171,10 +169,10 @@ def test_followers_of_many_files_share_one_watcher(tmp_path: Path, told: str) ->
     async def run() -> list[int]:
         before = len(descriptors())
         tasks = [asyncio.create_task(read(session)) for session in sessions]
-        while len(FOLLOWED) < len(tasks) or not following._REGISTRY._watchers:  # noqa: ASYNC110
+        while len(FOLLOWED) < len(tasks) or not following._SHARED.watchers:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert len(descriptors()) <= before + (told == "events")
-        assert len(following._REGISTRY._watchers) == 1
+        assert len(following._SHARED.watchers) == 1
         for seq in range(3):
             for writer in writers:
                 write(writer, [step(seq)])
@@ -198,7 +196,7 @@ def test_a_forked_child_follows_what_its_parent_writes(session: Session, writer:
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(reading, session, waits)
         assert waits.wait(PATIENCE)
-        while following._REGISTRY._thread is None:
+        while None not in following._SHARED.watchers:
             assert not found.done()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
@@ -246,3 +244,15 @@ def test_a_system_without_watches_to_spare_is_looked_at(
         write(writer, [step(1, "second")])
         writer.end("complete")
         assert found.result(PATIENCE) == ["first", "second"]
+
+
+@pytest.mark.usefixtures("nothing_left", "writer")
+def test_no_thread_to_be_had_is_a_typed_error(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RecordingError, match=r"cannot follow .*: can't start new thread"):
+        list(follow(session.path))

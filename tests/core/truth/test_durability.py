@@ -128,7 +128,7 @@ def test_interval_is_synced_within_its_time_though_nobody_asks(
     synced = threading.Event()
     # Asking only makes it come sooner; this one waits for the thread's own look.
     for file in SYNC_THREAD.files:
-        file._waiting.append((size, synced.set))
+        file._waiting.append(synced.set)
     assert synced.wait(PATIENCE)
     assert medium.synced(session.path) == size
     writer.end("complete")

@@ -29,8 +29,8 @@ from vesselog.core.frame import Frame
 from vesselog.core.framing import Framing
 from vesselog.core.truth import appender, line_types, scan
 from vesselog.core.truth import line as lines_of
+from vesselog.core.truth.call_writer import Unrecorded, Writer
 from vesselog.core.truth.session import Session
-from vesselog.core.truth.session_file import Unrecorded, Writer
 from warm_python import Popen
 
 real_write = os.write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_followers_of_another_file_are_not_woken(tmp_path: Path) -> None:
     next(chunks)
     (told,) = FOLLOWED.values()
     woken: list[int] = []
-    FOLLOWED[next(iter(FOLLOWED))] = lambda: woken.append
+    FOLLOWED[next(iter(FOLLOWED))] = lambda: SimpleNamespace(told=woken.append)
     try:
         record(tmp_path, "b")
         assert woken == []
