@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import httpx
@@ -82,12 +83,12 @@ def has_bytes_behind(stream: object, network: Any) -> bool:
     tests/faults/test_planted_bytes.py tells if these names change. What TLS has received but not
     given out is looked at too.
     """
-    place: Any = getattr(stream, "_stream", stream)  # httpx's client wraps it once more
-    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        place = getattr(place, name, None)
-    if place is None:
+    wrapped = getattr(stream, "_stream", stream)  # by httpx's client, or for the connection limit
+    try:
+        state = attrgetter("_httpcore_stream._stream._connection._h11_state")(wrapped)
+    except AttributeError:
         return False
-    return bool(place.trailing_data[0]) or _has_more(network.get_extra_info("ssl_object"))
+    return bool(state.trailing_data[0]) or _has_more(network.get_extra_info("ssl_object"))
 
 
 def _has_more(tls: Any) -> bool:

@@ -125,7 +125,7 @@ class _PlainClient(httpx.AsyncClient):
         return response
 
     async def aclose(self) -> None:
-        for transport in self._transports.values():
+        for transport in tuple(self._transports.values()):
             await transport.aclose()
 
 

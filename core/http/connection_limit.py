@@ -51,5 +51,4 @@ class _HoldingStream(httpx.AsyncByteStream):
         return aiter(self._stream)
 
     async def aclose(self) -> None:
-        """Close the body."""
         await self._held.aclose()

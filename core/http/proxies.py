@@ -30,7 +30,7 @@ _OF_NUMBERS = "0123456789abcdefxABCDEFX."  # int() takes 1_27, +127 and 0o177, t
 
 
 class ProxyRules:
-    """The proxies of the environment, read once. False where there are none."""
+    """The proxies of the environment, read once."""
 
     def __init__(self) -> None:
         found = urllib.request.getproxies()
@@ -41,9 +41,6 @@ class ProxyRules:
         }
         self._excepted = {"no": found.get("no", "")}
         self._ranges = tuple(_ranges(found.get("no", "")))
-
-    def __bool__(self) -> bool:
-        return bool(self._proxies)
 
     def proxy_for(self, url: httpx.URL) -> str | None:
         """The URL of the proxy that a request goes through; None if it goes directly."""

@@ -72,10 +72,8 @@ def parse_url(text: str) -> httpx.URL:
 
 def with_basic_auth(url: httpx.URL, headers: dict[str, str]) -> tuple[httpx.URL, dict[str, str]]:
     """A URL with a user name and a password becomes one without, and a header."""
-    auth = httpx.BasicAuth(url.username, url.password)
-    signed = next(
-        auth.sync_auth_flow(httpx.Request("POST", url.copy_with(username=None, password=None)))
-    )
+    bare = httpx.Request("POST", url.copy_with(username=None, password=None))
+    signed = next(httpx.BasicAuth(url.username, url.password).sync_auth_flow(bare))
     return signed.url, {"authorization": signed.headers["authorization"], **headers}
 
 

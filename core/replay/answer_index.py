@@ -9,7 +9,6 @@ miss is an error that says what was recorded.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,11 +18,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..errors import ConfigurationError, RecordingError, ReplayMissError
-from ..truth.files import explained
 from ..truth.recording import RecordedCall, Recording
 from ..truth.session_names import SUFFIX
 from .compare_requests import MATCHES, Comparison, Match, method_of, route_of
-from .recorded_requests import RecordedRequest, recorded_requests
+from .recorded_requests import RecordedRequest, recorded_requests, recordings_in
 
 __all__ = ["AnswerIndex"]
 
@@ -172,7 +170,5 @@ def _check(path: Path) -> None:
     """Raise RecordingError unless this is a recording, or a folder of files named like one."""
     if not path.is_dir():
         Recording(path)
-        return
-    with explained(f"read {path}"), os.scandir(path) as entries:
-        if not any(entry.name.endswith(SUFFIX) for entry in entries):
-            raise RecordingError(f"there is no recording (*{SUFFIX}) in {path}")
+    elif not recordings_in(path):
+        raise RecordingError(f"there is no recording (*{SUFFIX}) in {path}")

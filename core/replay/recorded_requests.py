@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -26,7 +27,6 @@ from .compare_requests import Comparison, method_of, request_key, route_of
 __all__ = ["RecordedRequest", "recorded_requests", "recordings_in"]
 
 _LOGGER = logging.getLogger("vesselog")
-_SKIPPED = "not used for replay: %s"
 
 # Where a call's request line is: its file, its call, its first byte, its number. There may be very
 # many, and the garbage collector passes over a plain tuple of plain values.
@@ -38,8 +38,7 @@ class RecordedRequest:
     """A request and its retries.
 
     wall: when it was recorded, in microseconds since 1970. key: what it has in common with requests
-    that get its answer. place: where its last attempt is.
-    answered: an attempt got a response.
+    that get its answer. place: where its last attempt is. answered: an attempt got a response.
     """
 
     wall: int
@@ -76,32 +75,27 @@ def recorded_requests(
     None: there is more to read before the next one; each step takes a moment. Raises RecordingError
     if a file that is named cannot be read.
     """
-    unread: list[tuple[int, str, bool]] = []
+    # A heap of requests, and of recordings that are unread (True): a request goes first.
+    due: list[tuple[int, bool, int, Any]] = []
+    order = count()  # requests of the same microsecond stay in the order of their files
     for named in paths:
         lenient = named.is_dir()
         for path in recordings_in(named) if lenient else (named,):
-            try:
-                unread.append((_begins(path), str(path), lenient))
-            except RecordingError as error:
-                if not lenient:
-                    raise
-                _LOGGER.warning(_SKIPPED, error)
+            heappush(due, (_begins(path), True, next(order), (str(path), lenient)))
             yield None
-    unread.reverse()
-    unread.sort(key=lambda each: each[0], reverse=True)  # with equal times, the first path is last
-    found: list[tuple[int, int, RecordedRequest]] = []
-    order = count()  # requests of the same microsecond stay in the order of their files
-    while unread:
-        _, name, lenient = unread.pop()
+    while due:
+        _, unread, _, item = heappop(due)
+        if not unread:
+            yield item
+            continue
+        name, lenient = item
         try:
             for request in _requests_in(Path(name), comparison):
-                heappush(found, (request.wall, next(order), request))
+                heappush(due, (request.wall, False, next(order), request))
         except RecordingError as error:
             if not lenient:
                 raise
-            _LOGGER.warning(_SKIPPED, error)
-        while found and (not unread or found[0][0] <= unread[-1][0]):
-            yield heappop(found)[2]
+            _LOGGER.warning("not used for replay: %s", error)
         yield None
 
 
@@ -110,9 +104,10 @@ def _begins(path: Path) -> int:
     named = time_in_name(path.stem)
     if named is not None:
         return named
-    for line in scan(path, frames=False):
-        if line.fields["type"] == "open":
-            return parse_timestamp(line.fields.get("at")) or 0
+    with suppress(RecordingError):  # raised again when its requests are read
+        for line in scan(path, frames=False):
+            if line.fields["type"] == "open":
+                return parse_timestamp(line.fields.get("at")) or 0
     return 0
 
 
