@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from typing import Any, TypeVar, cast
 
@@ -39,16 +40,14 @@ class _ToolCall:
     def build(self, *, cut: bool) -> ToolCall:
         """The call so far. cut: the answer did not go on behind it, nor end by itself."""
         text = self.arguments.getvalue()
+        arguments: Any = None
+        if self.type != "custom" and text.strip():
+            with suppress(ValueError):
+                # Exact, since a tool may be called with an integer of any size.
+                arguments = mend_value(loads_bounded(text)[0])
+        elif self.type != "custom" and not cut:
+            arguments = {}
         name = self.name.getvalue()
-        if self.type == "custom":
-            return ToolCall(id=self.id, type=self.type, name=name, arguments_text=text)
-        try:
-            # Exact, since a tool may be called with an integer of any size. No text means no
-            # arguments, unless it might have come.
-            no_text: Any = None if cut else {}
-            arguments: Any = mend_value(loads_bounded(text)[0]) if text.strip() else no_text
-        except ValueError:
-            arguments = None
         return ToolCall(
             id=self.id, type=self.type, name=name, arguments=arguments, arguments_text=text
         )

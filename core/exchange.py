@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from .chunk import ChunkFields, StreamChunk
-from .chunk_maker import ChunkMaker
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
+from .make_chunk import ChunkMaker
 from .masking import Masker
 from .mending import mend_value
 from .native import NativeMessages
@@ -135,17 +135,13 @@ class Exchange:
     def feed(self, data: bytes, t: float = 0.0) -> None:
         """The next bytes of the body, received at `t`."""
         self._chunks.t = t
-        if self._splitter is None:
-            self._head += data
-            framing = self._framing_of_head()
-            if framing is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
-                framing = self._vessel.framing if self._stream else Framing.BODY
-            if framing is not None:
-                splitter = self._begin(framing)
-                self._waiting.extend(splitter.split(bytes(self._head)))
-                self._head.clear()
-        else:
-            self._waiting.extend(self._splitter.split(data))
+        if self._splitter is not None:
+            self._waiting += self._splitter.split(data)
+            return
+        self._head += data
+        if (framing := self._framing_of_head()) is not None:
+            self._waiting += self._begin(framing).split(bytes(self._head))
+            self._head.clear()
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
@@ -238,7 +234,11 @@ class Exchange:
         head = bytes(self._head[self._looked_at :])
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
-        return detect_framing(head, self._content_type, self._vessel.framing, stream=self._stream)
+        own = self._vessel.framing
+        found = detect_framing(head, self._content_type, own, stream=self._stream)
+        if found is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
+            return own if self._stream else Framing.BODY
+        return found
 
     def _decode(self, raw: bytes) -> Step:
         if len(raw) > _LARGE_FRAME and gc.isenabled():

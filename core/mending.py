@@ -10,7 +10,6 @@ Whether a chunk needs mending is decided by its values alone, whichever way the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -24,8 +23,6 @@ from .jsontext import loads_exact
 __all__ = ["Mender", "mend_value", "need_mending"]
 
 _TEXTS = ("text", "reasoning", "refusal")
-_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_HALF = re.compile("[\ud800-\udfff]")
 _PYDANTIC = TypeAdapter[Any](Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -158,12 +155,9 @@ def _whole(text: str, frame: Frame | None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        mended, lone = _HALF.subn("\ufffd", _HALVES.sub(_join_halves, text))
-        if frame is not None and lone:
+        # UTF-16 has halves too: two that meet are one character of it.
+        mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if frame is not None and mended.count("\ufffd") > text.count("\ufffd"):
             frame.repair("lone-surrogate")
         return mended
     return text
-
-
-def _join_halves(halves: re.Match[str]) -> str:
-    return halves[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
