@@ -118,24 +118,20 @@ class Mender:
 
     def _mend(self, chunk: ChunkFields, frame: Frame) -> ChunkFields:
         choice = chunk.get("choice", 0)
-        mended: dict[str, Any] = {}
-        for key, value in chunk.items():
-            if key in _TEXTS and isinstance(value, str):
-                if text := self._join(_Place(choice, key), value, frame):
-                    mended[key] = text
-            elif key == "tool_calls":
-                calls = cast("list[dict[str, Any]]", value)
-                mended[key] = [self._call(choice, call, frame) for call in calls]
-            else:
-                mended[key] = mend_value(value, frame)
-        return cast("ChunkFields", mended)
-
-    def _call(self, choice: int, call: dict[str, Any], frame: Frame) -> dict[str, Any]:
-        mended = {key: mend_value(call[key], frame) for key in call if key != "arguments"}
-        arguments = call.get("arguments")
-        if isinstance(arguments, str):
-            arguments = self._join(_Place(choice, "arguments", call["slot"]), arguments, frame)
-        return {**mended, "arguments": arguments} if "arguments" in call else mended
+        mended: Any = dict(chunk)
+        for key in _TEXTS:
+            if isinstance(text := mended.get(key), str):
+                mended[key] = self._join(_Place(choice, key), text, frame)
+                if not mended[key]:
+                    del mended[key]
+        if "tool_calls" in mended:
+            mended["tool_calls"] = [dict(call) for call in mended["tool_calls"]]
+            for call in mended["tool_calls"]:
+                if isinstance(text := call.get("arguments"), str):
+                    call["arguments"] = self._join(
+                        _Place(choice, "arguments", call["slot"]), text, frame
+                    )
+        return cast("ChunkFields", mend_value(mended, frame))
 
     def _join(self, place: _Place, text: str, frame: Frame) -> str:
         held = self.held.pop(place, "")
