@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Never, TypeVar
+from typing import Any, Never, TypeVar, cast
 
 from ..errors import ClientStateError
 from ..waiting import wait_for
@@ -69,7 +69,7 @@ class LoopThread:
             else:
                 reply.put(lambda: result)
 
-        return self._ask(start)
+        return cast("_Result", self._ask(start))
 
     def run(self, make: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
         """Run a coroutine in the loop; its result. Raises what it raises."""
@@ -77,9 +77,9 @@ class LoopThread:
         def start(reply: _Reply) -> None:
             self.loop.create_task(make()).add_done_callback(lambda task: reply.put(task.result))
 
-        return self._ask(start)
+        return cast("_Result", self._ask(start))
 
-    def _ask(self, start: Callable[[_Reply], None]) -> Any:
+    def _ask(self, start: Callable[[_Reply], None]) -> object:
         """Start something in the loop, and wait for its reply.
 
         Raises ClientStateError if the loop is closed, or is closed meanwhile.
