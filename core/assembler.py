@@ -55,9 +55,7 @@ class _ToolCall:
 
 class _Choice:
     def __init__(self) -> None:
-        self.text = StringIO()
-        self.reasoning = StringIO()
-        self.refusal = StringIO()
+        self.texts = {name: StringIO() for name in ("text", "reasoning", "refusal")}
         self.tool_calls: dict[str, _ToolCall] = {}
         self.logprobs: Any = None
         self.finish_reason: FinishReason | None = None
@@ -65,12 +63,8 @@ class _Choice:
         self.extra: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
-        if chunk.text:
-            self.text.write(chunk.text)
-        if chunk.reasoning:
-            self.reasoning.write(chunk.reasoning)
-        if chunk.refusal:
-            self.refusal.write(chunk.refusal)
+        for name, text in self.texts.items():
+            text.write(getattr(chunk, name))
         for delta in chunk.tool_calls:
             call = self.tool_calls.get(delta.slot)
             if call is None:
@@ -88,9 +82,7 @@ class _Choice:
         cut = self.finish_reason in _CUTTING or (self.finish_reason is None and not complete)
         calls = list(self.tool_calls.values())
         return {
-            "text": self.text.getvalue(),
-            "reasoning": self.reasoning.getvalue(),
-            "refusal": self.refusal.getvalue(),
+            **{name: text.getvalue() for name, text in self.texts.items()},
             "tool_calls": tuple(call.build(cut=cut and call is calls[-1]) for call in calls),
             "logprobs": self.logprobs,
             # Calls may come behind the finish reason.
@@ -106,8 +98,9 @@ class Assembler:
     """`add` chunks in order; `completion` gives the answer so far, at any time."""
 
     def __init__(self) -> None:
-        self._first = _Choice()
-        self._choices = {0: self._first}
+        first = _Choice()
+        self._choices = {0: first}
+        self._text, self._reasoning = first.texts["text"], first.texts["reasoning"]
         self._usage: Usage | None = None
         self._timings: Timings | None = None
         self._response_id: str | None = None
@@ -117,9 +110,9 @@ class Assembler:
         """Take the next chunk of the answer."""
         given = chunk.__pydantic_fields_set__  # `model_fields_set`, at half the cost
         if given is TEXT_ALONE:
-            self._first.text.write(chunk.text)
+            self._text.write(chunk.text)
         elif given is REASONING_ALONE:
-            self._first.reasoning.write(chunk.reasoning)
+            self._reasoning.write(chunk.reasoning)
         else:
             self._add(chunk)
 

@@ -83,11 +83,10 @@ class Exchange:
         masker: Masker | None = None,
     ) -> None:
         self._vessel = vessel
-        self._stream = request.stream
+        self._request = request
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
-        self._reading = request.reading
-        self._decoder = vessel.decoder(request) if self._reading != "frames" else _NoDecoder()
+        self._decoder = vessel.decoder(request) if request.reading != "frames" else _NoDecoder()
         self._chunks = ChunkMaker(request.split_think, call)
         self._status = 200
         self._content_type = ""
@@ -129,7 +128,7 @@ class Exchange:
         self._content_type = content_type.lower()
         if not self.succeeded:
             self._begin(Framing.BODY)
-        elif self._reading == "frames":
+        elif self._request.reading == "frames":
             self._begin(_framing_of_type(self._content_type))
 
     def feed(self, data: bytes, t: float = 0.0) -> None:
@@ -164,7 +163,7 @@ class Exchange:
         None when more bytes are needed or the answer has failed.
         """
         failed, splitter = self.error is not None, self._splitter
-        if failed and self._reading == "answer":
+        if failed and self._request.reading == "answer":
             return None
         if self._waiting:
             raw = self._waiting.popleft()
@@ -184,7 +183,7 @@ class Exchange:
         status is an error.
         """
         self._chunks.t = t
-        if whole and self._reading == "frames":
+        if whole and self._request.reading == "frames":
             self._decoder.progress = Progress.TERMINATED
         while (step := self.pull()) is not None:
             yield step
@@ -235,9 +234,9 @@ class Exchange:
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
         own = self._vessel.framing
-        found = detect_framing(head, self._content_type, own, stream=self._stream)
+        found = detect_framing(head, self._content_type, own, stream=self._request.stream)
         if found is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
-            return own if self._stream else Framing.BODY
+            return own if self._request.stream else Framing.BODY
         return found
 
     def _decode(self, raw: bytes) -> Step:
