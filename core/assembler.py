@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from typing import Any, TypeVar, cast
 
@@ -39,16 +40,14 @@ class _ToolCall:
     def build(self, *, cut: bool) -> ToolCall:
         """The call so far. cut: the answer did not go on behind it, nor end by itself."""
         text = self.arguments.getvalue()
+        arguments: Any = None
+        if self.type != "custom" and text.strip():
+            with suppress(ValueError):
+                # Exact, since a tool may be called with an integer of any size.
+                arguments = mend_value(loads_bounded(text)[0])
+        elif self.type != "custom" and not cut:
+            arguments = {}
         name = self.name.getvalue()
-        if self.type == "custom":
-            return ToolCall(id=self.id, type=self.type, name=name, arguments_text=text)
-        try:
-            # Exact, since a tool may be called with an integer of any size. No text means no
-            # arguments, unless it might have come.
-            no_text: Any = None if cut else {}
-            arguments: Any = mend_value(loads_bounded(text)[0]) if text.strip() else no_text
-        except ValueError:
-            arguments = None
         return ToolCall(
             id=self.id, type=self.type, name=name, arguments=arguments, arguments_text=text
         )
@@ -56,9 +55,7 @@ class _ToolCall:
 
 class _Choice:
     def __init__(self) -> None:
-        self.text = StringIO()
-        self.reasoning = StringIO()
-        self.refusal = StringIO()
+        self.texts = {name: StringIO() for name in ("text", "reasoning", "refusal")}
         self.tool_calls: dict[str, _ToolCall] = {}
         self.logprobs: Any = None
         self.finish_reason: FinishReason | None = None
@@ -66,12 +63,8 @@ class _Choice:
         self.extra: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
-        if chunk.text:
-            self.text.write(chunk.text)
-        if chunk.reasoning:
-            self.reasoning.write(chunk.reasoning)
-        if chunk.refusal:
-            self.refusal.write(chunk.refusal)
+        for name, text in self.texts.items():
+            text.write(getattr(chunk, name))
         for delta in chunk.tool_calls:
             call = self.tool_calls.get(delta.slot)
             if call is None:
@@ -89,9 +82,7 @@ class _Choice:
         cut = self.finish_reason in _CUTTING or (self.finish_reason is None and not complete)
         calls = list(self.tool_calls.values())
         return {
-            "text": self.text.getvalue(),
-            "reasoning": self.reasoning.getvalue(),
-            "refusal": self.refusal.getvalue(),
+            **{name: text.getvalue() for name, text in self.texts.items()},
             "tool_calls": tuple(call.build(cut=cut and call is calls[-1]) for call in calls),
             "logprobs": self.logprobs,
             # Calls may come behind the finish reason.
@@ -107,8 +98,9 @@ class Assembler:
     """`add` chunks in order; `completion` gives the answer so far, at any time."""
 
     def __init__(self) -> None:
-        self._first = _Choice()
-        self._choices = {0: self._first}
+        first = _Choice()
+        self._choices = {0: first}
+        self._text, self._reasoning = first.texts["text"], first.texts["reasoning"]
         self._usage: Usage | None = None
         self._timings: Timings | None = None
         self._response_id: str | None = None
@@ -118,9 +110,9 @@ class Assembler:
         """Take the next chunk of the answer."""
         given = chunk.__pydantic_fields_set__  # `model_fields_set`, at half the cost
         if given is TEXT_ALONE:
-            self._first.text.write(chunk.text)
+            self._text.write(chunk.text)
         elif given is REASONING_ALONE:
-            self._first.reasoning.write(chunk.reasoning)
+            self._reasoning.write(chunk.reasoning)
         else:
             self._add(chunk)
 

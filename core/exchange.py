@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from .chunk import ChunkFields, StreamChunk
-from .chunk_maker import ChunkMaker
 from .errors import ProtocolError, ProviderError, TruncatedError, VesselogError
 from .frame import Frame
 from .framing import DEFAULT_MAX_FRAME_BYTES, WHITE_SPACE, Framing, Splitter, detect_framing
+from .make_chunk import ChunkMaker
 from .masking import Masker
 from .mending import mend_value
 from .native import NativeMessages
@@ -83,11 +83,10 @@ class Exchange:
         masker: Masker | None = None,
     ) -> None:
         self._vessel = vessel
-        self._stream = request.stream
+        self._request = request
         self._limit = max_frame_bytes
         self._masker = masker or Masker()
-        self._reading = request.reading
-        self._decoder = vessel.decoder(request) if self._reading != "frames" else _NoDecoder()
+        self._decoder = vessel.decoder(request) if request.reading != "frames" else _NoDecoder()
         self._chunks = ChunkMaker(request.split_think, call)
         self._status = 200
         self._content_type = ""
@@ -129,23 +128,19 @@ class Exchange:
         self._content_type = content_type.lower()
         if not self.succeeded:
             self._begin(Framing.BODY)
-        elif self._reading == "frames":
+        elif self._request.reading == "frames":
             self._begin(_framing_of_type(self._content_type))
 
     def feed(self, data: bytes, t: float = 0.0) -> None:
         """The next bytes of the body, received at `t`."""
         self._chunks.t = t
-        if self._splitter is None:
-            self._head += data
-            framing = self._framing_of_head()
-            if framing is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
-                framing = self._vessel.framing if self._stream else Framing.BODY
-            if framing is not None:
-                splitter = self._begin(framing)
-                self._waiting.extend(splitter.split(bytes(self._head)))
-                self._head.clear()
-        else:
-            self._waiting.extend(self._splitter.split(data))
+        if self._splitter is not None:
+            self._waiting += self._splitter.split(data)
+            return
+        self._head += data
+        if (framing := self._framing_of_head()) is not None:
+            self._waiting += self._begin(framing).split(bytes(self._head))
+            self._head.clear()
 
     def take(self, data: bytes, t: float = 0.0) -> list[Step]:
         """All steps that the next bytes of the body, received at `t`, complete."""
@@ -168,7 +163,7 @@ class Exchange:
         None when more bytes are needed or the answer has failed.
         """
         failed, splitter = self.error is not None, self._splitter
-        if failed and self._reading == "answer":
+        if failed and self._request.reading == "answer":
             return None
         if self._waiting:
             raw = self._waiting.popleft()
@@ -188,7 +183,7 @@ class Exchange:
         status is an error.
         """
         self._chunks.t = t
-        if whole and self._reading == "frames":
+        if whole and self._request.reading == "frames":
             self._decoder.progress = Progress.TERMINATED
         while (step := self.pull()) is not None:
             yield step
@@ -238,7 +233,11 @@ class Exchange:
         head = bytes(self._head[self._looked_at :])
         if not head.lstrip(WHITE_SPACE):
             self._looked_at = len(self._head)
-        return detect_framing(head, self._content_type, self._vessel.framing, stream=self._stream)
+        own = self._vessel.framing
+        found = detect_framing(head, self._content_type, own, stream=self._request.stream)
+        if found is None and len(self._head) > min(_LONGEST_HEAD, self._limit):
+            return own if self._request.stream else Framing.BODY
+        return found
 
     def _decode(self, raw: bytes) -> Step:
         if len(raw) > _LARGE_FRAME and gc.isenabled():

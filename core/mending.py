@@ -10,7 +10,6 @@ Whether a chunk needs mending is decided by its values alone, whichever way the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -24,8 +23,6 @@ from .jsontext import loads_exact
 __all__ = ["Mender", "mend_value", "need_mending"]
 
 _TEXTS = ("text", "reasoning", "refusal")
-_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_HALF = re.compile("[\ud800-\udfff]")
 _PYDANTIC = TypeAdapter[Any](Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -121,24 +118,20 @@ class Mender:
 
     def _mend(self, chunk: ChunkFields, frame: Frame) -> ChunkFields:
         choice = chunk.get("choice", 0)
-        mended: dict[str, Any] = {}
-        for key, value in chunk.items():
-            if key in _TEXTS and isinstance(value, str):
-                if text := self._join(_Place(choice, key), value, frame):
-                    mended[key] = text
-            elif key == "tool_calls":
-                calls = cast("list[dict[str, Any]]", value)
-                mended[key] = [self._call(choice, call, frame) for call in calls]
-            else:
-                mended[key] = mend_value(value, frame)
-        return cast("ChunkFields", mended)
-
-    def _call(self, choice: int, call: dict[str, Any], frame: Frame) -> dict[str, Any]:
-        mended = {key: mend_value(call[key], frame) for key in call if key != "arguments"}
-        arguments = call.get("arguments")
-        if isinstance(arguments, str):
-            arguments = self._join(_Place(choice, "arguments", call["slot"]), arguments, frame)
-        return {**mended, "arguments": arguments} if "arguments" in call else mended
+        mended: Any = dict(chunk)
+        for key in _TEXTS:
+            if isinstance(text := mended.get(key), str):
+                mended[key] = self._join(_Place(choice, key), text, frame)
+                if not mended[key]:
+                    del mended[key]
+        if "tool_calls" in mended:
+            mended["tool_calls"] = [dict(call) for call in mended["tool_calls"]]
+            for call in mended["tool_calls"]:
+                if isinstance(text := call.get("arguments"), str):
+                    call["arguments"] = self._join(
+                        _Place(choice, "arguments", call["slot"]), text, frame
+                    )
+        return cast("ChunkFields", mend_value(mended, frame))
 
     def _join(self, place: _Place, text: str, frame: Frame) -> str:
         held = self.held.pop(place, "")
@@ -158,12 +151,9 @@ def _whole(text: str, frame: Frame | None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        mended, lone = _HALF.subn("\ufffd", _HALVES.sub(_join_halves, text))
-        if frame is not None and lone:
+        # UTF-16 has halves too: two that meet are one character of it.
+        mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if frame is not None and mended.count("\ufffd") > text.count("\ufffd"):
             frame.repair("lone-surrogate")
         return mended
     return text
-
-
-def _join_halves(halves: re.Match[str]) -> str:
-    return halves[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 import orjson
@@ -157,7 +156,7 @@ _MISTAKEN = {
 
 
 # The types of arguments (of those that are texts here, a method that they have), and what to give.
-_ARGUMENTS: dict[str, tuple[type | UnionType | str, str]] = {
+_ARGUMENTS: dict[str, tuple[type | tuple[type, ...] | str, str]] = {
     "clock": ("wall", "a vesselog.core.clock.Clock"),
     "environment": (Mapping, "a dict of variables, such as os.environ"),
     "exclusive": (bool, "True or False"),
@@ -166,8 +165,8 @@ _ARGUMENTS: dict[str, tuple[type | UnionType | str, str]] = {
     "http2": (bool, "True or False"),
     "meta": (Mapping, "a dict of JSON values"),
     "model": (str, "an address, vessel/model, such as 'ollama/qwen3:1.7b'"),
-    "recordings": (str | os.PathLike, "the path of a folder, or None"),
-    "replay": (str | os.PathLike, "the path of a recording, or of a folder of them"),
+    "recordings": ((str, os.PathLike), "the path of a folder, or None"),
+    "replay": ((str, os.PathLike), "the path of a recording, or of a folder of them"),
     "request": (WireRequest, "a vesselog.WireRequest"),
     "ssl_context": ("wrap_bio", "an ssl.SSLContext"),
     "vessel": (str, "the name of a vessel, such as 'ollama'"),

@@ -195,9 +195,8 @@ class Call:
         with self._lock as t:
             since = t - self._started
             steps = list(exchange.finish(since / 1e6, whole=failure is None))
-            if steps:
-                self._writer.frames(steps, t)
-                self._meter.add(steps, since)
+            self._writer.frames(steps, t)
+            self._meter.add(steps, since)
         told = failure if exchange.succeeded else None
         unreadable = exchange.error is not None or isinstance(told, ProtocolError)
         if exchange.progress is _OPEN or unreadable:
@@ -216,8 +215,7 @@ class Call:
         try:
             if self._exchange.progress is _OPEN or self._exchange.error is not None:
                 with self._lock as t:
-                    if steps := list(self._exchange.undecoded()):
-                        self._writer.frames(steps, t)
+                    self._writer.frames([*self._exchange.undecoded()], t)
                 self._end(outcome)
             else:
                 self.finish()

@@ -237,12 +237,7 @@ class ClientState(Unpicklable, Generic[_Stream]):
         Args:
             vessel: The name of the vessel that gives the key and decodes the answer.
             request: The address and the body.
-            session: A session's name; its calls are recorded in one file. None makes a new file.
-            exclusive: Wait for the calls of the session before this one, and let later ones wait.
-            meta: JSON values recorded with the request, merged with the client's.
-            timeouts: Deadlines in seconds; fields left out keep the client's values. `total` also
-                limits the wait for the session.
-            headers: Sent with this request, over the client's.
+            session, exclusive, meta, timeouts, headers: As `stream` takes and explains them.
 
         Returns:
             A stream as `stream` returns it; its `frames()` gives the answer's frames.

@@ -5,9 +5,9 @@ They have the bounds, deadlines and errors of every other request.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..errors import ConfigurationError, ProtocolError, ReplayMissError
 from ..frame import Frame
@@ -60,8 +60,11 @@ class Question(Generic[_Reply]):
         body = Frame(self._splitter.rest(), Framing.BODY)
         try:
             value = body.json()
-            lists = value.values() if isinstance(value, dict) else (value,)
-            body.count(sum(len(each) for each in lists if isinstance(each, list)) // 8)
+            parts: Iterable[Any] = (
+                cast("Any", value).values() if isinstance(value, dict) else [value]
+            )
+            lists = [cast("list[Any]", each) for each in parts if isinstance(each, list)]
+            body.count(sum(map(len, lists)) // 8)
             return self._read(value)
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ProtocolError(

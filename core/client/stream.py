@@ -130,12 +130,9 @@ class Stream(StreamState):
                 yield chunk
 
     def _iterate_frames(self) -> Iterator[Step]:
-        while True:
-            step = self._take_step()
-            if step is not None:
+        while self._steps or self._read():
+            if (step := self._take_step()) is not None:
                 yield step
-            elif not self._read():
-                return
 
     def _open_once(self) -> None:
         if not self._opened:

@@ -144,7 +144,9 @@ class StreamState(Unpicklable):
 
     def _take_step(self) -> Step | None:
         """The next frame with its chunks; None when more has to be read."""
-        if self._cancelled or not self._steps:
+        if self._cancelled:
+            self._steps.clear()
+        if not self._steps:
             return None
         step = self._steps.popleft()
         for chunk in step.chunks:

@@ -39,7 +39,7 @@ class CancelGate:
         self._loop = loop
         self._timeouts = timeouts
         self._latest = _longest_connecting(timeouts)
-        self._blocked = blocked
+        self._blocked: Callable[[str], None] = blocked
         self._allowed = False
         self._closing = False
         self._cancelled = False
