@@ -39,7 +39,7 @@ from . import (
     verify,
     vessels,
 )
-from .error_advice import in_shell_words, salvage_advice
+from .error_advice import bad_variable, in_shell_words, salvage_advice
 from .exit_status import EPILOG, ExitStatus, status_of
 from .find_recording import find_named
 from .termination import signals_raise
@@ -184,11 +184,12 @@ def _run(argv: Sequence[str] | None) -> int:
         _discard_output()  # the reader closed the pipe (`| head`)
         return ExitStatus.OK
     except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
         try:
             sys.stdout.flush()
         except OSError:
             _discard_output()
-        file = f"{error.filename}: " if error.filename else ""
+            file = file or "cannot write to stdout: "
         output.print_error(f"{file}{error.strerror or type(error).__name__}")
         return ExitStatus.FAILURE
     except Exception as error:
@@ -196,7 +197,8 @@ def _run(argv: Sequence[str] | None) -> int:
 
         if not isinstance(error, VesselogError):
             raise
-        output.print_error(in_shell_words(error) + salvage_advice(error, arguments))
+        message = in_shell_words(error) + bad_variable(error, arguments)
+        output.print_error(message + salvage_advice(error, arguments))
         return status_of(error)
 
 

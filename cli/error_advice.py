@@ -8,6 +8,7 @@ never by their text: of that only the spelling of settings is replaced.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from ..core.client.client import Client
     from ..core.errors import VesselogError
 
-__all__ = ["SALVAGE", "command_line_message", "has_header", "in_shell_words", "salvage_advice"]
+__all__ = [
+    "SALVAGE",
+    "bad_variable",
+    "command_line_message",
+    "has_header",
+    "in_shell_words",
+    "salvage_advice",
+]
 
 SALVAGE = "`vesselog salvage FILE -o NEW.jsonl` copies what can be read"
 
@@ -81,6 +89,22 @@ def salvage_advice(error: VesselogError, arguments: argparse.Namespace) -> str:
     if not all(has_header(each) for each in paths if each.is_file()):
         return ""
     return f"; {SALVAGE}"
+
+
+def bad_variable(error: VesselogError, arguments: argparse.Namespace) -> str:
+    """For the end of the message: the environment variable that an unusable address comes from."""
+    from ..core.errors import ConfigurationError
+    from ..core.registry import find_vessel, installed_vessels
+
+    told = vars(arguments)
+    if not isinstance(error, ConfigurationError) or error.setting != "base_url":
+        return ""
+    vessel = str(told.get("model") or told.get("vessel")).partition("/")[0]
+    if told.get("base_url") is not None or vessel not in installed_vessels():
+        return ""
+    names = find_vessel(vessel).variables.get("base_url", ())
+    used = next((name for name in names if os.environ.get(name)), None)
+    return f"; it comes from the variable {used}" if used else ""
 
 
 def has_header(path: Path) -> bool:

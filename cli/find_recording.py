@@ -63,6 +63,10 @@ def find_recording(text: str, folder: Path, *, folders: bool = False) -> Path:
         return sessions[beginning[0]]
     if name and (by_name or cut) and beginning:
         raise RecordingError(f"{text!r} may be any of {_listed(beginning)}")
+    if path.is_dir():
+        raise RecordingError(
+            f"{text} is a folder: give a recording in it; `vesselog ls {text}` lists them"
+        )
     near = nearest_names(name, [LAST, *sessions] if by_name else sessions, most=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     looked_up = f": no such file, and no such session in {folder}" if by_name else ""

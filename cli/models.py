@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..core.client.client import Client
     from ..core.errors import VesselogError
     from ..core.settings import Timeouts
-    from .error_advice import command_line_message
+    from .error_advice import bad_variable, command_line_message
 
     name = arguments.vessel
     with Client(
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             models = client.models(name)
         except VesselogError as error:
-            print_error(command_line_message(error, client, name))
+            message = command_line_message(error, client, name)
+            print_error(message + bad_variable(error, arguments))
             return status_of(error)
     if arguments.json:
         for model in models:

@@ -143,6 +143,10 @@ def _make(folder: Path) -> None:
 
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"cannot record to {folder}: it is not a folder", setting="recordings"
+        ) from None
     except OSError as error:
         raise ConfigurationError(
             f"cannot record to {folder}: {error.strerror}", setting="recordings"

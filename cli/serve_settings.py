@@ -50,7 +50,8 @@ class UpstreamSettings(_Strict):
         try:
             kind, key = find_vessel(self.vessel), self._key(name)
         except UnknownVesselError as error:
-            raise ConfigurationError(f"upstreams.{name}.vessel: {error.message}") from None
+            named = f"; give NAME=VESSEL, as {name}=ollama" if name == self.vessel else ""
+            raise ConfigurationError(f"upstreams.{name}.vessel: {error.message}{named}") from None
         if self.max_tokens is None:
             return kind(base_url=self.base_url, api_key=key)
         if "max_tokens" not in signature(kind).parameters:

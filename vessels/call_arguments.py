@@ -63,11 +63,16 @@ def unique_id(identifier: str, taken: set[str], seed: str, frame: Frame) -> str:
     return identifier
 
 
-def arguments_text(arguments: Any) -> str:
-    """A call's `arguments` as JSON text, whether they were sent as text or as the value itself."""
+def arguments_text(arguments: Any, frame: Frame | None = None) -> str:
+    """A call's `arguments` as JSON text, whether they were sent as text or as the value itself.
+
+    In a value, a number that is not finite is null, a repair of `frame`.
+    """
     if arguments is None:
         return ""
-    return arguments if isinstance(arguments, str) else dumps(arguments).decode()
+    if isinstance(arguments, str):
+        return arguments
+    return dumps(mend_value(arguments, frame)).decode()
 
 
 def loads_strict(text: str) -> Any:

@@ -3,11 +3,10 @@
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse. Each event has the same
 shape as a whole answer; there is no terminator. An answer is complete when each candidate (as many
 as were asked for) has a finish reason, or when the prompt was blocked, which is a content filter's
-finish without any candidate. A finish reason that means a failure (an invalid function call) is an
-error in band.
+finish without any candidate. A finish reason that means a failure is an error in band.
 
-Fields that only the API knows are in `extra`, whatever their size: ratings, citations, grounding.
-Those of a candidate's content are in its native form (gemini_parts.py).
+Fields that only the API knows, such as ratings, are in `extra`; those of a candidate's content are
+in its native form (gemini_parts.py).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .gemini_finish import finish_meaning, finish_reason_name
 from .gemini_logprobs import read_logprobs
+from .gemini_names import in_camel_case, may_be_in_snake_case
 from .gemini_parts import GeminiParts
 from .gemini_usage import usage_fields
 from .mended_values import is_word, mended_index, mended_object, mended_objects, mended_text
@@ -56,11 +56,12 @@ class GeminiDecoder(Decoder):
         self._repeats = RepeatFilter()
         self._candidates: dict[int, _Candidate] = {}
         self._counts: dict[str, Any] = {}
-        self._finished = 0
+        self._finished, self._snake_case = 0, False
 
     def decode(self, frame: Frame) -> Iterable[ChunkFields]:
         """The chunks of an event: one for each candidate, the first with what is about them all."""
         data = frame.data
+        self._snake_case = may_be_in_snake_case(data or frame.text)
         if data is None:
             return self._without_data(frame)
         if frame.event == "error":
@@ -119,8 +120,7 @@ class GeminiDecoder(Decoder):
     def _values(self, value: Any, frame: Frame) -> Iterator[ChunkFields]:
         # Without alt=sse a stream is one JSON list of the same objects.
         events = cast("list[Any]", value) if isinstance(value, list) else [value]
-        if len(events) > 1:
-            frame.count(len(events))
+        frame.count(len(events) if len(events) > 1 else 0)
         for event in events:
             yield from self._event(event, frame)
 
@@ -131,6 +131,8 @@ class GeminiDecoder(Decoder):
         if isinstance(inside := event.get("response"), dict) and "candidates" not in event:
             frame.repair("answer-in-envelope")  # https://github.com/google-gemini/gemini-cli
             event = cast("dict[str, Any]", inside)
+        if self._snake_case:
+            event = in_camel_case(event, frame)
         if "choices" in event:
             raise ValueError("this is the OpenAI dialect, not Gemini's own")
         if event.keys().isdisjoint({*_KNOWN, "promptFeedback"}):
@@ -139,8 +141,7 @@ class GeminiDecoder(Decoder):
         head: ChunkFields | None = self._head(event, frame)
         failure: dict[str, Any] | None = None
         candidates = mended_objects(event.get("candidates"), frame)
-        if len(candidates) > 1:
-            frame.count(len(candidates))
+        frame.count(len(candidates) if len(candidates) > 1 else 0)
         for position, candidate in enumerate(candidates):
             fields = self._candidate(candidate, position, frame)
             if fields.get("finish_reason") == "error":

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ..core.frame import Frame
 from ..core.jsontext import dumps, loads
+from ..core.mending import mend_value
 from .mended_values import mended_objects
 
 __all__ = ["StreamedCall"]
@@ -48,9 +49,9 @@ class StreamedCall:
             if call.get(key):
                 self._call.setdefault(key, call[key])
         if call.get("args"):
-            self._call["args"] = call["args"]
+            self._call["args"] = mend_value(call["args"], frame)
         for piece in mended_objects(call.get("partialArgs"), frame):
-            self._take(piece)
+            self._take(piece, frame)
         self.open = bool(call.get("willContinue"))
 
     def identify(self, identifier: str) -> None:
@@ -58,7 +59,7 @@ class StreamedCall:
         if "id" in self._call:
             self._call["id"] = identifier
 
-    def _take(self, piece: dict[str, Any]) -> None:
+    def _take(self, piece: dict[str, Any], frame: Frame) -> None:
         path = piece.get("jsonPath")
         kind = next((name for name in _VALUES if name in piece), None)
         if not isinstance(path, str):
@@ -67,7 +68,7 @@ class StreamedCall:
             return
         value = None if kind == "nullValue" else piece[kind]
         if not isinstance(value, str):
-            self._leaves[path] = value
+            self._leaves[path] = mend_value(value, frame)
         elif isinstance(pieces := self._leaves.get(path), list):
             cast("list[str]", pieces).append(value)
         else:

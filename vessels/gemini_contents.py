@@ -27,6 +27,7 @@ from ..core.jsontext import dumps
 from ..core.request import ImagePart, Message, Part, TextPart
 from .call_arguments import INVALID_JSON, arguments_object, json_object, valid_object
 from .called_tools import CalledTools
+from .gemini_names import in_camel_case
 from .history import native_objects, native_of, with_ids
 from .request_parts import TOOL_RESULT_ROLES, inline_image
 
@@ -97,6 +98,7 @@ def _answer(message: Message, *, old: bool) -> dict[str, Any]:
 
 def _sent_back(native: dict[str, Any], message: Message) -> dict[str, Any]:
     """The API's own form of a message, with calls that it takes."""
+    native = in_camel_case(native)
     parts = native_objects(native.get("parts"), "gemini", "parts")
     calls = iter(with_ids(_calls_in(parts), message))
     parts = [
@@ -179,6 +181,7 @@ def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"text": part.text, **own}
     if not isinstance(part, ImagePart):
+        own = cast("dict[str, Any]", in_camel_case(own))
         if own.keys().isdisjoint(PARTS):
             raise InvalidRequestError(
                 f"gemini does not take parts of the type {part.type!r}: give text, images, or the "

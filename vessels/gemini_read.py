@@ -1,23 +1,22 @@
 """Reads requests of the Gemini API: `models/MODEL:generateContent` and `:streamGenerateContent`.
 
 https://ai.google.dev/api/generate-content. The model is in the route. The API takes the names of
-its fields in snake_case too; they are read as if they were written in the usual way.
-gemini_read_contents.py has the messages.
+its fields in snake_case too (gemini_names.py). gemini_read_contents.py has the messages.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
 from ..core.request import ChatRequest
+from .gemini_names import in_camel_case
 from .gemini_read_contents import read_contents
 from .request_parts import is_schema
 from .request_reader import body_of, path_of, read_back, read_fields, read_objects, unreadable
 
-__all__ = ["COLLECTIONS", "GEMINI_SAMPLING", "in_camel_case", "read_gemini"]
+__all__ = ["COLLECTIONS", "GEMINI_SAMPLING", "read_gemini"]
 
 GEMINI_SAMPLING = {
     "temperature": "temperature",
@@ -32,27 +31,6 @@ COLLECTIONS = {"endpoints", "locations", "models", "projects", "publishers", "tu
 _NAME = "gemini"
 _STREAM, _WHOLE = ":streamGenerateContent", ":generateContent"
 _MODES = {"AUTO": "auto", "NONE": "none", "ANY": "required"}
-_SNAKE = re.compile("_([a-z])")
-_CAMEL_CASE = frozenset(
-    {
-        *("allowedFunctionNames", "cachedContent", "candidateCount", "codeExecution"),
-        *("codeExecutionResult", "executableCode", "fileData", "fileUri", "frequencyPenalty"),
-        *("functionCall", "functionCallingConfig", "functionDeclarations", "functionResponse"),
-        *("generationConfig", "googleSearch", "includeThoughts", "inlineData", "maxOutputTokens"),
-        *("mimeType", "parametersJsonSchema", "presencePenalty", "responseJsonSchema"),
-        *("responseLogprobs", "responseMimeType", "responseModalities", "responseSchema"),
-        *("safetySettings", "speechConfig", "stopSequences", "systemInstruction"),
-        *("thinkingBudget", "thinkingConfig", "thinkingLevel", "thoughtSignature", "toolConfig"),
-        *("topK", "topP", "urlContext", "videoMetadata"),
-    }
-)
-# What is the user's: schemas, arguments and results of functions, and labels.
-_NOT_OF_THE_API = frozenset(
-    {
-        *("args", "labels", "parameters", "parametersJsonSchema", "response"),
-        *("responseJsonSchema", "responseSchema"),
-    }
-)
 
 
 def read_gemini(
@@ -80,20 +58,6 @@ def read_gemini(
     if (choice := _choice(given.get("toolConfig"))) is not None:
         fields["tool_choice"] = choice
     return read_back(_NAME, given, fields, write, messages="contents", options="generationConfig")
-
-
-def in_camel_case(value: Any) -> Any:
-    """A body with the names of the API's fields as they are usually written."""
-    if isinstance(value, list):
-        return [in_camel_case(each) for each in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    read: dict[str, Any] = {}
-    for key, each in cast("dict[str, Any]", value).items():
-        camel = _SNAKE.sub(lambda found: found[1].upper(), key)
-        name = camel if camel in _CAMEL_CASE else key
-        read[name] = each if name in _NOT_OF_THE_API else in_camel_case(each)
-    return read
 
 
 def _model(path: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..core.frame import Frame
 from ..core.jsontext import dumps
+from ..core.mending import mend_value
 from .wire_values import whole_number
 
 __all__ = ["is_word", "mended_index", "mended_object", "mended_objects", "mended_text"]
@@ -49,7 +50,7 @@ def mended_text(value: Any, frame: Frame) -> str:
         items = cast("list[Any]", value)
         if all(isinstance(item, str) or _is_text_part(item) for item in items):
             return "".join(item if isinstance(item, str) else item["text"] for item in items)
-    return dumps(value).decode()
+    return dumps(mend_value(value, frame)).decode()
 
 
 def _is_text_part(value: Any) -> bool:

@@ -152,7 +152,7 @@ class ResponsesOutput:
             if (name := text_under(content, "name", frame)) and not item.named:
                 item.named = True
                 yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
-            text = arguments_text(content.get(kind.key))
+            text = arguments_text(content.get(kind.key), frame)
             yield self._settle(item, (kind.key, 0), kind, text, frame)
         elif item.kind in _SAYING:
             for key in ("summary", "content"):

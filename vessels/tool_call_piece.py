@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, cast
 
 from ..core.frame import Frame
 from ..core.jsontext import loads_exact
-from ..core.mending import mend_value
 from .call_arguments import arguments_text, renamed_arguments
 from .mended_values import mended_index
 from .tool_call_state import has_unknown
@@ -63,7 +62,7 @@ def read_piece(sent: Any, frame: Frame, *, whole: bool) -> ToolCallPiece | None:
             piece = {**piece, "function": function}
     told = function.get("input" if is_custom else "arguments")
     is_value = told is not None and not isinstance(told, str)
-    arguments = arguments_text(mend_value(told, frame) if is_value else told)
+    arguments = arguments_text(told, frame)
     identifier, name = _word(piece.get("id")), _word(function.get("name"))
     if not (identifier or name or arguments or has_unknown(piece)):
         return None

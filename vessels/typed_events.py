@@ -149,7 +149,7 @@ def text_under(place: Event, name: str, frame: Frame) -> str:
     if value is None or value is False:
         return ""
     frame.repair("unexpected-type")
-    return dumps(mend_value(value)).decode()
+    return dumps(mend_value(value, frame)).decode()
 
 
 def object_of(value: Any, frame: Frame) -> Event:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from ...core.client.async_client import AsyncClient
 from ...core.version import VERSION
 from ...core.vessel import ModelInfo
-from ...vessels.gemini_read import in_camel_case
+from ...vessels.gemini_names import in_camel_case
 from ..protocols.problem import Problem
 from .problems import invalid
 from .request import Asked

@@ -17,7 +17,7 @@ from ...core.errors import InvalidRequestError
 from ...core.request import ChatRequest
 from ...core.vessel import Vessel, WireRequest
 from ...vessels import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses, chosen_tool
-from ...vessels.gemini_read import in_camel_case
+from ...vessels.gemini_names import in_camel_case
 from ...vessels.request_reader import body_of
 from .client_fields import sampling_beside
 from .request_rules import RULES, SAMPLING

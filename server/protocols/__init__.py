@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 ProtocolName = Literal["vesselog", "openai", "ollama", "text", "ai-sdk", "ag-ui"]
+"""How an answer is written for its client; each name is a row of the table in docs/browser.md."""
 
 _PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     "vesselog": VesselogEvents,

@@ -349,7 +349,7 @@ def test_a_full_disk_behind_stdout_is_one_line() -> None:
         process = start("chat", "ollama/m", "hi", "--base-url", server.url, stdout=full)
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert err.decode() == "vesselog: No space left on device\n"
+    assert err.decode() == "vesselog: cannot write to stdout: No space left on device\n"
 
 
 def test_a_closed_stdout_is_no_reason_to_fail() -> None:

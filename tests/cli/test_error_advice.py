@@ -175,3 +175,14 @@ def test_a_damaged_recording_names_what_helps(
     path.write_bytes(b"oops\n")
     assert main([command, str(path)]) != 0
     assert "salvage" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["chat", "ollama/m", "hi"], ["models", "ollama"]])
+def test_an_address_that_cannot_be_used_names_the_variable_that_it_comes_from(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "http://[")
+    assert main(command) == 2
+    assert capsys.readouterr().err.endswith("; it comes from the variable OLLAMA_HOST\n")
+    assert main([*command, "--base-url", "http://["]) == 2
+    assert "OLLAMA_HOST" not in capsys.readouterr().err

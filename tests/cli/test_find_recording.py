@@ -114,3 +114,10 @@ def test_every_command_that_reads_a_recording_finds_it(
     named = [argument.format("chatt") for argument in arguments]
     assert main([*named, "--recordings", "elsewhere"]) == 1
     assert "did you mean 'chat'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["elsewhere", "./elsewhere"])
+def test_a_folder_is_no_recording(named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("elsewhere").mkdir()
+    assert main(["show", named]) == 1
+    assert "elsewhere is a folder" in capsys.readouterr().err

@@ -283,6 +283,8 @@ def test_settings_that_do_not_go_together_are_told(arguments: Any, told: str) ->
     [
         (("--upstream=a/b=ollama",), "an upstream cannot be named 'a/b'"),
         (("--upstream=a=ollama", "--recordings", "/dev/null/x"), "cannot record to /dev/null/x"),
+        (("--upstream=a=ollama", "--recordings", "/dev/null"), "/dev/null: it is not a folder"),
+        (("--upstream=local",), "; give NAME=VESSEL, as local=ollama"),
     ],
 )
 def test_what_cannot_work_is_told_at_the_start(arguments: Sequence[str], told: str) -> None:

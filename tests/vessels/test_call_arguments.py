@@ -119,3 +119,32 @@ def test_arguments_without_an_object_go_back_under_a_key_that_says_so(
     assert call.arguments_text == text
     assert "tool-arguments-encoded-twice" not in found.repairs
     assert sent_arguments(vessel, vessel, key_of(vessel), text) == [{"INVALID_JSON": text}]
+
+
+@pytest.mark.parametrize("vessel", MADE_BY)
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "9" * 600])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_number_that_is_not_finite_neither_fails_nor_takes_the_other_arguments_along(
+    vessel: str,
+    number: str,
+    as_text: bool,  # noqa: FBT001 - a case
+) -> None:
+    """In arguments that are a text it stays there; in an object it is null, by a named repair."""
+    text = f'{{"n": {number}, "s": "x"}}'
+    value: Any = text if as_text else {"n": "NUMBER", "s": "x"}
+    body = json.dumps(MADE_BY[vessel]({"name": "f", key_of(vessel): value}))
+    found = decode(BUILT_IN[vessel](), body.replace('"NUMBER"', number).encode(), stream=False)
+    (call,) = found.completion.tool_calls
+    assert (found.outcome, call.arguments) == ("complete", {"n": None, "s": "x"})
+    assert call.arguments_text == (text if as_text else '{"n":null,"s":"x"}')
+    assert ("number-not-finite" in found.repairs) == (not as_text)
+
+    for other in MADE_BY:
+        request = sent(
+            BUILT_IN[other](),
+            [{"role": "user", "content": "hi"}, found.completion.to_message()],
+            max_tokens=9,
+        )
+        (went,) = _calls_in(request)
+        told = json.loads(went) if isinstance(went, str) else went
+        assert told == ({"INVALID_JSON": text} if as_text else {"n": None, "s": "x"}), other

@@ -173,3 +173,19 @@ def pieces_in(value: Any, path: str) -> list[Any]:
 @given(st.dictionaries(NAMES, TREES, max_size=3))
 def test_any_arguments_are_assembled(args: dict[str, Any]) -> None:
     assert arguments(*pieces_in(args, "$")) == args
+
+
+def test_a_number_that_is_not_finite_is_null_by_a_named_repair() -> None:
+    calls = [
+        {"name": "w", "partialArgs": [piece("$.n", "NUMBER")], "willContinue": True},
+        {"partialArgs": [piece("$.s", "x")]},
+    ]
+    sent_body = body(*calls).replace(b'"stringValue": "NUMBER"', b'"numberValue": 1e400')
+    found = decode(Gemini(), sent_body, SSE)
+    (call,) = found.completion.tool_calls
+    assert (found.outcome, call.arguments) == ("complete", {"n": None, "s": "x"})
+    assert "number-not-finite" in found.repairs
+    assert found.completion.native == {
+        "role": "model",
+        "parts": [{"functionCall": {"name": "w", "args": call.arguments}}],
+    }
