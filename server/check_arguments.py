@@ -16,9 +16,11 @@ __all__ = [
     "check_application",
     "check_async_client",
     "check_callable",
+    "check_chunks",
     "check_client",
     "check_headers",
     "check_heartbeat",
+    "check_longest_wait",
     "check_status",
     "check_vessels",
     "checked_paths",
@@ -102,6 +104,25 @@ def check_heartbeat(seconds: object) -> None:
         raise ConfigurationError(
             f"no heartbeat of {seconds!r} seconds: give a number above 0, or None",
             setting="heartbeat",
+        )
+
+
+def check_chunks(stream: object) -> None:
+    """Raise ConfigurationError unless chunks may be iterated, without `async`."""
+    if not hasattr(stream, "__iter__") or isinstance(stream, str | bytes):
+        raise ConfigurationError(
+            "EventBytes sends client.stream(…) of a Client, or other chunks, "
+            f"not {kind_of(stream)}; EventStream sends an AsyncStream",
+            setting="stream",
+        )
+
+
+def check_longest_wait(seconds: object) -> None:
+    """Raise ConfigurationError unless it is a number of seconds from 0, or infinite."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not cast("float", seconds) >= 0:
+        raise ConfigurationError(
+            f"no wait of {seconds!r} seconds: give a number from 0", setting="longest_wait"
         )
 
 

@@ -6,9 +6,8 @@ from collections.abc import Generator, Iterable, Iterator
 
 from ..core.chunk import StreamChunk
 from ..core.client.stream import Stream
-from ..core.errors import ConfigurationError
 from .answer_writer import RESPONSE_HEADERS, AnswerWriter, error_response, ready_of
-from .check_arguments import kind_of
+from .check_arguments import check_chunks
 from .protocols import Protocol, ProtocolName, protocol_of
 
 __all__ = ["EventBytes"]
@@ -33,12 +32,7 @@ class EventBytes:
     def __init__(
         self, stream: Iterable[StreamChunk], protocol: ProtocolName | Protocol = "vesselog"
     ) -> None:
-        if not hasattr(stream, "__iter__") or isinstance(stream, str | bytes):
-            raise ConfigurationError(
-                "EventBytes sends client.stream(…) of a Client, or other chunks, "
-                f"not {kind_of(stream)}; EventStream sends an AsyncStream",
-                setting="stream",
-            )
+        check_chunks(stream)
         self._source = stream
         self._protocol = protocol_of(protocol)
         self._writer = AnswerWriter(stream, self._protocol)

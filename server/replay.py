@@ -26,7 +26,7 @@ from ..core.replay.pace import Speed, checked_speed
 from ..core.truth.recording import RecordedCall
 from ..core.truth.session_names import SUFFIX
 from .asgi import Application, Receive, Scope, Send
-from .check_arguments import check_application, checked_paths
+from .check_arguments import check_application, check_longest_wait, checked_paths
 from .gateway.headers import request_headers
 from .gateway.problems import invalid, problem_response
 from .gateway.upstreams import Upstreams
@@ -129,10 +129,7 @@ class ReplayServer:
         clock: Clock = SYSTEM_CLOCK,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not isinstance(longest_wait, int | float) or not longest_wait >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(
-                f"no wait of {longest_wait!r} seconds: give a number from 0", setting="longest_wait"
-            )
+        check_longest_wait(longest_wait)
         self._answers = answers
         self._fallback = fallback
         self._upstreams = upstreams

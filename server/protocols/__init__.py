@@ -47,7 +47,7 @@ def protocol_of(protocol: ProtocolName | Protocol) -> Protocol:
     """The protocol of this name, for one answer. Raises ConfigurationError for another name."""
     if isinstance(protocol, Protocol):
         return protocol
-    if not isinstance(protocol, str) or protocol not in _PROTOCOLS:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if protocol not in [*_PROTOCOLS]:  # a value of any type may be looked for in a list
         known = ", ".join(_PROTOCOLS)
         raise ConfigurationError(
             f"no protocol {protocol!r}: choose one of {known}", setting="protocol"
