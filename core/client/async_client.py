@@ -11,7 +11,7 @@ from ..errors import ClientStateError
 from ..replay.recorded_source import AsyncRecordedSource
 from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
-from ..settings import Limits, Timeouts
+from ..settings import Timeouts
 from ..truth.delete_recording import delete_recording
 from ..truth.session_list import SessionSummary, list_sessions, next_sessions
 from ..truth.session_pool import OpenSession
@@ -153,17 +153,14 @@ class AsyncClient(ClientState[AsyncStream]):
         hand_over = TaskHandOver(self._usable_loop())
         return AsyncStream(TaskSource(self._driver(attempts, hand_over), hand_over))
 
-    async def _ask(
-        self, ask: Callable[[Planner, str, Limits], Question[_Reply]], vessel: str
-    ) -> _Reply:
+    async def _ask(self, ask: Callable[[Planner, str], Question[_Reply]], vessel: str) -> _Reply:
         self._usable_loop()
-        question = ask(self._planner, vessel, self._settings.limits)
+        question = ask(self._planner, vessel)
         if self._replaying is not None:
             return await asyncio.to_thread(question.recorded, self._replaying.answers)
         async with self._asked(question.plan) as stream:
-            async for step in stream.frames():
-                question.add(step.frame.raw)
-        return question.reply()
+            data = [step.frame.data async for step in stream.frames()]
+        return question.reply(data)
 
     def _usable_loop(self) -> asyncio.AbstractEventLoop:
         self._check_usable()

@@ -9,7 +9,7 @@ from ..completion import Completion
 from ..replay.recorded_source import RecordedSource
 from ..replay.replayed_answer import Replaying
 from ..request import RequestFields
-from ..settings import Limits, Timeouts
+from ..settings import Timeouts
 from ..truth.delete_recording import delete_recording
 from ..truth.session_list import SessionSummary, list_sessions
 from ..truth.session_pool import OpenSession
@@ -153,15 +153,14 @@ class Client(ClientState[Stream]):
         hand_over = ThreadHandOver(thread.loop)
         return Stream(ThreadSource(self._driver(attempts, hand_over), hand_over, thread))
 
-    def _ask(self, ask: Callable[[Planner, str, Limits], Question[_Reply]], vessel: str) -> _Reply:
+    def _ask(self, ask: Callable[[Planner, str], Question[_Reply]], vessel: str) -> _Reply:
         self._check_usable()
-        question = ask(self._planner, vessel, self._settings.limits)
+        question = ask(self._planner, vessel)
         if self._replaying is not None:
             return question.recorded(self._replaying.answers)
         with self._asked(question.plan) as stream:
-            for step in stream.frames():
-                question.add(step.frame.raw)
-        return question.reply()
+            data = [step.frame.data for step in stream.frames()]
+        return question.reply(data)
 
     def _running_thread(self) -> LoopThread:
         """The client's thread; of two that are made at once, one is used."""

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast
 
-from ..errors import ConfigurationError, ProtocolError, ReplayMissError
+from ..chunk import ChunkFields
+from ..errors import ConfigurationError, ProtocolError, ProviderError, ReplayMissError
 from ..frame import Frame
-from ..framing import Framing, Splitter
+from ..framing import Framing
+from ..jsontext import loads
 from ..replay.answer_index import AnswerIndex
-from ..settings import Limits, Retries, Timeouts
-from ..vessel import ModelInfo, WireRequest
+from ..request import ChatRequest
+from ..settings import Retries
+from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Planner
 
@@ -24,20 +27,16 @@ _Reply = TypeVar("_Reply")
 
 # Seconds: no model has to be loaded for these questions.
 _PATIENCE = 10.0
+_WAITS = ("connect", "write", "pool", "first_chunk", "idle", "total")
 
 
 class Question(Generic[_Reply]):
-    """A question to a vessel's server, as a plan, and the reply as its vessel reads it.
-
-    subject, request, read: what is asked for, and how, if this vessel can ask for it.
-    """
+    """A question to a vessel's server, as a plan, and the reply as its vessel reads it."""
 
     def __init__(
         self,
         planner: Planner,
         name: str,
-        limits: Limits,
-        *,
         subject: str,
         request: WireRequest | None,
         read: Callable[[Any], _Reply],
@@ -45,27 +44,13 @@ class Question(Generic[_Reply]):
         if request is None:
             raise ConfigurationError(f"a server of {name!r} cannot be asked for its {subject}")
         plan = planner.wire(name, replace(request, stream=False))
-        self.plan = replace(plan, request=replace(plan.request, reading="frames"))
+        self.plan = replace(plan, vessel=_AnyBody(plan.vessel))
         self._read = read
-        self._splitter = Splitter(Framing.BODY, limits.max_frame_bytes)
 
-    def add(self, piece: bytes) -> None:
-        """The next piece of the reply. Raises ProtocolError once there is too much."""
-        self._splitter.split(piece)
-        if self._splitter.error is not None:
-            raise self._splitter.error
-
-    def reply(self) -> _Reply:
-        """What the pieces say. Raises ProtocolError."""
-        body = Frame(self._splitter.rest(), Framing.BODY)
+    def reply(self, data: Iterable[str | None]) -> _Reply:
+        """The reply whose frames had this data. Raises ProtocolError."""
         try:
-            value = body.json()
-            parts: Iterable[Any] = (
-                cast("Any", value).values() if isinstance(value, dict) else [value]
-            )
-            lists = [cast("list[Any]", each) for each in parts if isinstance(each, list)]
-            body.count(sum(map(len, lists)) // 8)
-            return self._read(value)
+            return self._read(loads("".join(filter(None, data))))
         except (ValueError, LookupError, TypeError, AttributeError):
             raise ProtocolError(
                 f"{self.plan.origin} gave an answer that is not of the dialect of "
@@ -78,31 +63,27 @@ class Question(Generic[_Reply]):
         Raises ReplayMissError, RecordingError, ProviderError and ProtocolError.
         """
         recorded = answers.answer(self.plan.record, repeat=True)
-        for frame in recorded.frames():
-            self.add(frame.raw)
+        text = b"".join(frame.raw for frame in recorded.frames()).decode(errors="replace")
         status = (recorded.response or {}).get("status")
         if isinstance(status, int) and not 200 <= status < 300:
-            text = self._splitter.rest().decode(errors="replace")
             raise self.plan.vessel.failure(status, text)
-        return self.reply()
+        return self.reply([text])
 
 
 class VersionQuestion(Question[str]):
     """Which version a vessel's server has. Raises ConfigurationError if it cannot be asked."""
 
-    def __init__(self, planner: Planner, name: str, limits: Limits) -> None:
+    def __init__(self, planner: Planner, name: str) -> None:
         vessel = planner.vessel(name)
-        request, read = vessel.version_request(), vessel.read_version
-        super().__init__(planner, name, limits, subject="version", request=request, read=read)
+        super().__init__(planner, name, "version", vessel.version_request(), vessel.read_version)
 
 
 class ModelsQuestion(Question[list[ModelInfo]]):
     """Which models a vessel's server has. Raises ConfigurationError if it cannot be asked."""
 
-    def __init__(self, planner: Planner, name: str, limits: Limits) -> None:
+    def __init__(self, planner: Planner, name: str) -> None:
         vessel = planner.vessel(name)
-        request, read = vessel.models_request(), vessel.read_models
-        super().__init__(planner, name, limits, subject="models", request=request, read=read)
+        super().__init__(planner, name, "models", vessel.models_request(), vessel.read_models)
 
     def recorded(self, answers: AnswerIndex) -> list[ModelInfo]:
         """The list that was recorded, or else the models that the vessel was asked for."""
@@ -120,8 +101,40 @@ class ModelsQuestion(Question[list[ModelInfo]]):
 
 def question_settings(settings: SharedSettings) -> SharedSettings:
     """A client's settings, for a question: no wait is longer than ten seconds."""
-    given = dict(settings.timeouts)
-    waits = {
-        name: _PATIENCE if wait is None else min(_PATIENCE, wait) for name, wait in given.items()
-    }
-    return replace(settings, timeouts=Timeouts(**waits), retries=Retries(count=0))
+    timeouts = settings.timeouts
+    given = ((name, getattr(timeouts, name)) for name in _WAITS)
+    waits = {name: _PATIENCE if wait is None else min(_PATIENCE, wait) for name, wait in given}
+    return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
+
+
+class _AnyBody(Vessel):
+    """Takes any JSON value as a whole answer; an error status is read as its vessel reads it."""
+
+    framing = Framing.BODY
+
+    def __init__(self, vessel: Vessel) -> None:
+        super().__init__()
+        self._vessel = vessel
+
+    def request(self, chat: ChatRequest) -> WireRequest:
+        """Never asked for: the request is made already."""
+        return self._vessel.request(chat)
+
+    def decoder(self, request: WireRequest) -> Decoder:  # noqa: ARG002 - any answer is taken
+        """A decoder that makes no chunks."""
+        return _AnyBodyDecoder()
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        """The error that the vessel reads."""
+        return self._vessel.failure(status, text)
+
+
+class _AnyBodyDecoder(Decoder):
+    def decode(self, frame: Frame) -> Iterable[ChunkFields]:
+        """No chunks: the reply is read from the frames, once it is whole."""
+        reply = frame.json()
+        values: Iterable[Any] = cast("Any", reply).values() if isinstance(reply, dict) else (reply,)
+        lists = [cast("list[Any]", value) for value in values if isinstance(value, list)]
+        frame.count(sum(map(len, lists)) // 8)
+        self.progress = Progress.FINISHED
+        return ()
