@@ -183,7 +183,7 @@ class SyncThread:
 
     def __init__(self) -> None:
         self._exiting = False
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # for starting and ending the thread
         # An item wakes the thread; True ends it.
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._files: set[SyncedFile] = set()
@@ -217,8 +217,7 @@ class SyncThread:
 
     def forget(self, file: SyncedFile) -> None:
         """Stop syncing a file, which is closed."""
-        with self._lock:
-            self._files.discard(file)
+        self._files.discard(file)
 
     async def flushed(self) -> None:
         """Return when everything written so far is on disk, and closed sessions' files are."""
@@ -227,8 +226,7 @@ class SyncThread:
     @property
     def files(self) -> tuple[SyncedFile, ...]:
         """The files that are synced now."""
-        with self._lock:
-            return tuple(self._files)
+        return tuple(self._files)
 
     def exit(self) -> None:
         """The interpreter ends: sync what is left. Later syncs are done by whoever asks."""
