@@ -232,12 +232,11 @@ class ClientState(Unpicklable, Generic[_Stream]):
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Stream:
-        """Send a prepared request, its body exactly as given.
+        """Send a prepared request, its body exactly as given. The settings are those of `stream`.
 
         Args:
             vessel: The name of the vessel that gives the key and decodes the answer.
             request: The address and the body.
-            session, exclusive, meta, timeouts, headers: As `stream` takes and explains them.
 
         Returns:
             A stream as `stream` returns it; its `frames()` gives the answer's frames.

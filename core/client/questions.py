@@ -16,7 +16,7 @@ from ..framing import Framing
 from ..jsontext import loads
 from ..replay.answer_index import AnswerIndex
 from ..request import ChatRequest
-from ..settings import Retries
+from ..settings import Retries, Timeouts
 from ..vessel import Decoder, ModelInfo, Progress, Vessel, WireRequest
 from .call import SharedSettings
 from .plan import Planner
@@ -27,7 +27,6 @@ _Reply = TypeVar("_Reply")
 
 # Seconds: no model has to be loaded for these questions.
 _PATIENCE = 10.0
-_WAITS = ("connect", "write", "pool", "first_chunk", "idle", "total")
 
 
 class Question(Generic[_Reply]):
@@ -101,10 +100,9 @@ class ModelsQuestion(Question[list[ModelInfo]]):
 
 def question_settings(settings: SharedSettings) -> SharedSettings:
     """A client's settings, for a question: no wait is longer than ten seconds."""
-    timeouts = settings.timeouts
-    given = ((name, getattr(timeouts, name)) for name in _WAITS)
-    waits = {name: _PATIENCE if wait is None else min(_PATIENCE, wait) for name, wait in given}
-    return replace(settings, timeouts=timeouts.model_copy(update=waits), retries=Retries(count=0))
+    most = _PATIENCE
+    waits = {name: most if each is None else min(most, each) for name, each in settings.timeouts}
+    return replace(settings, timeouts=Timeouts(**waits), retries=Retries(count=0))
 
 
 class _AnyBody(Vessel):
