@@ -16,9 +16,9 @@ _ITERATIONS = 4
 class DeadlineTimer:
     """Calls `passed` with the phase when a deadline has passed.
 
-    now: the time in seconds, by any clock. deadline: the time of the deadline as it stands, infinite
-    for never, and its phase. It may move on before it passes; `watch` is called again where it may
-    come sooner.
+    now: the time in seconds, by any clock. deadline: the time of the deadline as it stands,
+    infinite for never, and its phase. It may move on before it passes; `watch` is called again
+    where it may come sooner.
     """
 
     def __init__(

@@ -572,7 +572,7 @@ async def test_where_tasks_are_eager(*, fast: bool) -> None:
 
 @pytest.mark.parametrize("fast", [False, True])
 async def test_the_time_that_a_caller_holds_the_loop_up_does_not_count(*, fast: bool) -> None:
-    """Also where the deadline passes in the iteration that brings the next data, again and again."""
+    """Also where the deadline passes again and again in the iteration that brings data."""
     held_up, sent = threading.Semaphore(0), threading.Semaphore(0)
 
     def behaves(conversation: Conversation) -> None:
