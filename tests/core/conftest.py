@@ -13,6 +13,6 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     }
     try:
         import uvloop
-    except ImportError:  # Windows has none, nor has the environment that tests the oldest packages
+    except ImportError:  # Windows has none, nor has the environment of the wheel's tests in CI
         return factories
     return {**factories, "uvloop": uvloop.new_event_loop}
