@@ -67,11 +67,7 @@ class Call:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        writer: Writer,
-        settings: SharedSettings,
-        attempt: int = 0,
+        self, plan: Plan, writer: Writer, settings: SharedSettings, attempt: int = 0
     ) -> None:
         self._writer = writer
         self._lock = writer.write_lock

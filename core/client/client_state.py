@@ -232,7 +232,9 @@ class ClientState(Unpicklable, Generic[_Stream]):
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> _Stream:
-        """Send a prepared request, its body exactly as given. The settings are those of `stream`.
+        """Send a prepared request, its body exactly as given.
+
+        session, exclusive, meta, timeouts and headers are as for `stream`, which explains them.
 
         Args:
             vessel: The name of the vessel that gives the key and decodes the answer.
