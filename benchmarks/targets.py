@@ -158,6 +158,14 @@ TARGETS = (
         "paced vesselog-fast",
         "paced aiohttp-file",
     ),
+    *(
+        _ratio(f"that loop, which records nothing, against {name}", None, "paced aiohttp", peer)
+        for name, peer in (
+            ("the barest client", "paced barest"),
+            ("the openai SDK", "paced openai"),
+            ("litellm", "paced litellm"),
+        )
+    ),
     _ratio(
         f"burst, recorded, httpx's transport, against {_HTTPX_LOOP}",
         1.7,
