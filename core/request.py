@@ -395,6 +395,10 @@ def chat_request(
     """
     if isinstance(messages, str):
         messages = [Message(role="user", content=messages)]
+    elif isinstance(messages, Mapping | bytes | int | float):
+        kind = type(messages).__name__
+        reason = f"must be a text or a list of messages, not {kind}"
+        raise InvalidRequestError(f"bad request: messages: {reason}") from None
     for name in sorted(fields.keys() - ChatRequest.model_fields.keys()):
         near = nearest_names(_MEANT.get(name, name), ChatRequest.model_fields)
         instead = f"write {near[0]!r}, or " if near else ""

@@ -33,6 +33,17 @@ def test_a_text_is_one_user_message() -> None:
     assert chat.given("messages") == {"messages": [{"role": "user", "content": "hello"}]}
 
 
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [({"role": "user", "content": PRIVATE}, "dict"), (b"x", "bytes"), (3, "int")],
+)
+def test_what_is_no_list_of_messages_is_told(messages: Any, kind: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        chat_request("m", messages)
+    told = f"messages: must be a text or a list of messages, not {kind}"
+    assert caught.value.message == f"bad request: {told}"
+
+
 def test_what_is_not_set_is_not_given_and_a_set_zero_is() -> None:
     chat = chat_request("m", "x", temperature=0, top_p=0.0, seed=0, logprobs=False, think=False)
     names = ("temperature", "top_p", "max_tokens", "stop", "seed", "n", "logprobs", "think")
