@@ -34,15 +34,12 @@ def command(
 
 
 def start(
-    *arguments: str,
-    env: Mapping[str, str] | None = None,
-    warnings: str = "error",
-    **settings: Any,
+    *arguments: str, env: Mapping[str, str] | None = None, **settings: Any
 ) -> subprocess.Popen[bytes]:
-    """Run `vesselog` beside the test. warnings: what Python does with them."""
+    """Run `vesselog` beside the test."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return Popen(
-        [sys.executable, "-W", warnings, "-m", "vesselog", *arguments],
+        [sys.executable, "-W", "error", "-m", "vesselog", *arguments],
         env={**os.environ, "PYTHONUTF8": "1", **(env or {})},
         **{**pipes, **settings},
     )
