@@ -270,7 +270,8 @@ class ChatRequest(BaseModel):
 
     Attributes:
         model: The model's name, without the vessel.
-        messages: The conversation, for the chat route; either this or `prompt` is given.
+        messages: The conversation, for the chat route; either this or `prompt` is given. A text is
+            one user message.
         prompt: Text, for Ollama's generate and OpenAI's legacy completions.
         stream: Whether a stream is asked for.
         tools: The tools that the model may call.
@@ -318,6 +319,16 @@ class ChatRequest(BaseModel):
     options: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     split_think: SplitThink = False
+
+    @field_validator("messages", mode="before")
+    @classmethod
+    def _text_as_message(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [Message(role="user", content=value)]
+        if isinstance(value, Mapping | bytes | int | float):
+            kind = type(cast("Any", value)).__name__
+            raise ValueError(f"must be a text or a list of messages, not {kind}")  # noqa: TRY004 - pydantic wants it
+        return value
 
     @field_validator("response_format", mode="before")
     @classmethod
@@ -393,12 +404,6 @@ def chat_request(
     Raises:
         InvalidRequestError: It names the field, but never repeats what was in it.
     """
-    if isinstance(messages, str):
-        messages = [Message(role="user", content=messages)]
-    elif isinstance(messages, Mapping | bytes | int | float):
-        kind = type(messages).__name__
-        reason = f"must be a text or a list of messages, not {kind}"
-        raise InvalidRequestError(f"bad request: messages: {reason}") from None
     for name in sorted(fields.keys() - ChatRequest.model_fields.keys()):
         near = nearest_names(_MEANT.get(name, name), ChatRequest.model_fields)
         instead = f"write {near[0]!r}, or " if near else ""
