@@ -52,10 +52,15 @@ def ended_once(path: Path, *outcomes: str) -> None:
     assert len(ends) == len(outcomes)
 
 
-def signal_main() -> None:
+def signal_main(*, until: threading.Event) -> None:
+    """Signal the main thread, again and again.
+
+    Python handles one that comes just before the loop begins to wait only when the loop goes on.
+    """
     main = threading.main_thread().ident
     assert main is not None
-    signal.pthread_kill(main, signal.SIGUSR1)
+    while not until.wait(0.2):
+        signal.pthread_kill(main, signal.SIGUSR1)
 
 
 @FAST
@@ -170,11 +175,15 @@ class TestCancel:
                 client_of(server, fast=fast) as client,
                 client.stream("lab/m", "hi") as stream,
             ):
+                ended = threading.Event()
+                sender = threading.Thread(target=signal_main, kwargs={"until": ended})
                 before = signal.signal(signal.SIGUSR1, lambda *_: stream.cancel())
                 try:
                     async for _ in stream:
-                        threading.Timer(0.2, signal_main).start()
+                        sender.start()
                 finally:
+                    ended.set()
+                    sender.join(PATIENCE)
                     signal.signal(signal.SIGUSR1, before)
                 assert stream.outcome == "cancelled"
                 ended_once(stream.path, "cancelled")
