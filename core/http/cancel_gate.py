@@ -45,6 +45,9 @@ class CancelGate:
         self._cancelled = False
         self._tunnelling = False
         self._tunnel: asyncio.Timeout  # while a request is sent
+        self._socks: Any = None  # the connection to a SOCKS proxy that has not opened a tunnel yet
+        self._socks_timer: asyncio.TimerHandle | None = None
+        self._hanging_up: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.reason: str | None = None
@@ -61,6 +64,7 @@ class CancelGate:
             self._cancel()
         else:
             self._blocked(reason)
+            self._hang_up()
             if not self._closing and self._latest is not None:
                 self._timer = self._loop.call_later(self._latest, self._cancel)
 
@@ -84,8 +88,8 @@ class CancelGate:
                     "cancellable": self.allow,
                     "waiting": self.allowed,
                 }
-        except TimeoutError:
-            if not self._tunnel.expired():
+        except Exception:
+            if connect is None or not (self._tunnel.expired() or self._hanging_up):
                 raise
             raise StreamTimeoutError(
                 f"the proxy opened no tunnel to the server within {connect:g} s; to wait longer, "
@@ -97,6 +101,7 @@ class CancelGate:
     def begin(self) -> None:
         """The task begins an attempt."""
         self._allowed = self._closing = False
+        self._hanging_up = None
 
     def allow(self) -> None:
         """The transport may be cancelled from now on. Raises Stopped if the stream was stopped."""
@@ -137,6 +142,8 @@ class CancelGate:
         A request for a proxy's tunnel (CONNECT) is a part of connecting, as is the TLS handshake
         behind it. httpcore waits for the proxy's answer without a timeout.
         """
+        if event.startswith("socks.setup"):
+            await self._shake_hands(event, info)
         if not event.startswith(("http11.", "http2.")):
             return
         if event.endswith("response_closed.started"):
@@ -149,6 +156,26 @@ class CancelGate:
         elif event.endswith("receive_response_headers.complete") and self._tunnelling:
             self._allowed = False
             self._tunnel.reschedule(None)
+
+    async def _shake_hands(self, event: str, info: dict[str, Any]) -> None:
+        """Bound the wait for a SOCKS proxy, and close its connection if it opens no tunnel.
+
+        httpcore does neither. A cancel would leave an entry in its pool; hanging up leaves none.
+        """
+        if event.endswith("started"):
+            self._socks = info["stream"]
+            if self._timeouts.connect is not None:
+                self._socks_timer = self._loop.call_later(self._timeouts.connect, self._hang_up)
+            return
+        connection, self._socks = self._socks, None
+        if self._socks_timer is not None:
+            self._socks_timer.cancel()
+        if event.endswith("failed"):
+            await connection.aclose()
+
+    def _hang_up(self) -> None:
+        if self._socks is not None:
+            self._hanging_up = self._loop.create_task(self._socks.aclose())
 
     def _cancel(self) -> None:
         """Cancel the task, once: a second time it would be closing its connection."""

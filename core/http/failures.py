@@ -17,8 +17,8 @@ from ..settings import Limits, Timeouts
 
 __all__ = ["classify"]
 
-# Errors of anyio and h2 get through httpcore as they are.
-_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "h2")
+# Errors of anyio, h2 and socksio get through httpcore as they are.
+_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2", "anyio", "h2", "socksio")
 
 # aiohttp's errors by httpx's names for the same, which those derived from them share.
 _AIOHTTP = {
@@ -83,8 +83,8 @@ def classify(
         return StreamTimeoutError(
             f"{origin} did not answer in time", phase="body" if answering else "first_chunk"
         )
-    if kinds & {"ConnectError", "ProxyError"}:
-        otherwise = "the proxy refused" if "ProxyError" in kinds else "is the server running?"
+    if kinds & {"ConnectError", "ProxyError", "SOCKSError"}:
+        otherwise = "is the server running?" if "ConnectError" in kinds else "the proxy refused"
         reasons = (_reason(cause) for cause in causes if isinstance(cause, OSError))
         reason = next(filter(None, reasons), f"; {otherwise}")
         return ConnectionFailedError(f"cannot connect to {origin}{reason}", phase="connect")

@@ -20,7 +20,7 @@ import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines
 from patience import PATIENCE
-from vesselog import AsyncClient, Client, Limits, Recording, Timeouts
+from vesselog import AsyncClient, Client, Limits, Recording, StreamTimeoutError, Timeouts
 from vesselog.core.http.cancel_gate import CancelGate, Stopped
 from vesselog.vessels.ollama import Ollama
 
@@ -146,6 +146,49 @@ async def test_a_request_for_a_tunnel_is_followed_by_connecting() -> None:
     gated.go_on.set()
     with pytest.raises(Stopped):
         await task
+
+
+class SocksConnection:
+    """A connection to a proxy, as httpcore tells of it: a SOCKS proxy that never answers."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+@pytest.mark.parametrize("connect", [0.01, LATEST, None])
+async def test_a_socks_proxy_that_does_not_answer_is_hung_up_on_and_not_cancelled(
+    connect: float | None,
+) -> None:
+    """At the `connect` deadline, or when the stream is cancelled before that."""
+    gated, connection, cancelled = Gated(), SocksConnection(), False
+    gated.gate = CancelGate(
+        asyncio.get_running_loop(), Timeouts(connect=connect), gated.blocked.append
+    )
+
+    async def shakes_hands() -> None:
+        nonlocal cancelled
+        async with gated.gate.sending() as extensions:
+            trace = extensions["trace"]
+            await trace("socks.setup_socks5_connection.started", {"stream": connection})
+            try:
+                await connection.closed.wait()
+            except asyncio.CancelledError:
+                cancelled = True
+                raise
+            await trace("socks.setup_socks5_connection.failed", {})
+            raise ConnectionResetError
+
+    task = gated.start(shakes_hands)
+    await turns()
+    if connect != 0.01:
+        assert not connection.closed.is_set()
+        gated.gate.stop("cancelled")
+    with pytest.raises(ConnectionResetError if connect is None else StreamTimeoutError):
+        await task
+    assert not cancelled
 
 
 async def test_a_wait_that_is_not_the_transports_may_be_cancelled() -> None:

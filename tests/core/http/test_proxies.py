@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from vesselog import (
     Retries,
     StreamTimeoutError,
     Timeouts,
+    VesselogError,
 )
 from vesselog.core.http.proxies import ProxyRules, is_this_machine
 from vesselog.vessels.ollama import Ollama
@@ -397,6 +400,51 @@ def test_a_proxy_that_opens_no_tunnel_in_time_is_asked_again(
             assert [call.outcome for call in heard.calls] == ["error"] * 2
             heard = talker.hear(timeouts=Timeouts(connect=2)).check("complete")
             assert (heard.text, len(heard.calls)) == ("Hi", 2)
+
+
+@every_client
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ((), StreamTimeoutError),
+        ((b"\x05\xff",), ConnectionFailedError),  # none of the ways to log in
+        ((b"HTTP/1.1 400 Bad Request\r\n\r\n",), ConnectionFailedError),
+        ((b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)), ConnectionFailedError),  # refused
+    ],
+)
+def test_a_socks_proxy_that_opens_no_tunnel_is_asked_again_and_keeps_no_connection(
+    kind: str,
+    answers: tuple[bytes, ...],
+    error: type[VesselogError],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    pytest.importorskip("socksio", reason="needs pip install 'httpx[socks]'")
+    retries, timeouts = Retries(count=1, backoff=0.01), Timeouts(connect=0.2)
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor(1) as thread:
+        proxy.settimeout(PATIENCE)
+        host, port = proxy.getsockname()
+
+        def serve() -> list[bytes]:
+            """What came last on each of the two connections."""
+            rest: list[bytes] = []
+            for _ in range(2):
+                connection, _ = proxy.accept()
+                with connection:
+                    connection.settimeout(PATIENCE)
+                    for each in answers:
+                        connection.recv(1024)
+                        connection.sendall(each)
+                    while data := connection.recv(1024):
+                        rest.append(data)
+            return rest
+
+        served = thread.submit(serve)
+        monkeypatch.setenv("ALL_PROXY", f"socks5://{host}:{port}")
+        with talking(kind, "http://models.example", retries=retries) as talker:
+            heard = talker.hear(timeouts=timeouts).check("error", error=error)
+            assert isinstance(heard.error, VesselogError)
+            assert (heard.error.phase, len(heard.calls)) == ("connect", 2)
+            assert b"POST" not in b"".join(served.result(PATIENCE))
 
 
 @every_client_at_once
