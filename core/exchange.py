@@ -196,7 +196,11 @@ class Exchange:
         frame = Frame(b"", self._framing)
         chunks: list[StreamChunk] = []
         fields: list[dict[str, Any]] = []
-        self._chunks.make(list(self._decoder.flush(frame)), frame, chunks, fields, last=True)
+        try:
+            self._chunks.make(list(self._decoder.flush(frame)), frame, chunks, fields, last=True)
+        except Exception as problem:  # noqa: BLE001 - as in `_decode`
+            reason = f"cannot end the answer: {explain(problem)}"
+            self.error = self.error or ProtocolError(reason, phase="body")
         if chunks or frame.repairs:
             yield Step(frame, tuple(chunks), tuple(fields), error=self.error)
 
@@ -204,7 +208,13 @@ class Exchange:
         """The remainder of the body, and whether the answer is complete."""
         if not self.succeeded:
             text = self._masker.bytes(rest).decode(errors="replace")
-            self.error = self._vessel.failure(self._status, text)
+            try:
+                self.error = self._vessel.failure(self._status, text)
+            except Exception as problem:  # noqa: BLE001 - a vessel may be anyone's; the body is kept
+                reason = f"status {self._status}, with a body that cannot be read"
+                self.error = ProviderError(
+                    f"{reason}: {explain(problem)}", phase="response", status=self._status
+                )
             if rest:
                 yield self._unread(rest)
             return

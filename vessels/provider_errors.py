@@ -202,12 +202,14 @@ def _request_id(value: Any) -> str | None:
     return next((each for each in found if isinstance(each, str) and each), None)
 
 
-def _read(value: Any) -> tuple[str, str | None]:
-    """Message and code of an error value."""
+def _read(value: Any, levels: int = _DEEPEST_ENVELOPE) -> tuple[str, str | None]:
+    """Message and code of an error value, with so many levels of errors in it."""
     if isinstance(value, str):
         return plain_text(value), None
+    if not levels:
+        return "", None
     if isinstance(value, list):
-        read = [_read(item) for item in cast("list[Any]", value)[:3]]
+        read = [_read(item, levels - 1) for item in cast("list[Any]", value)[:3]]
         return short_text("; ".join(message for message, _ in read if message)), next(
             (code for _, code in read if code), None
         )
@@ -219,7 +221,7 @@ def _read(value: Any) -> tuple[str, str | None]:
     if isinstance(inner, str):
         message = inner
     elif inner is not None:
-        message, inner_code = _read(inner)
+        message, inner_code = _read(inner, levels - 1)
         code = inner_code or code
     else:
         message = dumps(value).decode()

@@ -84,8 +84,31 @@ class Remembering(Toy):
         return made
 
 
+class Broken(Toy):
+    """It has bugs where an answer ends."""
+
+    def decoder(self, request: WireRequest) -> ToyDecoder:
+        made = super().decoder(request)
+        made.flush = lambda _: [{}["missing"]]  # type: ignore[method-assign]
+        return made
+
+    def failure(self, status: int, text: str) -> ProviderError:
+        raise RecursionError(f"{status} {text}")
+
+
 def toy(body: bytes) -> Any:
     return decode(Toy(), body, NDJSON)
+
+
+def test_a_vessels_bug_at_the_end_is_an_error_of_the_answer_and_loses_nothing_of_it() -> None:
+    found = decode(Broken(), b"a\n!\n", NDJSON)
+    assert "".join(chunk.text for chunk in found.chunks) == "a!"
+    assert type(found.error) is ProtocolError
+    assert "KeyError" in str(found.error)
+    refused = decode(Broken(), b"no", NDJSON, status=503)
+    assert [step.frame.raw for step in refused.steps] == [b"no"]
+    assert type(refused.error) is ProviderError
+    assert refused.error.status == 503
 
 
 def test_frames_are_pulled_one_at_a_time() -> None:

@@ -126,3 +126,9 @@ def test_the_code_beside_an_errors_text(told: Any, code: str, *, retryable: bool
 def test_amazons_message_is_read() -> None:
     body = json.dumps({"Message": "Authentication failed"})
     assert "Authentication failed" in str(error_of_status("anthropic", 403, body))
+
+
+@pytest.mark.parametrize("text", ["[" * 1000 + "]" * 1000, '{"error":[' * 450 + "]}" * 450])
+def test_an_error_that_is_nested_deeply_is_one_without_a_reason(text: str):
+    error = error_of_status("openai", 503, text)
+    assert (error.message, error.status, error.retryable) == ("openai answered 503", 503, True)
