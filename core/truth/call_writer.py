@@ -103,6 +103,8 @@ class CallWriter:
         """Write the response's line, without headers that may be secret. Raises RecordingError."""
         with self.write_lock as t:
             n = self._appender.ready(t) + 1
+            if self._ended:
+                raise RecordingError(f"call {self.call} of {self._session.path} has ended")
             self._appender.append(response_line(status, headers, n, self.call, t), n)
 
     def end(self, outcome: Outcome, **told: Any) -> None:

@@ -167,6 +167,8 @@ def test_only_the_first_end_counts(tmp_path: Path) -> None:
     writer.abandon()
     with pytest.raises(RecordingError, match="has ended"), writer.write_lock as t:
         writer.frames([step(0)], t)
+    with pytest.raises(RecordingError, match="has ended"):
+        writer.response(200, {})
     session.close()
     assert kinds(session.path) == ["session", "open", "request", "end cancelled", "close"]
 
