@@ -21,7 +21,7 @@ from ..http.proxies import ProxyRules
 from ..replay.answer_copy import StillClock
 from ..replay.compare_requests import Match
 from ..replay.pace import Speed
-from ..replay.replayed_answer import Replaying
+from ..replay.replayed_answer import ReplayedAnswer, Replaying
 from ..request import Message, RequestFields
 from ..settings import (
     Durability,
@@ -272,10 +272,13 @@ class ClientState(Unpicklable, Generic[_Stream]):
         Returns:
             How many streams were cancelled.
         """
-        running = [each for each in tuple(self._running) if each.facts.session == session]
-        for driver in running:
-            driver.cancel()
-        return len(running)
+        running: list[Driver | ReplayedAnswer] = [*self._running]
+        if self._replaying is not None:
+            running += self._replaying.running
+        stopped = [each for each in running if each.facts.session == session]
+        for each in stopped:
+            each.cancel()
+        return len(stopped)
 
     def _path_of(self, name: str) -> Path:
         return self._recordings() / (check_session_name(name) + SUFFIX)

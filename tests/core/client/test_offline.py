@@ -478,7 +478,7 @@ def test_a_refusal_is_raised_when_it_came(kind: str, monkeypatch: pytest.MonkeyP
 
 @BOTH
 @pytest.mark.parametrize("gaps", [(3600.0, 0.0), (0.0, 3600.0)], ids=["beginning", "frame"])
-@pytest.mark.parametrize("how", ["cancel", "close"])
+@pytest.mark.parametrize("how", ["cancel", "stop", "close"])
 def test_a_wait_ends_when_the_stream_is_cancelled(
     kind: str, gaps: tuple[float, ...], how: str
 ) -> None:
@@ -500,6 +500,9 @@ def test_a_wait_ends_when_the_stream_is_cancelled(
         assert waiting.wait(PATIENCE)
         if how == "cancel":
             stream.cancel()
+        elif how == "stop":
+            assert stream.session is not None
+            assert talker.client.stop(stream.session) == 1
         else:
             talker.close()
         heard = reading.result(PATIENCE)
