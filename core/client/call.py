@@ -12,6 +12,7 @@ from ..clock import Clock
 from ..completion import Metrics, Outcome
 from ..errors import ProtocolError, ProviderError, RecordingError, TruncatedError, VesselogError
 from ..exchange import Exchange, Step
+from ..http.body import PART_BYTES, part_size
 from ..http.closing_servers import ClosingServers
 from ..http.inflate import Inflater
 from ..metrics import Meter
@@ -24,15 +25,9 @@ from .deadlines import Deadlines
 from .plan import Plan
 from .retry import retry_delay, take_retry_advice
 
-__all__ = ["PART_BYTES", "SMALL_PART_BYTES", "Call", "SharedSettings", "part_size"]
+__all__ = ["Call", "SharedSettings"]
 
 _OPEN, _TERMINATED = Progress.OPEN, Progress.TERMINATED
-
-# Bytes that are sent or decoded at once, and about as many lines: other streams have their time in
-# between. Parts are not cut smaller than the last, whatever is in them.
-PART_BYTES = 64 * 1024
-_PART_LINES = 512
-SMALL_PART_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +39,6 @@ class SharedSettings:
     retries: Retries
     clock: Clock
     closing_servers: ClosingServers
-
-
-def part_size(data: bytes) -> int:
-    """How many of these bytes are decoded at once."""
-    lines = data.count(b"\n") + data.count(b"\r")
-    return min(PART_BYTES, max(SMALL_PART_BYTES, len(data) * _PART_LINES // max(lines, 1)))
 
 
 class Call:

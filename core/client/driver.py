@@ -19,10 +19,10 @@ import httpx
 
 from ..errors import RecordingError
 from ..exchange import Step
-from ..http.body import HttpxBody, free_connection
+from ..http.body import PART_BYTES, SMALL_PART_BYTES, HttpxBody, free_connection, part_size
 from ..http.cancel_gate import CancelGate, Stopped
 from .attempts import Attempts
-from .call import PART_BYTES, SMALL_PART_BYTES, Call, part_size
+from .call import Call
 from .deadline_timer import DeadlineTimer
 from .hand_over import ENOUGH, TaskHandOver, ThreadHandOver
 

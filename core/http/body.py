@@ -1,4 +1,4 @@
-"""A response's body as the driver reads it."""
+"""A response's body as the driver reads it, and how much of a body is handled at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from typing import Any
 
 import httpx
 
-__all__ = ["TURN_BYTES", "HttpxBody", "free_connection", "has_bytes_behind"]
+__all__ = [
+    "PART_BYTES",
+    "SMALL_PART_BYTES",
+    "TURN_BYTES",
+    "HttpxBody",
+    "free_connection",
+    "has_bytes_behind",
+    "part_size",
+]
 
 _LOGGER = logging.getLogger("vesselog")
 
@@ -18,6 +26,12 @@ _LOGGER = logging.getLogger("vesselog")
 # seventy chunks. What is made of them is freed before the garbage collector begins to look at it.
 TURN_BYTES = 24 * 1024
 _PIECE = 100  # bytes that a piece counts for beside its own: a server may send chunks of one byte
+
+# Bytes that are sent or decoded at once, and about as many lines: other streams have their time in
+# between. Parts are not cut smaller than the last, whatever is in them.
+PART_BYTES = 64 * 1024
+_PART_LINES = 512
+SMALL_PART_BYTES = 1024
 
 # Of an ssl.SSLError: there is nothing to read yet.
 _WANT_READ = 2
@@ -63,6 +77,12 @@ class HttpxBody:
         close = getattr(self._pieces, "aclose", None)
         if close is not None:  # a generator, which is most often what it is
             await close()
+
+
+def part_size(data: bytes) -> int:
+    """How many of these bytes are decoded at once."""
+    lines = data.count(b"\n") + data.count(b"\r")
+    return min(PART_BYTES, max(SMALL_PART_BYTES, len(data) * _PART_LINES // max(lines, 1)))
 
 
 async def free_connection(response: httpx.Response | None, body: HttpxBody | None) -> None:

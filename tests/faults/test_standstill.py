@@ -24,12 +24,12 @@ from loopback import Conversation, LoopbackServer
 from reporting import Figure
 from vesselog import AsyncClient
 from vesselog.core.assembler import Assembler
-from vesselog.core.client.call import PART_BYTES, Call
+from vesselog.core.client.call import Call
 from vesselog.core.errors import ProtocolError, TruncatedError, VesselogError
 from vesselog.core.exchange import Exchange, Step
 from vesselog.core.frame import BYTES_A_CONTAINER, MOST_CONTAINERS, MOST_PIECES
 from vesselog.core.framing import MOST_LINES
-from vesselog.core.http.body import TURN_BYTES
+from vesselog.core.http.body import PART_BYTES, TURN_BYTES
 from vesselog.core.http.fast_transport import _READ_BYTES, _Protocol
 from vesselog.core.masking import Masker
 from vesselog.core.truth.line_types import frame_line
