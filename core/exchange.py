@@ -211,10 +211,8 @@ class Exchange:
             try:
                 self.error = self._vessel.failure(self._status, text)
             except Exception as problem:  # noqa: BLE001 - a vessel may be anyone's; the body is kept
-                reason = f"status {self._status}, with a body that cannot be read"
-                self.error = ProviderError(
-                    f"{reason}: {explain(problem)}", phase="response", status=self._status
-                )
+                reason = f"status {self._status}, with an unreadable body: {explain(problem)}"
+                self.error = ProviderError(reason, phase="response", status=self._status)
             if rest:
                 yield self._unread(rest)
             return

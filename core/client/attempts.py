@@ -28,7 +28,7 @@ class Attempts:
     it is open, and where nothing is recorded. call: the last call's number in it. current: the last
     call; answer: what is known of its answer. outcome: how the stream ended, None while it runs or
     waits for another attempt. error: why it failed. delay: seconds to wait before the next attempt,
-    None if there is none.
+    None if there is none. plan: until `release`.
     """
 
     def __init__(self, plan: Plan, open_session: OpenSession, settings: SharedSettings) -> None:
@@ -177,10 +177,23 @@ class Attempts:
         if self._entry is not None:
             self._entry.close()
 
+    def release(self) -> None:
+        """The stream is over: let go of its session, its request and what decoded its answer.
+
+        The traceback of its error may keep this object for long; it keeps no key then.
+        """
+        self.close()
+        answer = self.answer
+        self.answer = AnswerFacts(
+            answer.status, answer.headers, answer.all_headers, answer.metrics, answer.natives
+        )
+        self.current = None
+        del self.plan
+
     def abandon(self) -> None:
         """Nobody holds the stream any more; safe in a finaliser."""
-        if self.current is not None:
-            self.current.abandon()
+        if (call := self.current) is not None:
+            call.abandon()
 
     @staticmethod
     def _finish(call: Call, failure: VesselogError | None) -> list[Step]:

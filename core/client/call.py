@@ -120,9 +120,8 @@ class Call:
         """The response's status and headers have arrived. Raises RecordingError."""
         self.status, self.all_headers = status, headers
         self._exchange.respond(status, headers.get("content-type", ""))
-        self.headers = {
-            name: self._masker.text(value) for name, value in kept_headers(headers).items()
-        }
+        kept = kept_headers(headers).items()
+        self.headers = {name: self._masker.text(value) for name, value in kept}
         self._writer.response(status, self.headers)
         encoding = headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"", "identity"}:

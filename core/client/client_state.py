@@ -272,13 +272,11 @@ class ClientState(Unpicklable, Generic[_Stream]):
         Returns:
             How many streams were cancelled.
         """
-        running: list[Driver | ReplayedAnswer] = [*self._running]
-        if self._replaying is not None:
-            running += self._replaying.running
-        stopped = [each for each in running if each.facts.session == session]
-        for each in stopped:
+        replayed = set[ReplayedAnswer]() if self._replaying is None else self._replaying.running
+        running = [each for each in self._running | replayed if each.facts.session == session]
+        for each in running:
             each.cancel()
-        return len(stopped)
+        return len(running)
 
     def _path_of(self, name: str) -> Path:
         return self._recordings() / (check_session_name(name) + SUFFIX)

@@ -133,7 +133,7 @@ class Driver:
             gate.release()
             self._put = self._hand_over.put  # a method of its own would keep it from being freed
             try:
-                facts.close()
+                facts.release()
             except Exception as bug:  # noqa: BLE001 - raised to the caller, who must not wait for ever
                 failure = failure or bug
             self._hand_over.end(failure)
@@ -151,6 +151,8 @@ class Driver:
                 safe = await self._make_safe(call)
             if safe and gate.reason is None:
                 response = await self._send(call)
+                if gate.reason is not None:  # the transport did not ask
+                    raise Stopped
                 facts.answered(call, response.status_code, response.headers)
                 if response.is_success:
                     self._hand_over.begin()

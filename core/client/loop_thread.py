@@ -160,6 +160,5 @@ def _drop(
 
 
 def _close_at_exit(reference: weakref.ref[LoopThread]) -> None:
-    thread = reference()
-    if thread is not None:
+    if (thread := reference()) is not None:
         thread.close()

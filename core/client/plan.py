@@ -130,7 +130,6 @@ class Planner:
         fields = [*sent.items(), *url.params.multi_items()]
         masker = Masker([key or "", password or username, *credentials_in(fields), *self._secrets])
         keep_out_of_logs(masker)
-        public = masker.text(str(url))
         return Plan(
             name=name,
             vessel=vessel,
@@ -143,7 +142,7 @@ class Planner:
                 "vessel_version": vessel.version,
                 "model": request.model,
                 "method": request.method,
-                "url": public,
+                "url": masker.text(str(url)),
                 "headers": {name: masker.text(value) for name, value in kept_headers(sent).items()},
                 "body": request.body,
                 "stream": request.stream,

@@ -191,6 +191,7 @@ class _Body:
             self._protocol.body = None
         if not self._content.is_eof():
             self._protocol.abort()
+        del self._content  # a context, as in `deliver`: a failure's traceback has the whole call
 
 
 # Of the request that the present task sends.

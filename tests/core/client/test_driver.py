@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from loopback import Conversation, LoopbackServer, ollama_lines, openai_events, unanswering_port
@@ -316,7 +317,7 @@ def test_dropped_it_is_recorded_as_abandoned_and_its_connection_is_free(kind: st
 @every_client
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_ended_and_dropped_it_is_freed_without_the_garbage_collector(kind: str, durability: str):
-    """With it go the key that it was sent with, and what looks for that key in every log line."""
+    """The key that it was sent with is let go before that, at its end: see the next test."""
     freed = threading.Event()
     with (
         LoopbackServer([answer]) as server,
@@ -325,11 +326,59 @@ def test_ended_and_dropped_it_is_freed_without_the_garbage_collector(kind: str, 
         gc.disable()
         try:
             heard = talker.hear().check("complete")
-            weakref.finalize(heard.stream._facts.plan.masker, freed.set)
+            weakref.finalize(heard.stream._facts, freed.set)
             del heard
             assert freed.wait(PATIENCE)
         finally:
             gc.enable()
+
+
+@every_client
+def test_an_error_that_is_kept_keeps_neither_the_request_nor_the_key(kind: str):
+    """Its traceback does keep the stream, which still says all that it said."""
+
+    def cut(conversation: Conversation) -> None:
+        conversation.begin()
+        conversation.chunk(conversation.frames("Hi")[0])
+        conversation.cut()
+
+    with LoopbackServer([cut]) as server, talking(kind, server) as talker:
+        stream = talker.stream()
+        masker = weakref.ref(stream._facts.plan.masker)
+        heard = talker.begin(stream).result(PATIENCE)
+        gc.collect()
+        assert masker() is None
+        heard.check("error", error=ConnectionFailedError)
+        assert (heard.text, stream.status, bool(stream.headers)) == ("Hi", 200, True)
+        assert stream.completion.metrics.chunks == 1
+
+
+async def test_stopped_while_a_transport_that_tells_nothing_sends_it_records_no_answer(
+    tmp_path: Path,
+) -> None:
+    """Such as one of httpx's for tests: nothing of a call comes after its end."""
+    sending, answered = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(_: httpx.Request) -> httpx.Response:
+        sending.set()
+        await answered.wait()
+        return httpx.Response(200, content=b"")
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer_late))
+    vessels = {"lab": Ollama(base_url="http://127.0.0.1:9")}
+    async with http, AsyncClient(recordings=tmp_path, vessels=vessels, http_client=http) as client:
+        stream = client.stream("lab/m", "Hi")
+        opening = asyncio.create_task(stream.open())
+        async with asyncio.timeout(PATIENCE):
+            await sending.wait()
+            await stream.aclose()
+            await opening
+            answered.set()
+            await asyncio.wait([stream._source._driver._gate.task])
+        assert stream.path is not None
+        kinds = [line["type"] for line in Recording(stream.path).lines()]
+        assert kinds[-3:] == ["request", "end", "close"]
+        assert (stream.outcome, stream.status) == ("cancelled", None)
 
 
 @every_client
