@@ -1,4 +1,4 @@
-"""The core: chunks, requests, errors, framing, the exchange, ground truth, client, replay.
+"""The core: chunks, requests, errors, framing, the exchange; http, recordings, client, replay.
 
 It imports no other room of the library.
 """

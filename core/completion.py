@@ -71,7 +71,7 @@ class Metrics(_Value):
         duration: Seconds to the end.
         chunks: How many chunks came.
         inter_chunk_p50: Seconds between two chunks, the median. The percentiles come from a
-            histogram of fixed size and are right to about 5 %.
+            histogram of fixed size and are right to about 3 %.
         inter_chunk_p95: The 95th percentile of these seconds.
         inter_chunk_max: The longest of these seconds.
         output_tokens_per_second: By the provider: output tokens divided by its evaluation time.

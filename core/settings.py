@@ -1,4 +1,4 @@
-"""What a client can be told, with defaults from practice."""
+"""The settings of a client: their defaults, which come from practice, and their checks."""
 
 from __future__ import annotations
 

@@ -51,11 +51,7 @@ class Ollama(Vessel):
         """The request for `chat`. Raises InvalidRequestError for what Ollama cannot express."""
         if chat.n not in {None, 1}:
             chat.refuse(self.name, n="it gives one answer per request")
-        if (
-            chat.tool_choice not in {None, "auto"}
-            if not isinstance(chat.tool_choice, dict)
-            else True
-        ):
+        if chat.tool_choice not in (None, "auto"):
             chat.refuse(self.name, tool_choice="the model always chooses itself")
         chat.refuse(self.name, functions="give tools", function_call="give tools")
         body = self._body(chat)

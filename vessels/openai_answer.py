@@ -11,7 +11,6 @@ nothing the dialect knows (a ping, a place in a queue) is left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -22,7 +21,7 @@ from ..core.native import NativeMessages
 from ..core.vessel import Decoder, Progress
 from .concatenated_json import DONE, json_values
 from .fast_path import FastPath
-from .mended_values import mended_index
+from .mended_values import is_word, mended_index
 from .openai_choice import OpenAIChoice
 from .openai_choices import answer_in_envelope, join_split_choices, only_place
 from .openai_event import KNOWN_IN_EVENT, PADDING, OpenAIEvent, choices_in
@@ -30,9 +29,6 @@ from .provider_errors import error_in_band, error_in_event
 from .repeated_fields import RepeatFilter
 
 __all__ = ["OpenAIDecoder"]
-
-# What a server says to stay connected (ping, keep-alive): no piece of JSON, no page, no sentence.
-_WORD = re.compile(r"[\w:.-]{1,40}")
 
 
 class OpenAIDecoder(Decoder):
@@ -115,7 +111,7 @@ class OpenAIDecoder(Decoder):
             return ()
         if frame.event == "error":
             return self._error_text(data)
-        if not _is_bare(frame) and _WORD.fullmatch(data.strip()):
+        if not _is_bare(frame) and is_word(data):
             frame.repair("unknown-event")
             return ()
         return self._values(data, frame)

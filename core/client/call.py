@@ -181,10 +181,10 @@ class Call:
             steps = list(exchange.finish(since / 1e6, whole=failure is None))
             self._writer.frames(steps, t)
             self._meter.add(steps, since)
-        told = failure if exchange.succeeded else None
-        unreadable = exchange.error is not None or isinstance(told, ProtocolError)
+        cause = failure if exchange.succeeded else None
+        unreadable = exchange.error is not None or isinstance(cause, ProtocolError)
         if exchange.progress is _OPEN or unreadable:
-            self.fail(told if told is not None else exchange.error)
+            self.fail(cause if cause is not None else exchange.error)
         else:
             self._end("complete")
         return steps

@@ -41,10 +41,10 @@ def retry_delay(
 
 def _worth_another_try(error: VesselogError) -> bool:
     if isinstance(error, ProviderError):
-        told = _ADVICE.get(error.headers.get("x-should-retry", ""))
+        advice = _ADVICE.get(error.headers.get("x-should-retry", ""))
         # A vessel that says nothing of it leaves it to the status.
         curable = vars(error).get("retryable", True)
-        return curable and (error.status in _STATUSES or told is True)
+        return curable and (error.status in _STATUSES or advice is True)
     return isinstance(error, (ConnectionFailedError, StreamTimeoutError)) and error.phase in _UNSENT
 
 
@@ -57,6 +57,6 @@ def take_retry_advice(error: ProviderError, now: datetime) -> None:
     for name, parts in (("retry-after", 1), ("retry-after-ms", 1000)):  # the exact one wins
         if (wait := parse_retry_after(error.headers.get(name), now)) is not None:
             error.retry_after = wait / parts
-    told = _ADVICE.get(error.headers.get("x-should-retry", ""))
-    if told is not None and error.status is not None:
-        error.retryable = told
+    advice = _ADVICE.get(error.headers.get("x-should-retry", ""))
+    if advice is not None and error.status is not None:
+        error.retryable = advice

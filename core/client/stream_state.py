@@ -98,12 +98,12 @@ class StreamState(Unpicklable):
 
     @property
     def path(self) -> Path | None:
-        """The recording's file; None where `session` is."""
+        """The recording's file; None where `session` is None."""
         return self._facts.path
 
     @property
     def call(self) -> int | None:
-        """The call's number in its session, from 1; None where `session` is."""
+        """The call's number in its session, from 1; None where `session` is None."""
         return self._facts.call
 
     def ready(self) -> list[StreamChunk]:

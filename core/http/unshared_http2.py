@@ -96,7 +96,7 @@ class _Connection(httpx.AsyncHTTPTransport):
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and wait for the response's headers."""
-        told, sent = request.extensions.get("trace"), False
+        outer_trace, sent = request.extensions.get("trace"), False
 
         async def trace(event: str, info: dict[str, Any]) -> None:
             nonlocal sent
@@ -104,8 +104,8 @@ class _Connection(httpx.AsyncHTTPTransport):
                 self._outlive_go_away(info["stream_id"])
             elif event == "http2.send_request_headers.complete":
                 sent = True
-            if told is not None:
-                await told(event, info)
+            if outer_trace is not None:
+                await outer_trace(event, info)
 
         request.extensions = {**request.extensions, "trace": trace}
         try:

@@ -107,25 +107,25 @@ class CallWriter:
                 raise RecordingError(f"call {self.call} of {self._session.path} has ended")
             self._appender.append(response_line(status, headers, n, self.call, t), n)
 
-    def end(self, outcome: Outcome, **told: Any) -> None:
+    def end(self, outcome: Outcome, **details: Any) -> None:
         """Write how the call ended; only the first end counts. Raises RecordingError.
 
-        told: `error`, `usage`, `metrics`, `natives`, and `retry_in`: seconds after which another
+        details: `error`, `usage`, `metrics`, `natives`, and `retry_in`: seconds after which another
         attempt follows, None if none does.
         """
         if self._ended:
             if not self._state.ended:
                 self._session.write_ends()  # an interrupt may have left it in the queue
             return
-        end = self._queue_end(outcome, **told)
+        end = self._queue_end(outcome, **details)
         self._session.write_ends()
         if end.error is not None:
             raise end.error
 
-    def abandon(self, outcome: Outcome = "abandoned", **told: Any) -> None:
-        """End the call, now or when the lock is next free. Safe in a finaliser. told: as `end`."""
+    def abandon(self, outcome: Outcome = "abandoned", **details: Any) -> None:
+        """End the call, now or when the lock is free; safe in a finaliser. details: as `end`."""
         if not self._ended:
-            self._queue_end(outcome, unattended=True, **told)
+            self._queue_end(outcome, unattended=True, **details)
             self._session.settle()
 
     def _queue_end(

@@ -126,21 +126,21 @@ def next_sessions(listed: Iterator[SessionSummary]) -> list[SessionSummary]:
 
 def summarize(path: Path) -> SessionSummary:
     """The recording at `path` in short."""
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     models: dict[str, None] = {}
     outcomes: dict[int, Outcome] = {}
     try:
         with open_recording(path) as file:
             status = os.fstat(file.fileno())
-            told["size"], told["written"] = status.st_size, _moment(status.st_mtime_ns // 1000)
+            found["size"], found["written"] = status.st_size, _moment(status.st_mtime_ns // 1000)
         with suppress(RecordingError):  # files cannot be locked here
-            told["running"] = has_writer(path)
+            found["running"] = has_writer(path)
         for line in scan(path, frames=False):
             fields, kind = line.fields, line.fields["type"]
             if kind == "session" and isinstance(fields.get("meta"), dict):
-                told.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
-            elif kind == "open" and "opened" not in told:
-                told["opened"] = _moment(parse_timestamp(fields.get("at")))
+                found.setdefault("meta", cast("dict[str, Any]", fields["meta"]))
+            elif kind == "open" and "opened" not in found:
+                found["opened"] = _moment(parse_timestamp(fields.get("at")))
             elif kind == "request":
                 named = (fields.get("vessel"), fields.get("model"))
                 models["/".join(str(each) for each in named if each is not None)] = None
@@ -148,9 +148,9 @@ def summarize(path: Path) -> SessionSummary:
             elif kind == "end" and is_whole(fields.get("call")):
                 outcomes[line.call] = recorded_outcome(fields)
     except RecordingError as error:
-        told["error"] = error
+        found["error"] = error
     return SessionSummary(
-        path.stem, path, outcomes=(*outcomes.values(),), models=(*models,), **told
+        path.stem, path, outcomes=(*outcomes.values(),), models=(*models,), **found
     )
 
 
