@@ -21,7 +21,12 @@ from starlette.routing import Mount, Route
 from ...core.client.async_client import AsyncClient
 from ...core.client.async_stream import AsyncStream
 from ...core.clock import SYSTEM_CLOCK, timestamp
-from ...core.errors import ClientStateError, ConfigurationError, VesselogError
+from ...core.errors import (
+    ClientStateError,
+    ConfigurationError,
+    UnknownVesselError,
+    VesselogError,
+)
 from ...core.jsontext import dumps
 from ...core.settings import Timeouts, check_setting
 from ...core.vessel import Vessel, WireRequest
@@ -44,7 +49,7 @@ from .response_routes import ResponseRoutes
 from .sessions import meta_of, session_rule
 from .translating import Translating
 from .translation import Translation
-from .upstreams import Upstreams
+from .upstreams import Upstreams, gateway_vessels
 
 __all__ = ["Gateway"]
 
@@ -75,7 +80,7 @@ class Gateway:
         upstreams: Chooses the upstream of a request.
 
     Raises:
-        ConfigurationError: A setting cannot be used.
+        ConfigurationError: A setting cannot be used, or the client lacks an upstream's vessel.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Gateway:
             if timeouts is None
             else check_setting("timeouts", timeouts, Timeouts)
         )
+        _check_vessels_of(client, gateway_vessels(upstreams, given))
         self._metrics = metrics or Metrics()
         self._running: dict[Answering, Mapping[str, Any]] = {}
         self._responses = ResponseRoutes(client, self._stop_call)
@@ -235,6 +241,22 @@ class Gateway:
         yield
         await self.stop()
         await self._client.aclose()
+
+
+def _check_vessels_of(client: AsyncClient, needed: Mapping[str, Vessel]) -> None:
+    """Raise ConfigurationError unless the client has these vessels: by name, at the same server."""
+    for name, vessel in needed.items():
+        try:
+            found = client._planner.vessel(name)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        except UnknownVesselError:
+            found = None
+        # An installed vessel of the same name would send its own key to the upstream.
+        if found is None or (found.name, found.base_url) != (vessel.name, vessel.base_url):
+            raise ConfigurationError(
+                f"the client of a Gateway needs the vessel {name!r} of its upstreams: make it with "
+                "AsyncClient(vessels=gateway_vessels(upstreams))",
+                setting="client",
+            )
 
 
 def _everyone(_: Request, __: str) -> bool:
