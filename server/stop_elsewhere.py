@@ -99,7 +99,9 @@ def _asked(folder: Path) -> list[str]:
     names: list[str] = []
     with suppress(OSError):
         for path in folder.iterdir():
-            with suppress(OSError):  # of one that is gone, or is no file, the others are still meant
+            with suppress(
+                OSError
+            ):  # of one that is gone, or is no file, the others are still meant
                 if time.time() - path.stat().st_mtime < _STALE:
                     names.append(path.name)
                 else:

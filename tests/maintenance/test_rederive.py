@@ -17,6 +17,7 @@ from vesselog import (
     RecordingCorruptError,
     RecordingError,
     RecordingLockedError,
+    TruncatedError,
     replay,
     verify,
 )
@@ -259,3 +260,13 @@ def test_what_cannot_be_read_again_is_kept_rather_than_lost(
     assert report.decoded == 0
     assert "leave some of its bytes out" in report.kept[0].reason
     assert path.read_bytes().splitlines()[1:] == new.read_bytes().splitlines()[1:]
+
+
+def test_a_body_of_any_kind_that_was_truncated_stays_so(tmp_path: Path) -> None:
+    """Its compressed data broke off, of which the frames show nothing."""
+    error = TruncatedError("the compressed body ended before its data did", phase="body")
+    path = recorded(tmp_path, [b"{}\n"], "truncated", error, reading="frames")
+    report, new = rederived(path)
+    assert (report.decoded, report.outcomes) == (1, [])
+    (call,) = Recording(new).calls()
+    assert call.outcome == "truncated"
