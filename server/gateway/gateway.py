@@ -34,7 +34,7 @@ from ..asgi import Receive, Scope, Send
 from ..check_arguments import check_async_client, check_vessels
 from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPED, STOPPING, Problem
-from ..receiving import read_body
+from ..receiving import read_body, until_left
 from ..session_routes import sessions_app
 from ..stopping import stop_all
 from .answering import Answering
@@ -72,7 +72,8 @@ class Gateway:
         upstreams: The model servers by name; the first one of a dialect is its default.
         session_from: Which requests share a session, "user" or "header:NAME"; by default each has
             its own, unless it names one in `x-vesselog-session`.
-        timeouts: Deadlines of the calls, in seconds.
+        timeouts: Deadlines of the calls, in seconds; fields left out keep the client's values, but
+            for `drain`, which is 2.
         metrics: Where requests and answers are counted.
         environment: Where hosts and keys are looked up, in place of os.environ.
 
@@ -99,11 +100,8 @@ class Gateway:
         self._client = client
         self.upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
-        self._timeouts = (
-            Timeouts(drain=_DRAIN)
-            if timeouts is None
-            else check_setting("timeouts", timeouts, Timeouts)
-        )
+        deadlines = check_setting("timeouts", timeouts, Timeouts)
+        self._timeouts = deadlines.over(Timeouts(drain=_DRAIN))
         _check_vessels_of(client, gateway_vessels(upstreams, given))
         self._metrics = metrics or Metrics()
         self._running: dict[Answering, Mapping[str, Any]] = {}
@@ -264,9 +262,7 @@ def _everyone(_: Request, __: str) -> bool:
 
 
 async def _leave_with_client(receive: Receive, answering: Answering) -> None:
-    """A server tells only who asks that the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await until_left(receive)
     await answering.leave()
 
 

@@ -19,7 +19,7 @@ from asgi_server import served_by_uvicorn
 from gateways import gateway_of, gateway_to
 from loopback import Conversation, LoopbackServer, openai_events
 from patience import PATIENCE
-from vesselog import AsyncClient, Client, Recording
+from vesselog import AsyncClient, Client, Recording, Timeouts
 from vesselog.server import Gateway
 from vesselog.vessels import OpenAI, Vessel
 
@@ -306,3 +306,12 @@ def test_a_client_that_leaves_at_any_message_is_no_error_of_the_server(
     with LoopbackServer([streamed]) as server:
         asyncio.run(ask(server.url))
     assert len(sent) == taken
+
+
+def test_a_deadline_of_the_gateway_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    vessels = {"up": OpenAI(base_url="http://127.0.0.1:1/v1")}
+    client = AsyncClient(recordings=tmp_path, vessels=vessels, environment={})
+    for given in (None, Timeouts(first_chunk=60)):
+        timeouts = Gateway(client, vessels, environment={}, timeouts=given)._timeouts
+        wanted = {"drain": 2.0} if given is None else {"drain": 2.0, "first_chunk": 60.0}
+        assert timeouts.model_dump(exclude_unset=True) == wanted
