@@ -228,7 +228,7 @@ def test_a_torn_tail_is_left_out_and_told(tmp_path: Path) -> None:
 def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
     path = record(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"Hel", b"HEL"))
-    with pytest.raises(RecordingCorruptError, match="is not sound .*: salvage it first"):
+    with pytest.raises(RecordingCorruptError, match=r"is not sound .*: salvage it first"):
         rederive(path, tmp_path / "out.jsonl")
     assert list(tmp_path.iterdir()) == [path]
 
