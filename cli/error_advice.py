@@ -108,7 +108,7 @@ def bad_variable(error: VesselogError, arguments: argparse.Namespace) -> str:
 
 
 def has_header(path: Path) -> bool:
-    """Whether the file is a recording, damaged or not."""
+    """Whether the file is a recording, damaged or not, and not empty."""
     from ..core.errors import RecordingError
     from ..core.truth.recording import Recording
 
@@ -116,7 +116,7 @@ def has_header(path: Path) -> bool:
         Recording(path)
     except RecordingError:
         return False
-    return True
+    return path.stat().st_size > 0
 
 
 def in_shell_words(error: VesselogError) -> str:

@@ -25,9 +25,6 @@ __all__ = ["make_application"]
 # Idle connections to upstreams: so many programs may ask at once without the wait for a new one.
 _KEPT = 100
 
-# What an upstream sends after the terminator of its dialect belongs to the answer's exact bytes.
-_DRAIN = 2.0
-
 
 def make_application(
     settings: ServeSettings,
@@ -132,7 +129,7 @@ def _gateway(
         else ReplayingClient(answers, settings.speed, **given),
         vessels,
         session_from=settings.session_from,
-        timeouts=Timeouts.model_validate({"drain": _DRAIN, **settings.timeouts}),
+        timeouts=Timeouts.model_validate(settings.timeouts),
         metrics=metrics,
     )
 

@@ -153,8 +153,9 @@ def read_settings(arguments: argparse.Namespace) -> ServeSettings:
     stated = {} if file is None else _read_file(file)
     merged = {**stated, **given}
     for name, variable in arguments.api_key_env:
-        upstream = merged.get("upstreams", {}).get(name)
-        if upstream is None:
+        upstreams = merged.get("upstreams", {})
+        upstream = upstreams.get(name) if isinstance(upstreams, dict) else None
+        if not isinstance(upstream, dict):
             raise ConfigurationError(f"--api-key-env {name}: there is no upstream of this name")
         upstream["api_key_env"] = variable
     try:

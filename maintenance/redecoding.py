@@ -57,6 +57,7 @@ class Redecoding:
             raise RecordingError(
                 f"{name} cannot decode the answer to its request: {type(error).__name__}: {error}"
             ) from None
+        self._of_any_kind = wire.reading == "frames"
         self._t = 0.0
         self._judging = False
 
@@ -80,7 +81,7 @@ class Redecoding:
         self._judging = end is not None and _was_decoded_to_its_end(end)
         if end is None or not self._judging:
             return []
-        return list(self._exchange.finish(self._t, whole=not _from_outside(ending_error(end))))
+        return list(self._exchange.finish(self._t, whole=not self._from_outside(ending_error(end))))
 
     def native(self) -> NativeMessages:
         """The assistant's message of each choice in the provider's own form."""
@@ -97,13 +98,14 @@ class Redecoding:
         recorded = ending_error(end)
         if exchange.progress is not Progress.OPEN and exchange.error is None:
             return "complete", None
-        outside = _from_outside(recorded)
+        outside = self._from_outside(recorded)
         error = recorded if outside and exchange.succeeded else exchange.error
         return ("truncated" if isinstance(error, TruncatedError) else "error"), error
 
-
-def _from_outside(error: VesselogError | None) -> bool:
-    return error is not None and not isinstance(error, _VERDICTS)
+    def _from_outside(self, error: VesselogError | None) -> bool:
+        if self._of_any_kind and isinstance(error, TruncatedError):
+            return True  # its compressed data broke off: nothing else tells the end of such a body
+        return error is not None and not isinstance(error, _VERDICTS)
 
 
 def _made(name: str) -> Vessel:

@@ -139,7 +139,7 @@ def _check(report: RederiveReport) -> None:
             report.torn = report.path.stat().st_size - (finding.offset or 0)
         elif finding.severity == "error":
             raise RecordingCorruptError(
-                f"{report.path} is not sound ({finding.message}): run `vesselog salvage` first"
+                f"{report.path} is not sound ({finding.message}): salvage it first"
             )
 
 

@@ -223,7 +223,7 @@ class _Rewriter:
         if is_whole(t) and t >= self._t:
             self._t = t
         else:
-            self._change(line, f"its time {t!r} is not behind {self._t}, which it was given")
+            self._change(line, f"its time {t!r:.40} is now {self._t}")
         return self._t
 
     def _request(self, line: _Readable, fields: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from ..core.client.stream import Stream
 from .answer_writer import RESPONSE_HEADERS, AnswerWriter, error_response, ready_of
 from .check_arguments import check_chunks
 from .protocols import Protocol, ProtocolName, protocol_of
+from .protocols.problem import STOPPED
 
 __all__ = ["EventBytes"]
 
@@ -42,7 +43,8 @@ class EventBytes:
         try:
             first = next(filter(None, self._pieces), b"")
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and it is logged
-            problem = self._writer.problem(error)
+            stopped = isinstance(error, ConnectionAbortedError)
+            problem = STOPPED if stopped else self._writer.problem(error)
             told, first = error_response(self._protocol, problem)
             self.status, self.headers = problem.status, {**self.headers, **told}
         self._body = self._tell_errors(first)

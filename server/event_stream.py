@@ -20,6 +20,7 @@ from .asgi import Receive, Scope, Send
 from .check_arguments import check_headers, check_heartbeat, check_status, kind_of
 from .delivery import Delivery
 from .protocols import Protocol, ProtocolName, protocol_of
+from .receiving import until_left
 
 __all__ = ["EventStream"]
 
@@ -107,7 +108,7 @@ class EventStream(Response):
             keeps_on=self._detach,
         )
         delivering = asyncio.create_task(delivery.run())
-        leaving = asyncio.create_task(_until_left(receive))
+        leaving = asyncio.create_task(until_left(receive))
         try:
             await asyncio.wait({delivering, leaving}, return_when=asyncio.FIRST_COMPLETED)
             delivery.left = not delivering.done()
@@ -145,8 +146,3 @@ def _asks_for_none(scope: Scope, stream: object) -> bool:
         return bool(last)
     position: str = last.decode("latin-1").partition(":")[2]
     return position == f"{getattr(stream, 'call', None)}:end"
-
-
-async def _until_left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

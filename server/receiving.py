@@ -9,7 +9,7 @@ from typing import Any
 
 from .asgi import Receive
 
-__all__ = ["Received", "TooLargeError", "cancel_when_left", "read_body"]
+__all__ = ["Received", "TooLargeError", "cancel_when_left", "read_body", "until_left"]
 
 
 class TooLargeError(Exception):
@@ -56,8 +56,13 @@ async def read_body(
             return b"".join(parts)
 
 
-async def cancel_when_left(receive: Receive, task: asyncio.Task[Any]) -> None:
-    """Cancel the task when the client leaves, which a server tells only who asks."""
+async def until_left(receive: Receive) -> None:
+    """Wait until the client leaves, which a server tells only who asks."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def cancel_when_left(receive: Receive, task: asyncio.Task[Any]) -> None:
+    """Cancel the task when the client leaves."""
+    await until_left(receive)
     task.cancel()

@@ -18,7 +18,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..core.client.async_client import AsyncClient
-from ..core.errors import InvalidRequestError, RecordingError, SessionNameError, UsageError
+from ..core.errors import (
+    InvalidRequestError,
+    RecordingCorruptError,
+    RecordingError,
+    SessionNameError,
+    UsageError,
+)
 from ..core.follow.follow import Follow
 from ..core.jsontext import dumps
 from ..core.replay.pace import Speed, checked_speed
@@ -32,6 +38,7 @@ from .event_ids import EventId, whole_number
 from .event_stream import EventStream
 from .paced import Paced
 from .protocols import Protocol, ProtocolName, protocol_of
+from .protocols.problem import problem_of
 from .session_calls import calls_in
 from .stop_elsewhere import stop_elsewhere
 
@@ -121,8 +128,11 @@ class _Sessions:
                 if not await self._allows(request, name):
                     return _refused(404, "no_session")
                 return await answer(request, await asyncio.to_thread(self._client.recording, name))
-            except (SessionNameError, RecordingError):
-                return _refused(404, "no_session")
+            except (SessionNameError, RecordingError) as error:
+                if not _unreadable(error):
+                    return _refused(404, "no_session")
+                problem = problem_of(error, session=name, call=None)
+                return _refused(problem.status, problem.code)
             except UsageError as error:  # of what the request says: no paths, no settings
                 return _refused(400, "invalid_request", error.message)
 
@@ -179,6 +189,14 @@ class _Sessions:
     async def _allows(self, request: Request, session: str) -> bool:
         verdict = self._authorize(request, session)
         return bool(await verdict if isawaitable(verdict) else verdict)
+
+
+def _unreadable(error: Exception) -> bool:
+    """Whether a recording is there, but damaged or not to be read."""
+    reason = error.__context__
+    return isinstance(error, RecordingCorruptError) or (
+        isinstance(reason, OSError) and not isinstance(reason, FileNotFoundError)
+    )
 
 
 def _said(value: Any, status: int = 200) -> Response:

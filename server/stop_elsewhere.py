@@ -8,7 +8,6 @@ and removes the file.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -99,11 +98,14 @@ def _asked(folder: Path) -> list[str]:
     """The sessions to be stopped."""
     names: list[str] = []
     with suppress(OSError):
-        for entry in os.scandir(folder):
-            if time.time() - entry.stat().st_mtime < _STALE:
-                names.append(entry.name)
-            else:
-                (folder / entry.name).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            with suppress(
+                OSError
+            ):  # of one that is gone, or is no file, the others are still meant
+                if time.time() - path.stat().st_mtime < _STALE:
+                    names.append(path.name)
+                else:
+                    path.unlink()
     return names
 
 

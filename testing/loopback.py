@@ -30,7 +30,7 @@ from ..vessels import (
 from .answers import TestAnswers
 
 try:
-    from ..server import Gateway, serve_in_thread
+    from ..server import Gateway, gateway_vessels, serve_in_thread
     from ..server.asgi import Application, Receive, Scope, Send
     from ..server.gateway.headers import request_headers
     from ..server.gateway.problems import problem_response
@@ -153,7 +153,7 @@ class RecordingApp:
             # Programs try again themselves, and the environment points to this server.
             self._client = AsyncClient(
                 recordings=self._folder,
-                vessels=self._vessels,
+                vessels=gateway_vessels(self._vessels, {}),
                 retries=Retries(count=0),
                 environment={},
             )

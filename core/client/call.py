@@ -175,6 +175,8 @@ class Call:
         """
         if self.outcome is not None:
             return []
+        if failure is None and self._inflater is not None:
+            failure = self._inflater.cut_off()
         exchange = self._exchange
         with self._lock as t:
             since = t - self._started

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from ..errors import ProtocolError
+from ..errors import ProtocolError, TruncatedError
 
 __all__ = ["Inflater"]
 
@@ -37,10 +37,12 @@ class Inflater:
             )
         self._inflate = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
         self._allowed = _ALLOWANCE
+        self._begun = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """The decompressed bytes, in bounded pieces."""
         self._allowed += len(data) * _LARGEST_RATIO
+        self._begun = self._begun or bool(data)
         piece = b""
         # A full piece may leave output behind although no input is left.
         while data or len(piece) == _PIECE:
@@ -58,3 +60,9 @@ class Inflater:
             if piece:
                 yield piece
             data = self._inflate.unused_data or self._inflate.unconsumed_tail
+
+    def cut_off(self) -> TruncatedError | None:
+        """The error of a body that ends here, unless its compressed data has ended too."""
+        if self._inflate.eof or not self._begun:  # an answer to HEAD has no body
+            return None
+        return TruncatedError("the compressed body ended before its data did", phase="body")

@@ -47,7 +47,8 @@ class Answering(ABC):
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client is told and it is logged
             error = failure
         if not self.left:
-            await self._end(error)
+            with suppress(OSError):  # as above
+                await self._end(error)
 
     async def leave(self, stopped: Problem | None = None) -> None:
         """End the call: the client has left, or it is stopped from here for the reason given."""

@@ -61,8 +61,9 @@ class InBackground(Translating):
                 with suppress(OSError):  # the client has left
                     await self._tell_begun()
             await running
-            for message in () if later else self._held:
-                await self._to_client(message)
+            with suppress(OSError):
+                for message in () if later else self._held:
+                    await self._to_client(message)
         finally:
             running.cancel()
 

@@ -21,7 +21,12 @@ from starlette.routing import Mount, Route
 from ...core.client.async_client import AsyncClient
 from ...core.client.async_stream import AsyncStream
 from ...core.clock import SYSTEM_CLOCK, timestamp
-from ...core.errors import ClientStateError, ConfigurationError, VesselogError
+from ...core.errors import (
+    ClientStateError,
+    ConfigurationError,
+    UnknownVesselError,
+    VesselogError,
+)
 from ...core.jsontext import dumps
 from ...core.settings import Timeouts, check_setting
 from ...core.vessel import Vessel, WireRequest
@@ -29,7 +34,7 @@ from ..asgi import Receive, Scope, Send
 from ..check_arguments import check_async_client, check_vessels
 from ..metrics import CallMeter, Metrics
 from ..protocols.problem import STOPPED, STOPPING, Problem
-from ..receiving import read_body
+from ..receiving import read_body, until_left
 from ..session_routes import sessions_app
 from ..stopping import stop_all
 from .answering import Answering
@@ -44,7 +49,7 @@ from .response_routes import ResponseRoutes
 from .sessions import meta_of, session_rule
 from .translating import Translating
 from .translation import Translation
-from .upstreams import Upstreams
+from .upstreams import Upstreams, gateway_vessels
 
 __all__ = ["Gateway"]
 
@@ -67,7 +72,8 @@ class Gateway:
         upstreams: The model servers by name; the first one of a dialect is its default.
         session_from: Which requests share a session, "user" or "header:NAME"; by default each has
             its own, unless it names one in `x-vesselog-session`.
-        timeouts: Deadlines of the calls, in seconds.
+        timeouts: Deadlines of the calls, in seconds; fields left out keep the client's values, but
+            for `drain`, which is 2.
         metrics: Where requests and answers are counted.
         environment: Where hosts and keys are looked up, in place of os.environ.
 
@@ -75,7 +81,7 @@ class Gateway:
         upstreams: Chooses the upstream of a request.
 
     Raises:
-        ConfigurationError: A setting cannot be used.
+        ConfigurationError: A setting cannot be used, or the client lacks an upstream's vessel.
     """
 
     def __init__(
@@ -94,11 +100,9 @@ class Gateway:
         self._client = client
         self.upstreams = Upstreams({n: each.configured(given) for n, each in upstreams.items()})
         self._session_of = session_rule(session_from)
-        self._timeouts = (
-            Timeouts(drain=_DRAIN)
-            if timeouts is None
-            else check_setting("timeouts", timeouts, Timeouts)
-        )
+        deadlines = check_setting("timeouts", timeouts, Timeouts)
+        self._timeouts = deadlines.over(Timeouts(drain=_DRAIN))
+        _check_vessels_of(client, gateway_vessels(upstreams, given))
         self._metrics = metrics or Metrics()
         self._running: dict[Answering, Mapping[str, Any]] = {}
         self._responses = ResponseRoutes(client, self._stop_call)
@@ -237,14 +241,28 @@ class Gateway:
         await self._client.aclose()
 
 
+def _check_vessels_of(client: AsyncClient, needed: Mapping[str, Vessel]) -> None:
+    """Raise ConfigurationError unless the client has these vessels: by name, at the same server."""
+    for name, vessel in needed.items():
+        try:
+            found = client._planner.vessel(name)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        except UnknownVesselError:
+            found = None
+        # An installed vessel of the same name would send its own key to the upstream.
+        if found is None or (found.name, found.base_url) != (vessel.name, vessel.base_url):
+            raise ConfigurationError(
+                f"the client of a Gateway needs the vessel {name!r} of its upstreams: make it with "
+                "AsyncClient(vessels=gateway_vessels(upstreams))",
+                setting="client",
+            )
+
+
 def _everyone(_: Request, __: str) -> bool:
     return True  # who may use the gateway may use its sessions
 
 
 async def _leave_with_client(receive: Receive, answering: Answering) -> None:
-    """A server tells only who asks that the client has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await until_left(receive)
     await answering.leave()
 
 

@@ -24,9 +24,7 @@ __all__ = ["own_answer"]
 
 _List = Callable[[list[ModelInfo], str], dict[str, Any]]
 _ONE_MODEL = re.compile(r"(/v1beta/models|/v1/models|/models)/(.+)")
-
-
-# Another server would answer with an error of its own form.
+# Paths of Google's servers alone: any other would answer with an error of its own form.
 _GOOGLES = re.compile(r"/v\d+(?:alpha|beta)\w*/|(?:/v\d+)?/models/.+:\w+")
 
 

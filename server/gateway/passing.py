@@ -4,8 +4,8 @@ Each read of the upstream is recorded, then sent as one body message. A body tha
 cleanly here, whatever its content is worth. One that broke off does not: a stream of a known
 dialect gets an error event of that dialect, and then the connection is cut, so that no client can
 take a part for the whole. So is one that the dialect calls truncated where the upstream's HTTP
-gives no end of the body to hold it to (neither a length nor chunks). Half a frame behind which the
-connection broke is recorded and not sent.
+gives no end of the body to hold it to (neither a length nor chunks), or where the body was
+compressed. Half a frame behind which the connection broke is recorded and not sent.
 """
 
 from __future__ import annotations
@@ -109,8 +109,10 @@ def _joined(held: bytes, steps: list[Step]) -> tuple[bytes, bytes]:
 
 def _ended_cleanly(error: Exception, headers: Any) -> bool:
     """Whether the body came to the end that HTTP gives it, though the answer failed."""
+    if isinstance(error, ProviderError):
+        return True
+    if headers.get("content-encoding", "identity") != "identity":  # which may be what broke off
+        return False
     if isinstance(error, TruncatedError):
         return "content-length" in headers or "transfer-encoding" in headers
-    if isinstance(error, ProtocolError):  # or its compression is damaged
-        return bool(headers.get("content-encoding", "identity") == "identity")
-    return isinstance(error, ProviderError)
+    return isinstance(error, ProtocolError)

@@ -9,6 +9,7 @@ nothing comes, a stream has a heartbeat where the dialect knows one: the upstrea
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from ...core.client.async_stream import AsyncStream
 from ...core.errors import ProviderError, VesselogError
@@ -95,11 +96,12 @@ class Translating(Answering):
 
     async def _beat(self) -> None:
         """Send a heartbeat for each period in which nothing else was sent."""
-        while self._beats:
-            before = self._written
-            await asyncio.sleep(_HEARTBEAT)
-            if self._is_silent_since(before):
-                await self._write(self._translation.heartbeat)
+        with suppress(OSError):  # the client has left, which whoever writes the answer finds too
+            while self._beats:
+                before = self._written
+                await asyncio.sleep(_HEARTBEAT)
+                if self._is_silent_since(before):
+                    await self._write(self._translation.heartbeat)
 
 
 def _json_headers(body: bytes) -> dict[str, str]:

@@ -18,15 +18,15 @@ from urllib.parse import unquote, urlsplit
 from ...core.errors import ConfigurationError
 from ...core.request import chat_request
 from ...core.vessel import Vessel, WireRequest
-from ...vessels import Anthropic, Azure, Gemini, Ollama, OpenAI, OpenAIResponses
+from ...vessels import Anthropic, Azure, Gemini, OpenAI, OpenAIResponses
 from ..check_arguments import check_vessels
 from .azure_paths import azure_url
 from .routes import Route
+from .translated_request import dialect_of
 
 __all__ = ["Choice", "Upstream", "Upstreams", "gateway_vessels"]
 
 _OPENAIS = frozenset({"openai", "openai-responses"})
-_KINDS = (OpenAI, Ollama, Anthropic, Gemini)
 # Of the vessel for a route that the upstream's own vessel does not decode.
 _RESPONSES = ":responses"
 # The gateway's own paths, and the first parts of the dialects' paths.
@@ -56,9 +56,8 @@ class Upstream:
         _check_name(name)
         self.name = name
         self.vessel = vessel
-        own = next((kind.name for kind in _KINDS if isinstance(vessel, kind)), vessel.name)
         self._has_responses = _has_responses(vessel)
-        self.dialects = _OPENAIS if self._has_responses else frozenset({own})
+        self.dialects = _OPENAIS if self._has_responses else frozenset({dialect_of(vessel)})
         self._address  # noqa: B018 - a wrong one is told now
 
     def speaks(self, route: Route) -> bool:

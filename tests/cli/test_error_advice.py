@@ -186,3 +186,13 @@ def test_an_address_that_cannot_be_used_names_the_variable_that_it_comes_from(
     assert capsys.readouterr().err.endswith("; it comes from the variable OLLAMA_HOST\n")
     assert main([*command, "--base-url", "http://["]) == 2
     assert "OLLAMA_HOST" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["salvage", "rederive"])
+def test_an_empty_file_is_not_to_be_salvaged(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert main([command, str(empty), "-o", str(tmp_path / "new.jsonl")]) == 1
+    assert "copies what can be read" not in capsys.readouterr().err

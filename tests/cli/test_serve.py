@@ -278,6 +278,14 @@ def test_settings_that_do_not_go_together_are_told(arguments: Any, told: str) ->
         settings_of(*arguments)
 
 
+@pytest.mark.parametrize("stated", ["upstreams = 5", 'upstreams = {a = "ollama"}'])
+def test_a_key_for_no_upstream_is_told_whatever_the_file_has(tmp_path: Path, stated: str) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(stated)
+    with pytest.raises(ConfigurationError, match="--api-key-env a: there is no upstream of this"):
+        settings_of("--config", str(file), "--api-key-env=a=KEY")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

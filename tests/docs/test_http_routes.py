@@ -184,6 +184,8 @@ def codes_in_the_code() -> set[tuple[int, str]]:
                 values = [each.value for each in node.args if isinstance(each, ast.Constant)]
                 if node.func.id in {"Problem", "_refused"} and len(values) >= 2:
                     found.add((values[0], values[1]))
+                elif node.func.id == "invalid" and len(values) >= 2:  # behind the message
+                    found.add((values[-2], values[-1]))
     return found
 
 

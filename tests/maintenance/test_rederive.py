@@ -17,6 +17,7 @@ from vesselog import (
     RecordingCorruptError,
     RecordingError,
     RecordingLockedError,
+    TruncatedError,
     replay,
     verify,
 )
@@ -227,7 +228,7 @@ def test_a_torn_tail_is_left_out_and_told(tmp_path: Path) -> None:
 def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
     path = record(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"Hel", b"HEL"))
-    with pytest.raises(RecordingCorruptError, match="run `vesselog salvage` first"):
+    with pytest.raises(RecordingCorruptError, match=r"is not sound .*: salvage it first"):
         rederive(path, tmp_path / "out.jsonl")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -259,3 +260,13 @@ def test_what_cannot_be_read_again_is_kept_rather_than_lost(
     assert report.decoded == 0
     assert "leave some of its bytes out" in report.kept[0].reason
     assert path.read_bytes().splitlines()[1:] == new.read_bytes().splitlines()[1:]
+
+
+def test_a_body_of_any_kind_that_was_truncated_stays_so(tmp_path: Path) -> None:
+    """Its compressed data broke off, of which the frames show nothing."""
+    error = TruncatedError("the compressed body ended before its data did", phase="body")
+    path = recorded(tmp_path, [b"{}\n"], "truncated", error, reading="frames")
+    report, new = rederived(path)
+    assert (report.decoded, report.outcomes) == (1, [])
+    (call,) = Recording(new).calls()
+    assert call.outcome == "truncated"

@@ -21,7 +21,7 @@ from vesselog.server import (
     session_in_use,
     sessions_app,
 )
-from vesselog.vessels import Ollama
+from vesselog.vessels import Ollama, OpenAI
 
 
 class Clients:
@@ -100,6 +100,23 @@ WRONG: dict[str, tuple[Callable[[Clients], Any], str, str]] = {
         lambda on: Gateway(on.wanted, {"local": Ollama()}, session_from=everyone),  # type: ignore[arg-type]
         "session_from",
         "give user, or header: and the name of a header",
+    ),
+    "Gateway-without-vessels": (
+        lambda on: Gateway(on.wanted, {"local": Ollama()}),
+        "client",
+        "needs the vessel 'local' of its upstreams: make it with AsyncClient(vessels=gateway_v",
+    ),
+    "Gateway-installed-vessel": (
+        lambda on: Gateway(on.wanted, {"openai": OpenAI(base_url="http://127.0.0.1:1/v1")}),
+        "client",
+        "needs the vessel 'openai' of its upstreams",
+    ),
+    "Gateway-without-responses": (
+        lambda on: Gateway(
+            on.wanted, {"openai": OpenAI(base_url="https://api.openai.com/v1")}, environment={}
+        ),
+        "client",
+        "needs the vessel 'openai:responses' of its upstreams",
     ),
     "gateway_vessels-name-of-a-vessel": (
         lambda _: gateway_vessels({"local": "ollama"}),  # type: ignore[dict-item]

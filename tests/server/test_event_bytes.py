@@ -151,6 +151,17 @@ def test_a_stopped_text_raises_too(tmp_path: Path) -> None:
             next(body)
 
 
+def test_a_text_that_was_stopped_before_its_first_byte_has_a_status(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with asking(hangs(threading.Event()), tmp_path) as ask, ask() as stream:
+        stream.cancel()
+        body = EventBytes(stream, "text")
+        assert body.status == 503
+        assert json.loads(b"".join(body))["error"]["code"] == "cancelled"
+    assert caplog.text == ""
+
+
 def hangs(left: threading.Event) -> Callable[[Conversation], None]:
     def script(talk: Conversation) -> None:
         talk.head()

@@ -102,6 +102,22 @@ def test_a_client_that_drops_after_any_event_ends_with_the_same_text(
         assert (done.status_code, done.content) == (204, b"")
 
 
+@pytest.mark.parametrize("damaged", [b"no recording\n", None], ids=["damaged", "a folder"])
+@pytest.mark.parametrize("route", ["", "/messages", "/calls"])
+def test_a_recording_that_cannot_be_read_is_not_said_to_be_missing(
+    tmp_path: Path, route: str, damaged: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "s.jsonl"
+    if damaged is None:
+        path.mkdir()
+    else:
+        path.write_bytes(damaged)
+    with backend(tmp_path) as client:
+        told = client.get(f"/sessions/s{route}")
+    assert (told.status_code, told.json()) == (500, {"error": {"code": "recording_failed"}})
+    assert "recording_failed" in caplog.text
+
+
 def test_a_running_answer_goes_on_where_the_browser_was(tmp_path: Path) -> None:
     """Nothing is missing and nothing comes twice, and the model is asked once."""
     left = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,12 @@ async def test_who_may_not_write_to_the_folder_stops_nothing(tmp_path: Path) -> 
 async def test_nothing_looks_while_nothing_is_sent() -> None:
     with stoppable(object()):
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_cannot_be_removed_from_the_folder_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = tmp_path / ".stop"
+    for number in range(50):
+        (folder / f"stale-{number}").mkdir(parents=True)
+        os.utime(folder / f"stale-{number}", (0, 0))
+    (folder / "s").touch()
+    assert stopping._asked(folder) == ["s"]

@@ -38,6 +38,16 @@ def test_what_is_there_is_given_at_once():
         assert b"".join(inflater.pieces(data)) == line
 
 
+@pytest.mark.parametrize("name", sorted(ENCODINGS))
+def test_data_that_breaks_off_is_told(name: str):
+    encoded = ENCODINGS[name](b"a line\n" * 50)
+    inflater = Inflater(name)
+    assert inflater.cut_off() is None, "a body may be empty"
+    for number, byte in enumerate(encoded, 1):
+        list(inflater.pieces(bytes([byte])))
+        assert (inflater.cut_off() is None) is (number == len(encoded))
+
+
 def test_nothing_stays_behind_where_a_piece_is_just_full():
     """zlib may hold output back although it has taken all input."""
     for size in range(64 * 1024 - 3, 64 * 1024 + 4):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import socket
+from collections.abc import MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from asgi_server import served_by_uvicorn
 from gateways import gateway_of, gateway_to
 from loopback import Conversation, LoopbackServer, openai_events
 from patience import PATIENCE
-from vesselog import Client, Recording
+from vesselog import AsyncClient, Client, Recording, Timeouts
+from vesselog.server import Gateway
 from vesselog.vessels import OpenAI, Vessel
 
 KEY = "sk-a-secret-of-a-client"
@@ -270,3 +273,45 @@ def test_what_would_show_the_upstreams_key_is_not_passed_on(tmp_path: Path) -> N
     ):
         assert answer_to(http, "/v1/models", "TRACE").startswith(b"HTTP/1.1 405 ")
         assert server.requests == []
+
+
+@pytest.mark.parametrize("path", [ROUTE, "/v1/messages"], ids=["passing", "translating"])
+@pytest.mark.parametrize("taken", range(3))
+def test_a_client_that_leaves_at_any_message_is_no_error_of_the_server(
+    tmp_path: Path, path: str, taken: int
+) -> None:
+    """Servers of ASGI 2.4 tell it by an OSError from `send`."""
+    body = json.dumps({**json.loads(CHAT), "max_tokens": 5}).encode()
+    sent: list[str] = []
+    parts = [{"type": "http.request", "body": body}]
+
+    async def receive() -> dict[str, Any]:
+        if not parts:
+            await asyncio.Event().wait()
+        return parts.pop()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if len(sent) == taken:
+            raise OSError
+        sent.append(message["type"])
+
+    async def ask(url: str) -> None:
+        vessels = {"up": OpenAI(base_url=f"{url}/v1")}
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+        async with AsyncClient(recordings=tmp_path, vessels=vessels, environment={}) as client:
+            gateway = Gateway(client, vessels, environment={})
+            await gateway(scope, receive, send)
+            assert gateway.running() == []
+
+    with LoopbackServer([streamed]) as server:
+        asyncio.run(ask(server.url))
+    assert len(sent) == taken
+
+
+def test_a_deadline_of_the_gateway_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    vessels = {"up": OpenAI(base_url="http://127.0.0.1:1/v1")}
+    client = AsyncClient(recordings=tmp_path, vessels=vessels, environment={})
+    for given in (None, Timeouts(first_chunk=60)):
+        timeouts = Gateway(client, vessels, environment={}, timeouts=given)._timeouts
+        wanted = {"drain": 2.0} if given is None else {"drain": 2.0, "first_chunk": 60.0}
+        assert timeouts.model_dump(exclude_unset=True) == wanted

@@ -278,6 +278,26 @@ def test_a_compressed_answer_passes_unpacked(tmp_path: Path) -> None:
     assert "content-encoding" not in answer.headers
 
 
+@pytest.mark.parametrize("route", [ROUTES["openai"], "/v1/embeddings"])
+def test_a_compressed_answer_that_breaks_off_has_no_clean_end(tmp_path: Path, route: str) -> None:
+    """Though the HTTP of the upstream ends as it should."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.whole(
+            gzip.compress(b"".join(EVENTS))[:60],
+            content_type="text/event-stream",
+            content_encoding="gzip",
+        )
+
+    with (
+        LoopbackServer([script]) as server,
+        gateway_to(tmp_path, {"up": VESSELS["openai"](server.url)}) as http,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        http.post(route, json=ASKED)
+    assert the_call(tmp_path).outcome == "truncated"
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_without_a_body_passes(tmp_path: Path, status: int) -> None:
     def script(conversation: Conversation) -> None:
