@@ -73,7 +73,7 @@ def command_line_message(
 def salvage_advice(error: VesselogError, arguments: argparse.Namespace) -> str:
     """For the end of the message: what to do if a recording that the command uses is damaged.
 
-    Nothing for a file that is no recording at all.
+    Nothing for a file that is empty or no recording at all.
     """
     from ..core.errors import RecordingCorruptError, RecordingError
     from .find_recording import find_recording
@@ -86,7 +86,7 @@ def salvage_advice(error: VesselogError, arguments: argparse.Namespace) -> str:
             paths.append(find_recording(session, arguments.recordings))
     except RecordingError:
         return ""
-    if not all(has_header(each) for each in paths if each.is_file()):
+    if not all(each.stat().st_size and has_header(each) for each in paths if each.is_file()):
         return ""
     return f"; {SALVAGE}"
 

@@ -191,7 +191,9 @@ class _Checker:
     def finish(self) -> Iterator[Finding]:
         """What is wrong at the end of the file."""
         if self._report.lines == 0 and not self._report.findings:
-            yield Finding("error", "empty", "the file is empty")
+            yield Finding(
+                "error", "empty", "the file is empty: nothing was recorded, and it can be deleted"
+            )
         for number, call in self._running.items():
             yield Finding("note", "interrupted", f"call {number} has no end")
             yield from self._compared(number, call, None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ..vessels import ProtocolError, StreamChunk
-from .running import Case, Ran, run, shown
+from .running import Case, Ran, ending, run, shown
 
 __all__ = ["exact", "expected", "round_trip", "unknown_fields"]
 
@@ -34,6 +34,8 @@ def expected(case: Case) -> Iterator[str]:
     for name, value in wanted.items():
         if name not in found:
             yield f"{name} is no field of a completion"
+        elif name == "outcome" and found[name] != value:
+            yield f"it ends as {ending(case.whole)}, not as {shown(value)}"
         elif not _holds(found[name], value):
             yield f"{name} is {shown(found[name])}, not {shown(value)}"
 

@@ -11,7 +11,7 @@ from ..core.exchange import Exchange, Step
 from ..vessels import Completion, Progress, StreamChunk, Vessel, VesselogError, WireRequest
 from .bodies import Body
 
-__all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "run", "shown"]
+__all__ = ["COMPLETE", "Case", "Ran", "begin", "difference", "ending", "run", "shown"]
 
 COMPLETE = "complete"
 _WIDTH = 160
@@ -109,7 +109,7 @@ def difference(whole: Ran, other: Ran, *, frames: bool = True) -> str | None:
     if len(whole.said) != len(other.said):
         return f"there are {len(other.said)} chunks, not {len(whole.said)}"
     if whole.outcome != other.outcome:
-        return f"it ends as {_ending(other)}, not as {_ending(whole)}"
+        return f"it ends as {ending(other)}, not as {ending(whole)}"
     return _other_frames(whole, other) if frames else None
 
 
@@ -131,5 +131,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 
-def _ending(ran: Ran) -> str:
+def ending(ran: Ran) -> str:
+    """How a run ended, in a message: `complete`, or the error's type and its words."""
     return COMPLETE if ran.error is None else f"{ran.outcome} ({shown(ran.error)})"

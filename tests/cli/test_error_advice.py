@@ -177,6 +177,16 @@ def test_a_damaged_recording_names_what_helps(
     assert "salvage" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [b"", b"oops\n"])
+def test_salvage_of_a_file_without_lines_does_not_advise_salvage(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(content)
+    assert main(["salvage", str(path), "-o", str(tmp_path / "new.jsonl")]) == 1
+    assert capsys.readouterr().err == f"vesselog: {path} has no line of a recording\n"
+
+
 @pytest.mark.parametrize("command", [["chat", "ollama/m", "hi"], ["models", "ollama"]])
 def test_an_address_that_cannot_be_used_names_the_variable_that_it_comes_from(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,6 +21,17 @@ def test_sound_recordings_are_sound(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == out[:1]
 
 
+def test_an_empty_file_is_said_to_be_deletable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A writer that was killed before its first line leaves one; nothing else helps."""
+    (tmp_path / "s.jsonl").touch()
+    assert main(["verify", str(tmp_path / "s.jsonl")]) == 1
+    out, err = capsys.readouterr()
+    assert "the file is empty: nothing was recorded, and it can be deleted" in out
+    assert "salvage" not in err
+
+
 def test_of_a_folder_only_what_is_not_sound_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

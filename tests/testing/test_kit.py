@@ -17,6 +17,7 @@ from vesselog.core.exchange import Exchange
 from vesselog.core.request import chat_request
 from vesselog.core.vessel import Decoder, Vessel, WireRequest
 from vesselog.testing.bodies import Body, bodies_in
+from vesselog.testing.contents import expected
 from vesselog.testing.kit import INVARIANTS, Conformance, check, report
 from vesselog.testing.purity import impurities
 from vesselog.testing.running import Case, run
@@ -180,6 +181,15 @@ def test_recordings_are_bodies_that_say_what_is_expected(bodies: Path, tmp_path:
     assert recorded.request.url == "http://127.0.0.1:9/say"
     drifted = check(broken.Lossy(), bodies_in(bodies / "recorded.jsonl"), tmp_path / "again")
     assert "the answer is the expected one" in {each.invariant for each in drifted}
+
+
+def test_an_answer_that_cannot_be_decoded_is_reported_with_its_reason(bodies: Path) -> None:
+    body = Body("hello.sse", b"data: oops\n\n", expected={"outcome": "complete"})
+    request = broken.Toy().request(chat_request("m", "x"))
+    case = Case(broken.Toy(), body, request, run(broken.Toy(), request, body))
+    (finding,) = expected(case)
+    assert finding.startswith("it ends as ProtocolError (cannot decode a frame: ")
+    assert finding.endswith("), not as 'complete'")
 
 
 @pytest.mark.parametrize(
