@@ -126,3 +126,14 @@ def test_the_code_beside_an_errors_text(told: Any, code: str, *, retryable: bool
 def test_amazons_message_is_read() -> None:
     body = json.dumps({"Message": "Authentication failed"})
     assert "Authentication failed" in str(error_of_status("anthropic", 403, body))
+
+
+def test_a_code_of_an_error_beside_a_text_is_an_error():
+    """FastChat, which sends `[DONE]` behind it."""
+    failed = {"text": "**NETWORK ERROR**", "error_code": 50001}
+    found = openai(delta(content="Hi"), failed, DONE)
+    assert found.error is not None
+    assert (found.outcome, found.completion.text) == ("ProviderError", "Hi")
+    assert found.error.message.endswith("**NETWORK ERROR**")
+    fine = openai(delta(content="Hi"), {"text": "", "error_code": 0}, delta("stop"), DONE)
+    assert (fine.outcome, fine.completion.text) == ("complete", "Hi")
