@@ -250,6 +250,31 @@ def test_tools_of_the_api_are_no_calls_of_the_caller() -> None:
     assert output(found) == [search]
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_search_of_x_is_no_call_of_the_caller(cut: bool) -> None:  # noqa: FBT001
+    """xAI runs it, and tells it as the call of a custom tool."""
+    search = {
+        "type": "custom_tool_call",
+        "id": "ctc",
+        "status": "completed",
+        "call_id": "xs_call_1",
+        "name": "x_keyword_search",
+        "input": '{"query":"tides"}',
+    }
+    piece = delta("custom_tool_call_input", '{"query":"tides"}', 0, "ctc")
+    head = [BEGUN, added(0, search, input=""), piece]
+    if cut:
+        assert output(answer(*head)) is None
+        return
+    text = [added(1, message("")), said("Hi", 1), done(1, message("Hi"))]
+    found = answer(*head, done(0, search), *text, ended(output=[search, message("Hi")]))
+    assert (found.outcome, found.repairs) == ("complete", [])
+    assert (found.completion.tool_calls, found.completion.finish_reason) == ((), "stop")
+    assert found.completion.extra["item_0"] == search
+    assert output(found) == [search, message("Hi")]
+    assert whole(output=[search, message("Hi")]).completion.finish_reason == "stop"
+
+
 def test_a_refusal_and_a_text_are_told_apart() -> None:
     parts = [{"type": "output_text", "text": "Well.", "annotations": []}]
     parts.append({"type": "refusal", "refusal": "No."})
