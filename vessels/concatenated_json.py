@@ -1,7 +1,8 @@
 r"""Parses a payload that has several JSON values, one after the other.
 
 Some gateways lose the line end between two events, so that one payload is `{…}{…}`, `{…}\n{…}`
-or `{…}data: {…}`.
+or `{…}data: {…}`. Control characters in a string should be escaped, and some servers do not do so:
+https://github.com/openclaw/openclaw/issues/14321, https://github.com/earendil-works/pi/pull/4446.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ DONE = "[DONE]"
 
 _BETWEEN = re.compile(r"(?:\s|data:)*")
 _READ = json.JSONDecoder().raw_decode
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_READ_CONTROL = json.JSONDecoder(strict=False).raw_decode
 
 
 def json_values(text: str, frame: Frame | None = None) -> list[Any]:
@@ -26,7 +29,8 @@ def json_values(text: str, frame: Frame | None = None) -> list[Any]:
 
     Args:
         text: The payload of a frame.
-        frame: The frame whose `count` they are added to.
+        frame: The frame whose `count` they are added to, and that gets the name of the repair if
+            a string has control characters.
 
     Raises:
         ValueError: There is something else between them, or one of them is incomplete.
@@ -40,13 +44,24 @@ def json_values(text: str, frame: Frame | None = None) -> list[Any]:
             values.append(DONE)
             position += len(DONE)
         else:
-            try:
-                value, position = _READ(text, position)
-            except RecursionError:
-                raise ValueError("JSON is nested too deeply") from None
+            value, position = _read(text, position, frame)
             values.append(value)
         position = _skip(text, position)
     return values
+
+
+def _read(text: str, position: int, frame: Frame | None) -> tuple[Any, int]:
+    try:
+        return _READ(text, position)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    except ValueError:
+        if not _CONTROL.search(text, position):
+            raise
+    read = _READ_CONTROL(text, position)
+    if frame is not None:
+        frame.repair("control-character")
+    return read
 
 
 def _skip(text: str, position: int) -> int:

@@ -112,7 +112,8 @@ class OllamaDecoder(Decoder):
 
     def _glued(self, data: str, frame: Frame) -> Iterator[ChunkFields]:
         values = json_values(data, frame)
-        frame.repair("glued-lines")
+        if len(values) > 1:
+            frame.repair("glued-lines")
         for value in values:
             yield from self._line(value, frame)
 

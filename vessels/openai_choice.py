@@ -9,6 +9,7 @@ from ..core.chunk import ChunkFields, FinishReason, ToolCallDeltaFields
 from ..core.frame import Frame
 from .openai_finish import finish_reason, read_finish
 from .openai_message import OpenAIMessage
+from .openai_pieces import audio_in_pieces, citations_in_list, logprobs_in_tokens
 from .openai_texts import REASONING, content_of, count_inside, reasoning_of, text_in
 from .provider_errors import error_in
 from .repeated_fields import RepeatFilter
@@ -20,6 +21,9 @@ _SAID = ("content", *REASONING, "reasoning_details", "refusal", "audio")
 _SAID_IN_CHUNK = frozenset({"text", "tool_calls"})
 _SPEECH = (*_SAID, "tool_calls")
 _REASONING = frozenset({*REASONING, "reasoning_details"})
+# Perplexity's steps before the answer, which is not in their `message`:
+# https://docs.perplexity.ai/docs/sonar/pro-search/stream-mode
+_PIECES = frozenset({"chat.completion.chunk", "chat.reasoning", "chat.reasoning.done"})
 _KNOWN_IN_CHOICE = frozenset(
     {
         *("delta", "error", "finishReason", "finish_reason", "index", "logprobs", "message"),
@@ -55,12 +59,14 @@ class OpenAIChoice:
 
         If it calls itself a piece of a stream, a `message` in it is a piece too.
         """
-        streamed = event.get("object") == "chat.completion.chunk"
+        streamed = str(event.get("object")) in _PIECES
         fields: ChunkFields = {"choice": self._index} if self._index else {}
         source, whole = self._source(choice, frame, streamed=streamed)
         if choice.get("tool_calls") and not source.get("tool_calls"):
             frame.repair("tool-calls-beside-message")
             source = {**source, "tool_calls": choice["tool_calls"]}
+        if "provider_specific_fields" in source:
+            source = citations_in_list(source)
         extra = self._repeats.unknown_fields(source, _KNOWN_IN_DELTA, (self._index, "delta"))
         if isinstance(parts := source.get("content"), list):
             frame.count(len(cast("list[Any]", parts)) // 4)  # which `message` keeps in order
@@ -77,13 +83,13 @@ class OpenAIChoice:
         self._texts(choice, source, fields, frame)
         if calls := self._calls(source, frame, whole=whole):
             fields["tool_calls"] = calls
-        if choice.get("logprobs") is not None:
-            fields["logprobs"] = choice["logprobs"]
+        if (logprobs := choice.get("logprobs")) is not None:
+            fields["logprobs"] = logprobs_in_tokens(logprobs, fields)
         if not self.said:
             self.said = not _SAID_IN_CHUNK.isdisjoint(fields) or any(map(source.get, _SAID))
         self._finish((choice, source, event), fields, frame, whole=whole)
         if source.get("audio"):
-            extra["audio"] = source["audio"] if whole else _in_pieces(source["audio"])
+            extra["audio"] = source["audio"] if whole else audio_in_pieces(source["audio"])
         extra.update(repeats.unknown_fields(choice, _KNOWN_IN_CHOICE, self._index))
         if extra:
             fields["extra"] = extra
@@ -221,15 +227,3 @@ def _object(choice: dict[str, Any], name: str, frame: Frame) -> dict[str, Any] |
         return cast("dict[str, Any] | None", value)
     frame.repair("unexpected-type")
     return {"content": value} if isinstance(value, str) else {}
-
-
-def _in_pieces(audio: Any) -> Any:
-    """A piece of a sound, with lists of one piece: a completion has all of them in order.
-
-    The pieces of `data` are base64, each by itself.
-    """
-    if not isinstance(audio, dict):
-        return audio
-    fields = cast("dict[str, Any]", audio)
-    pieces = {key: [fields[key]] for key in ("data", "transcript") if fields.get(key)}
-    return {**fields, **pieces}

@@ -5,6 +5,7 @@ Where they are listed: OpenAI, Azure and OpenRouter in their API references · v
 `FinishReason` · https://docs.mistral.ai/api · https://api-docs.deepseek.com/api/create-chat-completion
 · https://docs.z.ai/api-reference/llm/chat-completion · https://platform.minimax.io/docs
 · watsonx.ai `stop_reason` · Cohere, Anthropic, Bedrock and Gemini, whose words gateways pass on.
+· GigaChat: https://developers.sber.ru/docs/ru/gigachat/api/reference/rest/post-chat
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _REASONS: dict[FinishReason, tuple[str, ...]] = {
     "content_filter": (
         *("content_filter", "content_filtered", "safety", "sensitive", "recitation", "blocklist"),
         *("prohibited_content", "spii", "image_safety", "guardrail_intervened", "error_toxic"),
-        *("refusal", "language", "image_prohibited_content", "image_recitation"),
+        *("refusal", "language", "image_prohibited_content", "image_recitation", "blacklist"),
     ),
     # The server gave the answer up.
     "error": (

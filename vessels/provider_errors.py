@@ -30,11 +30,13 @@ _MESSAGES = (
     "error_msg",
     "status_msg",
     "Message",
+    "text",
 )
 # TGI: error_type; Ollama's cloud: StatusCode.
 _CODES = ("code", "status_code", "error_code", "type", "error_type", "status", "StatusCode")
-# What a flat event says its reason under, and codes that are no failure's.
-_WORDS = ("message", "detail", "errors", "msg", "error_msg")
+# What a flat event says its reason under (FastChat: `text`, beside an error_code:
+# lm-sys/FastChat fastchat/serve/openai_api_server.py), and codes that are no failure's.
+_WORDS = ("message", "detail", "errors", "msg", "error_msg", "error_code")
 _SUCCESS = frozenset({"0", "200", "ok", "success"})
 # Codes, in lower case, of failures that pass: servers that are busy or broken.
 _PASSING = frozenset(

@@ -7,9 +7,12 @@ request in the background, which is only queued, ends with the finish reason "ot
 
 Texts are text, reasoning and its summaries are reasoning, calls of functions and of custom tools
 are tool calls. `extra["annotations"]` has those of all texts, `extra["item_2"]` an item of any
-other type (here the third), when it is done. The message in the API's own form has all items, whole
-and in order. Of an answer that was cut, reasoning and calls of the API's own tools are left out
-that did not come whole: the API would refuse them.
+other type (here the third), when it is done. `extra["audio"]` has lists of the pieces of a sound:
+of its `data`, each piece base64 by itself, and of its `transcript`.
+
+The message in the API's own form has all items, whole and in order. Of an answer that was cut,
+reasoning and calls of the API's own tools are left out that did not come whole: the API would
+refuse them.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ _REASONS: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
 }
+# reasoning_part: vLLM (vllm/entrypoints/openai/responses).
 _PARTS = {
     f"response.{part}.{event}"
-    for part in ("content_part", "reasoning_summary_part")
+    for part in ("content_part", "reasoning_summary_part", "reasoning_part")
     for event in ("added", "done")
 }
 _BEGINNINGS = {"response.created", "response.in_progress", "response.queued"}
@@ -57,7 +61,9 @@ _IN_RESPONSE = frozenset(
 )
 _IN_TERMINAL = frozenset({"response", "sequence_number", "timings", "type"})
 # How one of the API's own tools is getting on; the item has it all when it is done.
-_NEWS = re.compile(r"response\.(\w+_call|mcp_list_tools|compaction|shell_call_\w+)\.\w+")
+_NEWS = re.compile(
+    r"response\.(\w+_call|mcp_list_tools|compaction|(?:shell|apply_patch)_call_\w+)\.\w+"
+)
 _LARGE_NEWS = "response.image_generation_call.partial_image"
 
 
@@ -127,6 +133,12 @@ class ResponsesDecoder(Decoder):
                 yield from self._output.done(event, frame)
             case "response.output_text.annotation.added":
                 yield self._output.annotation(event, frame)
+            case "response.audio.delta":
+                yield {"extra": {"audio": {"data": [event.get("delta")]}}}
+            case "response.audio.transcript.delta":
+                yield {"extra": {"audio": {"transcript": [event.get("delta")]}}}
+            case "response.audio.done" | "response.audio.transcript.done":
+                pass
             case "response":
                 yield from self._whole(event, frame)
             case "ping" | "keepalive" | "response.keepalive":

@@ -8,10 +8,19 @@ from ..core.chunk import ChunkFields, ToolCallDeltaFields
 from ..core.frame import Frame
 from .call_arguments import meant_arguments, unique_id
 from .responses_item import OutputItem
-from .responses_kinds import TextKind
+from .responses_kinds import Fields, TextKind
 from .typed_events import text_under
 
-__all__ = ["ResponsesCalls"]
+__all__ = ["ResponsesCalls", "is_run_by_api"]
+
+# xAI's search of X comes as calls of custom tools (x_keyword_search …) that have such ids:
+# https://github.com/vercel/ai/tree/main/packages/xai/src/responses
+_RUN_BY_API = "xs_call_"
+
+
+def is_run_by_api(item: Fields) -> bool:
+    """Whether a call is one of the API's own, which it runs itself, though its type is another."""
+    return str(item.get("call_id")).startswith(_RUN_BY_API)
 
 
 class ResponsesCalls:

@@ -15,9 +15,6 @@ from .responses_kinds import LISTS, Place, TextKind
 
 __all__ = ["OutputItem"]
 
-# Items that the API takes back although the answer was cut inside them.
-_PARTLY_SENT = frozenset({"message", "function_call", "custom_tool_call"})
-
 
 def _with_text(part: Any, came: dict[str, Any]) -> Any:
     """`part`, with the text that came of it if it has none."""
@@ -166,11 +163,12 @@ class OutputItem:
     def goes_back(self, *, cut: bool) -> bool:
         """Whether it belongs into the next request. cut: the answer did not come to its end.
 
-        The API refuses a part of its own reasoning, and of a call of one of its own tools.
+        The API refuses a part of its own reasoning, and of a call of one of its own tools, which
+        has no slot.
         """
         if not cut or self.done:
             return True
-        return self.kind in _PARTLY_SENT and (self.grown or self.kind != "message")
+        return self.slot is not None or (self.kind == "message" and self.grown)
 
     def _built_parts(self, key: str) -> Iterator[dict[str, Any]]:
         for place in sorted(self._parts):

@@ -14,7 +14,7 @@ from ..core.chunk import ChunkFields
 from ..core.frame import Frame
 from .call_arguments import arguments_text, renamed_arguments
 from .mended_values import mended_objects
-from .responses_calls import ResponsesCalls
+from .responses_calls import ResponsesCalls, is_run_by_api
 from .responses_item import OutputItem
 from .responses_items import OutputItems
 from .responses_kinds import (
@@ -147,14 +147,15 @@ class ResponsesOutput:
             content = filled
         item.done = True
         item.content = content
-        if (kind := CALL_KINDS.get(item.kind)) is not None:
+        if item.slot is not None:
+            kind = CALL_KINDS[item.kind]
             content = item.content = renamed_arguments(content, kind.key, frame)
             if (name := text_under(content, "name", frame)) and not item.named:
                 item.named = True
-                yield {"tool_calls": [{"slot": item.slot or "0", "name": name}]}
+                yield {"tool_calls": [{"slot": item.slot, "name": name}]}
             text = arguments_text(content.get(kind.key), frame)
             yield self._settle(item, (kind.key, 0), kind, text, frame)
-        elif item.kind in _SAYING:
+        elif item.kind in _SAYING and item.kind not in CALL_KINDS:
             for key in ("summary", "content"):
                 parts = mended_objects(content.get(key), frame)
                 frame.count(len(parts))
@@ -232,7 +233,8 @@ class ResponsesOutput:
 
     def _begin(self, content: Fields, index: Any, frame: Frame) -> tuple[OutputItem, ChunkFields]:
         item = self._items.add(content, index, frame)
-        return item, self.calls.begin(item, frame) if item.kind in CALL_KINDS else {}
+        is_call = item.kind in CALL_KINDS and not is_run_by_api(item.content)
+        return item, self.calls.begin(item, frame) if is_call else {}
 
 
 def _kind_of(part: Fields) -> TextKind | None:

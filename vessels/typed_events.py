@@ -95,7 +95,8 @@ def _values(text: str, frame: Frame, vessel: str) -> list[Any]:
             raise
         frame.repair("unknown-event")
         return []
-    frame.repair("glued-events")
+    if len(values) > 1:
+        frame.repair("glued-events")
     return [value for value in values if value != DONE]
 
 

@@ -339,11 +339,11 @@ def test_what_stands_behind_an_unreadable_line_is_kept() -> None:
 
 def test_adding_chunks_up_leaves_them_as_they_are() -> None:
     odd = [delta(content="a"), delta(content="b"), delta(content="c")]
-    for event, logprobs in zip(odd, (7, [1], [2]), strict=True):
+    for event, logprobs in zip(odd, ("odd", [1], [2]), strict=True):
         event["choices"][0]["logprobs"] = logprobs
     found = openai(*odd, STOP)
     assert found.completion.logprobs == [1, 2]
-    assert [chunk.logprobs for chunk in found.chunks[:3]] == [7, [1], [2]]
+    assert [chunk.logprobs for chunk in found.chunks[:3]] == ["odd", [1], [2]]
 
 
 @pytest.mark.parametrize("line", [b"data {}\n", b'delta":"half"}\n', b" x\n"])

@@ -302,6 +302,24 @@ def test_a_message_that_grows_beside_the_delta() -> None:
     assert found.repairs == ["message-beside-delta"] * 3
 
 
+def test_steps_before_the_answer_are_no_answer() -> None:
+    """Perplexity's concise mode: the steps end with a message that has no text yet."""
+    step = {"type": "web_search", "web_search": {"search_keywords": ["tides"]}}
+    begun = delta(role="assistant", content="", reasoning_steps=[step])
+    steps: dict[str, Any] = {
+        **delta(role="assistant", content=""),
+        "object": "chat.reasoning.done",
+    }
+    steps["choices"][0]["message"] = {"content": "", "reasoning_steps": [step]}
+    head = [{**begun, "object": "chat.reasoning"}, steps]
+    cut = openai(*head)
+    assert (cut.outcome, cut.progress) == ("TruncatedError", Progress.OPEN)
+    found = openai(*head, delta(content="Hi"), delta("stop"))
+    assert (found.outcome, found.repairs) == ("complete", [])
+    assert found.completion.extra["reasoning_steps"] == [step]
+    assert found.natives == {0: {"role": "assistant", "content": "Hi", "reasoning_steps": [step]}}
+
+
 def test_legacy_completions() -> None:
     event = {"id": "cmpl", "object": "text_completion", "model": "m"}
     found = openai(

@@ -15,7 +15,10 @@ from vesselog.vessels import finish_reason
     [
         *((raw, "stop") for raw in ("stop", "STOP", "end_turn", "COMPLETE", "stop_sequence")),
         *((raw, "length") for raw in ("MAX_TOKENS", "max_output", "model_context_window_exceeded")),
-        *((raw, "content_filter") for raw in ("SAFETY", "sensitive", "guardrail_intervened")),
+        *(
+            (raw, "content_filter")
+            for raw in ("SAFETY", "sensitive", "guardrail_intervened", "blacklist")
+        ),
         ("content_filter: PROHIBITED_CONTENT", "content_filter"),
         *((raw, "other") for raw in ("load", "unload", "repetition", "custom")),
     ],

@@ -132,3 +132,14 @@ def test_amazons_message_is_read() -> None:
 def test_an_error_that_is_nested_deeply_is_one_without_a_reason(text: str):
     error = error_of_status("openai", 503, text)
     assert (error.message, error.status, error.retryable) == ("openai answered 503", 503, True)
+
+
+def test_a_code_of_an_error_beside_a_text_is_an_error():
+    """FastChat, which sends `[DONE]` behind it."""
+    failed = {"text": "**NETWORK ERROR**", "error_code": 50001}
+    found = openai(delta(content="Hi"), failed, DONE)
+    assert found.error is not None
+    assert (found.outcome, found.completion.text) == ("ProviderError", "Hi")
+    assert found.error.message.endswith("**NETWORK ERROR**")
+    fine = openai(delta(content="Hi"), {"text": "", "error_code": 0}, delta("stop"), DONE)
+    assert (fine.outcome, fine.completion.text) == ("complete", "Hi")

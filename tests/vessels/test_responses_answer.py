@@ -86,6 +86,7 @@ def output(found: Decoded) -> Any:
     return found.natives.get(0, {}).get("output")
 
 
+SOUND = (("audio", "AA=="), ("audio.transcript", "Hi"), ("audio", "AQ=="))
 FULL = (
     BEGUN,
     added(0, REASONING, summary=[], encrypted_content="gA"),
@@ -249,6 +250,31 @@ def test_tools_of_the_api_are_no_calls_of_the_caller() -> None:
     assert output(found) == [search]
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_search_of_x_is_no_call_of_the_caller(cut: bool) -> None:  # noqa: FBT001
+    """xAI runs it, and tells it as the call of a custom tool."""
+    search = {
+        "type": "custom_tool_call",
+        "id": "ctc",
+        "status": "completed",
+        "call_id": "xs_call_1",
+        "name": "x_keyword_search",
+        "input": '{"query":"tides"}',
+    }
+    piece = delta("custom_tool_call_input", '{"query":"tides"}', 0, "ctc")
+    head = [BEGUN, added(0, search, input=""), piece]
+    if cut:
+        assert output(answer(*head)) is None
+        return
+    text = [added(1, message("")), said("Hi", 1), done(1, message("Hi"))]
+    found = answer(*head, done(0, search), *text, ended(output=[search, message("Hi")]))
+    assert (found.outcome, found.repairs) == ("complete", [])
+    assert (found.completion.tool_calls, found.completion.finish_reason) == ((), "stop")
+    assert found.completion.extra["item_0"] == search
+    assert output(found) == [search, message("Hi")]
+    assert whole(output=[search, message("Hi")]).completion.finish_reason == "stop"
+
+
 def test_a_refusal_and_a_text_are_told_apart() -> None:
     parts = [{"type": "output_text", "text": "Well.", "annotations": []}]
     parts.append({"type": "refusal", "refusal": "No."})
@@ -272,6 +298,35 @@ def test_what_is_not_known_is_kept() -> None:
     assert found.completion.extra["service_tier"] == "flex"
     item = {"type": "hologram", "id": "h", "beams": 3}
     assert output(answer(BEGUN, done(0, item), ended())) == [item]
+
+
+def test_the_pieces_of_a_sound_are_all_there() -> None:
+    sound = [{"type": f"response.{kind}.delta", "delta": piece} for kind, piece in SOUND]
+    found = answer(BEGUN, *sound, {"type": "response.audio.done"}, ended())
+    assert found.completion.extra["audio"] == {"data": ["AA==", "AQ=="], "transcript": ["Hi"]}
+    assert found.repairs == []
+
+
+def test_reasoning_in_parts_and_news_of_a_patch() -> None:
+    """The parts are vLLM's; the patch is whole in its item."""
+    part = {"output_index": 0, "item_id": "rs", "content_index": 0}
+    item = {"id": "rs", "type": "reasoning", "summary": [], "content": []}
+    text = {"type": "reasoning_text", "text": "Hm."}
+    patch = {"id": "p", "type": "apply_patch_call", "operation": {"diff": "+a"}}
+    news = delta("apply_patch_call_operation_diff", "+a", 1, "p")
+    found = answer(
+        BEGUN,
+        added(0, item),
+        {"type": "response.reasoning_part.added", "part": {**text, "text": ""}, **part},
+        delta("reasoning_text", "Hm.", 0, "rs", content_index=0),
+        {"type": "response.reasoning_part.done", "part": text, **part},
+        done(0, {**item, "content": [text]}),
+        news,
+        done(1, patch),
+        ended(),
+    )
+    assert (found.outcome, found.completion.reasoning, found.repairs) == ("complete", "Hm.", [])
+    assert found.completion.extra == {"item_1": patch}
 
 
 def test_the_request_is_not_in_the_answer_again() -> None:
