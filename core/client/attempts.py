@@ -178,10 +178,7 @@ class Attempts:
             self._entry.close()
 
     def release(self) -> None:
-        """The stream is over: let go of its session, its request and what decoded its answer.
-
-        The traceback of its error may keep this object for long; it keeps no key then.
-        """
+        """The stream is over. A kept error keeps this object, but not the request with its key."""
         self.close()
         answer = self.answer
         self.answer = AnswerFacts(

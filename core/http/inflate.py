@@ -63,6 +63,5 @@ class Inflater:
 
     def cut_off(self) -> TruncatedError | None:
         """The error of a body that ends here, unless its compressed data has ended too."""
-        if self._inflate.eof or not self._begun:  # an answer to HEAD has no body
-            return None
-        return TruncatedError("the compressed body ended before its data did", phase="body")
+        whole = self._inflate.eof or not self._begun  # an answer to HEAD has no body
+        return None if whole else TruncatedError("the compressed body is cut off", phase="body")

@@ -264,7 +264,7 @@ def test_what_cannot_be_read_again_is_kept_rather_than_lost(
 
 def test_a_body_of_any_kind_that_was_truncated_stays_so(tmp_path: Path) -> None:
     """Its compressed data broke off, of which the frames show nothing."""
-    error = TruncatedError("the compressed body ended before its data did", phase="body")
+    error = TruncatedError("the compressed body is cut off", phase="body")
     path = recorded(tmp_path, [b"{}\n"], "truncated", error, reading="frames")
     report, new = rederived(path)
     assert (report.decoded, report.outcomes) == (1, [])

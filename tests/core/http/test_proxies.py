@@ -418,7 +418,6 @@ def test_a_socks_proxy_that_opens_no_tunnel_is_asked_again_and_keeps_no_connecti
     error: type[VesselogError],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    pytest.importorskip("socksio", reason="needs pip install 'httpx[socks]'")
     retries, timeouts = Retries(count=1, backoff=0.01), Timeouts(connect=0.2)
     with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor(1) as thread:
         proxy.settimeout(PATIENCE)
