@@ -12,7 +12,6 @@ from .asgi import Scope
 from .gateway.headers import request_headers
 from .gateway.request import Asked, json_object, read_asked, recorded_body
 from .gateway.routes import Route, route_of
-from .gateway.translated_request import translated_request
 from .gateway.upstreams import Upstreams
 
 __all__ = ["ReplayRequest", "read_request"]
@@ -43,9 +42,8 @@ class ReplayRequest:
         asked = self.asked
         if asked is None or asked.same_dialect:
             return None
-        dialect, upstream = asked.route.dialect or "", asked.choice.upstream
         try:
-            _, sent = translated_request(dialect, asked.path, asked.body, upstream.vessel)
+            sent = asked.translated()
         except VesselogError:  # the gateway refuses it
             return None
         return {"method": sent.method, "url": sent.url, "body": sent.body}

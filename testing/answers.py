@@ -107,6 +107,12 @@ class TestAnswers(AnswerIndex):
             found.given += 1
             return found.attempts[min(found.given, len(found.attempts)) - 1]
 
+    def has(self, request: Mapping[str, Any], *, streams: bool | None = None) -> bool:
+        """Whether there is an answer to a request."""
+        asked = self._matching.question(request, streams=streams)
+        with self._guard:
+            return self._found(asked, repeat=self._repeats) is not None
+
     def reserve(self, request: Mapping[str, Any], *, streams: bool | None = None) -> bool:
         """Whether a request will be answered; then its answer is kept for it."""
         asked = self._matching.question(request, streams=streams)

@@ -14,11 +14,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from ..core.client.async_client import AsyncClient
 from ..core.client.client import Client
 from ..core.registry import find_vessel, installed_vessels
 from ..core.replay.pace import Speed, checked_speed
@@ -249,7 +251,12 @@ class GroundTruth:
 
     def _serve(self) -> str:
         if not self._url:
-            from .loopback import RecordingApp, ReplayApp, upstream_vessels  # noqa: PLC0415
+            from .loopback import (  # noqa: PLC0415 - needs the extra `server`
+                GatewayApp,
+                ReplayApp,
+                translating_vessels,
+                upstream_vessels,
+            )
 
             given = self.settings.client.get("vessels", {})
             vessels: dict[str, Vessel] = {}
@@ -257,10 +264,16 @@ class GroundTruth:
                 vessels = upstream_vessels(self._environment if self.records else {}, given)
             app: Any = None
             if self.records:
-                app = RecordingApp(self._folder, vessels)
+                app = GatewayApp(vessels, partial(AsyncClient, recordings=self._folder))
                 self._stack.callback(app.close)
             if self._answers is not None:
-                app = ReplayApp(self._answers, vessels, self.settings.speed, missing=app)
+                answers, speed = self._answers, self.settings.speed
+                translating = GatewayApp(
+                    vessels if self.records else translating_vessels(given),
+                    partial(AsyncReplayingClient, answers, self._replayed, speed=speed),
+                )
+                self._stack.callback(translating.close)
+                app = ReplayApp(answers, vessels, translating, speed, missing=app)
             server = self._server()
             self._url = server.add(app)
             self._stack.callback(server.remove, self._url)

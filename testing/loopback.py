@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import ExitStack, suppress
-from functools import cache
-from pathlib import Path
+from functools import cache, cached_property
 from typing import Any
 
 from ..core.client.async_client import AsyncClient
@@ -25,6 +24,7 @@ from ..vessels import (
     ReplayMissError,
     Vessel,
     VesselogError,
+    WireRequest,
     dumps,
 )
 from .answers import TestAnswers
@@ -45,7 +45,7 @@ except ImportError:
         "base URLs for tests need the server extra: pip install 'vesselog[server]'"
     ) from None
 
-__all__ = ["LoopbackServer", "RecordingApp", "ReplayApp", "upstream_vessels"]
+__all__ = ["GatewayApp", "LoopbackServer", "ReplayApp", "translating_vessels", "upstream_vessels"]
 
 _NOWHERE = "https://{}.invalid"
 
@@ -80,6 +80,19 @@ def upstream_vessels(
 def _unconfigured() -> Upstreams:
     """All installed vessels, for what is not sent on: making them takes longer than a replay."""
     return Upstreams(upstream_vessels({}, {}))
+
+
+@cache
+def _elsewhere() -> dict[str, Vessel]:
+    return {name: kind(base_url=_NOWHERE.format(name)) for name, kind in _vessels().items()}
+
+
+def translating_vessels(given: Mapping[str, Vessel]) -> dict[str, Vessel]:
+    """All installed vessels by name, or those that are given.
+
+    Their base URLs are no provider's own, which may have a second dialect.
+    """
+    return {**_elsewhere(), **{name: vessel.configured({}) for name, vessel in given.items()}}
 
 
 class LoopbackServer:
@@ -133,29 +146,33 @@ class _Closing:
         await self._send(message)
 
 
-class RecordingApp:
-    """A gateway whose client records to a folder. It is made in the server's event loop.
+class GatewayApp:
+    """A gateway to `vessels`, configured. It is made in the server's event loop.
 
-    vessels: the upstreams, configured.
+    make_client: makes its client, whose settings it is given.
     """
 
-    def __init__(self, folder: Path, vessels: Mapping[str, Vessel]) -> None:
-        self._folder = folder
+    def __init__(
+        self, vessels: Mapping[str, Vessel], make_client: Callable[..., AsyncClient]
+    ) -> None:
         self._vessels = vessels
+        self._make_client = make_client
         self._gateway: Gateway | None = None
         self._client: AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @cached_property
+    def upstreams(self) -> Upstreams:
+        """The vessels, as upstreams."""
+        return Upstreams(self._vessels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if self._gateway is None:
             self._loop = asyncio.get_running_loop()
             # Programs try again themselves, and the environment points to this server.
-            self._client = AsyncClient(
-                recordings=self._folder,
-                vessels=gateway_vessels(self._vessels, {}),
-                retries=Retries(count=0),
-                environment={},
+            self._client = self._make_client(
+                vessels=gateway_vessels(self._vessels, {}), retries=Retries(count=0), environment={}
             )
             self._gateway = Gateway(self._client, self._vessels, environment={})
         await self._gateway(scope, receive, send)
@@ -172,21 +189,24 @@ class RecordingApp:
 
 
 class ReplayApp:
-    """Answers by recorded answers, with their exact bytes.
+    """Answers by recorded answers: with their exact bytes, or translated, as they were recorded.
 
-    vessels: whose names begin the paths, by default all installed ones. missing: gets what was not
-    recorded; without it that is a 404 that says what differs.
+    vessels: whose names begin the paths, by default all installed ones. translating: gets the
+    requests in another dialect than was recorded; its client replays `answers`. missing: gets what
+    was not recorded; without it that is a 404 that says what differs.
     """
 
     def __init__(
         self,
         answers: TestAnswers,
         vessels: Mapping[str, Vessel],
+        translating: GatewayApp,
         speed: Speed,
         missing: Application | None = None,
     ) -> None:
         self._answers = answers
         self._upstreams = Upstreams(vessels) if vessels else _unconfigured()
+        self._translating = translating
         self._speed = checked_speed(speed)
         self._missing = missing
 
@@ -197,9 +217,15 @@ class ReplayApp:
             return
         asked = read_asked(self._upstreams, scope, request_headers(scope["headers"]), content)
         request = _line(asked)
-        if self._missing is not None and not self._answers.reserve(request, streams=asked.streams):
-            await self._missing(scope, Received(content, receive), send)
-            return
+        find = self._answers.has if self._missing is None else self._answers.reserve
+        if not find(request, streams=asked.streams):
+            translated = self._translated(scope, content)
+            if translated is not None and find(translated):
+                await self._translating(scope, Received(content, receive), send)
+                return
+            if self._missing is not None:
+                await self._missing(scope, Received(content, receive), send)
+                return
         try:
             playback = Playback(
                 self._answers.attempt(request, streams=asked.streams),
@@ -220,6 +246,16 @@ class ReplayApp:
             return
         await playback(scope, receive, send)
 
+    def _translated(self, scope: Scope, content: bytes) -> dict[str, Any] | None:
+        """The request line in the dialect of the vessel; None if it is in that dialect already."""
+        headers = request_headers(scope["headers"])
+        asked = read_asked(self._translating.upstreams, scope, headers, content)
+        if asked.same_dialect:
+            return None
+        with suppress(VesselogError):
+            return _recorded(asked.translated(), asked)
+        return None
+
     async def _listed(self, request: Mapping[str, Any], send: Send) -> bool:
         found = listing("GET", str(request["url"]), self._answers.requests)
         if found is not None:
@@ -231,14 +267,13 @@ def _line(asked: Asked) -> dict[str, Any]:
     """The request as the request line of a recording would have it."""
     vessel = asked.choice.upstream.vessel.name
     with suppress(VesselogError):
-        request = asked.passed_on()
-        return {
-            "method": request.method,
-            "url": request.url,
-            "body": request.body,
-            "vessel": vessel,
-        }
+        return _recorded(asked.passed_on(), asked)
     return {"method": asked.method, "url": asked.path, "body": asked.body, "vessel": vessel}
+
+
+def _recorded(request: WireRequest, asked: Asked) -> dict[str, Any]:
+    vessel = asked.choice.upstream.vessel.name
+    return {"method": request.method, "url": request.url, "body": request.body, "vessel": vessel}
 
 
 async def _refuse(send: Send, dialect: str | None, status: int, message: str) -> None:

@@ -13,6 +13,7 @@ from ...core.jsontext import dumps, loads
 from ...core.vessel import WireRequest
 from .headers import passed_on
 from .routes import Route, route_of
+from .translated_request import translated_request
 from .upstreams import Choice, Upstreams
 
 __all__ = ["Asked", "json_object", "read_asked", "recorded_body"]
@@ -70,6 +71,11 @@ class Asked(NamedTuple):
             route=_key_route(self.route),
             reading="all" if self.decoded else "frames",
         )
+
+    def translated(self) -> WireRequest:
+        """The request in the dialect of the upstream. Raises InvalidRequestError."""
+        dialect, upstream = self.route.dialect or "", self.choice.upstream
+        return translated_request(dialect, self.path, self.body, upstream.vessel)[1]
 
 
 def read_asked(

@@ -337,6 +337,46 @@ def test_a_wrong_setting_is_refused_while_recording(run: Run) -> None:
     )
 
 
+def test_what_is_translated_is_recorded_and_replayed(server: LoopbackServer, run: Run) -> None:
+    """Two dialects that the upstream does not speak, streamed and whole."""
+    asking = """
+        import httpx, pytest
+
+        def ask(truth, path, **body):
+            url = truth.base_url("openai") + path
+            with httpx.Client(trust_env=False) as client:
+                answer = client.post(url, json={"model": "m", **body})
+            return answer.status_code, answer.text
+
+        def respond(truth, question="Why?", **body):
+            return ask(truth, "/responses", input=question, **body)
+
+        SAID = {"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 99}
+    """
+    source = f"""{asking}
+        @pytest.mark.ground_truth(leftover=True)
+        @pytest.mark.parametrize("stream", [True, False])
+        def test_both(ground_truth, stream):
+            status, text = respond(ground_truth, stream=stream)
+            assert (status, "Scattered" in text) == (200, True)
+            assert ("response.completed" in text) == stream
+            status, text = ask(ground_truth, "/messages", **SAID, stream=stream)
+            assert (status, "Scattered" in text) == (200, True)
+            assert ("message_stop" in text) == stream
+    """
+    run(source).assert_outcomes(passed=2)
+    assert len(server.requests) == 4
+    run(source, "--ground-truth=none").assert_outcomes(passed=2)
+    other = source.replace("respond(ground_truth, ", "respond(ground_truth, 'How?', ")
+    result = run(other, "--ground-truth=none")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*POST /responses is not what was recorded*"])
+    assert len(server.requests) == 4
+    run(other, "--ground-truth=new").assert_outcomes(passed=2)
+    assert len(server.requests) == 6
+    run(other, "--ground-truth=none").assert_outcomes(passed=2)
+
+
 def test_other_clients_see_faults_at_a_base_url(server: LoopbackServer, run: Run) -> None:
     """What asks again gets a `status` again, and after a `first_status` the answer."""
     asking = """
