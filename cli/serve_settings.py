@@ -153,11 +153,11 @@ def read_settings(arguments: argparse.Namespace) -> ServeSettings:
     stated = {} if file is None else _read_file(file)
     merged = {**stated, **given}
     for name, variable in arguments.api_key_env:
-        upstreams = merged.get("upstreams", {})
-        upstream = upstreams.get(name) if isinstance(upstreams, dict) else None
-        if not isinstance(upstream, dict):
-            raise ConfigurationError(f"--api-key-env {name}: there is no upstream of this name")
-        upstream["api_key_env"] = variable
+        try:
+            merged["upstreams"][name]["api_key_env"] = variable
+        except (KeyError, TypeError):
+            told = f"--api-key-env {name}: there is no upstream of this name"
+            raise ConfigurationError(told) from None
     try:
         settings = ServeSettings.model_validate(merged)
     except ValidationError as error:

@@ -65,14 +65,14 @@ def classify(
             f"{origin} refused the request before it worked on it", phase="refused"
         )
     kinds = _kinds(causes)
-    if "PoolTimeout" in kinds:
+    if "PoolTimeout" in kinds and timeouts.pool is not None:
         return StreamTimeoutError(
             f"no free connection within {timeouts.pool:g} s: all {limits.max_connections} of them "
             "are in use; raise Limits(max_connections=…), or wait longer with Timeouts(pool=…)",
             phase="pool",
             setting="max_connections",
         )
-    if "ConnectTimeout" in kinds:
+    if "ConnectTimeout" in kinds and timeouts.connect is not None:
         return StreamTimeoutError(
             f"no connection to {origin} within {timeouts.connect:g} s; to wait longer, set "
             "Timeouts(connect=…)",

@@ -168,6 +168,14 @@ def test_timeouts_name_their_phase_and_setting(failure: BaseException, phase: st
     assert (error.phase, error.setting) == (phase, setting)
 
 
+@pytest.mark.parametrize("failure", [httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
+def test_a_client_of_the_callers_own_has_its_own_timeouts(failure: httpx.TimeoutException):
+    timeouts = Timeouts(connect=None, pool=None)
+    error = classify(failure, "http://h", timeouts, Limits(), answering=False)
+    assert isinstance(error, StreamTimeoutError)
+    assert error.message == "http://h did not answer in time"
+
+
 @pytest.mark.parametrize(
     "failure",
     [httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("x"), httpx.DecodingError("x")],
